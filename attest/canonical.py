@@ -1,0 +1,127 @@
+"""The one JSON writer and the one strict JSON reader for everything signed or sealed.
+
+Writing is RFC 8785 (JCS). Reading takes UTF-8 only and refuses what two parsers could
+understand differently: a byte order mark, duplicate keys, NaN and infinities, lone
+surrogates, numbers beyond 2**53 - 1, nesting deeper than 64, input over a size limit.
+
+    >>> dumps({"b": 1, "a": []})
+    b'{"a":[],"b":1}'
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from attest.errors import FormatError
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 64
+_MAX_INT = 2**53 - 1
+
+
+def dumps(value: Any) -> bytes:
+    """Canonical bytes of a JSON value. Raises FormatError for what RFC 8785 cannot hold."""
+    import rfc8785
+
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError) as exc:
+        raise FormatError(f"not canonical JSON: {exc}") from exc
+
+
+def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
+    """The JSON value of bytes; `what` names them in errors. Raises FormatError."""
+    if len(data) > max_bytes:
+        raise FormatError(f"{what}: {len(data)} bytes, more than the limit of {max_bytes}")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise FormatError(f"{what}: not UTF-8 at byte {exc.start}") from exc
+    if text.startswith("\ufeff"):
+        raise FormatError(f"{what}: starts with a byte order mark")
+    _check_depth(text, what)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_int=_int, parse_float=_float
+        )
+    except (ValueError, RecursionError) as exc:
+        raise FormatError(f"{what}: {exc}") from exc
+    _check_text(value, what)
+    return value
+
+
+def loads_object(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """As `loads`, and the value must be an object."""
+    value = loads(data, what=what, max_bytes=max_bytes)
+    if not isinstance(value, dict):
+        raise FormatError(f"{what}: not a JSON object")
+    return value
+
+
+def loads_canonical(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """As `loads_object`, and the bytes must be the value's RFC 8785 form (one valid encoding)."""
+    value = loads_object(data, what=what, max_bytes=max_bytes)
+    if dumps(value) != data:
+        raise FormatError(f"{what}: not in canonical form (RFC 8785)")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return value
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _int(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > _MAX_INT:
+        raise ValueError(f"the number {text[:20]} is beyond 2**53 - 1")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {text[:20]} is out of range")
+    return value
+
+
+def _check_depth(text: str, what: str) -> None:
+    depth = 0
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise FormatError(f"{what}: nested deeper than {MAX_DEPTH}")
+        elif char in "]}":
+            depth -= 1
+
+
+def _check_text(value: Any, what: str) -> None:
+    if isinstance(value, str):
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise FormatError(f"{what}: a lone surrogate in a string")
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item, what)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key, what)
+            _check_text(item, what)

@@ -1,0 +1,1 @@
+"""What turns stored components into archives, releases, published repositories and installs."""

@@ -1,0 +1,33 @@
+"""What the release line raises; the root is in `attest.errors`."""
+
+from __future__ import annotations
+
+from attest.errors import CasstoreError, VerificationError
+
+
+class GateFailed(CasstoreError):
+    """At least one gate failed; nothing became visible. `blockers` are the records to show."""
+
+    exit_code = 10
+
+
+class CrossProductLeak(CasstoreError):
+    """One product's bytes are in another's archive; the message names both products and paths."""
+
+    exit_code = 11
+
+
+class BranchProtectionMissing(CasstoreError):
+    """A consumer's protected branch lacks a required check."""
+
+    exit_code = 5
+
+
+class BaselineFailed(CasstoreError):
+    """The baseline is missing, unsigned, stale or exceeded."""
+
+    exit_code = 6
+
+
+class HostileArchive(VerificationError):
+    """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""

@@ -1,0 +1,78 @@
+"""What the store, the ledger and the doors to the outside raise; the root is in `attest.errors`."""
+
+from __future__ import annotations
+
+from attest.errors import CasstoreError, PolicyDenied
+
+__all__ = [
+    "Conflict",
+    "ConfigError",
+    "NoSuchObject",
+    "NoSuchStore",
+    "NotWritable",
+    "ObjectDamaged",
+    "PolicyDenied",
+    "PolicyViolation",
+    "StorageUnavailable",
+    "StoreDamaged",
+    "StoreTooNew",
+    "UnsupportedInput",
+]
+
+
+class ConfigError(CasstoreError):
+    """`casstore.toml` cannot be read as it is; the message names file, line and key."""
+
+    exit_code = 2
+
+
+class UnsupportedInput(CasstoreError):
+    """A file or name that a tree cannot hold: FIFO, device, `..`, a link that leaves, changed while read."""
+
+
+class NoSuchStore(CasstoreError):
+    """There is no store at this URL."""
+
+    exit_code = 8
+
+
+class StoreTooNew(CasstoreError):
+    """The store's format is newer than this program."""
+
+
+class NotWritable(CasstoreError):
+    """The store, or its scheme, can only be read here."""
+
+
+class NoSuchObject(CasstoreError):
+    """No such digest, release, channel or component; or its bytes are gone."""
+
+    exit_code = 8
+
+
+class StoreDamaged(CasstoreError):
+    """Stored bytes, the ledger's chain or an index are not what they must be."""
+
+    exit_code = 7
+
+
+class ObjectDamaged(StoreDamaged):
+    """An object's bytes do not have its digest; they were not served."""
+
+
+class Conflict(CasstoreError):
+    """It exists with other bytes, or the version is taken; nothing was overwritten."""
+
+    exit_code = 9
+
+
+class StorageUnavailable(CasstoreError):
+    """Disk full, time-out, network away, server error; nothing was reported as done."""
+
+    exit_code = 12
+
+
+class PolicyViolation(CasstoreError):
+    """A host outside `[network] allow`; no socket was opened."""
+
+    exit_code = 12
