@@ -1,0 +1,283 @@
+"""A ledger as it lies in a storage: append and read, exact under races, crashes and lost answers.
+
+- Entry n+1 is created put-if-absent and carries the digest of entry n, so an append is valid
+  only on the state that the writer knew.
+- A winner is whoever's bytes are there (`Storage.create` reads back); a loser takes the
+  winner's entry and tries the next number.
+- Reading goes forward by number and never lists; every `prev` is checked, and a break stops
+  everything (StoreDamaged).
+- Rows of the local cache only save requests: they count when their chain fits and the last
+  of them is what the storage holds.
+
+What entries mean is left to `state`.
+
+    ledger = Ledger(store)
+    entry = ledger.append(Kind.EVIDENCE, digest, now=clock.now())
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from attest import digests
+from attest.digests import Digest
+from attest.errors import FormatError
+from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger import entries as formats
+from casstore.ledger.cache import EntryCache, cache_of
+from casstore.ledger.entries import Entry, Kind
+from casstore.storage import Storage
+
+_STRAIGHT = 8
+"""So many entries are read one by one before the tip is searched by galloping."""
+_THREADS = 16
+_PAUSE = 0.02
+
+_random = secrets.SystemRandom()
+
+
+class LedgerStore(Protocol):
+    """What a ledger needs of the store that it lies in."""
+
+    @property
+    def storage(self) -> Storage:
+        """Where the entries are."""
+
+    def take_new_packs(self) -> list[str]:
+        """Packs written since the last call."""
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = ()) -> Digest:
+        """Keep a blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """What `Ledger.verify` saw."""
+
+    ledger: str
+    entries: int
+    tip: Digest
+
+    def to_json(self) -> dict[str, object]:
+        """For `--json`."""
+        return {"ledger": self.ledger, "entries": self.entries, "tip": self.tip}
+
+
+class Ledger:
+    """One ledger of a store; one handle belongs to one thread."""
+
+    def __init__(self, store: LedgerStore, name: str = "main", *, cache: EntryCache | None = None) -> None:
+        formats.key(name, 0)
+        self.name = name
+        self._store = store
+        self._storage = store.storage
+        self._cache = cache if cache is not None else cache_of(store, name)
+        self._known: list[Entry] = []
+        self._loaded = False
+        self._lost = False
+
+    def append(
+        self,
+        kind: Kind,
+        statement: Digest,
+        *,
+        channel: str | None = None,
+        packs: Sequence[str] | None = None,
+        now: datetime,
+    ) -> Entry:
+        """The next entry, at whatever number is free; durable on return.
+
+        `packs` are by default those that the store wrote since the last entry of this handle.
+        """
+        draft = self._draft(kind, statement, channel, packs, now)
+        if self._lost:
+            _yield_to_others(1)  # a winner that runs ahead would starve the writers that chase it
+        if not self._loaded:
+            self._sync()
+        losses = 0
+        while (entry := self._create(draft)) is None:
+            losses += 1
+            if losses > 2:
+                _yield_to_others(losses)
+        self._lost = losses > 0
+        return entry
+
+    def append_at(
+        self,
+        number: int,
+        kind: Kind,
+        statement: Digest,
+        *,
+        channel: str | None = None,
+        packs: Sequence[str] | None = None,
+        now: datetime,
+    ) -> Entry | None:
+        """The entry with this very number, which must be the next one; None when another took it."""
+        draft = self._draft(kind, statement, channel, packs, now)
+        if number > len(self._known):
+            self._sync()
+        if number > len(self._known):
+            raise NoSuchObject(f"ledger {self.name}: entry {number - 1} is not there, {number} cannot follow it")
+        if number < len(self._known):
+            return None
+        return self._create(draft)
+
+    def entries(self, start: int = 0) -> Iterator[Entry]:
+        """Entries from a number on, up to the newest; the chain is checked."""
+        self._sync()
+        return iter(self._known[start:])
+
+    def tip(self) -> Entry | None:
+        """The newest entry, None for an empty ledger."""
+        self._sync()
+        return self._known[-1] if self._known else None
+
+    def verify(self) -> LedgerReport:
+        """Read every entry from the storage again and check the chain. Raises StoreDamaged."""
+        self._sync()
+        again = Ledger(self._store, self.name, cache=EntryCache())
+        again._sync()
+        for known, stored in zip(self._known, again._known, strict=False):
+            if known.raw != stored.raw:
+                raise self._damaged(f"entry {stored.number} is not what it was when this machine first saw it")
+        if len(again._known) < len(self._known):
+            raise self._damaged(f"entry {len(again._known)} is gone, this machine has seen it")
+        again._check_no_strays()
+        tip = again._known[-1].digest if again._known else digests.ZERO
+        return LedgerReport(self.name, len(again._known), tip)
+
+    def _check_no_strays(self) -> None:
+        prefix = formats.key(self.name, 0)[:-20]
+        for key in self._storage.list(prefix):
+            number = key.removeprefix(prefix)
+            if len(number) == 20 and number.isdigit() and int(number) > len(self._known):
+                raise self._damaged(f"entry {len(self._known)} is gone, but entry {int(number)} is there")
+
+    def _draft(
+        self, kind: Kind, statement: Digest, channel: str | None, packs: Sequence[str] | None, now: datetime
+    ) -> Entry:
+        """All but the place: the token stays the same however often the number changes."""
+        new = [digests.parse(pack) for pack in (self._store.take_new_packs() if packs is None else packs)]
+        rest = None
+        if len(new) > formats.MAX_PACKS:
+            rest = self._store.put_bytes(formats.pack_list(new))
+            new = [digests.parse(pack) for pack in self._store.take_new_packs()]
+        return Entry(0, digests.ZERO, secrets.token_hex(16), now, Kind(kind), statement, channel, tuple(new), rest)
+
+    def _create(self, draft: Entry) -> Entry | None:
+        """One attempt after the newest known entry; a loss adds the winner's entry to the known ones."""
+        last = self._known[-1] if self._known else None
+        entry = formats.make(
+            last.number + 1 if last else 0,
+            last.digest if last else digests.ZERO,
+            draft.token,
+            draft.time,
+            draft.kind,
+            draft.statement,
+            channel=draft.channel,
+            packs=draft.packs,
+            pack_list=draft.pack_list,
+        )
+        won = self._storage.create(formats.key(self.name, entry.number), entry.raw)
+        if won:
+            self._add([entry.raw])
+            return entry
+        raw = self._read(entry.number)
+        if raw is not None:
+            self._add([raw])
+        return None
+
+    def _sync(self) -> None:
+        """Read forward to the newest entry."""
+        if not self._loaded:
+            self._load_cache()
+        for _ in range(_STRAIGHT):
+            raw = self._read(len(self._known))
+            if raw is None:
+                return
+            self._add([raw])
+        self._add(self._read_many(len(self._known), self._gallop(len(self._known))))
+        self._sync()
+
+    def _gallop(self, number: int) -> int:
+        """One more than the newest number, if entries below `number` are there: doubling steps, then halving."""
+        step = 1
+        while self._there(number + step - 1):
+            step *= 2
+        low, high = number + step // 2, number + step - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._there(middle) else (low, middle)
+        return low
+
+    def _there(self, number: int) -> bool:
+        return self._storage.size(formats.key(self.name, number)) is not None
+
+    def _read(self, number: int) -> bytes | None:
+        try:
+            return self._storage.read(formats.key(self.name, number))
+        except NoSuchObject:
+            return None
+
+    def _read_many(self, start: int, stop: int) -> list[bytes]:
+        keys = [formats.key(self.name, number) for number in range(start, stop)]
+        if self._storage.local_path is not None:
+            return [self._storage.read(key) for key in keys]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(self._storage.read, keys))
+
+    def _add(self, raws: Sequence[bytes], *, cached: bool = False) -> None:
+        """Entries that follow the known ones; the chain must fit."""
+        start = len(self._known)
+        for raw in raws:
+            self._known.append(self._follow(self._known[-1] if self._known else None, raw))
+        if not cached and raws:
+            self._cache.put(start, raws)
+
+    def _follow(self, last: Entry | None, raw: bytes) -> Entry:
+        number, prev = (last.number + 1, last.digest) if last else (0, digests.ZERO)
+        try:
+            entry = formats.parse(raw)
+        except FormatError as exc:
+            raise self._damaged(f"entry {number}: {exc.message}") from exc
+        if entry.number != number:
+            raise self._damaged(f"the object of entry {number} holds entry {entry.number}")
+        if entry.prev != prev:
+            raise self._damaged(f"entry {number} does not follow entry {number - 1}: prev is {entry.prev}, not {prev}")
+        return entry
+
+    def _load_cache(self) -> None:
+        rows = self._cache.load()
+        try:
+            self._add(rows, cached=True)
+        except StoreDamaged:  # the cache is disposable; the storage alone says what is there
+            self._known.clear()
+        if self._known:
+            self._check_cached_tip()
+        self._loaded = True
+
+    def _check_cached_tip(self) -> None:
+        last = self._known[-1]
+        stored = self._read(last.number)
+        if stored is None:
+            self._known.clear()
+            raise self._damaged(f"entry {last.number} is gone, this machine has seen it")
+        if stored != last.raw:
+            self._known.clear()
+            raise self._damaged(f"entry {last.number} is not what it was when this machine first saw it")
+
+    def _damaged(self, what: str) -> StoreDamaged:
+        return StoreDamaged(
+            f"ledger {self.name}: {what}",
+            hint="compare with another copy or with a checkpoint; nothing was changed here",
+        )
+
+
+def _yield_to_others(losses: int) -> None:
+    time.sleep(_random.uniform(0, _PAUSE * min(losses, 8)))
