@@ -61,6 +61,9 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """All keys that start with `prefix`, in no promised order. For maintenance, never in a journey."""
 
+    def replace(self, key: str, data: bytes) -> None:
+        """Write whole, over what is there. For a published pointer; no key of a store is ever replaced."""
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error. For gc only."""
 

@@ -79,6 +79,14 @@ class FileStorage:
             os.replace(temp, target)
             sync_folder(folder)
 
+    def replace(self, key: str, data: bytes) -> None:
+        """One rename; see `Storage.replace`."""
+        path = self._writable(check_key(key))
+        with _wrapped(path, writing=True):
+            make_folder(os.path.dirname(path))
+            os.replace(_write_temp(os.path.dirname(path), lambda file: file.write(data)), path)
+            sync_folder(os.path.dirname(path))
+
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object; see `Storage.read`."""
         path = self._path(key)

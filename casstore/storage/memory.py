@@ -57,6 +57,11 @@ class MemoryStorage:
         with self._lock:
             self._objects[check_key(key)] = data
 
+    def replace(self, key: str, data: bytes) -> None:
+        """Write whole; see `Storage.replace`."""
+        with self._lock:
+            self._objects[check_key(key)] = bytes(data)
+
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object; see `Storage.read`."""
         data = self._objects.get(check_key(key))
