@@ -43,9 +43,36 @@ def _memory(url: str, _network: NetworkGuard | None, _create: bool) -> Storage:
     return open_memory(url.partition("://")[2])
 
 
+def _s3(url: str, network: NetworkGuard | None, _create: bool) -> Storage:
+    from casstore.storage.s3 import open_s3
+
+    return open_s3(url, network)
+
+
+def _az(url: str, network: NetworkGuard | None, _create: bool) -> Storage:
+    from casstore.storage.az import open_az
+
+    return open_az(url, network)
+
+
+def _gs(url: str, network: NetworkGuard | None, _create: bool) -> Storage:
+    from casstore.storage.gs import open_gs
+
+    return open_gs(url, network)
+
+
+def _other(url: str, network: NetworkGuard | None, _create: bool) -> Storage:
+    from casstore.storage.other import open_other
+
+    return open_other(url, network)
+
+
 _ADAPTERS: dict[str, Callable[[str, NetworkGuard | None, bool], Storage]] = {
     "file": _file,
     "memory": _memory,
+    "s3": _s3,
+    "az": _az,
+    "gs": _gs,
 }
 
 
@@ -62,7 +89,4 @@ def open_storage(url: str, *, network: NetworkGuard | None = None, create: bool 
     scheme = _SCHEME.match(url)
     if scheme is None:
         return open_file(url, create=create)
-    adapter = _ADAPTERS.get(scheme[1].lower())
-    if adapter is None:
-        raise BadInput(f"{url}: unknown scheme {scheme[1]!r}", hint="use a folder, s3://, az:// or gs://")
-    return adapter(url, network, create)
+    return _ADAPTERS.get(scheme[1].lower(), _other)(url, network, create)

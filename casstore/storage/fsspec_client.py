@@ -1,0 +1,112 @@
+"""The second client: a file system of fsspec, for machines without obstore and for other schemes.
+
+Only s3fs, adlfs and gcsfs were seen to create exclusively (single put requests); what they
+raise when they lose differs and is sorted here. Listing caches stay off: with one, another
+writer's new object "does not exist".
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from casstore.errors import NotWritable, StorageUnavailable
+from casstore.storage.remote import Taken, Unsure
+
+
+def filesystem(protocol: str, **options: Any) -> Any:
+    """A file system without caches. Raises StorageUnavailable when its package is missing."""
+    import fsspec
+
+    try:
+        return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True, **options)
+    except ImportError as exc:
+        raise StorageUnavailable(
+            f"no client for {protocol}:// is installed: {exc}", hint="install casstore with the extra s3, gcs or azure"
+        ) from exc
+
+
+class FsspecClient:
+    """A bucket through a file system of fsspec."""
+
+    def __init__(self, fs: Any, root: str) -> None:
+        self._fs = fs
+        self._root = root.rstrip("/")
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """Put if absent in one request."""
+        with _sorted():
+            self._fs.pipe_file(self._path(key), data, mode="create")
+
+    def put(self, key: str, data: bytes) -> None:
+        """Put, whatever is there."""
+        with _sorted():
+            self._fs.pipe_file(self._path(key), data)
+
+    def put_path(self, key: str, path: str) -> None:
+        """Upload a file."""
+        with _sorted():
+            self._fs.put_file(path, self._path(key))
+
+    def get(self, key: str, offset: int, length: int | None) -> bytes | None:
+        """Bytes or None."""
+        stop = None if length is None else offset + length
+        with _sorted():
+            try:
+                return bytes(self._fs.cat_file(self._path(key), start=offset or None, end=stop))
+            except FileNotFoundError:
+                return None
+            except (OSError, ValueError):
+                size = self.head(key) if offset else None
+                if size is not None and offset >= size:  # a range that starts beyond the end
+                    return b""
+                raise
+
+    def head(self, key: str) -> int | None:
+        """Size or None."""
+        with _sorted():
+            try:
+                return int(self._fs.info(self._path(key))["size"])
+            except FileNotFoundError:
+                return None
+
+    def list(self, folder: str) -> Iterator[str]:
+        """All keys under a folder."""
+        top = f"{self._root}/{folder}".rstrip("/")
+        with _sorted():
+            for path in self._fs.find(top):
+                yield str(path).removeprefix(f"{self._root}/")
+
+    def delete(self, key: str) -> None:
+        """Remove."""
+        with _sorted():
+            try:
+                self._fs.rm_file(self._path(key))
+            except FileNotFoundError:
+                return
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+
+@contextmanager
+def _sorted() -> Iterator[None]:
+    """Foreign errors into: taken, unsure, not allowed."""
+    try:
+        yield
+    except FileExistsError as exc:
+        raise Taken from exc
+    except PermissionError as exc:
+        raise NotWritable(f"the bucket refuses these credentials: {exc}", hint="check the credentials") from exc
+    except FileNotFoundError as exc:
+        raise StorageUnavailable(f"no such bucket or container: {exc}") from exc
+    except (NotWritable, StorageUnavailable, Taken, Unsure, KeyboardInterrupt):
+        raise
+    except OSError as exc:
+        if exc.errno == errno.EINVAL:  # s3fs: 412 from a server that does not name the condition
+            raise Taken from exc
+        raise Unsure from exc
+    except Exception as exc:  # botocore's, aiohttp's and azure's own roots are not importable without them
+        raise Unsure from exc

@@ -1,0 +1,44 @@
+"""`gs://bucket/prefix`: Google Cloud Storage. Credentials come from the environment only."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from casstore.storage import locations
+from casstore.storage.remote import Client, RemoteStorage
+
+if TYPE_CHECKING:
+    from casstore.network import NetworkGuard
+
+_OPTIONS = frozenset({"client"})
+_HOSTS = ("https://storage.googleapis.com", "https://oauth2.googleapis.com")
+
+
+def open_gs(url: str, network: NetworkGuard | None) -> RemoteStorage:
+    """The bucket as a storage. Raises BadInput, PolicyViolation, StorageUnavailable."""
+    place = locations.parse(url, _OPTIONS)
+    for host in _HOSTS:
+        locations.allow(network, host)
+    wants_fsspec = place.options.get("client") == "fsspec" or not find_spec("obstore")
+    return RemoteStorage(url, _fsspec(place) if wants_fsspec else _obstore(place))
+
+
+def _obstore(place: locations.Location) -> Client:
+    from obstore.store import GCSStore
+
+    from casstore.storage.obstore_client import ObstoreClient, client_options, retry_config
+
+    store = GCSStore(
+        place.bucket,
+        prefix=place.prefix or None,
+        client_options=client_options(allow_http=False),  # type: ignore[arg-type]
+        retry_config=retry_config(),  # type: ignore[arg-type]
+    )
+    return ObstoreClient(store)
+
+
+def _fsspec(place: locations.Location) -> Client:
+    from casstore.storage.fsspec_client import FsspecClient, filesystem
+
+    return FsspecClient(filesystem("gs"), f"{place.bucket}/{place.prefix}")

@@ -1,0 +1,47 @@
+"""`scheme://bucket/prefix?option=value`, taken apart; and the host that the network policy is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from attest.errors import BadInput
+from casstore.errors import PolicyViolation
+
+if TYPE_CHECKING:
+    from casstore.network import NetworkGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A bucket (or container), the prefix of all keys in it, and options of the URL."""
+
+    url: str
+    bucket: str
+    prefix: str
+    options: dict[str, str]
+
+
+def parse(url: str, known_options: frozenset[str]) -> Location:
+    """URL to location. Raises BadInput; credentials are never taken from a URL."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc or ":" in parts.netloc or not parts.netloc or parts.fragment:
+        raise BadInput(
+            f"not a bucket URL: {parts.scheme}://{parts.hostname or ''}{parts.path}",
+            hint="write s3://bucket/prefix; credentials come from the environment",
+        )
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if unknown := options.keys() - known_options:
+        raise BadInput(f"{url}: unknown option {min(unknown)!r}", hint=f"known: {', '.join(sorted(known_options))}")
+    return Location(url, parts.netloc, parts.path.strip("/"), options)
+
+
+def allow(network: NetworkGuard | None, url: str) -> None:
+    """Ask the network policy, before any client exists. Raises PolicyViolation."""
+    if network is None:
+        raise PolicyViolation(
+            f"{url}: no network policy was given, so nothing remote is opened",
+            hint="pass a NetworkGuard; on the command line: [network] allow in casstore.toml",
+        )
+    network.check(url)
