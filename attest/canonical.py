@@ -11,6 +11,7 @@ surrogates, numbers beyond 2**53 - 1, nesting deeper than 64, input over a size 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from attest.errors import FormatError
@@ -18,6 +19,7 @@ from attest.errors import FormatError
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 _MAX_INT = 2**53 - 1
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|$)|[\[\]{}]', re.DOTALL)
 
 
 def dumps(value: Any) -> bytes:
@@ -25,9 +27,11 @@ def dumps(value: Any) -> bytes:
     import rfc8785
 
     try:
-        return rfc8785.dumps(value)
+        data = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError) as exc:
         raise FormatError(f"not canonical JSON: {exc}") from exc
+    _check_depth(data.decode(), "canonical JSON")  # nothing is written that cannot be read back
+    return data
 
 
 def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
@@ -94,30 +98,25 @@ def _float(text: str) -> float:
 
 
 def _check_depth(text: str, what: str) -> None:
+    # Counting comes first: it is a hundred times faster than walking, and settles nearly all that is signed.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise FormatError(f"{what}: nested deeper than {MAX_DEPTH}")
-        elif char in "]}":
+        elif token[0] in "]}":
             depth -= 1
 
 
 def _check_text(value: Any, what: str) -> None:
     if isinstance(value, str):
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            raise FormatError(f"{what}: a lone surrogate in a string")
+        try:
+            value.encode()
+        except UnicodeEncodeError as exc:
+            raise FormatError(f"{what}: a lone surrogate in a string") from exc
     elif isinstance(value, list):
         for item in value:
             _check_text(item, what)
