@@ -1,0 +1,229 @@
+"""Packs and index as one: which objects there are, and where. Keeps the index true to the packs.
+
+The packs decide. An index that lags learns the packs that it does not know; one that is in
+doubt, or names packs that are gone, is thrown away and filled again from the packs' tables.
+Reading and verifying bytes is left to `casstore.reading`.
+
+    catalog = Catalog(packs, folder, store_id)
+    catalog.locate(raw_digest)            # -> Located or None
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from attest.errors import FormatError
+from casstore import clock
+from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable
+from casstore.index import Index, IndexDoubt
+from casstore.index.rows import pack, unpack
+from casstore.objects.pack_format import PackTable, Place
+from casstore.objects.pack_writer import SealedPack
+from casstore.packs import LocalPacks, Packs, table_of
+
+T = TypeVar("T")
+
+_SCAN = b"scan"
+_SETTLED_NS = 2_000_000_000
+"""A folder's mtime is believed only when it is older than this: two changes may share one clock tick."""
+_MANY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """An object's place: the pack's name, the list of its pieces, and the place in them."""
+
+    pack: bytes
+    pieces: bytes
+    place: Place
+
+
+class Catalog:
+    """The index of one store, healed on the way; thread-safe as far as Index is."""
+
+    def __init__(self, packs: Packs, folder: str, store_id: str, *, sync: bool = True) -> None:
+        self._packs = packs
+        self._folder = folder
+        self._store_id = store_id
+        self._sync = sync
+        self._lock = threading.RLock()
+        self.damaged: dict[bytes, str] = {}
+        """Packs whose table cannot be read, and why; their objects cannot be found."""
+        self.healed: list[str] = []
+        """What was wrong with the index and has been made good."""
+        self.index = self._open()
+
+    def close(self) -> None:
+        """Give the index back."""
+        self.index.close()
+
+    def ask(self, question: Callable[[Index], T]) -> T:
+        """An answer of the index; one that is in doubt is filled again first."""
+        for _ in range(2):
+            index = self.index
+            try:
+                return question(index)
+            except IndexDoubt as exc:
+                self.heal(str(exc), index)
+        return question(self.index)
+
+    def locate(self, raw: bytes) -> Located | None:
+        """Where an object is, after a look for new packs when it is not known."""
+        found = self.ask(lambda index: _locate(index, raw))
+        if found is None and self.refresh():
+            found = self.ask(lambda index: _locate(index, raw))
+        return found
+
+    def locate_in_packs(self, raw: bytes) -> list[Located]:
+        """All places of an object by the packs' own tables: slow, for damage only."""
+        found = []
+        for name in sorted(self._names()):
+            with contextlib.suppress(FormatError, NoSuchObject, StorageUnavailable):
+                table, _ = table_of(self._packs, name)
+                place = table.find(raw)
+                if place is not None:
+                    found.append(Located(name, table.pieces, place))
+        return found
+
+    def commit(self, sealed: Sequence[SealedPack]) -> None:
+        """Index packs that have just become durable. What goes wrong here only lags: the packs are there."""
+        self.learn([pack.name for pack in sealed])
+
+    def learn(self, names: Iterable[bytes], *, announced: bool = False) -> None:
+        """Take these packs into the index, by their own tables; known ones cost nothing."""
+        wanted = list(dict.fromkeys(names))
+        known = self.ask(lambda index: index.packs())
+        new = [name for name in wanted if name not in known and name not in self.damaged]
+        for start in range(0, len(new), _MANY):
+            self._learn(new[start : start + _MANY], announced)
+        if announced:
+            self.ask(lambda index: index.announce(wanted))
+
+    def refresh(self) -> bool:
+        """Look for packs that others have added or removed (a local store only); whether there were any."""
+        packs = self._packs
+        if not isinstance(packs, LocalPacks):
+            return False
+        with self._lock:
+            return self._refresh(packs)
+
+    def heal(self, reason: str, index: Index | None = None) -> None:
+        """Throw the index away and fill a new one from the packs."""
+        with self._lock:
+            if index is not None and index is not self.index:
+                return  # another thread has done it
+            names = self._known_names()
+            self.healed.append(reason)
+            with contextlib.suppress(OSError):
+                self.index.discard()
+            self.index = self._open()
+            self.damaged.clear()
+            if isinstance(self._packs, LocalPacks):
+                self._refresh(self._packs)
+            else:
+                self.learn(names)
+
+    def rebuild(self, reason: str) -> None:
+        """As `heal`, from a listing of all packs: maintenance."""
+        self.heal(reason)
+        self.learn(self._packs.names())
+
+    def _open(self) -> Index:
+        return Index.open(self._folder, self._store_id, sync=self._sync)
+
+    def _names(self) -> set[bytes]:
+        if isinstance(self._packs, LocalPacks):
+            return set(self._packs.names())
+        return set(self._known_names())
+
+    def _known_names(self) -> list[bytes]:
+        try:
+            return list(self.index.packs())
+        except IndexDoubt:
+            return []
+
+    def _learn(self, names: Sequence[bytes], announced: bool) -> None:
+        tables: list[tuple[PackTable, int]] = []
+        for name in names:
+            try:
+                tables.append(table_of(self._packs, name))
+            except (FormatError, NoSuchObject) as exc:
+                self.damaged[name] = exc.message
+        if tables:
+            self.ask(lambda index: index.add_packs(tables, announced=announced))
+
+    def _refresh(self, packs: LocalPacks) -> bool:
+        before = self.ask(_scan_state)
+        now = packs.folders()
+        changed = [folder for folder, mtime in now.items() if before.get(folder) != mtime]
+        changed += [folder for folder in before if folder not in now]
+        if not changed:
+            return False
+        known = self.ask(lambda index: index.packs())
+        there = {name for folder in changed for name in packs.names_in(folder)}
+        expected = {name for name in known if name.hex()[:2] in set(changed)}
+        if expected - there:
+            self._forget_gone(packs)
+            return True
+        new = there - expected - set(self.damaged)
+        self.learn(sorted(new))
+        self._note_scan(now)
+        return bool(new)
+
+    def _forget_gone(self, packs: LocalPacks) -> None:
+        """Packs that the index knows are not there any more."""
+        with contextlib.suppress(OSError):
+            self.index.discard()
+        self.healed.append("the index named packs that are gone")
+        self.index = self._open()
+        now = packs.folders()
+        self.learn(packs.names())
+        self._note_scan(now)
+
+    def _note_scan(self, folders: dict[str, int]) -> None:
+        limit = int(clock.now().timestamp() * 1_000_000_000) - _SETTLED_NS
+        settled = {folder: mtime for folder, mtime in folders.items() if mtime < limit}
+        with contextlib.suppress(NotWritable):
+            self.ask(lambda index: index.note(_SCAN, pack(settled)))
+
+
+def _scan_state(index: Index) -> dict[str, int]:
+    noted = index.noted(_SCAN)
+    state = unpack(noted) if noted else {}
+    return state if isinstance(state, dict) else {}
+
+
+def _locate(index: Index, raw: bytes) -> Located | None:
+    row = index.get(raw)
+    if row is None:
+        return None
+    place = Place(row.kind, row.piece, row.inner, row.length)
+    return Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+
+
+def index_folder(local_path: str | None, store_id: str) -> str:
+    """Where the index is kept: beside a local store, else in the user's cache, else in a temporary folder."""
+    if local_path is not None:
+        beside = os.path.join(local_path, "index")
+        if os.access(beside if os.path.isdir(beside) else local_path, os.W_OK | os.X_OK):
+            return beside
+    cache = cache_folder(store_id)
+    try:
+        os.makedirs(cache, exist_ok=True)
+        if os.access(cache, os.W_OK | os.X_OK):
+            return os.path.join(cache, "index")
+    except OSError:
+        pass
+    return tempfile.mkdtemp(prefix="casstore-index-")
+
+
+def cache_folder(store_id: str) -> str:
+    """The user's cache for one store; not made here."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "casstore", store_id)

@@ -1,0 +1,15 @@
+"""The index: a local, disposable LMDB map from digests to places in packs. The only door to lmdb.
+
+Never the only copy of anything and never trusted: rows carry a check value, the file is
+examined before LMDB may touch it, and whatever is in doubt is thrown away and filled again
+from the packs' own tables. `docs/formats/index.md` has the rows.
+
+    index = Index.open(folder, store_id)
+    index.add_packs([table])
+    index.get(raw_digest)        # -> Row or None
+"""
+
+from casstore.index.index import Index, IndexReader
+from casstore.index.rows import IndexDoubt, PackRow, Row
+
+__all__ = ["Index", "IndexDoubt", "IndexReader", "PackRow", "Row"]

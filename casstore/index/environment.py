@@ -1,0 +1,290 @@
+"""Opens, shares, grows and replaces the LMDB environment of an index folder.
+
+An index folder holds generations: `g-<hex>/` is one LMDB environment, `current` names the
+one in use, so that a doubtful one is replaced by one rename while others still read the old.
+Before an environment is opened it is examined; when it was changed behind our back, or the
+last user died, a child process walks it first. One process opens an environment once
+(LMDB's rule), so handles share it; it is never carried over a fork.
+
+    environment = Environment.open("/store/index")
+    with environment.read() as txn: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import lmdb
+
+from casstore.index import lmdb_file, probe
+from casstore.index.rows import IndexDoubt
+
+T = TypeVar("T")
+
+TABLES = (b"objects", b"subjects", b"packs", b"names", b"pieces", b"large", b"meta", b"info")
+_MAP_SIZE = 1 << 36
+_SMALLER_MAP = 1 << 30
+_DOUBT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.PanicError)
+
+_open: dict[tuple[str, int], Environment] = {}
+_open_lock = threading.Lock()
+
+
+class Environment:
+    """One LMDB environment in this process; see the module. Use `open`, then `close` once each."""
+
+    def __init__(self, folder: str, generation: str, *, map_size: int, sync: bool) -> None:
+        self.folder = folder
+        self.path = os.path.join(folder, generation)
+        self.users = 1
+        self._pid = os.getpid()
+        self._gate = threading.Condition()
+        self._active = 0
+        self._growing = False
+        self._mark = _Mark(self.path)
+        self._env, self.tables = _open_lmdb(self.path, map_size, sync)
+
+    @staticmethod
+    def open(folder: str, *, map_size: int = _MAP_SIZE, sync: bool = True) -> Environment:
+        """The environment of an index folder; a new empty one where there is none, or a doubtful one."""
+        os.makedirs(folder, exist_ok=True)
+        key = (os.path.realpath(folder), os.getpid())
+        with _open_lock:
+            shared = _open.get(key)
+            if shared is not None and shared.is_current():
+                shared.users += 1
+                return shared
+            with _locked(folder):
+                environment = _open_current(folder, map_size, sync)
+            _open[key] = environment
+            return environment
+
+    def is_current(self) -> bool:
+        """Whether this generation is still the folder's one."""
+        return _current(self.folder) == os.path.basename(self.path) and os.path.isdir(self.path)
+
+    def close(self) -> None:
+        """Give it back; the last user of this process closes it."""
+        with _open_lock:
+            self.users -= 1
+            if self.users or self._pid != os.getpid():
+                return
+            if _open.get(key := (os.path.realpath(self.folder), self._pid)) is self:
+                del _open[key]
+            self._env.close()
+            self._mark.close()
+
+    def replace(self) -> None:
+        """Forget everything: point the folder at a new, empty generation (others keep reading the old)."""
+        with _locked(self.folder):
+            if self.is_current():
+                _new_generation(self.folder)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Any]:
+        """A read transaction. Raises IndexDoubt."""
+        self._enter()
+        try:
+            with _doubting():
+                try:
+                    txn = self._env.begin(buffers=False)
+                except lmdb.MapResizedError:  # another process made the map larger
+                    self._resize(0, mine=1)
+                    txn = self._env.begin(buffers=False)
+                with txn:
+                    yield txn
+        finally:
+            self._leave()
+
+    def write(self, change: Callable[[Any], T]) -> T:
+        """Run `change(txn)` in one transaction, again with a larger map when it did not fit."""
+        while True:
+            try:
+                with self._writing() as txn:
+                    result = change(txn)
+                self._mark.note()
+                return result
+            except lmdb.MapFullError:
+                self._resize(self._env.info()["map_size"] * 2)
+            except lmdb.MapResizedError:
+                self._resize(0)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Any]:
+        self._enter()
+        try:
+            with _doubting(), self._env.begin(write=True) as txn:
+                yield txn
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        if self._pid != os.getpid():
+            raise IndexDoubt("an LMDB environment cannot be used after a fork")
+        with self._gate:
+            while self._growing:
+                self._gate.wait()
+            self._active += 1
+
+    def _leave(self) -> None:
+        with self._gate:
+            self._active -= 1
+            if not self._active:
+                self._gate.notify_all()
+
+    def _resize(self, size: int, *, mine: int = 0) -> None:
+        """A larger map, when no transaction of this process is open (LMDB's rule)."""
+        with self._gate:
+            self._growing = True
+            try:
+                while self._active > mine:
+                    self._gate.wait()
+                self._env.set_mapsize(size)
+            finally:
+                self._growing = False
+                self._gate.notify_all()
+
+
+class _Mark:
+    """Remembers how the data file looked after our last commit, and whether someone died while using it."""
+
+    def __init__(self, path: str) -> None:
+        self._data = os.path.join(path, "data.mdb")
+        self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._lock(fcntl.LOCK_SH)
+
+    @staticmethod
+    def doubtful(path: str) -> bool:
+        """Whether the data file changed since the mark, or its last user did not close it."""
+        try:
+            fd = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            if os.pread(fd, 200, 0) == _look(os.path.join(path, "data.mdb"), clean=True):
+                return False
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            return False  # others have it open right now and live
+        finally:
+            os.close(fd)
+
+    def note(self, *, clean: bool = False) -> None:
+        """Write down how the file looks."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, _look(self._data, clean=clean), 0)
+
+    def close(self) -> None:
+        """Closed cleanly, when no other process has it open."""
+        if self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            self.note(clean=True)
+        os.close(self._file)
+
+    def _lock(self, how: int) -> bool:
+        try:
+            fcntl.flock(self._file, how)
+        except OSError:
+            return False
+        return True
+
+
+def _look(path: str, *, clean: bool) -> bytes:
+    stat = os.stat(path)
+    return f"{stat.st_ino:020} {stat.st_size:020} {stat.st_mtime_ns:020} {'clean' if clean else 'in use'}".ljust(
+        80
+    ).encode()
+
+
+def _open_current(folder: str, map_size: int, sync: bool) -> Environment:
+    generation = _current(folder)
+    if generation is not None and _trusted(os.path.join(folder, generation)):
+        try:
+            return _started(Environment(folder, generation, map_size=map_size, sync=sync))
+        except IndexDoubt:
+            pass
+        except lmdb.Error as exc:
+            if "already open" in str(exc):  # by the process that we were forked from
+                return _private(map_size)
+    return _started(Environment(folder, _new_generation(folder), map_size=map_size, sync=sync))
+
+
+def _started(environment: Environment) -> Environment:
+    environment._mark.note()
+    return environment
+
+
+def _private(map_size: int) -> Environment:
+    folder = tempfile.mkdtemp(prefix="casstore-index-")
+    return Environment(folder, _new_generation(folder), map_size=map_size, sync=False)
+
+
+def _trusted(path: str) -> bool:
+    data = os.path.join(path, "data.mdb")
+    if lmdb_file.examine(data) is not None:
+        return False
+    if not _Mark.doubtful(path):
+        return True
+    return probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000)
+
+
+def _open_lmdb(path: str, map_size: int, sync: bool) -> tuple[Any, dict[bytes, Any]]:
+    options: dict[str, Any] = {"max_dbs": len(TABLES), "max_readers": 1024, "metasync": False, "sync": sync}
+    with _doubting():
+        try:
+            env = lmdb.open(path, map_size=map_size, readahead=False, **options)
+        except (lmdb.MemoryError, MemoryError, OverflowError):
+            env = lmdb.open(path, map_size=_SMALLER_MAP, readahead=False, **options)
+        env.reader_check()
+        with env.begin(write=True) as txn:
+            return env, {name: env.open_db(name, txn) for name in TABLES}
+
+
+def _new_generation(folder: str) -> str:
+    """An empty generation, made the current one by a rename; the one before is removed."""
+    before = _current(folder)
+    name = f"g-{secrets.token_hex(8)}"
+    os.mkdir(os.path.join(folder, name))
+    pointer = os.path.join(folder, f".current-{secrets.token_hex(4)}")
+    with open(pointer, "w", encoding="ascii") as file:
+        file.write(name)
+    os.replace(pointer, os.path.join(folder, "current"))
+    if before is not None:
+        shutil.rmtree(os.path.join(folder, before), ignore_errors=True)
+    return name
+
+
+def _current(folder: str) -> str | None:
+    try:
+        with open(os.path.join(folder, "current"), encoding="ascii") as file:
+            name = file.read(40)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name if name.startswith("g-") and name[2:].isalnum() else None
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: the rename still keeps it whole
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _doubting() -> Iterator[None]:
+    try:
+        yield
+    except _DOUBT as exc:
+        raise IndexDoubt(f"LMDB: {exc}") from exc

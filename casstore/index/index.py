@@ -1,0 +1,287 @@
+"""The index's tables and what the store asks of them. See the package for what is promised."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from casstore.index import rows
+from casstore.index.environment import Environment
+from casstore.index.rows import IndexDoubt, PackRow, Row
+from casstore.objects.kinds import Kind
+from casstore.objects.pack_format import FRAME, PackTable
+
+_FORMAT = b"format"
+_STORE = b"store"
+_EPOCH = b"epoch"
+
+
+class IndexReader:
+    """Many look-ups in one read transaction; keep it short, it pins pages."""
+
+    __slots__ = ("_get",)
+
+    def __init__(self, txn: Any, objects: Any) -> None:
+        self._get = partial(txn.get, db=objects)
+
+    def has(self, raw: bytes) -> bool:
+        """Whether the object is known."""
+        return self.get(raw) is not None
+
+    def get(self, raw: bytes) -> Row | None:
+        """Where the object lies. Raises IndexDoubt."""
+        value = self._get(raw)
+        return None if value is None else rows.parse_row(raw, value)
+
+
+class Index:
+    """An open index. Keys are raw digests; every method may raise IndexDoubt."""
+
+    def __init__(self, environment: Environment, store_id: str) -> None:
+        self._environment = environment
+        self._tables = environment.tables
+        self._store_id = store_id
+        self._pieces: dict[int, bytes] = {}
+        self._names: dict[int, bytes] = {}
+
+    @staticmethod
+    def open(folder: str, store_id: str, **options: Any) -> Index:
+        """The index in `folder`; an empty one where there is none, or another store's, or a doubtful one."""
+        for _ in range(3):
+            environment = Environment.open(folder, **options)
+            index = Index(environment, store_id)
+            try:
+                if index._belongs():
+                    return index
+            except IndexDoubt:
+                pass
+            environment.replace()
+            environment.close()
+        raise IndexDoubt(f"{folder}: no usable index can be made here")
+
+    def close(self) -> None:
+        """Give the environment back."""
+        self._environment.close()
+
+    def discard(self) -> None:
+        """Throw everything away: the next `open` finds an empty index."""
+        self._environment.replace()
+        self.close()
+
+    @property
+    def path(self) -> str:
+        """The LMDB folder in use."""
+        return self._environment.path
+
+    # objects
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[IndexReader]:
+        """For many look-ups in a row."""
+        with self._environment.read() as txn:
+            yield IndexReader(txn, self._tables[b"objects"])
+
+    def get(self, raw: bytes) -> Row | None:
+        """Where the object lies."""
+        value = self._value(b"objects", raw)
+        return None if value is None else rows.parse_row(raw, value)
+
+    def count(self) -> int:
+        """How many objects are known."""
+        with self._environment.read() as txn:
+            entries: int = txn.stat(self._tables[b"objects"])["entries"]
+        return entries
+
+    def digests(self, prefix: bytes = b"") -> Iterator[bytes]:
+        """All known raw digests that start so, sorted."""
+        with self._environment.read() as txn:
+            cursor = txn.cursor(self._tables[b"objects"])
+            found = cursor.set_range(prefix) if prefix else cursor.first()
+            while found and (key := cursor.key()).startswith(prefix):
+                yield key
+                found = cursor.next()
+
+    def large_sizes(self) -> frozenset[int]:
+        """The sizes of all objects that are larger than a frame."""
+        with self._environment.read() as txn:
+            return frozenset(int.from_bytes(key, "big") for key, _ in txn.cursor(self._tables[b"large"]))
+
+    def subjects(self, raw: bytes) -> list[bytes]:
+        """Raw digests of the attestations about this subject, sorted."""
+        found = []
+        with self._environment.read() as txn:
+            cursor = txn.cursor(self._tables[b"subjects"])
+            more = cursor.set_range(raw)
+            while more and cursor.key()[:32] == raw:
+                rows.unseal(cursor.key(), cursor.value())
+                found.append(cursor.key()[32:])
+                more = cursor.next()
+        return found
+
+    # packs
+
+    def packs(self) -> dict[bytes, int]:
+        """Name -> number of every known pack."""
+        with self._environment.read() as txn:
+            cursor = txn.cursor(self._tables[b"packs"])
+            return {rows.parse_pack_row(key, value).name: _number(key) for key, value in cursor}
+
+    def unannounced(self) -> list[bytes]:
+        """Names of the packs that no ledger entry is known to name."""
+        with self._environment.read() as txn:
+            found = (rows.parse_pack_row(key, value) for key, value in txn.cursor(self._tables[b"packs"]))
+            return sorted(row.name for row in found if not row.announced)
+
+    def pack(self, number: int) -> PackRow:
+        """A pack by its number."""
+        key = number.to_bytes(4, "big")
+        value = self._value(b"packs", key)
+        if value is None:
+            raise IndexDoubt(f"pack number {number} is not known")
+        return rows.parse_pack_row(key, value)
+
+    def pack_name(self, number: int) -> bytes:
+        """A pack's name by its number, remembered."""
+        name = self._names.get(number)
+        if name is None:
+            name = self._names[number] = self.pack(number).name
+        return name
+
+    def pieces(self, number: int) -> bytes:
+        """The list of a pack's pieces (pack_format.PIECE rows), remembered."""
+        found = self._pieces.get(number)
+        if found is None:
+            key = number.to_bytes(4, "big")
+            value = self._value(b"pieces", key)
+            if value is None:
+                raise IndexDoubt(f"the pieces of pack number {number} are not known")
+            if len(self._pieces) >= 256:
+                self._pieces.clear()
+            found = self._pieces[number] = rows.unseal(key, value)
+        return found
+
+    def add_packs(self, tables: Sequence[tuple[PackTable, int]], *, announced: bool = False) -> None:
+        """Take (table, file size) of packs that are durable in the store; one transaction, sorted keys."""
+        self._environment.write(lambda txn: self._add(txn, tables, announced))
+
+    def announce(self, names: Iterable[bytes]) -> None:
+        """These packs are named by a ledger entry; unknown names are left out."""
+        wanted = list(names)
+
+        def change(txn: Any) -> None:
+            for name in wanted:
+                value = txn.get(name, db=self._tables[b"names"])
+                if value is None:
+                    continue
+                key = rows.unseal(name, value)
+                row = rows.parse_pack_row(key, txn.get(key, db=self._tables[b"packs"]) or b"")
+                self._put(txn, b"packs", key, rows.pack([row.name, row.size, True]))
+
+        if wanted:
+            self._environment.write(change)
+
+    def _add(self, txn: Any, tables: Sequence[tuple[PackTable, int]], announced: bool) -> None:
+        next_number = self._next_number(txn)
+        empty = txn.stat(self._tables[b"objects"])["entries"] == 0
+        for table, size in tables:
+            if txn.get(table.name, db=self._tables[b"names"]) is not None:
+                continue
+            key = next_number.to_bytes(4, "big")
+            self._put(txn, b"packs", key, rows.pack([table.name, size, announced]))
+            self._put(txn, b"names", table.name, key)
+            self._put(txn, b"pieces", key, table.pieces)
+            self._add_objects(txn, next_number, table, append=empty)
+            self._add_extras(txn, next_number, table)
+            next_number += 1
+            empty = False
+
+    def _add_objects(self, txn: Any, number: int, table: PackTable, *, append: bool) -> None:
+        cursor = txn.cursor(self._tables[b"objects"])
+        items = rows.object_items(number, table)
+        cursor.putmulti(items, dupdata=False, overwrite=False, append=append)
+
+    def _add_extras(self, txn: Any, number: int, table: PackTable) -> None:
+        """Attestations win over an equal blob that was there before; subjects; large sizes."""
+        if table.subjects:
+            items = rows.object_items(number, table, kinds=(Kind.ATTESTATION,))
+            txn.cursor(self._tables[b"objects"]).putmulti(items, dupdata=False, overwrite=True)
+            for subject, raw in table.iter_subjects():
+                self._put(txn, b"subjects", subject + raw, b"")
+        if table.piece_count > 1:
+            for length in sorted({row[4] for row in table.iter_objects() if row[4] > FRAME}):
+                self._put(txn, b"large", length.to_bytes(8, "big"), b"")
+
+    def _next_number(self, txn: Any) -> int:
+        cursor = txn.cursor(self._tables[b"packs"])
+        return _number(cursor.key()) + 1 if cursor.last() else 0
+
+    # small things
+
+    def epoch(self) -> bytes:
+        """Changes whenever something was forgotten; what remembers digests elsewhere compares it."""
+        return self._info(_EPOCH) or b""
+
+    def meta_get(self, key: bytes) -> bytes | None:
+        """A cached value of the user of this index (the ledger), or None."""
+        value = self._value(b"meta", key)
+        return None if value is None else rows.unseal(key, value)
+
+    def meta_put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Store cached values, all or none."""
+        wanted = list(items)
+
+        def change(txn: Any) -> None:
+            for key, value in wanted:
+                self._put(txn, b"meta", key, value)
+
+        self._environment.write(change)
+
+    def meta_scan(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """All cached (key, value) whose key starts with `prefix`, sorted."""
+        found = []
+        with self._environment.read() as txn:
+            cursor = txn.cursor(self._tables[b"meta"])
+            more = cursor.set_range(prefix) if prefix else cursor.first()
+            while more and cursor.key().startswith(prefix):
+                found.append((cursor.key(), rows.unseal(cursor.key(), cursor.value())))
+                more = cursor.next()
+        return found
+
+    def note(self, key: bytes, value: bytes) -> None:
+        """Remember something about the store itself (`info` table)."""
+        self._environment.write(lambda txn: self._put(txn, b"info", key, value))
+
+    def noted(self, key: bytes) -> bytes | None:
+        """What `note` remembered."""
+        return self._info(key)
+
+    def _belongs(self) -> bool:
+        """Whether this index is of our version and of this store; an empty one is made so."""
+        if self._info(_FORMAT) is None and not self.count():
+            self._environment.write(self._found)
+        return self._info(_FORMAT) == str(rows.VERSION).encode() and self._info(_STORE) == self._store_id.encode()
+
+    def _found(self, txn: Any) -> None:
+        import secrets
+
+        self._put(txn, b"info", _FORMAT, str(rows.VERSION).encode())
+        self._put(txn, b"info", _STORE, self._store_id.encode())
+        self._put(txn, b"info", _EPOCH, secrets.token_bytes(16))
+
+    def _info(self, key: bytes) -> bytes | None:
+        value = self._value(b"info", key)
+        return None if value is None else rows.unseal(key, value)
+
+    def _value(self, table: bytes, key: bytes) -> bytes | None:
+        with self._environment.read() as txn:
+            value: bytes | None = txn.get(key, db=self._tables[table])
+        return value
+
+    def _put(self, txn: Any, table: bytes, key: bytes, record: bytes) -> None:
+        txn.put(key, rows.seal(key, record), db=self._tables[table])
+
+
+def _number(key: bytes) -> int:
+    return int.from_bytes(key, "big")

@@ -1,0 +1,99 @@
+"""Globs over relative paths in bytes: which files a tree takes.
+
+`*` and `?` stay inside one name, `[abc]` is a set, `**` as a whole name stands for any
+number of folders (none too), and at the end for everything below. An exclude that matches
+a folder drops everything in it. A pattern that is a plain folder name means that folder.
+
+    Selection(("build/**",), ("**/*.pyc",)).takes(b"build/a/b.so")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from attest.errors import BadInput
+
+_EVERYTHING = ("**", "**/*")
+
+
+class Selection:
+    """Includes and excludes, compiled once."""
+
+    def __init__(self, include: Sequence[str] = ("**",), exclude: Sequence[str] = ()) -> None:
+        if not include:
+            raise BadInput("an empty include list takes nothing", hint='write include = ["**"] for everything')
+        self.everything = any(pattern in _EVERYTHING for pattern in include)
+        self._include = [_compile(pattern) for pattern in include]
+        self._exclude = [_compile(pattern) for pattern in exclude]
+        self._roots = [_fixed_part(pattern) for pattern in include]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self.everything and not self._exclude
+
+    def takes(self, path: bytes) -> bool:
+        """Whether the file, link or (when empty) folder at this relative path is taken."""
+        if not self.everything and not any(pattern.fullmatch(path) for pattern in self._include):
+            return False
+        return not self.drops(path)
+
+    def drops(self, path: bytes) -> bool:
+        """Whether an exclude matches this very path."""
+        return any(pattern.fullmatch(path) for pattern in self._exclude)
+
+    def enters(self, folder: bytes) -> bool:
+        """Whether anything below this folder may be taken."""
+        if self.drops(folder):
+            return False
+        below = folder + b"/"
+        return self.everything or any(root.startswith(below) or below.startswith(root) for root in self._roots)
+
+
+def _compile(pattern: str) -> re.Pattern[bytes]:
+    names = _names(pattern)
+    text = ""
+    for number, name in enumerate(names):
+        last = number == len(names) - 1
+        if name == "**":
+            text += "(?s:.+)" if last else "(?s:[^/]+/)*"
+        else:
+            text += _one_name(name) + ("(?s:/.*)?" if last else "/")
+    return re.compile(text.encode("utf-8", "surrogateescape"), re.DOTALL)
+
+
+def _names(pattern: str) -> list[str]:
+    names = [name for name in pattern.split("/") if name not in ("", ".")]
+    if not names or pattern.startswith("/") or ".." in names or "\0" in pattern:
+        raise BadInput(f"not a glob for paths inside the folder: {pattern!r}", hint="write a relative path, without ..")
+    return names
+
+
+def _one_name(name: str) -> str:
+    text, at = "", 0
+    while at < len(name):
+        char = name[at]
+        end = name.find("]", at + 2) if char == "[" else -1
+        if char == "*":
+            text += "[^/]*"
+        elif char == "?":
+            text += "(?:[^/\\x80-\\xff]|[\\xc0-\\xff][\\x80-\\xbf]*|[\\x80-\\xbf])"
+        elif end > 0:
+            inner = name[at + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
+            text += f"(?!/)[{'^' + inner[1:] if inner[0] in '!^' else inner}]"
+            at = end
+        else:
+            text += re.escape(char)
+        at += 1
+    return text
+
+
+def _fixed_part(pattern: str) -> bytes:
+    """The folders that every match lies in, with a slash at the end."""
+    fixed: list[str] = []
+    for name in _names(pattern):
+        if any(char in name for char in "*?["):
+            break
+        fixed.append(name)
+    return "".join(name + "/" for name in fixed).encode("utf-8", "surrogateescape")

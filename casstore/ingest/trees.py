@@ -1,0 +1,89 @@
+"""Makes tree objects out of finished folders, from the leaves up, and packs those that are new.
+
+builder = TreeBuilder(known, new_writer)
+builder.settle(folder)        # all its digests are there: its tree, then perhaps its parent's
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from casstore.errors import UnsupportedInput
+from casstore.ingest.files import size_of
+from casstore.ingest.walk import Folder
+from casstore.objects.kinds import Kind
+from casstore.objects.pack_writer import PackWriter
+from casstore.objects.tree import DIR, EXECUTABLE, FILE, LINK, MAX_NAME, encode_rows, show
+
+
+class TreeBuilder:
+    """Collects the trees of one put; `root` is the digest of the top folder when all is settled."""
+
+    def __init__(
+        self,
+        known: Callable[[bytes], Any],
+        new_writer: Callable[[], PackWriter],
+        keep_empty: Callable[[bytes], bool],
+        on_tree: Callable[[Folder, bytes], None] | None = None,
+    ) -> None:
+        self._known = known
+        self._new_writer = new_writer
+        self._keep_empty = keep_empty
+        self._on_tree = on_tree
+        self._mine: set[bytes] = set()
+        self.writer: PackWriter | None = None
+        self.new = 0
+        self.root: bytes | None = None
+
+    def settle(self, folder: Folder) -> None:
+        """The folder has all its digests; go up while parents are complete too."""
+        here: Folder | None = folder
+        while here is not None and here.pending == 0:
+            parent = here.parent
+            rows = _rows(here)
+            if rows or parent is None or self._keep_empty(here.path):
+                raw = self._put(encode_rows(rows))
+                if self._on_tree is not None:
+                    self._on_tree(here, raw)
+                if parent is None:
+                    self.root = raw
+                    return
+                parent.children.append((here.name, raw))
+            if parent is not None:
+                parent.pending -= 1
+            here = parent
+
+    def _put(self, data: bytes) -> bytes:
+        raw = hashlib.sha256(data).digest()
+        if raw not in self._mine:
+            self._mine.add(raw)
+            if self._known(raw) is None:
+                if self.writer is None:
+                    self.writer = self._new_writer()
+                self.writer.add(raw, data, Kind.TREE)
+                self.new += 1
+        return raw
+
+
+def _rows(folder: Folder) -> list[list[Any]]:
+    rows: list[list[Any]] = [
+        [name, EXECUTABLE if executable else FILE, size_of(sign), raw]
+        for name, executable, sign, raw in zip(
+            folder.names, folder.executable, folder.signs, folder.digests, strict=True
+        )
+    ]
+    rows += [[name, DIR, 0, raw] for name, raw in folder.children]
+    rows += [[name, LINK, 0, target] for name, target in folder.links]
+    if len(rows) != len(folder.names):
+        rows.sort(key=_name_of)
+    for row in rows:
+        if len(row[0]) > MAX_NAME:
+            raise UnsupportedInput(f"{show(row[0])}: the name is longer than {MAX_NAME} bytes")
+    return rows
+
+
+def _name_of(row: list[Any]) -> bytes:
+    name: bytes = row[0]
+    return name

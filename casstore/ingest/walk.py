@@ -1,0 +1,155 @@
+"""Walks a workspace folder by folder and says what is in it; refuses by name what a tree cannot hold.
+
+Nothing is opened: a FIFO or a device is seen by lstat and refused, links are read and
+judged, never followed.
+
+    for folder in walk(b"/work", selection):
+        folder.path, folder.names, folder.signs
+"""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from collections.abc import Iterator
+from operator import attrgetter
+
+from casstore.errors import StorageUnavailable, UnsupportedInput
+from casstore.ingest.files import SIGNATURE, kind_of
+from casstore.ingest.globs import Selection
+from casstore.objects.tree import check_link, check_name, show
+
+_PACK = SIGNATURE.pack
+_INODE = 0xFFFFFFFFFFFFFFFF
+
+
+class Folder:
+    """One folder on its way to become a tree; filled by the walk, then by the digests."""
+
+    __slots__ = ("children", "digests", "executable", "links", "name", "names", "parent", "path", "pending", "signs")
+
+    def __init__(self, path: bytes, name: bytes, parent: Folder | None) -> None:
+        self.path = path
+        self.name = name
+        self.parent = parent
+        self.names: list[bytes] = []
+        self.signs: list[bytes] = []
+        self.executable: list[bool] = []
+        self.digests: list[bytes | None] = []
+        self.links: list[tuple[bytes, bytes]] = []
+        self.children: list[tuple[bytes, bytes]] = []
+        """(name, raw digest) of the folders below that are trees already."""
+        self.pending = 0
+        """How many files and folders below have no digest yet."""
+
+
+def walk(root: bytes, selection: Selection, *, forbidden: tuple[int, int] | None = None) -> Iterator[Folder]:
+    """Every folder before those below it, names sorted. `forbidden` = (device, inode) of the store itself.
+
+    `pending` of a folder counts the folders below it when it is handed out.
+    """
+    stack = [Folder(b"", b"", None)]
+    while stack:
+        folder = stack.pop()
+        below = _list(root, folder, selection, forbidden)
+        folder.pending = len(below)
+        yield folder
+        stack.extend(reversed(below))
+
+
+def _list(root: bytes, folder: Folder, selection: Selection, forbidden: tuple[int, int] | None) -> list[Folder]:
+    path = root + b"/" + folder.path if folder.path else root
+    prefix = folder.path + b"/" if folder.path else b""
+    everything = selection.is_all
+    below: list[Folder] = []
+    try:
+        with os.scandir(path) as listing:
+            entries = sorted(listing, key=attrgetter("name"))
+        for entry in entries:
+            name = entry.name
+            found = entry.stat(follow_symlinks=False)
+            mode = found.st_mode
+            if modes.S_ISREG(mode):
+                if everything or selection.takes(prefix + name):
+                    folder.names.append(name)
+                    folder.signs.append(
+                        _PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE)
+                    )
+                    folder.executable.append(mode & 0o100 != 0)
+            elif modes.S_ISDIR(mode):
+                if everything or selection.enters(prefix + name):
+                    _refuse_store(prefix + name, found, forbidden)
+                    below.append(Folder(prefix + name, name, folder))
+            elif everything or selection.takes(prefix + name):
+                folder.links.append((name, _link(path + b"/" + name, prefix + name, mode)))
+    except OSError as exc:
+        raise _unreadable(exc, path) from exc
+    folder.digests = [None] * len(folder.names)
+    return below
+
+
+def _link(path: bytes, relative: bytes, mode: int) -> bytes:
+    if not modes.S_ISLNK(mode):
+        raise UnsupportedInput(
+            f"{show(relative)}: is {kind_of(mode)}, which no tree can hold", hint="remove it or exclude it"
+        )
+    target = os.readlink(path)
+    check_link(relative, target)
+    return target
+
+
+def _refuse_store(path: bytes, found: os.stat_result, forbidden: tuple[int, int] | None) -> None:
+    if forbidden == (found.st_dev, found.st_ino):
+        raise UnsupportedInput(
+            f"{show(path)}: is the store itself", hint="exclude it, or keep the store outside of what you put"
+        )
+
+
+def listed(root: bytes, files: list[bytes]) -> Iterator[Folder]:
+    """The folders of an explicit list of relative paths, in the order of `walk`."""
+    tree: dict[bytes, set[bytes]] = {}
+    for path in files:
+        parts = path.split(b"/")
+        for part in parts:
+            check_name(part)
+        for depth in range(len(parts)):
+            tree.setdefault(b"/".join(parts[:depth]), set()).add(parts[depth])
+    stack = [Folder(b"", b"", None)]
+    while stack:
+        folder = stack.pop()
+        below = _look(root, folder, sorted(tree.get(folder.path, ())), tree)
+        folder.pending = len(below)
+        yield folder
+        stack.extend(reversed(below))
+
+
+def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set[bytes]]) -> list[Folder]:
+    below = []
+    for name in names:
+        relative = folder.path + b"/" + name if folder.path else name
+        path = root + b"/" + relative
+        try:
+            found = os.lstat(path)
+        except OSError as exc:
+            raise _unreadable(exc, path) from exc
+        if relative in tree:
+            if not modes.S_ISDIR(found.st_mode):
+                raise UnsupportedInput(f"{show(relative)}: is {kind_of(found.st_mode)}, not a folder")
+            below.append(Folder(relative, name, folder))
+        elif modes.S_ISREG(found.st_mode):
+            folder.names.append(name)
+            folder.signs.append(_PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
+            folder.executable.append(found.st_mode & 0o100 != 0)
+        else:
+            folder.links.append((name, _link(path, relative, found.st_mode)))
+    folder.digests = [None] * len(folder.names)
+    return below
+
+
+def _unreadable(exc: OSError, path: bytes) -> UnsupportedInput | StorageUnavailable:
+    named = exc.filename if isinstance(exc.filename, bytes) else path
+    if isinstance(exc, FileNotFoundError):
+        return UnsupportedInput(f"{show(named)}: is not there", hint="it may have gone away while the folder was read")
+    if isinstance(exc, PermissionError | NotADirectoryError):
+        return UnsupportedInput(f"{show(named)}: cannot be read: {exc.strerror}", hint="make it readable or exclude it")
+    return StorageUnavailable(f"{show(named)}: cannot be read: {exc.strerror}")

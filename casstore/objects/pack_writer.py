@@ -1,0 +1,186 @@
+"""Writes one pack into a temporary file: small blobs into blocks, larger ones into pieces of their own.
+
+What is hashed is the very buffer that is written. Nothing can be found in the file before
+`finish` has written table and footer; giving it its name and making it durable is left to
+`casstore.packs`.
+
+    writer = PackWriter(temporary_path, level=1, nonce=os.urandom(16))
+    writer.add(raw_digest, data, Kind.BLOB)
+    sealed = writer.finish()                     # SealedPack(path, name, size, ...)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from casstore.objects import codec
+from casstore.objects.pack_format import (
+    ALIGN,
+    BLOCK,
+    FRAME,
+    NO_CHECK,
+    OBJECT,
+    PIECE,
+    SOLO,
+    SUBJECT,
+    Footer,
+    header_bytes,
+    seal_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPack:
+    """A complete pack under a temporary name; `name` is its seal (32 bytes)."""
+
+    path: str
+    name: bytes
+    size: int
+    objects: int
+
+
+class PackWriter:
+    """One pack file that grows; one thread at a time."""
+
+    def __init__(self, path: str, *, level: int, nonce: bytes) -> None:
+        self.path = path
+        self._packer = codec.Packer(level)
+        self._header = header_bytes(nonce)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        self._end = 0
+        self._pieces: list[bytes] = []
+        self._rows: list[bytes] = []
+        self._subjects: list[tuple[bytes, bytes]] = []
+        self._block: list[bytes] = []
+        self._block_size = 0
+        self._waiting: list[tuple[bytes, int, int, int]] = []
+        try:
+            self._write(self._header)
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, the open block not counted."""
+        return self._end
+
+    @property
+    def objects(self) -> int:
+        """How many objects it holds."""
+        return len(self._rows) + len(self._waiting)
+
+    def add(self, raw: bytes, data: bytes, kind: int, subjects: Sequence[bytes] = ()) -> None:
+        """A blob that is in memory; `raw` is its digest, which the caller has made from these bytes."""
+        size = len(data)
+        self._subjects.extend((subject, raw) for subject in subjects)
+        if size > SOLO:
+            run = self.begin_run(kind)
+            for start in range(0, size, FRAME):
+                run.write(memoryview(data)[start : start + FRAME])
+            run.commit(raw)
+            return
+        self._waiting.append((raw, kind, self._block_size, size))
+        self._block.append(data)
+        self._block_size += size
+        if self._block_size >= BLOCK:
+            self._flush_block()
+
+    def begin_run(self, kind: int) -> Run:
+        """A large blob, to be written frame by frame."""
+        self._flush_block()
+        return Run(self, kind)
+
+    def finish(self) -> SealedPack:
+        """Write table and footer, close the file. The bytes are not yet durable."""
+        self._flush_block()
+        table = self._table()
+        footer = Footer(self._end, len(self._pieces), len(self._rows), len(self._subjects), NO_CHECK)
+        seal = seal_of(self._header, table, footer)
+        footer = Footer(footer.table_offset, footer.pieces, footer.objects, footer.subjects, seal)
+        self._write(table)
+        self._write(footer.to_bytes())
+        os.close(self._fd)
+        self._fd = -1
+        return SealedPack(self.path, seal, self._end, len(self._rows))
+
+    def abandon(self) -> None:
+        """Close and remove the file; harmless after `finish` has been followed by a rename."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+    def _table(self) -> bytes:
+        self._rows.sort()
+        numbers = {row[:32]: number for number, row in enumerate(self._rows)} if self._subjects else {}
+        subjects = sorted({SUBJECT.pack(subject, numbers[raw]) for subject, raw in self._subjects})
+        self._subjects = self._subjects[: len(subjects)]
+        return b"".join(self._pieces) + b"".join(self._rows) + b"".join(subjects)
+
+    def _flush_block(self) -> None:
+        if not self._waiting:
+            return
+        number = 0
+        if self._block_size:
+            number = self._append(*self._packer.pack(b"".join(self._block)), self._block_size)
+        rows, pack = self._rows, OBJECT.pack
+        for raw, kind, inner, size in self._waiting:
+            rows.append(pack(raw, kind, number if size else 0, inner if size else 0, size))
+        self._waiting.clear()
+        self._block.clear()
+        self._block_size = 0
+
+    def _append(self, how: int, stored: bytes | memoryview, raw_size: int, *, align: bool = False) -> int:
+        """Write one piece; its number."""
+        if align and self._end % ALIGN:
+            self._write(bytes(ALIGN - self._end % ALIGN))
+        check = NO_CHECK if how == codec.RAW else hashlib.sha256(stored).digest()
+        self._pieces.append(PIECE.pack(self._end, len(stored), raw_size, how, check))
+        self._write(stored)
+        return len(self._pieces) - 1
+
+    def _write(self, data: bytes | memoryview) -> None:
+        size = len(data)
+        done = os.write(self._fd, data)
+        while done < size:
+            done += os.write(self._fd, memoryview(data)[done:])
+        self._end += size
+
+
+class Run:
+    """A large blob being written; its frames stay in the pack only after `commit`."""
+
+    def __init__(self, writer: PackWriter, kind: int) -> None:
+        self._writer = writer
+        self._kind = kind
+        self._start = writer._end
+        self._first = len(writer._pieces)
+        self._length = 0
+        self._raw = False
+
+    def write(self, frame: bytes | memoryview) -> None:
+        """FRAME bytes, fewer only in the last call."""
+        writer = self._writer
+        how, stored = (codec.RAW, frame) if self._raw else writer._packer.pack(frame)
+        if self._length == 0 and how == codec.RAW:
+            self._raw = True  # the first frame decides: what does not shrink there seldom does later
+        writer._append(how, stored, len(frame), align=how == codec.RAW and self._length == 0)
+        self._length += len(frame)
+
+    def commit(self, raw: bytes) -> None:
+        """The blob is complete and has this digest."""
+        self._writer._rows.append(OBJECT.pack(raw, self._kind, self._first, 0, self._length))
+
+    def rollback(self) -> None:
+        """Take the frames back: the blob proved to be known, or changed while it was read."""
+        writer = self._writer
+        os.ftruncate(writer._fd, self._start)
+        os.lseek(writer._fd, self._start, os.SEEK_SET)
+        del writer._pieces[self._first :]
+        writer._end = self._start

@@ -1,0 +1,168 @@
+"""A tree: one folder as one object, with exactly one valid encoding (docs/formats/tree.md).
+
+Names are bytes, kept as they are. `parse` refuses everything that `encode` would not have
+written. Whether a link stays inside the whole tree is `check_link`'s question, because one
+folder cannot know it.
+
+    data = encode([TreeEntry(b"bin", "dir", 0o755, 0, digest)])
+    tree = parse(data)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+import msgpack
+
+from attest.digests import Digest, from_raw, to_raw
+from attest.errors import FormatError
+from casstore.errors import UnsupportedInput
+
+FORMAT = "casstore-tree/1"
+EntryKind = Literal["file", "dir", "link"]
+MAX_NAME = 255
+MAX_TARGET = 4095
+
+FILE = 0o100644
+EXECUTABLE = 0o100755
+DIR = 0o040000
+LINK = 0o120000
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One name in a folder. `digest`: of the blob (file) or tree (dir); `target`: of a link."""
+
+    name: bytes
+    kind: EntryKind
+    mode: int = 0o644
+    size: int = 0
+    digest: Digest | None = None
+    target: bytes = b""
+
+    @property
+    def content(self) -> Digest:
+        """The digest of a file or folder. Raises FormatError for a link."""
+        if self.digest is None:
+            raise FormatError(f"{self.name!r} is a link and has no digest")
+        return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A folder's entries, sorted by name."""
+
+    entries: tuple[TreeEntry, ...]
+    _by_name: dict[bytes, TreeEntry] = field(default_factory=dict, compare=False, repr=False)
+
+    def __iter__(self) -> Iterator[TreeEntry]:
+        return iter(self.entries)
+
+    def get(self, name: bytes) -> TreeEntry | None:
+        """The entry of this name."""
+        if not self._by_name:
+            self._by_name.update((entry.name, entry) for entry in self.entries)
+        return self._by_name.get(name)
+
+
+def encode(entries: Iterable[TreeEntry]) -> bytes:
+    """Entries in any order to the tree's bytes. Raises UnsupportedInput for what a tree cannot hold."""
+    rows = sorted((_row(entry) for entry in entries), key=lambda row: cast("bytes", row[0]))
+    for before, after in pairwise(rows):
+        if before[0] == after[0]:
+            raise UnsupportedInput(f"the name {show(after[0])} stands twice in one folder")
+    return encode_rows(rows)
+
+
+def encode_rows(rows: list[list[Any]]) -> bytes:
+    """Sorted rows [name, mode, size, digest or target] to bytes; the caller has checked them."""
+    packed: bytes = msgpack.packb([FORMAT, rows])
+    return packed
+
+
+def parse(data: bytes) -> Tree:
+    """Bytes to tree. Raises FormatError unless they are exactly what `encode` writes."""
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0, max_map_len=0)
+    except (ValueError, msgpack.UnpackException, RecursionError, UnicodeDecodeError) as exc:
+        raise FormatError(f"tree: cannot be read: {exc}") from exc
+    if not isinstance(value, list) or len(value) != 2 or value[0] != FORMAT or not isinstance(value[1], list):
+        raise FormatError("tree: not a casstore-tree/1")
+    try:
+        entries = tuple(_entry(row) for row in value[1])
+        again = encode(entries)
+    except UnsupportedInput as exc:
+        raise FormatError(f"tree: {exc.message}") from exc
+    if again != data:
+        raise FormatError("tree: not in its one valid encoding")
+    return Tree(entries)
+
+
+def check_name(name: bytes) -> None:
+    """Raises UnsupportedInput for a name that no folder can hold."""
+    if not name or name in (b".", b"..") or b"/" in name or b"\0" in name or len(name) > MAX_NAME:
+        raise UnsupportedInput(f"{show(name)} is no name for a file", hint="names have 1 to 255 bytes, no / and no NUL")
+
+
+def check_target(target: bytes) -> None:
+    """Raises UnsupportedInput for a link target that is empty, absolute or has a NUL."""
+    if not target or target.startswith(b"/") or b"\0" in target or len(target) > MAX_TARGET:
+        raise UnsupportedInput(f"link to {show(target)}: only relative links that stay inside are kept")
+
+
+def check_link(path: bytes, target: bytes) -> None:
+    """Raises UnsupportedInput when a link at `path` (relative to the top) may lead out of the tree.
+
+    `..` may stand only at the start of a target and not more often than the link is deep:
+    then it climbs real folders, and whatever follows goes down again.
+    """
+    check_target(target)
+    parts = [part for part in target.split(b"/") if part not in (b"", b".")]
+    ups = 0
+    while ups < len(parts) and parts[ups] == b"..":
+        ups += 1
+    if ups > path.count(b"/") or b".." in parts[ups:]:
+        raise UnsupportedInput(
+            f"{show(path)}: the link to {show(target)} may lead out of the tree",
+            hint="make it relative, with .. only at its start, and inside the folder that is put",
+        )
+
+
+def show(name: bytes) -> str:
+    """A name for messages: control bytes and what is not UTF-8 escaped."""
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) or "''"
+
+
+_MODES: dict[tuple[str, int], int] = {("file", 0o644): FILE, ("file", 0o755): EXECUTABLE}
+
+
+def _row(entry: TreeEntry) -> list[Any]:
+    check_name(entry.name)
+    if entry.kind == "link":
+        check_target(entry.target)
+        return [entry.name, LINK, 0, entry.target]
+    if entry.kind == "dir":
+        return [entry.name, DIR, 0, to_raw(entry.content)]
+    mode = _MODES.get((entry.kind, entry.mode))
+    if mode is None or not 0 <= entry.size < 2**63:
+        raise UnsupportedInput(f"{show(entry.name)}: mode {entry.mode:o} or size {entry.size} is not kept")
+    return [entry.name, mode, entry.size, to_raw(entry.content)]
+
+
+def _entry(row: Any) -> TreeEntry:
+    if not isinstance(row, list) or [type(value) for value in row] != [bytes, int, int, bytes]:
+        raise FormatError("tree: an entry is not [name, mode, size, digest or target]")
+    name, mode, size, last = row
+    if mode == LINK:
+        return TreeEntry(name, "link", 0o777, 0, None, last)
+    if len(last) != 32:
+        raise FormatError("tree: a digest has not 32 bytes")
+    if mode == DIR:
+        return TreeEntry(name, "dir", 0o755, 0, from_raw(last))
+    if mode not in (FILE, EXECUTABLE):
+        raise FormatError(f"tree: unknown mode {mode:o}")
+    return TreeEntry(name, "file", mode & 0o777, size, from_raw(last))

@@ -1,0 +1,331 @@
+"""Where packs live: a folder of this machine, or any storage; making them durable and reading them.
+
+A pack is written under a temporary name by `PackWriter` and becomes visible, whole and
+durable by `adopt`, never before. Which objects a pack holds is left to the index.
+
+    packs = LocalPacks("/store", Durability.BATCH)
+    packs.adopt(writer.finish())
+    packs.read(name, offset, size)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Protocol
+
+from attest import digests
+from casstore.errors import NoSuchObject, NotWritable
+from casstore.objects.pack_format import PackTable
+from casstore.objects.pack_reader import read_table
+from casstore.objects.pack_writer import SealedPack
+from casstore.storage.base import Storage, os_error
+
+FOLDER = "packs"
+TEMP = "tmp"
+SUFFIX = ".pack"
+_OPEN_FILES = 64
+_OLD_SECONDS = 24 * 3600
+
+
+class Durability(StrEnum):
+    """What is on the disk when a put returns."""
+
+    FULL = "full"
+    """Packs, folders and the whole index, its last page too."""
+    BATCH = "batch"
+    """Packs and folders; the index may lag after a power cut and catches up from the packs."""
+    NONE = "none"
+    """Nothing is synced: for stores that can be made again."""
+
+
+class Packs(Protocol):
+    """All packs of one store."""
+
+    def new_path(self) -> str:
+        """A path for a temporary pack file. Raises NotWritable."""
+
+    def adopt(self, sealed: SealedPack) -> int:
+        """Make the pack visible under its name, and durable; its size. Raises StorageUnavailable."""
+
+    def read(self, name: bytes, offset: int, size: int) -> bytes:
+        """Stored bytes. Raises NoSuchObject, StorageUnavailable."""
+
+    def size(self, name: bytes) -> int | None:
+        """The pack's size in bytes, or None when there is no such pack."""
+
+    def names(self) -> Iterator[bytes]:
+        """All packs there are: a listing."""
+
+    def close(self) -> None:
+        """Close open files."""
+
+
+def key_of(name: bytes) -> str:
+    """The storage key of a pack."""
+    hexdigits = name.hex()
+    return f"{FOLDER}/{hexdigits[:2]}/{hexdigits}{SUFFIX}"
+
+
+def name_of(file_name: str) -> bytes | None:
+    """A pack's name by its file name, or None for other files."""
+    if len(file_name) != 64 + len(SUFFIX) or not file_name.endswith(SUFFIX):
+        return None
+    try:
+        return bytes.fromhex(file_name[:64])
+    except ValueError:
+        return None
+
+
+def table_of(packs: Packs, name: bytes) -> tuple[PackTable, int]:
+    """(table, file size) of a pack. Raises FormatError, NoSuchObject."""
+    size = packs.size(name)
+    if size is None:
+        raise NoSuchObject(f"pack {name.hex()}: is not there")
+    return read_table(lambda offset, length: packs.read(name, offset, length), size, name), size
+
+
+class LocalPacks:
+    """Packs in `<store>/packs/<hh>/`, temporary ones in `<store>/tmp/`."""
+
+    def __init__(self, root: str, durability: Durability = Durability.BATCH) -> None:
+        self._root = root
+        self._durability = durability
+        self._files: OrderedDict[bytes, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def new_path(self) -> str:
+        """See `Packs`."""
+        folder = os.path.join(self._root, TEMP)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as exc:
+            raise os_error(exc, folder, writing=True) from exc
+        return os.path.join(folder, f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}")
+
+    def adopt(self, sealed: SealedPack) -> int:
+        """fsync, rename, fsync of the folder (and of `packs/` when that is new)."""
+        target = self.path(sealed.name)
+        folder = os.path.dirname(target)
+        sync = self._durability is not Durability.NONE
+        try:
+            if sync:
+                _sync(sealed.path)
+            made = _make_folder(folder)
+            os.rename(sealed.path, target)
+            for place in (folder, *made) if sync else ():
+                _sync(place)
+        except OSError as exc:
+            with contextlib.suppress(OSError):  # a failed fsync fails the put for good: never tried again
+                os.unlink(sealed.path)
+            raise os_error(exc, target, writing=True) from exc
+        return sealed.size
+
+    def read(self, name: bytes, offset: int, size: int) -> bytes:
+        """See `Packs`."""
+        with self._lock:
+            fd = self._open(name)
+            try:
+                data = os.pread(fd, size, offset)
+                while len(data) < size and (more := os.pread(fd, size - len(data), offset + len(data))):
+                    data += more
+            except OSError as exc:
+                raise os_error(exc, self.path(name), writing=False) from exc
+        return data
+
+    def size(self, name: bytes) -> int | None:
+        """See `Packs`."""
+        try:
+            return os.stat(self.path(name)).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise os_error(exc, self.path(name), writing=False) from exc
+
+    def names(self) -> Iterator[bytes]:
+        """See `Packs`."""
+        for folder in self.folders():
+            yield from self.names_in(folder)
+
+    def folders(self) -> dict[str, int]:
+        """Name -> mtime_ns of the up to 256 folders."""
+        top = os.path.join(self._root, FOLDER)
+        try:
+            with os.scandir(top) as entries:
+                return {entry.name: entry.stat().st_mtime_ns for entry in entries if len(entry.name) == 2}
+        except FileNotFoundError:
+            return {}
+        except OSError as exc:
+            raise os_error(exc, top, writing=False) from exc
+
+    def names_in(self, folder: str) -> list[bytes]:
+        """The packs of one folder."""
+        path = os.path.join(self._root, FOLDER, folder)
+        try:
+            return [name for entry in os.listdir(path) if (name := name_of(entry)) is not None]
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise os_error(exc, path, writing=False) from exc
+
+    def path(self, name: bytes) -> str:
+        """The pack's file."""
+        return os.path.join(self._root, *key_of(name).split("/"))
+
+    def forget(self, name: bytes) -> None:
+        """Close the file of a pack that is gone or was replaced."""
+        with self._lock:
+            fd = self._files.pop(name, None)
+            if fd is not None:
+                os.close(fd)
+
+    def clean_temp(self, now: float) -> int:
+        """Remove what killed writers left behind more than a day ago; how many files."""
+        removed = 0
+        folder = os.path.join(self._root, TEMP)
+        with contextlib.suppress(OSError):
+            for entry in os.listdir(folder):
+                removed += _remove_old(os.path.join(folder, entry), now)
+        return removed
+
+    def close(self) -> None:
+        """See `Packs`."""
+        with self._lock:
+            for fd in self._files.values():
+                os.close(fd)
+            self._files.clear()
+
+    def _open(self, name: bytes) -> int:
+        fd = self._files.get(name)
+        if fd is not None:
+            self._files.move_to_end(name)
+            return fd
+        path = self.path(name)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError as exc:
+            raise NoSuchObject(f"{path}: this pack is gone") from exc
+        except OSError as exc:
+            raise os_error(exc, path, writing=False) from exc
+        self._files[name] = fd
+        if len(self._files) > _OPEN_FILES:
+            os.close(self._files.popitem(last=False)[1])
+        return fd
+
+
+class RemotePacks:
+    """Packs of a storage without a folder: written to a local temporary file, then put by content."""
+
+    def __init__(self, storage: Storage, temp_folder: str) -> None:
+        self._storage = storage
+        self._temp = temp_folder
+        self._sizes: dict[bytes, int] = {}
+
+    def new_path(self) -> str:
+        """See `Packs`."""
+        if self._storage.read_only:
+            raise NotWritable(f"{self._storage.url}: can only be read here")
+        os.makedirs(self._temp, exist_ok=True)
+        return os.path.join(self._temp, f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}")
+
+    def adopt(self, sealed: SealedPack) -> int:
+        """See `Packs`."""
+        try:
+            with open(sealed.path, "rb") as file:
+                digest = digests.from_hex(hashlib.file_digest(file, "sha256").hexdigest())
+            self._storage.put_file(key_of(sealed.name), sealed.path, digest)
+        except OSError as exc:
+            raise os_error(exc, sealed.path, writing=False) from exc
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(sealed.path)
+        return sealed.size
+
+    def read(self, name: bytes, offset: int, size: int) -> bytes:
+        """See `Packs`."""
+        return self._storage.read(key_of(name), offset, size)
+
+    def size(self, name: bytes) -> int | None:
+        """See `Packs`."""
+        found = self._sizes.get(name)
+        if found is None:
+            found = self._storage.size(key_of(name))
+            if found is not None:
+                self._sizes[name] = found
+        return found
+
+    def names(self) -> Iterator[bytes]:
+        """See `Packs`."""
+        for key in self._storage.list(f"{FOLDER}/"):
+            name = name_of(key.rpartition("/")[2])
+            if name is not None:
+                yield name
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@contextlib.contextmanager
+def wrapped(where: str) -> Iterator[None]:
+    """Errors of the operating system while something is written at `where`, as ours."""
+    try:
+        yield
+    except OSError as exc:
+        raise os_error(exc, where, writing=True) from exc
+
+
+def _sync(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _make_folder(folder: str) -> list[str]:
+    """Make the pack's folder; the folders that hold a new name."""
+    if os.path.isdir(folder):
+        return []
+    top = os.path.dirname(folder)
+    held = [top] if os.path.isdir(top) else [top, os.path.dirname(top)]
+    os.makedirs(folder, exist_ok=True)
+    return held
+
+
+def _remove_old(path: str, now: float) -> int:
+    """Remove one temporary file when it is old and no writer holds it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return 0
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_mtime > now - _OLD_SECONDS:
+            return 0
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
+    return 1
+
+
+__all__ = [
+    "Durability",
+    "LocalPacks",
+    "Packs",
+    "RemotePacks",
+    "key_of",
+    "name_of",
+    "table_of",
+    "wrapped",
+]

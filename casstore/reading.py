@@ -1,0 +1,175 @@
+"""Reads objects, and verifies every one of them; wrong bytes are never served as whole.
+
+A small object is verified before its first byte is handed out. A large one streams: the
+last thing that its iterator does is to raise ObjectDamaged, so nobody may use what came
+before until it ended well. When the index led to wrong bytes the packs are asked, and
+another copy in another pack is taken.
+
+    data = ObjectReader(packs, catalog).read(digest)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from attest.digests import Digest, to_raw
+from attest.errors import BadInput, FormatError
+from casstore.catalog import Catalog, Located
+from casstore.errors import NoSuchObject, ObjectDamaged
+from casstore.objects.pack_format import FRAME, Piece, piece_at
+from casstore.objects.pack_reader import decode_piece, object_chunks, run_of
+from casstore.packs import Packs
+
+_CACHED = 16
+"""Decoded pieces kept: neighbours in a block are mostly read together."""
+
+
+class ObjectReader:
+    """Verified reads of one store; may be shared between threads."""
+
+    def __init__(self, packs: Packs, catalog: Catalog) -> None:
+        self._packs = packs
+        self._catalog = catalog
+        self._cache: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def locate(self, digest: Digest) -> Located:
+        """Where the object lies. Raises NoSuchObject."""
+        found = self._catalog.locate(to_raw(digest))
+        if found is None:
+            raise NoSuchObject(f"{digest}: no such object in this store", hint="look whether it is in another store")
+        return found
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """All bytes, verified. Raises NoSuchObject, ObjectDamaged; BadInput above `max_bytes`."""
+        size = self.locate(digest).place.length
+        if max_bytes is not None and size > max_bytes:
+            raise BadInput(f"{digest}: {size} bytes, more than the {max_bytes} that are taken here")
+        return b"".join(self.chunks(digest))
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """The bytes in pieces of at most 1 MiB; raises ObjectDamaged at the end when they are not the digest's."""
+        located = self.locate(digest)
+        if len(run_of(located.pieces, located.place)) > 1:
+            return self._stream(digest, located)
+        return iter((self._small(digest, located),))
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A seekable stream over the bytes, all of them verified first."""
+        located = self.locate(digest)
+        if len(run_of(located.pieces, located.place)) <= 1:
+            return io.BytesIO(self._small(digest, located))
+        checks = [hashlib.sha256(chunk).digest() for chunk in self._stream(digest, located)]
+        return io.BufferedReader(_Frames(self, digest, located, checks), FRAME)
+
+    def _small(self, digest: Digest, located: Located) -> bytes:
+        raw = to_raw(digest)
+        data = self._attempt(raw, located)
+        if data is None:
+            for other in self._catalog.locate_in_packs(raw):
+                data = self._attempt(raw, other)
+                if data is not None:
+                    if other.pack == located.pack:
+                        self._catalog.heal(f"the index led to other bytes for {digest}")
+                    return data
+            raise damaged(digest, located)
+        return data
+
+    def _attempt(self, raw: bytes, located: Located) -> bytes | None:
+        """The verified bytes at this place, or None."""
+        try:
+            data = b"".join(object_chunks(located.pieces, located.place, lambda n, p: self.piece(located.pack, n, p)))
+        except (FormatError, NoSuchObject):
+            return None
+        return data if hashlib.sha256(data).digest() == raw else None
+
+    def _stream(self, digest: Digest, located: Located) -> Iterator[bytes]:
+        hasher = hashlib.sha256()
+        try:
+            for chunk in object_chunks(located.pieces, located.place, lambda _, p: self._load(located.pack, p)):
+                hasher.update(chunk)
+                yield chunk
+        except (FormatError, NoSuchObject) as exc:
+            raise damaged(digest, located) from exc
+        if hasher.digest() != to_raw(digest):
+            raise damaged(digest, located)
+
+    def piece(self, pack: bytes, number: int, piece: Piece) -> bytes:
+        """A piece's raw bytes, through the cache."""
+        key = (pack, number)
+        with self._lock:
+            data = self._cache.get(key)
+            if data is not None:
+                self._cache.move_to_end(key)
+                return data
+        data = self._load(pack, piece)
+        with self._lock:
+            self._cache[key] = data
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        return data
+
+    def _load(self, pack: bytes, piece: Piece) -> bytes:
+        return decode_piece(piece, self._packs.read(pack, piece.offset, piece.stored))
+
+
+class _Frames(io.RawIOBase):
+    """A large object as a seekable stream; each frame is compared with what was verified at opening."""
+
+    def __init__(self, reader: ObjectReader, digest: Digest, located: Located, checks: list[bytes]) -> None:
+        self._reader = reader
+        self._digest = digest
+        self._located = located
+        self._checks = checks
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = (0, self._at, self._located.place.length)[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        number, inner = divmod(self._at, FRAME)
+        if number >= len(self._checks):
+            return 0
+        frame = self._frame(number)
+        part = frame[inner : inner + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def _frame(self, number: int) -> bytes:
+        located, piece = self._located, self._located.place.piece + number
+        try:
+            data = self._reader.piece(located.pack, piece, piece_at(located.pieces, piece))
+        except FormatError as exc:
+            raise damaged(self._digest, located) from exc
+        if hashlib.sha256(data).digest() != self._checks[number]:
+            raise damaged(self._digest, located)
+        return data
+
+
+def damaged(digest: Digest, located: Located) -> ObjectDamaged:
+    """The error that names digest, pack and place."""
+    try:
+        offset = piece_at(located.pieces, located.place.piece).offset
+    except FormatError:
+        offset = 0
+    return ObjectDamaged(
+        f"{digest}: damaged in pack {located.pack.hex()} at byte {offset}; its bytes were not served",
+        hint="take it again from a store that has it: casstore fsck --repair --from STORE",
+    )

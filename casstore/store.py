@@ -1,0 +1,353 @@
+"""The store: immutable objects under one URL, found by digest, verified on every read.
+
+What is promised: an object is durable when its put returns; no object is ever served with
+other bytes than its digest's; nothing that was stored is ever changed. What entries and
+channels mean is left to `casstore.ledger`.
+
+    with Store.open("./store") as store:
+        report = store.put_tree("build")
+        store.checkout(report.tree, "out")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from attest.digests import Digest, from_raw, is_digest, to_raw
+from attest.errors import BadInput, FormatError
+from casstore import clock, store_config
+from casstore.catalog import Catalog, cache_folder, index_folder
+from casstore.checkout import Checkout, CheckoutReport, walk
+from casstore.errors import Conflict, NoSuchObject, NotWritable, UnsupportedInput
+from casstore.index import Index
+from casstore.ingest import IngestOptions, IngestReport, Intake
+from casstore.ingest.globs import Selection
+from casstore.ingest.walk import Folder, listed
+from casstore.ingest.walk import walk as walk_workspace
+from casstore.objects import tree as trees
+from casstore.objects.kinds import Kind, NewObject
+from casstore.objects.pack_writer import PackWriter
+from casstore.objects.tree import Tree, TreeEntry, show
+from casstore.packs import Durability, LocalPacks, Packs, RemotePacks, wrapped
+from casstore.progress import NullProgress, Progress
+from casstore.reading import ObjectReader
+from casstore.storage import Storage, open_storage
+from casstore.store_config import StoreConfig, StoreOptions
+
+if TYPE_CHECKING:
+    from casstore.network import NetworkGuard
+
+__all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
+
+_MAX_TREE = 256 * 1024 * 1024
+
+
+class Store:
+    """An open store. Open one with `Store.open`, make one with `Store.init`; close it, or use `with`."""
+
+    def __init__(self, storage: Storage, config: StoreConfig, *, read_only: bool = False) -> None:
+        self.storage = storage
+        self.url = storage.url
+        self.store_id = config.store_id
+        self.options = config.options
+        self.read_only = read_only or storage.read_only
+        self._packs = _packs_of(storage, config)
+        folder = index_folder(storage.local_path, config.store_id)
+        self._catalog = Catalog(
+            self._packs, folder, config.store_id, sync=config.options.durability is not Durability.NONE
+        )
+        self._reader = ObjectReader(self._packs, self._catalog)
+        self._new_packs: list[bytes] = []
+        self._lock = threading.Lock()
+        self._catalog.refresh()
+
+    @staticmethod
+    def init(
+        url: str,
+        *,
+        network: NetworkGuard | None = None,
+        options: StoreOptions = StoreOptions(),  # noqa: B008  frozen
+    ) -> Store:
+        """Make a store. Raises Conflict where there is one already."""
+        storage = open_storage(url, network=network, create=True)
+        config = StoreConfig(secrets.token_hex(16), options)
+        if not storage.create(store_config.KEY, config.to_bytes()):
+            raise Conflict(f"{storage.url}: there is a store already", hint="use it, or choose another place")
+        return Store(storage, config)
+
+    @staticmethod
+    def open(url: str, *, network: NetworkGuard | None = None, read_only: bool = False) -> Store:
+        """Open a store. Raises NoSuchStore, StoreTooNew, StoreDamaged."""
+        storage = open_storage(url, network=network)
+        return Store(storage, store_config.load(storage), read_only=read_only)
+
+    def close(self) -> None:
+        """Close files and index."""
+        self._packs.close()
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def index(self) -> Index:
+        """The local index, for those who cache something in its `meta` table."""
+        return self._catalog.index
+
+    # putting
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
+        """Store bytes; durable on return. `subjects` make them findable by `attestations`."""
+        return self.put_many([NewObject(data, kind, tuple(subjects))])[0]
+
+    def put_many(self, items: Iterable[NewObject]) -> list[Digest]:
+        """Store many objects as one pack and one commit; their digests in order."""
+        self._check_writable()
+        wanted = [(hashlib.sha256(item.data).digest(), item) for item in items]
+        new = self._catalog.ask(lambda index: _unknown(index, wanted))
+        if new:
+            path = self._packs.new_path()
+            with wrapped(path):
+                writer = PackWriter(path, level=self.options.level, nonce=os.urandom(16))
+            try:
+                with wrapped(path):
+                    for raw, item in new.items():
+                        writer.add(raw, item.data, item.kind, [to_raw(subject) for subject in item.subjects])
+                    sealed = writer.finish()
+            except BaseException:
+                writer.abandon()
+                raise
+            self._packs.adopt(sealed)
+            self._take([sealed.name])
+        return [from_raw(raw) for raw, _ in wanted]
+
+    def put_path(self, path: str | bytes, *, options: IngestOptions = IngestOptions()) -> Digest:  # noqa: B008
+        """Store one regular file as a blob."""
+        name = os.fsencode(os.path.abspath(path))
+        found = _lstat(name)
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsupportedInput(f"{show(name)}: is no regular file")
+        report = self.put_paths(os.path.dirname(name), [os.path.basename(name)], options=options)
+        return self.tree(report.tree).entries[0].content
+
+    def put_tree(
+        self,
+        root: str | bytes,
+        *,
+        include: Sequence[str] = ("**",),
+        exclude: Sequence[str] = (),
+        progress: Progress | None = None,
+        options: IngestOptions = IngestOptions(),  # noqa: B008  frozen
+    ) -> IngestReport:
+        """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
+        name = _folder_name(root)
+        selection = Selection(include, exclude)
+        folders = walk_workspace(name, selection, forbidden=self._own_place())
+        return self._take_in(name, folders, selection, progress, options)
+
+    def put_paths(
+        self,
+        root: str | bytes,
+        files: Sequence[bytes],
+        *,
+        progress: Progress | None = None,
+        options: IngestOptions = IngestOptions(),  # noqa: B008  frozen
+    ) -> IngestReport:
+        """As `put_tree`, for exactly these files and links (paths relative to `root`)."""
+        name = _folder_name(root)
+        return self._take_in(name, listed(name, list(files)), Selection(), progress, options)
+
+    def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
+        """A tree out of known blobs and links: relative path -> entry (its name is the path's last part)."""
+        top: dict[bytes, object] = {}
+        for path, entry in files.items():
+            folder = top
+            *folders, last = path.split(b"/")
+            for part in folders:
+                below = folder.setdefault(part, {})
+                if not isinstance(below, dict):
+                    raise Conflict(f"{show(path)}: {show(part)} is a file and a folder")
+                folder = below
+            if last in folder:
+                raise Conflict(f"{show(path)}: stands twice, or is a file and a folder")
+            if entry.kind == "link":
+                trees.check_link(path, entry.target)
+            elif not self.has(entry.content):
+                raise NoSuchObject(f"{entry.content}: no such object in this store")
+            folder[last] = entry
+        objects: list[NewObject] = []
+        root = _encode_folders(top, objects)
+        self.put_many(objects)
+        return root
+
+    def take_new_packs(self) -> list[Digest]:
+        """Packs that hold what was put through this handle since the last call and that no entry names yet."""
+        with self._lock:
+            taken, self._new_packs = self._new_packs, []
+        return [from_raw(name) for name in sorted(set(taken))]
+
+    def learn_packs(self, names: Iterable[str]) -> None:
+        """Packs that a ledger entry names: their objects can be found from now on."""
+        self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)
+
+    # reading
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the object is in the store."""
+        return self._catalog.locate(_raw(digest)) is not None
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of the object. Raises NoSuchObject."""
+        return self._reader.locate(_checked(digest)).place.length
+
+    def kind(self, digest: Digest) -> Kind:
+        """What it was stored as. Raises NoSuchObject."""
+        return Kind(self._reader.locate(_checked(digest)).place.kind)
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """All bytes, verified. Raises NoSuchObject, ObjectDamaged; BadInput above `max_bytes`."""
+        return self._reader.read(_checked(digest), max_bytes=max_bytes)
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """The bytes, piece by piece; raises ObjectDamaged at the end when they are not the digest's."""
+        return self._reader.chunks(_checked(digest))
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A seekable stream, verified before the first byte."""
+        return self._reader.open(_checked(digest))
+
+    def tree(self, digest: Digest) -> Tree:
+        """One folder. Raises FormatError when the object is no tree."""
+        data = self.read(digest, max_bytes=_MAX_TREE)
+        try:
+            return trees.parse(data)
+        except FormatError as exc:
+            raise FormatError(f"{digest}: {exc.message}", hint="name the digest of a tree") from exc
+
+    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file and link below a tree, depth first, names sorted."""
+        return ((path, entry) for path, entry in walk(self.tree, digest) if entry.kind != "dir")
+
+    def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """As `walk`, with the folders."""
+        return walk(self.tree, digest)
+
+    def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
+        """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
+        job = Checkout(self._reader, self.tree, progress or NullProgress())
+        return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
+
+    def attestations(self, subject: Digest) -> list[Digest]:
+        """Digests of the attestations whose subjects include this one, sorted."""
+        raw = _raw(subject)
+        self._catalog.refresh()
+        return [from_raw(found) for found in self._catalog.ask(lambda index: index.subjects(raw))]
+
+    def digests(self, prefix: str = "") -> list[Digest]:
+        """All known digests whose hex digits start with `prefix` (an even number of digits is fastest)."""
+        self._catalog.refresh()
+        start = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+        found = self._catalog.ask(lambda index: list(index.digests(start)))
+        return [digest for raw in found if (digest := from_raw(raw)).startswith(f"sha256:{prefix}")]
+
+    # inside
+
+    def _take_in(
+        self,
+        root: bytes,
+        folders: Iterator[Folder],
+        selection: Selection,
+        progress: Progress | None,
+        options: IngestOptions,
+    ) -> IngestReport:
+        self._check_writable()
+        self._catalog.refresh()
+        job = Intake(root, self._catalog, self._packs, self.options.level, options, progress or NullProgress())
+        report = job.put(folders, selection.takes)
+        self._take(job.packs, learned=True)
+        return report
+
+    def _take(self, names: Sequence[bytes], *, learned: bool = False) -> None:
+        with self._lock:
+            self._new_packs += names
+        if not learned:
+            self._catalog.learn(names)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise NotWritable(f"{self.url}: opened for reading only")
+
+    def _own_place(self) -> tuple[int, int] | None:
+        local = self.storage.local_path
+        if local is None:
+            return None
+        found = os.stat(local)
+        return found.st_dev, found.st_ino
+
+
+def _packs_of(storage: Storage, config: StoreConfig) -> Packs:
+    if storage.local_path is None:
+        return RemotePacks(storage, os.path.join(cache_folder(config.store_id), "tmp"))
+    packs = LocalPacks(storage.local_path, config.options.durability)
+    if not storage.read_only:
+        packs.clean_temp(clock.now().timestamp())
+    return packs
+
+
+def _unknown(index: Index, wanted: Sequence[tuple[bytes, NewObject]]) -> dict[bytes, NewObject]:
+    """Objects that are not there, or not yet as attestations about all their subjects; doubles merged."""
+    new: dict[bytes, NewObject] = {}
+    for raw, item in wanted:
+        if raw in new:
+            before = new[raw]
+            subjects = tuple(dict.fromkeys(before.subjects + item.subjects))
+            new[raw] = NewObject(item.data, max(before.kind, item.kind), subjects)
+        elif index.get(raw) is None or any(raw not in index.subjects(to_raw(s)) for s in item.subjects):
+            new[raw] = item
+    return new
+
+
+def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Digest:
+    entries = []
+    for name, value in folder.items():
+        if isinstance(value, dict):
+            entries.append(TreeEntry(name, "dir", 0o755, 0, _encode_folders(value, objects)))
+        elif isinstance(value, TreeEntry):
+            entries.append(TreeEntry(name, value.kind, value.mode, value.size, value.digest, value.target))
+    data = trees.encode(entries)
+    objects.append(NewObject(data, Kind.TREE))
+    return from_raw(hashlib.sha256(data).digest())
+
+
+def _folder_name(root: str | bytes) -> bytes:
+    name = os.fsencode(os.path.abspath(root))
+    if not stat.S_ISDIR(_lstat(os.path.realpath(name)).st_mode):
+        raise UnsupportedInput(f"{show(name)}: is no folder")
+    return os.path.realpath(name)
+
+
+def _lstat(path: bytes) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except OSError as exc:
+        raise UnsupportedInput(f"{show(path)}: {exc.strerror}") from exc
+
+
+def _checked(digest: Digest) -> Digest:
+    if not is_digest(digest):
+        raise BadInput(f"not a digest: {str(digest)[:100]!r}", hint="write sha256: and 64 lowercase hex digits")
+    return digest
+
+
+def _raw(digest: Digest) -> bytes:
+    return to_raw(_checked(digest))
