@@ -19,7 +19,7 @@ from attest.errors import FormatError
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 _MAX_INT = 2**53 - 1
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|$)|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def dumps(value: Any) -> bytes:
@@ -27,8 +27,9 @@ def dumps(value: Any) -> bytes:
     import rfc8785
 
     try:
+        _check_floats(value)
         data = rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError) as exc:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError, ValueError) as exc:
         raise FormatError(f"not canonical JSON: {exc}") from exc
     _check_depth(data.decode(), "canonical JSON")  # nothing is written that cannot be read back
     return data
@@ -92,9 +93,21 @@ def _int(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text[:20]} is out of range")
+    if abs(value) > _MAX_INT:
+        raise ValueError(f"the number {text[:20]} is beyond 2**53 - 1")
     return value
+
+
+def _check_floats(value: Any) -> None:
+    """RFC 8785 writes 2.0**53 as an integer that no reader may take; the rest of the range goes with it."""
+    if isinstance(value, float) and abs(value) > _MAX_INT:
+        raise ValueError(f"the number {value} is beyond 2**53 - 1")
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_floats(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_floats(item)
 
 
 def _check_depth(text: str, what: str) -> None:

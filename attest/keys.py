@@ -29,8 +29,19 @@ ALGORITHMS = (ECDSA_P256, ED25519)
 
 MAX_PEM = 16 * 1024
 
-_ECDSA = ec.ECDSA(hashes.SHA256())
 _ACCEPTED = f"casstore takes {' and '.join(ALGORITHMS)} keys: casstore keys generate"
+_ECDSA = ec.ECDSA(hashes.SHA256())
+
+
+def _ecdsa_for_signing() -> ec.ECDSA:
+    """RFC 6979 where the library has it: then a statement that is signed again gives the same bytes."""
+    try:
+        return ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return _ECDSA
+
+
+_ECDSA_SIGNING = _ecdsa_for_signing()
 
 
 def generate(algorithm: str = ECDSA_P256) -> PrivateKey:
@@ -123,7 +134,7 @@ def sign(key: PrivateKey, data: bytes) -> bytes:
     """The raw signature: ECDSA in DER over SHA-256, or Ed25519's 64 bytes."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
-    return key.sign(data, _ECDSA)
+    return key.sign(data, _ECDSA_SIGNING)
 
 
 def verify_signature(public: PublicKey, signature: bytes, data: bytes) -> None:
