@@ -1,0 +1,89 @@
+"""SLSA provenance v1: how something was built, from what, by whom.
+
+Source: https://slsa.dev/spec/v1.0/provenance . Foreign fields pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from attest import times
+from attest.digests import Digest, hex_of
+from attest.errors import FormatError
+
+TYPE = "https://slsa.dev/provenance/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A resolved dependency: what it is called, where it is, its sha256."""
+
+    name: str
+    digest: Digest
+    uri: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """SLSA's ResourceDescriptor."""
+        value: dict[str, Any] = {"name": self.name, "digest": {"sha256": hex_of(self.digest)}}
+        return {**value, "uri": self.uri} if self.uri else value
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The parts of SLSA provenance that we write."""
+
+    build_type: str
+    external_parameters: Mapping[str, Any]
+    builder_id: str
+    internal_parameters: Mapping[str, Any] = field(default_factory=dict)
+    dependencies: Sequence[Dependency] = ()
+    invocation_id: str = ""
+    started_on: datetime | None = None
+    finished_on: datetime | None = None
+    byproducts: Sequence[Dependency] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The predicate."""
+        definition: dict[str, Any] = {
+            "buildType": self.build_type,
+            "externalParameters": dict(self.external_parameters),
+            "resolvedDependencies": [item.to_json() for item in self.dependencies],
+        }
+        if self.internal_parameters:
+            definition["internalParameters"] = dict(self.internal_parameters)
+        details: dict[str, Any] = {"builder": {"id": self.builder_id}}
+        if metadata := self._metadata():
+            details["metadata"] = metadata
+        if self.byproducts:
+            details["byproducts"] = [item.to_json() for item in self.byproducts]
+        return {"buildDefinition": definition, "runDetails": details}
+
+    def _metadata(self) -> dict[str, str]:
+        return {
+            **({"invocationId": self.invocation_id} if self.invocation_id else {}),
+            **({"startedOn": times.format(self.started_on)} if self.started_on else {}),
+            **({"finishedOn": times.format(self.finished_on)} if self.finished_on else {}),
+        }
+
+
+def builder_of(predicate: Mapping[str, Any]) -> str:
+    """`runDetails.builder.id` of any SLSA provenance v1. Raises FormatError."""
+    details = predicate.get("runDetails")
+    builder = details.get("builder") if isinstance(details, Mapping) else None
+    found = builder.get("id") if isinstance(builder, Mapping) else None
+    if not isinstance(found, str) or not found:
+        raise FormatError("SLSA provenance: runDetails.builder.id is missing")
+    return found
+
+
+def check(predicate: Mapping[str, Any]) -> None:
+    """Whether it has what SLSA requires. Raises FormatError."""
+    definition = predicate.get("buildDefinition")
+    if not isinstance(definition, Mapping) or not isinstance(definition.get("buildType"), str):
+        raise FormatError("SLSA provenance: buildDefinition.buildType is missing")
+    if not isinstance(definition.get("externalParameters"), Mapping):
+        raise FormatError("SLSA provenance: buildDefinition.externalParameters is missing")
+    builder_of(predicate)

@@ -1,0 +1,57 @@
+"""in-toto test-result v0.1: what a gate said.
+
+Source: https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attest.errors import FormatError
+
+TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+
+RESULTS = ("PASSED", "WARNED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultClaim:
+    """The result, the configuration it stands on, and the names of what passed, warned and failed."""
+
+    result: str
+    configuration: Sequence[Mapping[str, Any]]
+    url: str = ""
+    passed: Sequence[str] = ()
+    warned: Sequence[str] = ()
+    failed: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The predicate."""
+        value: dict[str, Any] = {
+            "result": self.result,
+            "configuration": [dict(item) for item in self.configuration],
+            "passedTests": list(self.passed),
+            "warnedTests": list(self.warned),
+            "failedTests": list(self.failed),
+        }
+        return {**value, "url": self.url} if self.url else value
+
+
+def parse(value: object) -> ResultClaim:
+    """The predicate's JSON to value; unknown fields are ignored (spec). Raises FormatError."""
+    if not isinstance(value, dict) or value.get("result") not in RESULTS:
+        raise FormatError(f"test-result: result is not one of {', '.join(RESULTS)}")
+    configuration = value.get("configuration")
+    if not isinstance(configuration, list) or not all(isinstance(item, dict) for item in configuration):
+        raise FormatError("test-result: configuration is no list of objects")
+    names = (_names(value, key) for key in ("passedTests", "warnedTests", "failedTests"))
+    return ResultClaim(value["result"], tuple(configuration), str(value.get("url", "")), *names)
+
+
+def _names(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    found = value.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise FormatError(f"test-result: {key} is no list of texts")
+    return tuple(found)
