@@ -18,9 +18,10 @@ Leaves to others: what the predicate means (`predicates`), how many are needed (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attest import identities, keys, statements, times
@@ -76,8 +77,8 @@ def verify(
     else:
         identity, signed_at = _verify_keyless(bundle, sigstore_root, at)
     names, roles = _judge_signer(identity, trust_root, at, signed_at, role)
-    statement = _judge_statement(bundle.statement_envelope.payload, predicate_type, subjects)
     payload = bundle.statement_envelope.payload
+    statement = _judge_statement(payload, predicate_type, subjects)
     return VerifiedStatement(statement, payload, identity, names, roles, sha256(raw), signed_at)
 
 
@@ -94,8 +95,8 @@ def verify_with_key(
     public = keys.public_from_pem(public_pem)
     _verify_envelope(envelope, public)
     statement = _judge_statement(envelope.payload, predicate_type, subjects)
-    none: frozenset[str] = frozenset()
-    return VerifiedStatement(statement, envelope.payload, keys.identity_of(public), none, none, sha256(raw), None)
+    identity = keys.identity_of(public)
+    return VerifiedStatement(statement, envelope.payload, identity, frozenset(), frozenset(), sha256(raw), None)
 
 
 def _check_expectations(predicate_type: str, subjects: Collection[Digest]) -> None:
@@ -119,31 +120,36 @@ def _verify_envelope(envelope: Envelope, public: PublicKey) -> None:
 
 def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> str:
     """The identity whose key made the signature; the hint only says which key to try first."""
-    candidates = sorted(_managed_keys(trust_root), key=lambda public: _hint(public) != bundle.key_hint)
-    for public in candidates:
+    pems = {entry.public_pem for entry in trust_root.identities if entry.public_pem is not None}
+    candidates = sorted((_known_key(pem) for pem in pems), key=lambda known: known.hint != bundle.key_hint)
+    for known in candidates:
         try:
-            _verify_envelope(bundle.statement_envelope, public)
+            _verify_envelope(bundle.statement_envelope, known.public)
         except VerificationError:
             continue
-        return keys.identity_of(public)
-    if any(_hint(public) == bundle.key_hint for public in candidates):
+        return known.identity
+    if candidates and candidates[0].hint == bundle.key_hint:
         raise VerificationError(
-            "the signature does not match the key that it names: the bytes were changed",
-            hint="get the attestation again from where it was made",
+            f"the signature does not match {identities.short(candidates[0].identity)}, the key that it names",
+            hint="the bytes were changed: get the attestation again from where it was made",
         )
     raise TrustError(
         f"no key of trust root version {trust_root.version} made this signature",
-        hint="a trust root that names the signer's key is needed: casstore keys list",
+        hint="a trust root that names the signer's key is needed; the owners add a key by a ceremony",
     )
 
 
-def _managed_keys(trust_root: TrustRoot) -> Iterable[PublicKey]:
-    pems = {entry.public_pem for entry in trust_root.identities if entry.public_pem is not None}
-    return [keys.public_from_pem(pem) for pem in sorted(pems)]
+@dataclass(frozen=True, slots=True)
+class _KnownKey:
+    public: PublicKey
+    hint: str
+    identity: str
 
 
-def _hint(public: PublicKey) -> str:
-    return hint_of(keys.public_to_der(public))
+@lru_cache(maxsize=256)
+def _known_key(pem: bytes) -> _KnownKey:
+    public = keys.public_from_pem(pem)
+    return _KnownKey(public, hint_of(keys.public_to_der(public)), keys.identity_of(public))
 
 
 def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: datetime) -> tuple[str, datetime]:
@@ -155,7 +161,6 @@ def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: dat
     from attest.keyless import verify_keyless
 
     found = verify_keyless(bundle.raw, trusted_root_json=sigstore_root, at=at)
-    _check_payload_type(bundle.statement_envelope)
     if (found.payload, found.payload_type) != (bundle.statement_envelope.payload, statements.PAYLOAD_TYPE):
         raise VerificationError("two readers of this bundle see different payloads")
     return found.identity, found.signed_at
