@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attest.errors import CasstoreError, PolicyDenied
 
+if TYPE_CHECKING:
+    from attest.decisions import Decision
+
 __all__ = [
-    "Conflict",
     "ConfigError",
+    "Conflict",
+    "MoveDenied",
     "NoSuchObject",
     "NoSuchStore",
     "NotWritable",
@@ -76,3 +82,11 @@ class PolicyViolation(CasstoreError):
     """A host outside `[network] allow`; no socket was opened."""
 
     exit_code = 12
+
+
+class MoveDenied(PolicyDenied):
+    """A channel may not move; `decision` says which rules are open and who may act."""
+
+    def __init__(self, message: str, *, decision: Decision, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.decision = decision

@@ -3,7 +3,7 @@
 Reading takes canonical bytes only. What an entry means, and whether its statement holds, is
 left to `state`.
 
-    entry = make(7, last.digest, token, now, Kind.PROMOTE, statement, channel="staging")
+    entry = make(7, last.digest, token, now, EntryKind.PROMOTE, statement, channel="staging")
     parse(entry.raw) == entry
 """
 
@@ -33,7 +33,7 @@ _REQUIRED = frozenset({"format", "number", "prev", "token", "time", "kind", "sta
 _OPTIONAL = frozenset({"channel", "packs", "packList"})
 
 
-class Kind(enum.StrEnum):
+class EntryKind(enum.StrEnum):
     """What an entry does."""
 
     GENESIS = "genesis"
@@ -52,7 +52,7 @@ class Kind(enum.StrEnum):
     DELETE = "delete"
 
 
-MOVES = frozenset({Kind.PROMOTE, Kind.ROLLBACK, Kind.PIN, Kind.UNPIN})
+MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK, EntryKind.PIN, EntryKind.UNPIN})
 """The kinds that change a channel; each one needs `channel`."""
 
 
@@ -64,7 +64,7 @@ class Entry:
     prev: Digest
     token: str
     time: datetime
-    kind: Kind
+    kind: EntryKind
     statement: Digest
     channel: str | None = None
     packs: tuple[Digest, ...] = ()
@@ -101,7 +101,7 @@ def make(
     prev: Digest,
     token: str,
     time: datetime,
-    kind: Kind,
+    kind: EntryKind,
     statement: Digest,
     *,
     channel: str | None = None,
@@ -158,7 +158,7 @@ def _check_format(value: object) -> None:
 
 
 def _from_json(value: dict[str, Any], raw: bytes) -> Entry:
-    number, token, kind, channel = value["number"], value["token"], Kind(value["kind"]), value.get("channel")
+    number, token, kind, channel = value["number"], value["token"], EntryKind(value["kind"]), value.get("channel")
     if type(number) is not int or number < 0:
         raise FormatError(f"ledger entry: number is {str(number)[:40]!r}")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):

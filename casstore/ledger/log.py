@@ -12,14 +12,14 @@
 What entries mean is left to `state`.
 
     ledger = Ledger(store)
-    entry = ledger.append(Kind.EVIDENCE, digest, now=clock.now())
+    entry = ledger.append(EntryKind.EVIDENCE, digest, now=clock.now())
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ from attest.errors import FormatError
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger.cache import EntryCache, cache_of
-from casstore.ledger.entries import Entry, Kind
+from casstore.ledger.entries import Entry, EntryKind
 from casstore.storage import Storage
 
 _STRAIGHT = 8
@@ -49,8 +49,14 @@ class LedgerStore(Protocol):
     def storage(self) -> Storage:
         """Where the entries are."""
 
-    def take_new_packs(self) -> list[str]:
+    def take_new_packs(self) -> Sequence[str]:
         """Packs written since the last call."""
+
+    def learn_packs(self, names: Iterable[str]) -> None:
+        """Packs that an entry names: their objects can be found from now on."""
+
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """The verified bytes of an object."""
 
     def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = ()) -> Digest:
         """Keep a blob."""
@@ -84,7 +90,7 @@ class Ledger:
 
     def append(
         self,
-        kind: Kind,
+        kind: EntryKind,
         statement: Digest,
         *,
         channel: str | None = None,
@@ -95,13 +101,13 @@ class Ledger:
 
         `packs` are by default those that the store wrote since the last entry of this handle.
         """
-        draft = self._draft(kind, statement, channel, packs, now)
+        draft = self.draft(kind, statement, channel=channel, packs=packs, now=now)
         if self._lost:
             _yield_to_others(1)  # a winner that runs ahead would starve the writers that chase it
         if not self._loaded:
             self._sync()
         losses = 0
-        while (entry := self._create(draft)) is None:
+        while not self.offer(entry := self.place(draft)):
             losses += 1
             if losses > 2:
                 _yield_to_others(losses)
@@ -111,7 +117,7 @@ class Ledger:
     def append_at(
         self,
         number: int,
-        kind: Kind,
+        kind: EntryKind,
         statement: Digest,
         *,
         channel: str | None = None,
@@ -119,14 +125,57 @@ class Ledger:
         now: datetime,
     ) -> Entry | None:
         """The entry with this very number, which must be the next one; None when another took it."""
-        draft = self._draft(kind, statement, channel, packs, now)
+        draft = self.draft(kind, statement, channel=channel, packs=packs, now=now)
         if number > len(self._known):
             self._sync()
         if number > len(self._known):
             raise NoSuchObject(f"ledger {self.name}: entry {number - 1} is not there, {number} cannot follow it")
         if number < len(self._known):
             return None
-        return self._create(draft)
+        entry = self.place(draft)
+        return entry if self.offer(entry) else None
+
+    def draft(
+        self,
+        kind: EntryKind,
+        statement: Digest,
+        *,
+        channel: str | None = None,
+        packs: Sequence[str] | None = None,
+        now: datetime,
+    ) -> Entry:
+        """All of an entry but its place; its token stays the same however often the place changes."""
+        new = [digests.parse(pack) for pack in (self._store.take_new_packs() if packs is None else packs)]
+        rest = None
+        if len(new) > formats.MAX_PACKS:
+            rest = self._store.put_bytes(formats.pack_list(new))
+            new = [digests.parse(pack) for pack in self._store.take_new_packs()]
+        return Entry(0, digests.ZERO, secrets.token_hex(16), now, EntryKind(kind), statement, channel, tuple(new), rest)
+
+    def place(self, draft: Entry) -> Entry:
+        """The draft as the entry after the newest one that this handle knows."""
+        last = self._known[-1] if self._known else None
+        return formats.make(
+            last.number + 1 if last else 0,
+            last.digest if last else digests.ZERO,
+            draft.token,
+            draft.time,
+            draft.kind,
+            draft.statement,
+            channel=draft.channel,
+            packs=draft.packs,
+            pack_list=draft.pack_list,
+        )
+
+    def offer(self, entry: Entry) -> bool:
+        """Create a placed entry; when another one has its number, that one becomes known and False is returned."""
+        if self._storage.create(formats.key(self.name, entry.number), entry.raw):
+            self._add([entry.raw])
+            return True
+        raw = self._read(entry.number)
+        if raw is not None:
+            self._add([raw])
+        return False
 
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Entries from a number on, up to the newest; the chain is checked."""
@@ -158,40 +207,6 @@ class Ledger:
             number = key.removeprefix(prefix)
             if len(number) == 20 and number.isdigit() and int(number) > len(self._known):
                 raise self._damaged(f"entry {len(self._known)} is gone, but entry {int(number)} is there")
-
-    def _draft(
-        self, kind: Kind, statement: Digest, channel: str | None, packs: Sequence[str] | None, now: datetime
-    ) -> Entry:
-        """All but the place: the token stays the same however often the number changes."""
-        new = [digests.parse(pack) for pack in (self._store.take_new_packs() if packs is None else packs)]
-        rest = None
-        if len(new) > formats.MAX_PACKS:
-            rest = self._store.put_bytes(formats.pack_list(new))
-            new = [digests.parse(pack) for pack in self._store.take_new_packs()]
-        return Entry(0, digests.ZERO, secrets.token_hex(16), now, Kind(kind), statement, channel, tuple(new), rest)
-
-    def _create(self, draft: Entry) -> Entry | None:
-        """One attempt after the newest known entry; a loss adds the winner's entry to the known ones."""
-        last = self._known[-1] if self._known else None
-        entry = formats.make(
-            last.number + 1 if last else 0,
-            last.digest if last else digests.ZERO,
-            draft.token,
-            draft.time,
-            draft.kind,
-            draft.statement,
-            channel=draft.channel,
-            packs=draft.packs,
-            pack_list=draft.pack_list,
-        )
-        won = self._storage.create(formats.key(self.name, entry.number), entry.raw)
-        if won:
-            self._add([entry.raw])
-            return entry
-        raw = self._read(entry.number)
-        if raw is not None:
-            self._add([raw])
-        return None
 
     def _sync(self) -> None:
         """Read forward to the newest entry."""
@@ -239,6 +254,18 @@ class Ledger:
             self._known.append(self._follow(self._known[-1] if self._known else None, raw))
         if not cached and raws:
             self._cache.put(start, raws)
+        self._learn_packs(self._known[start:])
+
+    def _learn_packs(self, entries: Sequence[Entry]) -> None:
+        """A store in a bucket finds objects by what the ledger names; a local one sees its own packs."""
+        if self._storage.local_path is not None:
+            return
+        named = [pack for entry in entries for pack in entry.packs]
+        if named:
+            self._store.learn_packs(named)
+        for entry in entries:
+            if entry.pack_list is not None:
+                self._store.learn_packs(formats.parse_pack_list(self._store.read(entry.pack_list)))
 
     def _follow(self, last: Entry | None, raw: bytes) -> Entry:
         number, prev = (last.number + 1, last.digest) if last else (0, digests.ZERO)

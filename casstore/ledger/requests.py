@@ -1,0 +1,50 @@
+"""From a ledger's state to the question that `attest.decisions` answers: may this release move there?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attest.decisions import MoveRequest
+from attest.digests import ZERO, Digest
+from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.release_diffs import release_diff
+
+
+def move_request(
+    state: LedgerState,
+    objects: ObjectReader,
+    *,
+    channel: ChannelState,
+    action: str,
+    release: ReleaseInfo,
+    now: datetime,
+    promoter: str | None,
+) -> MoveRequest:
+    """The request for a move on this very state."""
+    return MoveRequest(
+        store=state.store,
+        ledger=state.ledger,
+        channel=channel.name,
+        action=action,
+        release=release.digest,
+        version=release.version,
+        archives=release.archives,
+        trees=release.components,
+        from_move=channel.move,
+        from_release=channel.release,
+        diff=_diff(state, objects, channel, action, release),
+        now=now,
+        promoter=promoter,
+        in_channels=state.in_channels(release.digest),
+    )
+
+
+def _diff(
+    state: LedgerState, objects: ObjectReader, channel: ChannelState, action: str, release: ReleaseInfo
+) -> Digest:
+    """What approvers saw; not computed where nobody needs to approve."""
+    policy = state.require_trust_root().channels.get(channel.name)
+    if policy is None or not (policy.approvals if action == "promote" else policy.rollback_approvals):
+        return ZERO
+    return release_diff(objects, channel.release, release.digest).digest

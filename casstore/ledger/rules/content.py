@@ -1,0 +1,98 @@
+"""What there is: component, release, evidence, rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from attest.digests import Digest
+from attest.errors import FormatError, VerificationError
+from attest.predicates import rehearsal as rehearsals
+from attest.predicates import release as releases
+from attest.predicates import slsa_provenance
+from attest.statements import Statement
+from casstore import release_objects
+from casstore.errors import Conflict
+from casstore.ledger.entries import Entry
+from casstore.ledger.rules.reader import Reader, check_place
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ReleaseInfo
+from casstore.release_objects import Release, check_version
+
+RELEASE_SUBJECT = "release"
+
+
+def component(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """Trees for a version that is not released yet; a later entry replaces an earlier one."""
+    found = reader.verified(state, entry, slsa_provenance.TYPE, at=entry.time, role="builder")
+    version = _release_version(found.statement.predicate)
+    if version in state.versions:
+        raise Conflict(f"version {version} is released already, its components are closed")
+    trees = {(version, subject.name): subject.digest for subject in found.statement.subjects}
+    return replace(
+        state,
+        components={**state.components, **trees},
+        component_statements={**state.component_statements, **dict.fromkeys(trees, entry.statement)},
+    )
+
+
+def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """A version becomes visible, once."""
+    found = reader.verified(state, entry, releases.TYPE, at=entry.time, role="builder")
+    digest = found.statement.subject(RELEASE_SUBJECT)
+    made = release_objects.parse(reader.read(digest, entry))
+    check_place(state, store=made.store, ledger=made.ledger)
+    _check_archives(made, found.statement)
+    if made.version in state.versions:
+        raise Conflict(
+            f"version {made.version} is taken by {state.versions[made.version]}", hint="release under a new version"
+        )
+    info = ReleaseInfo(
+        made.version,
+        digest,
+        entry.number,
+        entry.statement,
+        made.archives,
+        made.components,
+        made.evidence,
+        entry.time,
+        found.identity,
+    )
+    return replace(state, releases={**state.releases, digest: info}, versions={**state.versions, made.version: digest})
+
+
+def evidence(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """An attestation by anyone whom the trust root knows; what it is worth is decided at each move."""
+    claimed = reader.unverified(entry)
+    found = reader.verified(state, entry, claimed.predicate_type, at=entry.time, role=None)
+    return _with_evidence(state, found.statement.digests, entry.statement)
+
+
+def rehearsal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """A rollback that was played on a clone: evidence for the gate that asks for it."""
+    found = reader.verified(state, entry, rehearsals.TYPE, at=entry.time, role="promoter")
+    return _with_evidence(state, found.statement.digests, entry.statement)
+
+
+def _with_evidence(state: LedgerState, subjects: frozenset[Digest], attestation: Digest) -> LedgerState:
+    known = dict(state.evidence)
+    for subject in sorted(subjects):
+        if attestation not in known.get(subject, ()):
+            known[subject] = (*known.get(subject, ()), attestation)
+    return replace(state, evidence=known)
+
+
+def _release_version(predicate: Mapping[str, Any]) -> str:
+    definition = predicate.get("buildDefinition")
+    parameters = definition.get("externalParameters") if isinstance(definition, dict) else None
+    version = parameters.get("releaseVersion") if isinstance(parameters, dict) else None
+    if not isinstance(version, str):
+        raise FormatError("the provenance names no releaseVersion")
+    return check_version(version)
+
+
+def _check_archives(made: Release, statement: Statement) -> None:
+    said = {subject.name: subject.digest for subject in statement.subjects if subject.name != RELEASE_SUBJECT}
+    if said != made.archives:
+        raise VerificationError("the release statement and the release object name different archives")

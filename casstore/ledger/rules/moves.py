@@ -1,0 +1,186 @@
+"""Who is where: promote, rollback, pin, unpin.
+
+A move is bound to {store, ledger, channel, last move of the channel, trust root}; promote and
+rollback are decided anew from the closed evidence list of the signed statement, with its time
+as "now", so that a promoter's signature alone moves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from attest import decisions
+from attest.decisions import Decision
+from attest.digests import Digest
+from attest.errors import PolicyDenied, TrustError, VerificationError
+from attest.predicates import promotion
+from attest.predicates.promotion import Promotion
+from attest.verify import VerifiedStatement
+from casstore.errors import Conflict
+from casstore.ledger.entries import Entry
+from casstore.ledger.requests import move_request
+from casstore.ledger.rules.reader import Reader, check_place
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ChannelState, Move, ReleaseInfo
+
+BACK_IN_TIME = timedelta(minutes=10)
+"""How far a move's time may lie before that of the channel's last move: clocks differ a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A move's statement, verified and bound to its place."""
+
+    claim: Promotion
+    signed: VerifiedStatement
+    channel: ChannelState
+    release: ReleaseInfo
+
+
+def promote(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The channel names another release."""
+    bound = _bound(state, entry, reader)
+    check_promotable(bound.channel, bound.release)
+    _decide(state, entry, reader, bound)
+    return _moved(state, entry, bound, pinned=False)
+
+
+def rollback(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The channel names a release again that it named before, and is pinned there."""
+    bound = _bound(state, entry, reader)
+    check_rollback(bound.channel, bound.release)
+    _decide(state, entry, reader, bound)
+    return _moved(state, entry, bound, pinned=True)
+
+
+def pin(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The channel refuses promotions."""
+    return _switch(state, entry, reader, pinned=True)
+
+
+def unpin(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The channel takes promotions again."""
+    return _switch(state, entry, reader, pinned=False)
+
+
+def check_promotable(channel: ChannelState, release: ReleaseInfo) -> None:
+    """Raises PolicyDenied for a pinned channel, Conflict when the release is there already."""
+    if channel.pinned:
+        raise PolicyDenied(
+            f"channel {channel.name} is pinned at {channel.version}",
+            hint=f"when the reason is gone: casstore unpin {channel.name} --reason TEXT",
+        )
+    if channel.release == release.digest:
+        raise Conflict(f"channel {channel.name} names {release.version} already")
+
+
+def check_rollback(channel: ChannelState, release: ReleaseInfo) -> None:
+    """Raises PolicyDenied unless the release is an earlier one of this channel."""
+    if channel.release == release.digest:
+        raise Conflict(f"channel {channel.name} names {release.version} already")
+    if release.digest not in channel.releases:
+        raise PolicyDenied(
+            f"{release.version} never was in channel {channel.name}: a rollback only goes back",
+            hint=f"promote it: casstore promote {release.version} --to {channel.name}",
+        )
+
+
+def check_not_revoked(state: LedgerState, release: ReleaseInfo) -> None:
+    """Raises PolicyDenied when the release or one of its archives was revoked."""
+    if state.is_revoked(release.digest, *release.archives.values(), *release.components.values()):
+        raise PolicyDenied(f"release {release.version}, or something in it, was revoked", hint="make a new release")
+
+
+def _bound(state: LedgerState, entry: Entry, reader: Reader) -> _Bound:
+    unverified = reader.unverified(entry)
+    claim = promotion.parse(unverified.predicate)
+    signed = reader.verified(state, entry, promotion.TYPE, at=claim.time, role="promoter")
+    check_place(state, store=claim.store, ledger=claim.ledger)
+    if (claim.action, claim.channel) != (str(entry.kind), entry.channel):
+        raise VerificationError(f"the statement is a {claim.action} of {claim.channel}, the entry is not")
+    root = state.require_trust_root()
+    if claim.trust_root != root.digest:
+        raise TrustError(f"the statement was made under another trust root than version {root.version}")
+    if claim.channel not in root.channels:
+        raise PolicyDenied(f"the signed policy knows no channel {claim.channel}")
+    channel = state.channel(claim.channel)
+    _check_order(claim, channel)
+    release = state.releases.get(signed.statement.subject("release"))
+    if release is None or release.version != claim.release:
+        raise VerificationError(f"the statement names {claim.release[:80]!r}, which is no such release of this ledger")
+    return _Bound(claim, signed, channel, release)
+
+
+def _check_order(claim: Promotion, channel: ChannelState) -> None:
+    if claim.from_move != channel.move:
+        raise VerificationError(
+            f"it was made for another state of {channel.name}: from is {claim.from_move}, the last move {channel.move}"
+        )
+    if channel.history and claim.time < channel.history[-1].time - BACK_IN_TIME:
+        raise VerificationError(f"its time lies before the last move of {channel.name}", hint="check the clock")
+
+
+def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> None:
+    check_not_revoked(state, bound.release)
+    request = move_request(
+        state,
+        reader.objects,
+        channel=bound.channel,
+        action=bound.claim.action,
+        release=bound.release,
+        now=bound.claim.time,
+        promoter=bound.signed.identity,
+    )
+    decision = decisions.decide(
+        request,
+        state.require_trust_root(),
+        [
+            reader.read(digest, entry)
+            for digest in sorted({*bound.claim.evidence, *fixed_evidence(state, bound.release)})
+        ],
+        revoked=state.revoked,
+        sigstore_root=reader.sigstore_root,
+    )
+    if not decision.allowed:
+        raise PolicyDenied(f"the policy of {bound.channel.name} does not allow it: {told(decision)}")
+
+
+def fixed_evidence(state: LedgerState, release: ReleaseInfo) -> frozenset[Digest]:
+    """What always belongs to the evidence, whatever a promoter lists: it tells who built the release.
+
+    Without it a promoter could leave out the provenance, and count its signer as an approver.
+    """
+    trees = {state.component_statements.get((release.version, name)) for name in release.components}
+    return frozenset({release.statement, *release.evidence, *(found for found in trees if found is not None)})
+
+
+def told(decision: Decision) -> str:
+    """What a decision misses, in one line."""
+    return "; ".join(rule.message for rule in decision.rules if rule.status != "satisfied") or "denied"
+
+
+def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> LedgerState:
+    move = Move(
+        entry.number,
+        entry.digest,
+        str(entry.kind),
+        bound.release.digest,
+        bound.release.version,
+        entry.statement,
+        bound.claim.time,
+        bound.signed.identity,
+        bound.claim.evidence,
+        bound.claim.reason,
+    )
+    after = bound.channel.moved(move, pinned=pinned)
+    return replace(state, channels={**state.channels, after.name: after})
+
+
+def _switch(state: LedgerState, entry: Entry, reader: Reader, *, pinned: bool) -> LedgerState:
+    bound = _bound(state, entry, reader)
+    if bound.channel.release != bound.release.digest:
+        raise VerificationError(f"channel {bound.channel.name} does not name {bound.release.version}")
+    if bound.channel.pinned == pinned:
+        raise Conflict(f"channel {bound.channel.name} is {'pinned' if pinned else 'not pinned'} already")
+    return _moved(state, entry, bound, pinned=pinned)

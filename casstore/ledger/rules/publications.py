@@ -1,0 +1,49 @@
+"""What left the store: publish; and what the collection of garbage gives up: condemn, delete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attest.errors import TrustError, VerificationError
+from attest.predicates import publication
+from casstore.errors import Conflict
+from casstore.ledger.entries import Entry
+from casstore.ledger.rules.moves import check_not_revoked
+from casstore.ledger.rules.reader import Reader, check_place
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Publication
+
+
+def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The next publication to a destination: what the channel names now."""
+    claim = publication.parse(reader.unverified(entry).predicate)
+    found = reader.verified(state, entry, publication.TYPE, at=claim.time, role="publisher")
+    check_place(state, store=claim.store, ledger=claim.ledger)
+    channel = state.channels.get(claim.channel)
+    digest = found.statement.subject("release")
+    if channel is None or (channel.release, channel.version, channel.move) != (digest, claim.release, claim.move):
+        raise VerificationError(f"channel {claim.channel} does not name this release by this move")
+    check_not_revoked(state, state.releases[digest])
+    before = state.publications.get(claim.destination, ())
+    if claim.number != len(before) + 1:
+        raise Conflict(f"publication {claim.number} to {claim.destination} is not the next one ({len(before) + 1})")
+    row = Publication(
+        claim.destination,
+        claim.number,
+        claim.channel,
+        digest,
+        claim.release,
+        entry.number,
+        entry.statement,
+        claim.time,
+    )
+    return replace(state, publications={**state.publications, claim.destination: (*before, row)})
+
+
+def collect(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """A collection of garbage goes on; what it names is judged by the collector, here only who says so."""
+    kind = reader.unverified(entry).predicate_type
+    found = reader.verified(state, entry, kind, at=entry.time, role=None)
+    if not found.roles & {"owner", "promoter"}:
+        raise TrustError(f"{', '.join(sorted(found.names))} may not collect: the role owner or promoter is needed")
+    return replace(state, collections=(*state.collections, (entry.number, str(entry.kind), entry.statement)))

@@ -1,0 +1,71 @@
+"""Who counts: genesis, trust-root, revoke."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attest import identities, trust_roots
+from attest.digests import Digest, sha256
+from attest.errors import FormatError, TrustError, VerificationError
+from attest.predicates import revocation
+from attest.statements import Subject
+from attest.trust_roots import TrustRoot
+from casstore.errors import Conflict
+from casstore.ledger.entries import Entry
+from casstore.ledger.rules.reader import Reader
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Revocation
+
+
+def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The first trust root, by the thresholds of its own owners."""
+    if state.trust_roots:
+        raise Conflict("the ledger has its genesis already")
+    return _with_root(state, trust_roots.verify_first(reader.read(entry.statement, entry), at=entry.time), entry)
+
+
+def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The next trust root, by the thresholds of the owners of both."""
+    if state.trust_root is None:
+        raise TrustError("there is no trust root yet that this one could follow")
+    raw = reader.read(entry.statement, entry)
+    return _with_root(state, trust_roots.verify_next(raw, previous=state.trust_root, at=entry.time), entry)
+
+
+def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """An artifact, attestation or identity that counts no more."""
+    claimed = revocation.parse(reader.unverified(entry).predicate)
+    found = reader.verified(state, entry, revocation.TYPE, at=claimed.time, role=None)
+    if not found.roles & {"owner", "auditor"}:
+        raise TrustError(f"{', '.join(sorted(found.names))} may not revoke: the role owner or auditor is needed")
+    subjects = found.statement.subjects
+    if len(subjects) != 1:
+        raise FormatError(f"a revocation has one subject, not {len(subjects)}")
+    row = Revocation(claimed.kind, subjects[0].digest, claimed.reason, entry.number, entry.statement, claimed.time)
+    names = revoked_names(claimed.kind, subjects[0])
+    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
+
+
+def revoked_names(kind: str, subject: Subject) -> frozenset[str]:
+    """What to compare with: a digest, or an identity, which the subject's name spells out."""
+    if kind != "identity":
+        return frozenset({subject.digest})
+    if identity_digest(subject.name) != subject.digest:
+        raise VerificationError(f"the revocation's subject is not the digest of the identity {subject.name[:80]!r}")
+    return frozenset({subject.name})
+
+
+def identity_digest(identity: str) -> Digest:
+    """The subject digest that stands for an identity: a key's own, else that of its text."""
+    text = identities.parse(identity)
+    return Digest(text.removeprefix("key:")) if identities.is_key(text) else sha256(text.encode())
+
+
+def _with_root(state: LedgerState, root: TrustRoot, entry: Entry) -> LedgerState:
+    if root.store != state.store:
+        raise VerificationError(f"the trust root is for store {root.store!r}, not for {state.store!r}")
+    return replace(
+        state,
+        trust_roots=(*state.trust_roots, root),
+        trust_root_files=(*state.trust_root_files, entry.statement),
+    )

@@ -1,0 +1,162 @@
+"""The state of a ledger: the fold of its entries, each one judged by the same rules for everybody.
+
+`fold` is a function of a state, entries and the stored bytes that these name; it reads no
+clock. An entry that does not hold is void: kept in `void` with the reason, without effect.
+Bytes that are gone or damaged stop the fold (StoreDamaged), because readers would disagree.
+
+Law: fold(fold(s, a), b) == fold(s, a + b).
+
+    state = replay(ledger, store)
+    state.channels["prod"].release
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from attest import digests
+from attest.digests import Digest
+from casstore.errors import NoSuchObject
+from casstore.ledger.entries import Entry
+from casstore.ledger.log import Ledger
+from casstore.ledger.views import ChannelState, Move, Publication, ReleaseInfo, Revocation
+
+if TYPE_CHECKING:
+    from attest.trust_roots import TrustRoot
+
+__all__ = [
+    "ChannelState",
+    "LedgerState",
+    "Move",
+    "ObjectReader",
+    "Publication",
+    "ReleaseInfo",
+    "Revocation",
+    "fold",
+    "replay",
+    "start",
+]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_SHORTEST_PREFIX = 8
+
+
+class ObjectReader(Protocol):
+    """What a fold needs of a store."""
+
+    @property
+    def store_id(self) -> str:
+        """The id that statements must name."""
+
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """The verified bytes of an object. Raises NoSuchObject."""
+
+
+def _empty() -> Mapping[_K, _V]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """What the entries up to `count` add up to."""
+
+    store: str
+    ledger: str
+    count: int = 0
+    tip: Digest = digests.ZERO
+    trust_roots: tuple[TrustRoot, ...] = ()
+    trust_root_files: tuple[Digest, ...] = ()
+    """The signed files of `trust_roots`, by digest: the chain that a consumer can verify."""
+    components: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
+    """(release version, component name) -> tree."""
+    component_statements: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
+    releases: Mapping[Digest, ReleaseInfo] = field(default_factory=_empty)
+    versions: Mapping[str, Digest] = field(default_factory=_empty)
+    channels: Mapping[str, ChannelState] = field(default_factory=_empty)
+    publications: Mapping[str, tuple[Publication, ...]] = field(default_factory=_empty)
+    evidence: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=_empty)
+    """Subject -> attestations that were handed in about it."""
+    revocations: tuple[Revocation, ...] = ()
+    revoked: frozenset[str] = frozenset()
+    """Digests of artifacts and attestations, and identities."""
+    collections: tuple[tuple[int, str, Digest], ...] = ()
+    """(entry, condemn or delete, statement)."""
+    void: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def trust_root(self) -> TrustRoot | None:
+        """The trust root in force."""
+        return self.trust_roots[-1] if self.trust_roots else None
+
+    def require_trust_root(self) -> TrustRoot:
+        """The trust root in force. Raises NoSuchObject before the ceremony."""
+        if self.trust_root is None:
+            raise NoSuchObject(
+                f"the ledger {self.ledger} has no trust root yet", hint="make one: casstore keys ceremony --help"
+            )
+        return self.trust_root
+
+    def channel(self, name: str) -> ChannelState:
+        """A channel's state, the empty one where nothing was moved. Raises NoSuchObject for an unknown name."""
+        if name in self.channels:
+            return self.channels[name]
+        if name not in self.require_trust_root().channels:
+            known = ", ".join(sorted(self.require_trust_root().channels)) or "none"
+            raise NoSuchObject(f"no such channel: {name}", hint=f"the signed policy knows: {known}")
+        return ChannelState(name)
+
+    def in_channels(self, release: Digest) -> frozenset[str]:
+        """The channels that name this release, or once did."""
+        return frozenset(name for name, state in self.channels.items() if release in state.releases)
+
+    def find_release(self, ref: str) -> ReleaseInfo:
+        """A release by version, digest, digest prefix (8 digits or more) or channel. Raises NoSuchObject."""
+        if ref in self.versions:
+            return self.releases[self.versions[ref]]
+        channel = self.channels.get(ref)
+        if channel is not None and channel.release is not None:
+            return self.releases[channel.release]
+        prefix = ref if ref.startswith(digests.PREFIX) else digests.PREFIX + ref
+        found = [info for digest, info in self.releases.items() if digest.startswith(prefix)]
+        if len(prefix) >= len(digests.PREFIX) + _SHORTEST_PREFIX and len(found) == 1:
+            return found[0]
+        raise NoSuchObject(
+            f"{'more than one release begins with' if len(found) > 1 else 'no such release:'} {ref[:100]}",
+            hint=f"known: {', '.join(list(self.versions)[-5:]) or 'none'} (casstore ls)",
+        )
+
+    def is_revoked(self, *subjects: str) -> bool:
+        """Whether one of these digests or identities was revoked."""
+        return not self.revoked.isdisjoint(subjects)
+
+
+def start(store: str, ledger: str) -> LedgerState:
+    """The state before the first entry."""
+    return LedgerState(store, ledger)
+
+
+def fold(
+    state: LedgerState, entries: Iterable[Entry], objects: ObjectReader, *, sigstore_root: bytes | None = None
+) -> LedgerState:
+    """The state after some more entries, which must follow it. Raises StoreDamaged.
+
+    `sigstore_root` is the trusted_root.json that keyless signatures are judged by.
+    """
+    from casstore.ledger.rules import Reader, step
+
+    reader = Reader(objects, sigstore_root)
+    for entry in entries:
+        state = step(state, entry, reader)
+    return state
+
+
+def replay(
+    ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
+) -> LedgerState:
+    """The newest state; from `state` on, if one is given."""
+    state = state or start(store.store_id, ledger.name)
+    return fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)

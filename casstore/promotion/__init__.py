@@ -1,0 +1,36 @@
+"""Moving releases between channels: approve, promote, roll back, and tell why not.
+
+Each service replays the ledger, asks the pure `attest.decisions`, puts what is signed into
+the store and appends one entry; whatever is interrupted is finished by doing it again. Terminal
+output and reading keys are left to others.
+
+    report = promote(store, ledger, "1.4.0", channel="staging", signer=signer, now=now)
+"""
+
+from __future__ import annotations
+
+from casstore.promotion.approvals import approve, import_attestation
+from casstore.promotion.moves import explain, pin, promote, rollback, unpin
+from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport
+from casstore.promotion.revocations import revoke
+from casstore.promotion.services import channels, find_release
+from casstore.release_diffs import ReleaseDiff, release_diff
+
+__all__ = [
+    "ApprovalReport",
+    "ChannelsReport",
+    "MoveReport",
+    "ReleaseDiff",
+    "RevocationReport",
+    "approve",
+    "channels",
+    "explain",
+    "find_release",
+    "import_attestation",
+    "pin",
+    "promote",
+    "release_diff",
+    "revoke",
+    "rollback",
+    "unpin",
+]

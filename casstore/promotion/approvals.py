@@ -1,0 +1,110 @@
+"""Approvals: signed for one release, channel, action, last move and diff; handed in at once or later."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+from attest import statements, times
+from attest.digests import Digest, sha256
+from attest.errors import BadInput
+from attest.predicates import approval
+from attest.signers import Signer
+from casstore.attestations import parse_unverified, put_attestation
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState, replay
+from casstore.promotion.reports import ApprovalReport
+from casstore.promotion.services import PromotionStore, Situation, require_role, situation
+from casstore.release_diffs import ReleaseDiff, release_diff
+
+
+def approve(
+    store: PromotionStore,
+    ledger: Ledger,
+    release: str,
+    *,
+    channel: str,
+    signer: Signer,
+    now: datetime,
+    expires: datetime,
+    action: str = "promote",
+    comment: str = "",
+    hand_in: bool = True,
+    sigstore_root: bytes | None = None,
+) -> ApprovalReport:
+    """Sign an approval of a release for a channel as it stands, and append it as evidence.
+
+    With `hand_in=False` nothing is written; `import_attestation` takes the bytes later.
+    Raises NoSuchObject, PolicyDenied (the signer is no approver), BadInput.
+    """
+    if expires <= now:
+        raise BadInput(f"the approval would expire at {times.format(expires)}, before it is made")
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    require_role(state, signer, frozenset({"approver"}), now)
+    at = situation(state, release, channel, action)
+    if at.there:
+        raise BadInput(f"channel {channel} names {at.release.version} already, there is nothing to approve")
+    diff = release_diff(store, at.channel.release, at.release.digest)
+    raw = signer.sign_statement(_statement(at, diff, expires, comment))
+    number = _hand_in(store, ledger, state, raw, diff, now, sigstore_root) if hand_in else None
+    return ApprovalReport(
+        at.release.digest,
+        at.release.version,
+        channel,
+        action,
+        signer.identity,
+        sha256(raw),
+        expires,
+        diff,
+        raw,
+        number,
+    )
+
+
+def import_attestation(
+    store: PromotionStore, ledger: Ledger, raw: bytes, *, now: datetime, sigstore_root: bytes | None = None
+) -> tuple[Digest, int | None]:
+    """Keep an attestation that was made elsewhere and append it as evidence: (digest, entry).
+
+    The entry is None when the ledger names it already. Raises FormatError, VerificationError
+    when nobody whom the trust root knows signed it.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    digest = sha256(raw)
+    if any(digest in state.evidence.get(subject, ()) for subject in parse_unverified(raw).digests):
+        return digest, None
+    put_attestation(store, raw)
+    entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
+    return digest, entry.number
+
+
+def _statement(at: Situation, diff: ReleaseDiff, expires: datetime, comment: str) -> bytes:
+    predicate = approval.Approval(
+        store=at.state.store,
+        ledger=at.state.ledger,
+        action=at.action,
+        channel=at.channel.name,
+        from_move=at.channel.move,
+        diff=diff.digest,
+        expires=expires,
+        id=secrets.token_hex(16),
+        comment=comment,
+    )
+    return statements.of_digests({"release": at.release.digest}, approval.TYPE, predicate.to_json()).to_bytes()
+
+
+def _hand_in(
+    store: PromotionStore,
+    ledger: Ledger,
+    state: LedgerState,
+    raw: bytes,
+    diff: ReleaseDiff,
+    now: datetime,
+    sigstore_root: bytes | None,
+) -> int:
+    store.put_bytes(diff.to_bytes())
+    digest = put_attestation(store, raw)
+    entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
+    return entry.number

@@ -1,0 +1,247 @@
+"""The moves: promote, rollback, pin, unpin; and `explain`, the same decision told.
+
+Order of writing: the VSAs and the promotion statement (one pack), then the ledger entry. A
+crash before the entry leaves attestations that nothing leans on; doing it again finishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attest import statements
+from attest.decisions import Decision
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from attest.predicates import promotion
+from attest.signers import Signer
+from casstore.errors import NoSuchObject
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.promotion import summaries
+from casstore.promotion.reports import MoveReport
+from casstore.promotion.services import PromotionStore, Situation, judge, keep, require, require_role, situation
+
+if TYPE_CHECKING:
+    from attest.policies import ChannelPolicy
+
+_PROMOTER = frozenset({"promoter"})
+
+
+def promote(
+    store: PromotionStore,
+    ledger: Ledger,
+    release: str,
+    *,
+    channel: str,
+    signer: Signer,
+    now: datetime,
+    proposed: Mapping[str, ChannelPolicy] | None = None,
+    sigstore_root: bytes | None = None,
+) -> MoveReport:
+    """Move a channel to a release if the signed policy allows it; there already is a no-op.
+
+    Raises MoveDenied (with the decision), PolicyDenied, NoSuchObject.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    at = situation(state, release, channel, "promote")
+    if at.there:
+        return _report(at, at.channel, moved=False)
+    require_role(state, signer, _PROMOTER, now)
+    return _move(store, ledger, at, signer, now, "", proposed, sigstore_root)
+
+
+def rollback(
+    store: PromotionStore,
+    ledger: Ledger,
+    *,
+    channel: str,
+    signer: Signer,
+    now: datetime,
+    reason: str,
+    release: str | None = None,
+    confirm: bool = True,
+    sigstore_root: bytes | None = None,
+) -> MoveReport:
+    """Move a channel back to an earlier release of its own (by default the one before) and pin it.
+
+    Without `confirm` only what would happen is reported. Raises as `promote`.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    target = release if release is not None else earlier_release(state.channel(channel))
+    at = situation(state, target, channel, "rollback")
+    if at.there:
+        return _report(at, at.channel, moved=False)
+    require_role(state, signer, _PROMOTER, now)
+    if not confirm:
+        decision = judge(store, at, now=now, promoter=signer.identity, sigstore_root=sigstore_root)
+        require(decision, at)
+        return _report(at, None, moved=False, decision=decision)
+    return _move(store, ledger, at, signer, now, reason, None, sigstore_root)
+
+
+def explain(
+    store: PromotionStore,
+    ledger: Ledger,
+    release: str,
+    *,
+    channel: str,
+    now: datetime,
+    action: str = "promote",
+    proposed: Mapping[str, ChannelPolicy] | None = None,
+    promoter: str | None = None,
+    sigstore_root: bytes | None = None,
+) -> Decision:
+    """What `promote` or `rollback` would be told now. Raises NoSuchObject."""
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    at = situation(state, release, channel, action)
+    return judge(store, at, now=now, promoter=promoter, proposed=proposed, sigstore_root=sigstore_root)
+
+
+def pin(
+    store: PromotionStore, ledger: Ledger, *, channel: str, signer: Signer, now: datetime, reason: str
+) -> MoveReport:
+    """Let a channel refuse promotions where it stands."""
+    return _switch(store, ledger, channel, "pin", signer, now, reason)
+
+
+def unpin(
+    store: PromotionStore, ledger: Ledger, *, channel: str, signer: Signer, now: datetime, reason: str
+) -> MoveReport:
+    """Let a channel take promotions again."""
+    return _switch(store, ledger, channel, "unpin", signer, now, reason)
+
+
+def earlier_release(channel: ChannelState) -> Digest:
+    """What the channel named before its head first came. Raises NoSuchObject."""
+    heads = channel.releases
+    place = heads.index(channel.release) if channel.release is not None else 0
+    if place == 0:
+        raise NoSuchObject(
+            f"channel {channel.name} has no earlier release to roll back to",
+            hint="name one of its history with --release, or promote a fixed release",
+        )
+    return heads[place - 1]
+
+
+def _move(
+    store: PromotionStore,
+    ledger: Ledger,
+    at: Situation,
+    signer: Signer,
+    now: datetime,
+    reason: str,
+    proposed: Mapping[str, ChannelPolicy] | None,
+    sigstore_root: bytes | None,
+) -> MoveReport:
+    """Decide, sign, put, append; after a lost race that moved this channel, decide again."""
+    while True:
+        decision = judge(store, at, now=now, promoter=signer.identity, proposed=proposed, sigstore_root=sigstore_root)
+        require(decision, at)
+        summary = summaries.sign(store, at, signer, now, decision.evidence)
+        evidence = tuple(sorted({*decision.evidence, *keep(store, summary)})) if summary else decision.evidence
+        (statement,) = keep(store, [signer.sign_statement(_statement(at, now, evidence, reason))])
+        try:
+            entry, state = _commit(store, ledger, at, statement, now, sigstore_root)
+        except CasstoreError:
+            at = _after_lost_race(store, ledger, at, sigstore_root)
+            if at.there:
+                return _report(at, at.channel, moved=False)
+            continue
+        return _report(
+            at, state.channels[at.channel.name], moved=True, entry=entry, evidence=evidence, decision=decision
+        )
+
+
+def _commit(
+    store: PromotionStore,
+    ledger: Ledger,
+    at: Situation,
+    statement: Digest,
+    now: datetime,
+    sigstore_root: bytes | None,
+) -> tuple[Entry, LedgerState]:
+    return commit(
+        ledger,
+        store,
+        at.state,
+        EntryKind(at.action),
+        statement,
+        channel=at.channel.name,
+        now=now,
+        sigstore_root=sigstore_root,
+    )
+
+
+def _after_lost_race(store: PromotionStore, ledger: Ledger, at: Situation, sigstore_root: bytes | None) -> Situation:
+    """The new situation, if the ledger changed under us in a way that matters; else re-raises."""
+    state = replay(ledger, store, at.state, sigstore_root=sigstore_root)
+    same_rules = state.trust_root == at.state.trust_root and state.revoked == at.state.revoked
+    if state.channel(at.channel.name).move == at.channel.move and same_rules:
+        raise
+    return situation(state, at.release.digest, at.channel.name, at.action)
+
+
+def _switch(
+    store: PromotionStore, ledger: Ledger, channel: str, action: str, signer: Signer, now: datetime, reason: str
+) -> MoveReport:
+    state = replay(ledger, store)
+    found = state.channel(channel)
+    if found.release is None:
+        raise NoSuchObject(f"channel {channel} names no release yet")
+    at = Situation(state, found, state.releases[found.release], action)
+    if found.pinned == (action == "pin"):
+        return _report(at, found, moved=False)
+    require_role(state, signer, _PROMOTER, now)
+    (statement,) = keep(store, [signer.sign_statement(_statement(at, now, (), reason))])
+    entry, after = _commit(store, ledger, at, statement, now, None)
+    return _report(at, after.channels[channel], moved=True, entry=entry)
+
+
+def _statement(at: Situation, now: datetime, evidence: Sequence[Digest], reason: str) -> bytes:
+    predicate = promotion.Promotion(
+        store=at.state.store,
+        ledger=at.state.ledger,
+        action=at.action,
+        channel=at.channel.name,
+        from_move=at.channel.move,
+        release=at.release.version,
+        time=now,
+        trust_root=at.state.require_trust_root().digest,
+        evidence=tuple(evidence),
+        reason=reason,
+    )
+    return statements.of_digests({"release": at.release.digest}, promotion.TYPE, predicate.to_json()).to_bytes()
+
+
+def _report(
+    at: Situation,
+    after: ChannelState | None,
+    *,
+    moved: bool,
+    entry: Entry | None = None,
+    evidence: tuple[Digest, ...] = (),
+    decision: Decision | None = None,
+) -> MoveReport:
+    last = after.history[-1] if after is not None and after.history else None
+    before: ReleaseInfo | None = at.state.releases.get(at.channel.release) if at.channel.release else None
+    return MoveReport(
+        action=at.action,
+        channel=at.channel.name,
+        release=at.release.digest,
+        version=at.release.version,
+        from_release=at.channel.release,
+        from_version=before.version if before else "",
+        pinned=after.pinned if after is not None else at.action == "rollback",
+        moved=moved,
+        number=last.number if last else None,
+        entry=entry.digest if entry else (last.entry if last else None),
+        statement=last.statement if last else None,
+        evidence=evidence or (last.evidence if last else ()),
+        dry_run=after is None,
+        decision=decision,
+    )

@@ -1,0 +1,92 @@
+"""Revocation: an artifact, an attestation or an identity counts no more, for every reader."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attest import digests, identities, statements
+from attest.digests import Digest
+from attest.errors import BadInput
+from attest.predicates import revocation
+from attest.signers import Signer
+from casstore.errors import NoSuchObject
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.rules.trust import identity_digest
+from casstore.ledger.state import LedgerState, replay
+from casstore.promotion.reports import RevocationReport
+from casstore.promotion.services import PromotionStore, keep, require_role
+
+_ROLES = frozenset({"owner", "auditor"})
+
+
+def revoke(
+    store: PromotionStore,
+    ledger: Ledger,
+    what: str,
+    *,
+    kind: str,
+    reason: str,
+    signer: Signer,
+    now: datetime,
+    confirm: bool = True,
+    sigstore_root: bytes | None = None,
+) -> RevocationReport:
+    """Revoke a digest, a release (artifact), an attestation's digest, or an identity (or its name).
+
+    Without `confirm` only what it would touch is reported; what is revoked already stays so.
+    Raises BadInput, NoSuchObject, PolicyDenied.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    name, subject = _subject(state, what, kind)
+    known = next((row for row in state.revocations if (row.kind, row.subject) == (kind, subject)), None)
+    affected = _affected(state, name if kind == "identity" else subject)
+    if known is not None or not confirm:
+        return RevocationReport(kind, subject, reason, affected, known.entry if known else None)
+    require_role(state, signer, _ROLES, now)
+    predicate = revocation.Revocation(kind, reason, now)
+    statement = statements.of_digests({name: subject}, revocation.TYPE, predicate.to_json())
+    (digest,) = keep(store, [signer.sign_statement(statement.to_bytes())])
+    entry, _ = commit(ledger, store, state, EntryKind.REVOKE, digest, now=now, sigstore_root=sigstore_root)
+    return RevocationReport(kind, subject, reason, affected, entry.number)
+
+
+def _subject(state: LedgerState, what: str, kind: str) -> tuple[str, Digest]:
+    """Name and digest of what is revoked."""
+    if kind == "identity":
+        return _identity(state, what)
+    if kind not in revocation.KINDS:
+        raise BadInput(f"not a kind of revocation: {kind!r}", hint=f"one of {', '.join(revocation.KINDS)}")
+    if digests.is_digest(what):
+        return kind, digests.parse(what)
+    if kind == "attestation":
+        raise BadInput(f"not an attestation's digest: {what[:80]!r}", hint="see casstore channel NAME --json")
+    return what, state.find_release(what).digest
+
+
+def _identity(state: LedgerState, what: str) -> tuple[str, Digest]:
+    named = [entry.identity for entry in state.require_trust_root().identities if entry.name == what]
+    if len(named) > 1:
+        raise BadInput(f"{what} has {len(named)} identities", hint="name one: casstore keys list")
+    if not named and not what.startswith((identities.KEY_PREFIX, identities.OIDC_PREFIX)):
+        raise NoSuchObject(f"the trust root names nobody {what[:80]!r}", hint="casstore keys list")
+    identity = named[0] if named else identities.parse(what)
+    return identity, identity_digest(identity)
+
+
+def _affected(state: LedgerState, revoked: str) -> tuple[str, ...]:
+    """The releases that hold it or were signed with it, and the channels that name them now."""
+    found = []
+    for info in state.releases.values():
+        touched = {info.digest, *info.archives.values(), *info.components.values(), *info.evidence, info.builder}
+        if revoked not in touched:
+            continue
+        found.append(f"release {info.version}")
+        heads = [name for name, channel in state.channels.items() if channel.release == info.digest]
+        found.extend(f"channel {name} (now {info.version})" for name in heads)
+    for channel in state.channels.values():
+        last = channel.history[-1]
+        if revoked in {last.statement, *last.evidence, last.by}:
+            found.append(f"channel {channel.name}: its last move leans on it")
+    return tuple(found)

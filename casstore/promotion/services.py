@@ -1,0 +1,230 @@
+"""What the promotion services share: the situation of a move, its evidence, who may sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from attest import identities
+from attest.decisions import Decision, MoveRequest, Rule, decide
+from attest.digests import Digest, sha256
+from attest.errors import CasstoreError, PolicyDenied
+from attest.predicates import approval
+from attest.signers import Signer
+from casstore import attestations
+from casstore.attestations import AttestationStore, parse_unverified
+from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
+from casstore.ledger.log import Ledger
+from casstore.ledger.requests import move_request
+from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
+from casstore.ledger.rules.reader import root_in_force
+from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.objects.kinds import Kind, NewObject
+from casstore.promotion.reports import ChannelRow, ChannelsReport
+
+if TYPE_CHECKING:
+    from attest.policies import ChannelPolicy
+
+
+class PromotionStore(AttestationStore, Protocol):
+    """What the services need of a store."""
+
+    @property
+    def store_id(self) -> str:
+        """The id that statements name."""
+
+    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One release and one channel on one state of the ledger."""
+
+    state: LedgerState
+    channel: ChannelState
+    release: ReleaseInfo
+    action: str
+
+    @property
+    def there(self) -> bool:
+        """Whether the channel names the release already."""
+        return self.channel.release == self.release.digest
+
+
+def situation(state: LedgerState, release: str, channel: str, action: str) -> Situation:
+    """Raises NoSuchObject for an unknown release or channel."""
+    return Situation(state, state.channel(channel), state.find_release(release), action)
+
+
+def request_for(store: PromotionStore, at: Situation, now: datetime, promoter: str | None) -> MoveRequest:
+    """The question for `attest.decisions`."""
+    return move_request(
+        at.state, store, channel=at.channel, action=at.action, release=at.release, now=now, promoter=promoter
+    )
+
+
+def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
+    """All attestations about the release and what is in it: the store's, the ledger's, its own closed list."""
+    subjects = (at.release.digest, *at.release.archives.values(), *at.release.components.values())
+    found = {item.digest: item.raw for item in attestations.find_many(store, subjects)}
+    named = {d for subject in subjects for d in at.state.evidence.get(subject, ())}
+    for digest in sorted((named | fixed_evidence(at.state, at.release)) - found.keys()):
+        try:
+            found[digest] = store.read(digest, max_bytes=attestations.MAX_BYTES)
+        except NoSuchObject as exc:
+            raise StoreDamaged(
+                f"the attestation {digest} of release {at.release.version} is gone",
+                hint="get it back from another copy of the store: casstore sync",
+            ) from exc
+    return found
+
+
+def judge(
+    store: PromotionStore,
+    at: Situation,
+    *,
+    now: datetime,
+    promoter: str | None,
+    proposed: Mapping[str, ChannelPolicy] | None = None,
+    sigstore_root: bytes | None = None,
+) -> Decision:
+    """The decision: the ledger's own conditions first, then the policy."""
+    root = root_in_force(at.state, now)
+    decision = decide(
+        request_for(store, at, now, promoter),
+        root,
+        list(evidence_for(store, at).values()),
+        revoked=at.state.revoked,
+        sigstore_root=sigstore_root,
+    )
+    refused = [*_state_rules(at), *_proposal_rules(at, proposed)]
+    if not refused:
+        return decision
+    return Decision(
+        allowed=False,
+        rules=(*refused, *decision.rules),
+        evidence=decision.evidence,
+        ignored=decision.ignored,
+    )
+
+
+def require(decision: Decision, at: Situation) -> None:
+    """Raises MoveDenied, which carries the decision."""
+    if decision.allowed:
+        return
+    open_rules = [rule for rule in decision.rules if rule.status != "satisfied"]
+    raise MoveDenied(
+        f"{at.action} of {at.release.version} to {at.channel.name} is denied: "
+        + "; ".join(rule.message for rule in open_rules),
+        decision=decision,
+        hint=f"what is missing, and who may give it: casstore explain {at.release.version} --to {at.channel.name}",
+    )
+
+
+def require_role(state: LedgerState, signer: Signer, roles: frozenset[str], now: datetime) -> None:
+    """Nothing is signed by somebody whose signature would not count. Raises PolicyDenied."""
+    root = root_in_force(state, now)
+    if state.is_revoked(signer.identity):
+        raise PolicyDenied(f"the identity {identities.short(signer.identity)} was revoked")
+    if not roles & root.roles_of(signer.identity, now):
+        who = sorted({name for role in roles for name in root.holders(role)})
+        raise PolicyDenied(
+            f"{identities.short(signer.identity)} has not the role {' or '.join(sorted(roles))}",
+            hint=f"one of them must do it: {', '.join(who) or 'nobody has the role, see casstore keys ceremony'}",
+        )
+
+
+def keep(store: PromotionStore, raws: Sequence[bytes]) -> list[Digest]:
+    """Put several attestations with one commit; durable on return."""
+    items = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
+    store.put_many(items)
+    return [sha256(raw) for raw in raws]
+
+
+def find_release(state: LedgerState, ref: str) -> ReleaseInfo:
+    """A release by version, digest, digest prefix or channel. Raises NoSuchObject."""
+    return state.find_release(ref)
+
+
+def channels(
+    store: PromotionStore, ledger: Ledger, *, name: str | None = None, now: datetime | None = None
+) -> ChannelsReport:
+    """Where the channels stand, in the order of the policy. Raises NoSuchObject."""
+    state = replay(ledger, store)
+    names = [name] if name is not None else [*state.require_trust_root().channels]
+    names += [] if name is not None else sorted(state.channels.keys() - set(names))
+    return ChannelsReport(ledger.name, tuple(_row(store, state, one, now) for one in names), name is not None)
+
+
+def _row(store: PromotionStore, state: LedgerState, name: str, now: datetime | None) -> ChannelRow:
+    channel = state.channel(name)
+    if not channel.history:
+        return ChannelRow(channel, (), "", revoked=False)
+    last, root = channel.history[-1], state.require_trust_root()
+    names = {entry.identity: entry.name for entry in root.identities}
+    release = state.releases[last.release]
+    revoked = state.is_revoked(release.digest, *release.archives.values(), *release.components.values())
+    approvers = sorted(_approvers(store, state, last.evidence, now or last.time))
+    return ChannelRow(channel, tuple(approvers), names.get(last.by, last.by), revoked)
+
+
+def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest], now: datetime) -> set[str]:
+    """Names behind the approvals of a move that the fold has judged already; for showing only."""
+    from attest.verify import verify
+
+    found: set[str] = set()
+    for digest in evidence:
+        raw = store.read(digest, max_bytes=attestations.MAX_BYTES)
+        said = parse_unverified(raw)
+        if said.predicate_type != approval.TYPE:
+            continue
+        try:
+            root = state.require_trust_root()
+            found |= verify(raw, trust_root=root, predicate_type=approval.TYPE, subjects=said.digests, at=now).names
+        except CasstoreError:  # signed under an earlier trust root
+            continue
+    return found
+
+
+def _state_rules(at: Situation) -> list[Rule]:
+    """The conditions that the ledger itself sets, as rules of a decision."""
+    try:
+        _check_channel(at)
+    except PolicyDenied as exc:
+        return [_refused("channel", exc.message, "unpin" if at.channel.pinned else "none")]
+    return []
+
+
+def _check_channel(at: Situation) -> None:
+    if at.there:
+        return
+    if at.action == "promote":
+        check_promotable(at.channel, at.release)
+    else:
+        check_rollback(at.channel, at.release)
+
+
+def _proposal_rules(at: Situation, proposed: Mapping[str, ChannelPolicy] | None) -> list[Rule]:
+    """`[channels]` of casstore.toml is a proposal; promotion stops while it differs from what the owners signed."""
+    if proposed is None or proposed.get(at.channel.name) == at.state.require_trust_root().channels.get(at.channel.name):
+        return []
+    message = f"casstore.toml proposes another policy for {at.channel.name} than the owners signed"
+    return [_refused("signed-policy", message, "change-policy", role="owner", at=at)]
+
+
+def _refused(name: str, message: str, action: str, *, role: str | None = None, at: Situation | None = None) -> Rule:
+    who = tuple(sorted(at.state.require_trust_root().holders(role))) if role and at else ()
+    return Rule(
+        id=name,
+        status="refused",
+        message=message,
+        evidence=(),
+        needed_role=role,
+        who=who,
+        action=action,
+        count_missing=0,
+    )

@@ -1,0 +1,46 @@
+"""Verification summaries (VSA) beside a promotion: one per archive, for consumers that know nothing of us.
+
+Source: https://slsa.dev/spec/v1.0/verification_summary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+from attest import statements
+from attest.digests import Digest
+from attest.predicates import vsa
+from attest.signers import Signer
+from casstore import release_objects
+from casstore.promotion.services import PromotionStore, Situation
+
+VERIFIER = "https://casstore.dev/promotion/v1"
+
+
+def sign(
+    store: PromotionStore, at: Situation, signer: Signer, now: datetime, evidence: Sequence[Digest]
+) -> list[bytes]:
+    """One signed summary per archive: it passed the channel's signed policy on this evidence."""
+    root = at.state.require_trust_root()
+    made = release_objects.parse(store.read(at.release.digest))
+    raws = []
+    for product, item in sorted(made.products.items()):
+        predicate = vsa.VerificationSummary(
+            verifier_id=VERIFIER,
+            time_verified=now,
+            resource_uri=resource_uri(product, made.version, at.channel.name),
+            policy_uri=f"urn:casstore:{root.store}:trust-root:{root.version}",
+            policy=root.digest,
+            result="PASSED",
+            input_attestations=evidence,
+        )
+        statement = statements.of_digests({item.archive.name: item.archive.digest}, vsa.TYPE, predicate.to_json())
+        raws.append(signer.sign_statement(statement.to_bytes()))
+    return raws
+
+
+def resource_uri(product: str, version: str, channel: str) -> str:
+    """`pkg:generic/<product>@<version>?channel=<channel>`."""
+    return f"pkg:generic/{quote(product, safe='')}@{quote(version, safe='')}?channel={quote(channel, safe='')}"
