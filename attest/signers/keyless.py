@@ -61,13 +61,14 @@ def open_uri(
     network: NetworkGuard | None,
 ) -> Signer:
     """Fetch a certificate for the token's identity. Raises SignerError."""
+    path = uri.partition(":")[2]
+    config_json = _read(read, path).decode() if path else None
     with _door(f"{uri[:80]}: no certificate from the sigstore instance"):
         from sigstore.models import ClientTrustConfig
         from sigstore.sign import SigningContext
 
-        path = uri.partition(":")[2]
-        if path:
-            config = ClientTrustConfig.from_json(_read(read, path).decode())
+        if config_json is not None:
+            config = ClientTrustConfig.from_json(config_json)
         else:
             _ask(network, [_PUBLIC_TUF])
             config = ClientTrustConfig.production()

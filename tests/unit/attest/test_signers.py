@@ -8,7 +8,8 @@ import pytest
 
 from attest import keys, signers, statements
 from attest.digests import sha256
-from attest.errors import BadInput, SignerError
+from attest.errors import BadInput, SignerError, VerificationError
+from attest.signers.uri import UriSigner
 from attest.sigstore_bundles import SigstoreBundle, hint_of
 from attest.verify import verify_with_key
 
@@ -133,14 +134,33 @@ def test_a_device_that_cannot_be_opened_is_wrapped(monkeypatch: pytest.MonkeyPat
     assert caught.value.hint and "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize("algorithm", keys.ALGORITHMS)
+def test_a_key_behind_securesystemslib_signs_the_same_bundle(algorithm: str) -> None:
+    signer = signers.from_private_key(keys.generate(algorithm))
+    assert signer.public_pem
+    behind = UriSigner(signer.as_securesystemslib(), keys.public_from_pem(signer.public_pem))
+    assert behind.identity == signer.identity
+    found = verify_with_key(behind.sign_statement(PAYLOAD), signer.public_pem, predicate_type=TYPE, subjects=[SUBJECT])
+    assert found.payload == PAYLOAD
+    assert behind.as_securesystemslib().public_key.keyid
+
+
+def test_a_device_that_signs_with_another_key_than_it_shows_is_caught() -> None:
+    one, other = (signers.from_private_key(keys.generate()) for _ in range(2))
+    behind = UriSigner(one.as_securesystemslib(), keys.public_from_pem(other.public_pem or b""))
+    with pytest.raises(VerificationError, match="does not match the key"):
+        behind.sign_statement(PAYLOAD)
+
+
 def test_azure_needs_vault_and_key() -> None:
     with pytest.raises(BadInput, match="a vault and a key"):
         signers.open_signer("azurekms://vault", read=files(), password=never)
 
 
-def test_keyless_needs_a_config_and_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keyless_needs_a_config() -> None:
     with pytest.raises(SignerError, match=r"config\.json cannot be read"):
         signers.open_signer("keyless:config.json", read=files(), password=never)
+    pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extra")
     with pytest.raises(SignerError, match="no certificate from the sigstore instance"):
         signers.open_signer("keyless:c", read=files(c=b"{}"), password=never)
 
