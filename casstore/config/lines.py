@@ -1,0 +1,31 @@
+"""Where in a TOML text a key stands, for error messages; tomllib itself does not keep lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?")
+_KEY = re.compile(r"\s*([A-Za-z0-9_\-\.\"' ]+?)\s*=")
+
+
+def line_of(text: str, key: Sequence[str | int]) -> int:
+    """The line (from 1) of the longest part of a key that is written on its own; 1 if none is."""
+    wanted = tuple(str(part) for part in key if not isinstance(part, int))
+    best, line = 0, 1
+    table: tuple[str, ...] = ()
+    for number, content in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(content):
+            table = _parts(header[1])
+            here = table
+        elif assignment := _KEY.match(content):
+            here = (*table, *_parts(assignment[1]))
+        else:
+            continue
+        if len(here) > best and wanted[: len(here)] == here:
+            best, line = len(here), number
+    return line
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted))

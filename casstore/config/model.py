@@ -1,0 +1,179 @@
+"""The tables of `casstore.toml` as frozen values; pydantic checks them and stays in this package."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from attest.digests import Digest
+from attest.policies import ChannelPolicy
+from casstore.config.lines import line_of
+from casstore.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name has letters, digits, '.', '_', '+' and '-', at most 64")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StoreSettings(_Table):
+    """`[store]`"""
+
+    url: str = "./store"
+    ledger: Name = "main"
+    durability: Literal["full", "batch", "none"] = "batch"
+    compress: Literal["none", "fast", "best"] = "fast"
+
+
+class Component(_Table):
+    """`[components.NAME]`: what CI puts, each a tree."""
+
+    include: list[str] = Field(min_length=1)
+    exclude: list[str] = []
+    root: str = "."
+    """Where its globs start and its paths begin, relative to casstore.toml."""
+    build: list[str] = []
+    """A command run before, through the process runner, recorded in the provenance."""
+    build_timeout: float = Field(default=3600.0, gt=0)
+    shared: str = ""
+    """The reason why more than one product may carry it."""
+
+
+class Product(_Table):
+    """`[products.NAME]`: one shippable thing."""
+
+    components: list[Name] = Field(min_length=1)
+    format: Literal["tar.gz", "tar.zst", "zip", "oci"]
+    platform: str = ""
+
+
+class Destination(_Table):
+    """`[destinations.NAME]`: where a channel is laid out."""
+
+    url: str
+    fallback: str = ""
+    invalidate: list[str] = []
+    expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], int] = {}
+
+
+class Network(_Table):
+    """`[network]`"""
+
+    allow: list[str] = []
+
+
+class Consumer(_Table):
+    """`[[consumers]]`: whose protected branch must ask for which checks."""
+
+    name: Name
+    forge: str
+    repository: str
+    branch: str = "main"
+    required_checks: list[str] = Field(min_length=1)
+
+
+class _File(_Table):
+    store: StoreSettings = StoreSettings()
+    components: dict[Name, Component] = {}
+    products: dict[Name, Product] = {}
+    gates: dict[Name, dict[str, Any]] = {}
+    destinations: dict[Name, Destination] = {}
+    network: Network = Network()
+    isolation: dict[str, Any] = {}
+    consumers: list[Consumer] = []
+
+    @model_validator(mode="after")
+    def _products_name_components(self) -> _File:
+        for product, table in self.products.items():
+            unknown = [name for name in table.components if name not in self.components]
+            if unknown:
+                near = get_close_matches(unknown[0], self.components, n=1)
+                meant = f", did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"@products.{product}.components@unknown component {unknown[0]!r}{meant}")
+        return self
+
+
+class Config(_File):
+    """A whole casstore.toml."""
+
+    channels: Mapping[str, ChannelPolicy] = {}
+    path: str = ""
+    digest: Digest = Digest("")
+
+    @property
+    def folder(self) -> str:
+        """Where relative names start."""
+        return os.path.dirname(os.path.abspath(self.path))
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL; a relative folder is taken from the file's own folder."""
+        return self.absolute(self.store.url)
+
+    def absolute(self, url: str) -> str:
+        """A URL, or a path that starts at the file's folder."""
+        return url if "://" in url else os.path.normpath(os.path.join(self.folder, url))
+
+    def with_channels(self, channels: Mapping[str, ChannelPolicy]) -> Config:
+        """The same with the proposed policies."""
+        return self.model_copy(update={"channels": dict(channels)})
+
+
+def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Config:
+    """Checked tables to configuration. Raises ConfigError with file, line and key."""
+    try:
+        checked = _File.model_validate(value)
+    except ValidationError as exc:
+        raise _error(exc, text, path) from exc
+    fields = {name: getattr(checked, name) for name in _File.model_fields}
+    return Config.model_construct(**fields, channels={}, path=path, digest=digest)
+
+
+def _error(exc: ValidationError, text: str, path: str) -> ConfigError:
+    first = exc.errors()[0]
+    key: tuple[str | int, ...] = tuple(part for part in first["loc"] if part != "[key]")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if message.startswith("@"):
+        _, dotted, message = message.split("@", 2)
+        key = tuple(dotted.split("."))
+    if first["type"] == "extra_forbidden":
+        message = "there is no such key" + _near(key)
+    elif first["type"] == "missing":
+        message = "is missing"
+    more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
+    dotted = ".".join(str(part) for part in key)
+    return ConfigError(
+        f"{path}:{line_of(text, key)}: key '{dotted}': {message}{more}", hint="docs/formats/config.md lists every key"
+    )
+
+
+_TABLES: dict[str, type[_Table]] = {
+    "store": StoreSettings,
+    "components": Component,
+    "products": Product,
+    "destinations": Destination,
+    "network": Network,
+    "consumers": Consumer,
+}
+
+
+def _near(key: tuple[str | int, ...]) -> str:
+    table = _TABLES.get(str(key[0]), _File) if len(key) > 1 else _File
+    names = [*table.model_fields, "channels"] if table is _File else list(table.model_fields)
+    found = get_close_matches(str(key[-1]), names, n=1)
+    return f", did you mean {found[0]!r}?" if found else ""
