@@ -49,7 +49,7 @@ class Catalog:
 
     def __init__(self, packs: Packs, folder: str, store_id: str, *, sync: bool = True) -> None:
         self._packs = packs
-        self._folder = folder
+        self.folder = folder
         self._store_id = store_id
         self._sync = sync
         self._lock = threading.RLock()
@@ -135,7 +135,7 @@ class Catalog:
         self.learn(self._packs.names())
 
     def _open(self) -> Index:
-        return Index.open(self._folder, self._store_id, sync=self._sync)
+        return Index.open(self.folder, self._store_id, sync=self._sync)
 
     def _names(self) -> set[bytes]:
         if isinstance(self._packs, LocalPacks):
@@ -172,6 +172,8 @@ class Catalog:
             self._forget_gone(packs)
             return True
         new = there - expected - set(self.damaged)
+        if new and self.index.fresh is not None and not known:
+            self.healed.append(self.index.fresh)
         self.learn(sorted(new))
         self._note_scan(now)
         return bool(new)

@@ -97,14 +97,14 @@ class LocalPacks:
     """Packs in `<store>/packs/<hh>/`, temporary ones in `<store>/tmp/`."""
 
     def __init__(self, root: str, durability: Durability = Durability.BATCH) -> None:
-        self._root = root
-        self._durability = durability
+        self.root = root
+        self.durability = durability
         self._files: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
 
     def new_path(self) -> str:
         """See `Packs`."""
-        folder = os.path.join(self._root, TEMP)
+        folder = os.path.join(self.root, TEMP)
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as exc:
@@ -115,7 +115,7 @@ class LocalPacks:
         """fsync, rename, fsync of the folder (and of `packs/` when that is new)."""
         target = self.path(sealed.name)
         folder = os.path.dirname(target)
-        sync = self._durability is not Durability.NONE
+        sync = self.durability is not Durability.NONE
         try:
             if sync:
                 _sync(sealed.path)
@@ -157,7 +157,7 @@ class LocalPacks:
 
     def folders(self) -> dict[str, int]:
         """Name -> mtime_ns of the up to 256 folders."""
-        top = os.path.join(self._root, FOLDER)
+        top = os.path.join(self.root, FOLDER)
         try:
             with os.scandir(top) as entries:
                 return {entry.name: entry.stat().st_mtime_ns for entry in entries if len(entry.name) == 2}
@@ -168,7 +168,7 @@ class LocalPacks:
 
     def names_in(self, folder: str) -> list[bytes]:
         """The packs of one folder."""
-        path = os.path.join(self._root, FOLDER, folder)
+        path = os.path.join(self.root, FOLDER, folder)
         try:
             return [name for entry in os.listdir(path) if (name := name_of(entry)) is not None]
         except FileNotFoundError:
@@ -178,7 +178,7 @@ class LocalPacks:
 
     def path(self, name: bytes) -> str:
         """The pack's file."""
-        return os.path.join(self._root, *key_of(name).split("/"))
+        return os.path.join(self.root, *key_of(name).split("/"))
 
     def forget(self, name: bytes) -> None:
         """Close the file of a pack that is gone or was replaced."""
@@ -190,7 +190,7 @@ class LocalPacks:
     def clean_temp(self, now: float) -> int:
         """Remove what killed writers left behind more than a day ago; how many files."""
         removed = 0
-        folder = os.path.join(self._root, TEMP)
+        folder = os.path.join(self.root, TEMP)
         with contextlib.suppress(OSError):
             for entry in os.listdir(folder):
                 removed += _remove_old(os.path.join(folder, entry), now)

@@ -65,6 +65,7 @@ class Store:
         )
         self._reader = ObjectReader(self._packs, self._catalog)
         self._new_packs: list[bytes] = []
+        self._met_known = False
         self._lock = threading.Lock()
         self._catalog.refresh()
 
@@ -104,6 +105,16 @@ class Store:
         """The local index, for those who cache something in its `meta` table."""
         return self._catalog.index
 
+    @property
+    def catalog(self) -> Catalog:
+        """Index and packs as one: for upkeep."""
+        return self._catalog
+
+    @property
+    def packs(self) -> Packs:
+        """The packs themselves: for upkeep."""
+        return self._packs
+
     # putting
 
     def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
@@ -115,6 +126,7 @@ class Store:
         self._check_writable()
         wanted = [(hashlib.sha256(item.data).digest(), item) for item in items]
         new = self._catalog.ask(lambda index: _unknown(index, wanted))
+        self._met_known |= len(new) < len(wanted)
         if new:
             path = self._packs.new_path()
             with wrapped(path):
@@ -191,10 +203,17 @@ class Store:
         return root
 
     def take_new_packs(self) -> list[Digest]:
-        """Packs that hold what was put through this handle since the last call and that no entry names yet."""
+        """Packs that hold what was put through this handle since the last call and that no entry names yet.
+
+        What was found known may lie in a pack of a put that never came to its entry: then all
+        packs are given that no entry is known to name.
+        """
         with self._lock:
-            taken, self._new_packs = self._new_packs, []
-        return [from_raw(name) for name in sorted(set(taken))]
+            taken, self._new_packs = set(self._new_packs), []
+            met, self._met_known = self._met_known, False
+        if met:
+            taken.update(self._catalog.ask(lambda index: index.unannounced()))
+        return [from_raw(name) for name in sorted(taken)]
 
     def learn_packs(self, names: Iterable[str]) -> None:
         """Packs that a ledger entry names: their objects can be found from now on."""
@@ -275,6 +294,7 @@ class Store:
         job = Intake(root, self._catalog, self._packs, self.options.level, options, progress or NullProgress())
         report = job.put(folders, selection.takes)
         self._take(job.packs, learned=True)
+        self._met_known |= report.new_files < report.files
         return report
 
     def _take(self, names: Sequence[bytes], *, learned: bool = False) -> None:

@@ -9,7 +9,8 @@ from the packs' own tables. `docs/formats/index.md` has the rows.
     index.get(raw_digest)        # -> Row or None
 """
 
+from casstore.index.attach import attach
 from casstore.index.index import Index, IndexReader
 from casstore.index.rows import IndexDoubt, PackRow, Row
 
-__all__ = ["Index", "IndexDoubt", "IndexReader", "PackRow", "Row"]
+__all__ = ["Index", "IndexDoubt", "IndexReader", "PackRow", "Row", "attach"]

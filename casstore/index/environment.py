@@ -45,6 +45,8 @@ class Environment:
         self.folder = folder
         self.path = os.path.join(folder, generation)
         self.users = 1
+        self.fresh: str | None = None
+        """Why it began empty, when it did."""
         self._pid = os.getpid()
         self._gate = threading.Condition()
         self._active = 0
@@ -206,18 +208,21 @@ def _look(path: str, *, clean: bool) -> bytes:
 
 def _open_current(folder: str, map_size: int, sync: bool) -> Environment:
     generation = _current(folder)
-    if generation is not None and _trusted(os.path.join(folder, generation)):
+    reason = "there was no index" if generation is None else _distrust(os.path.join(folder, generation))
+    if generation is not None and reason is None:
         try:
-            return _started(Environment(folder, generation, map_size=map_size, sync=sync))
-        except IndexDoubt:
-            pass
+            return _started(Environment(folder, generation, map_size=map_size, sync=sync), None)
+        except IndexDoubt as exc:
+            reason = str(exc)
         except lmdb.Error as exc:
             if "already open" in str(exc):  # by the process that we were forked from
                 return _private(map_size)
-    return _started(Environment(folder, _new_generation(folder), map_size=map_size, sync=sync))
+            reason = f"LMDB: {exc}"
+    return _started(Environment(folder, _new_generation(folder), map_size=map_size, sync=sync), reason)
 
 
-def _started(environment: Environment) -> Environment:
+def _started(environment: Environment, fresh: str | None) -> Environment:
+    environment.fresh = fresh
     environment._mark.note()
     return environment
 
@@ -227,13 +232,15 @@ def _private(map_size: int) -> Environment:
     return Environment(folder, _new_generation(folder), map_size=map_size, sync=False)
 
 
-def _trusted(path: str) -> bool:
+def _distrust(path: str) -> str | None:
+    """Why the generation at `path` must not be opened, or None."""
     data = os.path.join(path, "data.mdb")
-    if lmdb_file.examine(data) is not None:
-        return False
-    if not _Mark.doubtful(path):
-        return True
-    return probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000)
+    fault = lmdb_file.examine(data)
+    if fault is not None:
+        return f"the index file {fault}"
+    if not _Mark.doubtful(path) or probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000):
+        return None
+    return "the index was damaged"
 
 
 def _open_lmdb(path: str, map_size: int, sync: bool) -> tuple[Any, dict[bytes, Any]]:

@@ -45,18 +45,23 @@ class Index:
         self._store_id = store_id
         self._pieces: dict[int, bytes] = {}
         self._names: dict[int, bytes] = {}
+        self.fresh: str | None = None
+        """Why this index began empty, when it did."""
 
     @staticmethod
     def open(folder: str, store_id: str, **options: Any) -> Index:
         """The index in `folder`; an empty one where there is none, or another store's, or a doubtful one."""
+        reason: str | None = None
         for _ in range(3):
             environment = Environment.open(folder, **options)
             index = Index(environment, store_id)
             try:
                 if index._belongs():
+                    index.fresh = reason or environment.fresh
                     return index
-            except IndexDoubt:
-                pass
+                reason = "the index was another store's"
+            except IndexDoubt as exc:
+                reason = str(exc)
             environment.replace()
             environment.close()
         raise IndexDoubt(f"{folder}: no usable index can be made here")
@@ -102,6 +107,12 @@ class Index:
             while found and (key := cursor.key()).startswith(prefix):
                 yield key
                 found = cursor.next()
+
+    def objects_of(self, number: int) -> set[bytes]:
+        """Raw digests of the objects that are looked for in this pack: a walk over all rows."""
+        with self._environment.read() as txn:
+            found = ((key, rows.parse_row(key, value)) for key, value in txn.cursor(self._tables[b"objects"]))
+            return {key for key, row in found if row.pack == number}
 
     def large_sizes(self) -> frozenset[int]:
         """The sizes of all objects that are larger than a frame."""

@@ -1,17 +1,37 @@
-"""The workers of one put: none beside us, threads, or processes; all take batches and give answers.
+"""The workers of one put: one in this thread, several threads, or several processes.
 
-crew = Crew.inline(worker)
-crew.send(0, batch)
-for number, answer in crew.answers(): ...
-done = crew.finish()
+Processes serve many small files (Python's own work is shared out), threads a few large
+ones (hashing and compression let others run), one worker the rest. All take batches and
+give answers in the order of each worker's batches.
+
+    crew = Processes(setup, 2)
+    crew.send(0, batch)
+    for number, answer in crew.answers(wait=True): ...
+    done = crew.finish()
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+import contextlib
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+import attest.errors
+import casstore.errors
+from attest.errors import CasstoreError
+from casstore.errors import StorageUnavailable
+from casstore.ingest import wire
 from casstore.ingest.worker import Answer, Batch, Done, Worker
+
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from casstore.ingest.process import main; sys.exit(main())"
+_WAITING = 8
+"""Batches that may wait for one thread."""
 
 
 class Crew(Protocol):
@@ -57,3 +77,204 @@ class Inline:
     def abort(self) -> None:
         """See `Crew`."""
         self._worker.abandon()
+
+
+class _Queued:
+    """What threads and processes share: answers come through one queue."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._results: queue.SimpleQueue[tuple[int, Answer | Done | BaseException]] = queue.SimpleQueue()
+
+    def answers(self, *, wait: bool) -> Iterator[tuple[int, Answer]]:
+        """See `Crew`."""
+        while wait or not self._results.empty():
+            number, found = self._results.get()
+            if isinstance(found, BaseException):
+                raise found
+            if not isinstance(found, Answer):
+                raise StorageUnavailable("a worker ended too early")
+            wait = False
+            yield number, found
+
+    def _collect_done(self) -> list[Done]:
+        done: list[Done] = []
+        while len(done) < self.size:
+            _, found = self._results.get()
+            if isinstance(found, BaseException):
+                raise found
+            if isinstance(found, Done):
+                done.append(found)
+        return done
+
+
+class Threads(_Queued):
+    """One thread per worker."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        super().__init__(len(workers))
+        self._workers = workers
+        self._inbox: list[queue.Queue[Batch | None]] = [queue.Queue(_WAITING) for _ in workers]
+        self._stop = False
+        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(self.size)]
+        for thread in self._threads:
+            thread.start()
+
+    def send(self, number: int, batch: Batch) -> None:
+        """See `Crew`."""
+        self._inbox[number].put(batch)
+
+    def finish(self) -> list[Done]:
+        """See `Crew`."""
+        for inbox in self._inbox:
+            inbox.put(None)
+        return self._collect_done()
+
+    def abort(self) -> None:
+        """See `Crew`."""
+        self._stop = True
+        for inbox, thread in zip(self._inbox, self._threads, strict=True):
+            while thread.is_alive():
+                with contextlib.suppress(queue.Full):
+                    inbox.put_nowait(None)
+                thread.join(0.05)
+        for worker in self._workers:
+            worker.abandon()
+
+    def _work(self, number: int) -> None:
+        worker, inbox = self._workers[number], self._inbox[number]
+        try:
+            while (batch := inbox.get()) is not None and not self._stop:
+                self._results.put((number, worker.take(batch)))
+            if not self._stop:
+                self._results.put((number, worker.finish()))
+        except BaseException as exc:  # handed to the thread that waits
+            self._results.put((number, exc))
+            while not self._stop and inbox.get() is not None:
+                pass  # nobody may wait for us with a full inbox
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker process is told first."""
+
+    root: bytes
+    store: str
+    durability: str
+    level: int
+    index: str | None
+    large: tuple[int, ...]
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Processes(_Queued):
+    """One fresh interpreter per worker. Raises OSError when none can be started."""
+
+    def __init__(self, setup: Setup, size: int) -> None:
+        super().__init__(size)
+        self._temp = os.path.join(setup.store, "tmp")
+        self._workers: list[_Process] = []
+        try:
+            for _ in range(size):
+                self._workers.append(_Process(setup))
+        except BaseException:
+            self.abort()
+            raise
+        for number, process in enumerate(self._workers):
+            threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
+
+    def send(self, number: int, batch: Batch) -> None:
+        """See `Crew`."""
+        with contextlib.suppress(BrokenPipeError):  # why it ended comes through the queue
+            wire.send(self._workers[number].input, batch)
+
+    def finish(self) -> list[Done]:
+        """See `Crew`."""
+        for process in self._workers:
+            with contextlib.suppress(BrokenPipeError):
+                wire.send(process.input, None)
+        done = self._collect_done()
+        for process in self._workers:
+            process.end(kill=False)
+        return done
+
+    def abort(self) -> None:
+        """See `Crew`."""
+        for process in self._workers:
+            process.end(kill=True)
+            _remove_of(self._temp, process.pid)
+
+    def _listen(self, number: int, process: _Process) -> None:
+        while not isinstance(message := wire.receive(process.output), wire.Ended):
+            kind, *rest = message
+            if kind == "answer":
+                digests, changed, new = rest[0]
+                self._results.put((number, Answer(digests, [(a, b, c) for a, b, c in changed], new)))
+            elif kind == "done":
+                self._results.put((number, Done(*rest[0])))
+            else:
+                self._results.put((number, _error(*rest)))
+        os.close(process.output)
+        self._results.put((number, StorageUnavailable("a worker process was ended from outside", hint="run it again")))
+
+
+class _Process:
+    """One started interpreter and our ends of its pipes."""
+
+    def __init__(self, setup: Setup) -> None:
+        theirs_in, self.input = os.pipe()
+        self.output, theirs_out = os.pipe()
+        actions = [
+            (os.POSIX_SPAWN_DUP2, theirs_in, 0),
+            (os.POSIX_SPAWN_DUP2, theirs_out, 1),
+            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        ]
+        argv = [sys.executable, "-I", "-c", _CODE, *sys.path]
+        try:
+            self.pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
+        except BaseException:
+            os.close(self.input)
+            os.close(self.output)
+            raise
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        self._ended = False
+        with contextlib.suppress(BrokenPipeError):
+            wire.send(self.input, setup.to_wire())
+
+    def end(self, *, kill: bool) -> None:
+        """Wait for its end, once."""
+        if self._ended:
+            return
+        self._ended = True
+        if kill:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        os.close(self.input)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _error(name: str, message: str, hint: str) -> CasstoreError:
+    kind = getattr(casstore.errors, name, None) or getattr(attest.errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, CasstoreError):
+        return kind(message, hint=hint)
+    return StorageUnavailable(f"a worker failed: {message}", hint="please report this")
+
+
+def _remove_of(folder: str, pid: int) -> None:
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(f"{pid}-"):
+                os.unlink(os.path.join(folder, name))

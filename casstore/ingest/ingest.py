@@ -4,33 +4,38 @@ Packs of files become durable first, then the pack of trees, then one index tran
 only then is the tree's digest reported. A failure anywhere leaves nothing but packs that
 hold whole objects, and temporary files that are removed here or by a later open.
 
-    report = Intake(catalog, packs, level=1).put_tree(b"/work", Selection())
+    intake = Intake(root, catalog, packs, level=1, options=IngestOptions(), progress=NullProgress())
+    report = intake.put(walk(root, selection), selection.takes)
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_raw
 from casstore.catalog import Catalog
-from casstore.ingest.crew import Crew, Inline
+from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads, processors
+from casstore.ingest.desk import Desk
 from casstore.ingest.files import size_of
 from casstore.ingest.trees import TreeBuilder
 from casstore.ingest.walk import Folder
-from casstore.ingest.worker import Answer, Done, Worker
+from casstore.ingest.worker import Done, Worker
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import Packs, wrapped
+from casstore.packs import LocalPacks, Packs, wrapped
+from casstore.stat_cache import StatCache, file_system_now, path_for
 
 if TYPE_CHECKING:
     from casstore.progress import Progress
 
-_BATCH_FILES = 256
-_BATCH_BYTES = 8 * 1024 * 1024
+_MANY_FILES = 200
+"""From here on worker processes pay for their start."""
+_MUCH = 16 * 1024 * 1024
+"""Bytes from which on threads pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,13 @@ class IngestOptions:
     """How a put is done; never what it gives."""
 
     workers: int = 0
-    """0 = by the number of processors and files."""
+    """0 = as many as there are processors."""
     stat_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What a put did. `bytes` of `files` read or known; `new_*` were not in the store before."""
+    """What a put did. `new_*`: file contents that were not in the store before; `stored_bytes`: what they took."""
 
     tree: Digest
     files: int
@@ -71,13 +76,7 @@ class Intake:
     """One put; used once."""
 
     def __init__(
-        self,
-        root: bytes,
-        catalog: Catalog,
-        packs: Packs,
-        level: int,
-        options: IngestOptions,
-        progress: Progress,
+        self, root: bytes, catalog: Catalog, packs: Packs, level: int, options: IngestOptions, progress: Progress
     ) -> None:
         self._root = root
         self._catalog = catalog
@@ -86,24 +85,30 @@ class Intake:
         self._options = options
         self._progress = progress
         self._files = self._bytes = 0
+        self._waiting: list[tuple[Folder, list[int]]] = []
+        self._waiting_files = self._waiting_bytes = 0
+        self._crew: Crew | None = None
+        self._cache: StatCache | None = None
         self.packs: list[bytes] = []
+        """Names of the packs that this put has made."""
 
     def put(self, folders: Iterator[Folder], keep_empty: Callable[[bytes], bool]) -> IngestReport:
         """Take in these folders. Raises UnsupportedInput, StorageUnavailable; then nothing is stored half."""
         started = time.monotonic()
+        self._progress.start("put", None, None)
+        self._cache = self._open_cache()
         with self._catalog.index.reader() as known:
-            trees = TreeBuilder(known.get, self._new_writer, keep_empty)
-            worker = Worker(self._root, self._level, self._packs, known.get, self._catalog.index.large_sizes())
-            crew = Inline(worker)
+            trees = TreeBuilder(known.get, self._new_writer, keep_empty, self._cache)
             try:
-                done = self._run(folders, crew, trees)
+                done = self._run(folders, trees)
                 stored = self._finish_trees(trees)
             except BaseException:
-                crew.abort()
-                if trees.writer is not None:
-                    trees.writer.abandon()
+                self._abort(trees)
                 raise
         self._catalog.learn(self.packs)
+        if self._cache is not None:
+            self._cache.save()
+        self._progress.finish()
         assert trees.root is not None  # noqa: S101  the top folder is settled last
         return IngestReport(
             from_raw(trees.root),
@@ -115,16 +120,65 @@ class Intake:
             time.monotonic() - started,
         )
 
-    def _run(self, folders: Iterator[Folder], crew: Crew, trees: TreeBuilder) -> list[Done]:
-        desk = _Desk(crew, trees, self._advance)
+    def _run(self, folders: Iterator[Folder], trees: TreeBuilder) -> list[Done]:
+        """Walk and work at the same time, once it is clear that there is work for several."""
         for folder in folders:
-            self._files += len(folder.names)
-            desk.add(folder)
+            self._hold(folder)
+            if self._waiting_files >= _MANY_FILES:
+                break
+        self._crew = self._hire()
+        desk = Desk(self._crew, trees.settle, self._advance)
+        for folder, wanted in self._waiting:
+            desk.add(folder, wanted)
+        for folder in folders:
+            desk.add(folder, self._wanted(folder))
         desk.flush()
-        done = crew.finish()
-        for one in done:
-            self.packs += one.packs
+        done = self._crew.finish()
+        self.packs += chain.from_iterable(one.packs for one in done)
         return done
+
+    def _hold(self, folder: Folder) -> None:
+        wanted = self._wanted(folder)
+        self._waiting.append((folder, wanted))
+        self._waiting_files += len(wanted)
+        self._waiting_bytes += sum(size_of(folder.signs[at]) for at in wanted)
+
+    def _wanted(self, folder: Folder) -> list[int]:
+        """The files of a folder that must be read; the others get their digests here."""
+        self._files += len(folder.names)
+        if self._cache is None:
+            return list(range(len(folder.names)))
+        folder.digests = self._cache.known(folder.path, folder.names, folder.signs)
+        wanted = [at for at, digest in enumerate(folder.digests) if digest is None]
+        if len(wanted) < len(folder.names):
+            known = sum(map(size_of, folder.signs)) - sum(size_of(folder.signs[at]) for at in wanted)
+            self._advance(len(folder.names) - len(wanted), known, 0)
+        return wanted
+
+    def _hire(self) -> Crew:
+        size = self._options.workers or processors()
+        index = self._catalog.index
+        if size > 1 and self._waiting_files >= _MANY_FILES and isinstance(self._packs, LocalPacks):
+            large = tuple(index.large_sizes())
+            setup = Setup(
+                self._root,
+                self._packs.root,
+                str(self._packs.durability),
+                self._level,
+                index.path if index.count() else None,
+                large,
+            )
+            try:
+                return Processes(setup, size)
+            except OSError:
+                pass  # no interpreter to start: this one does it alone
+        if size > 1 and len(self._waiting) and self._waiting_bytes >= _MUCH:
+            return Threads([self._worker() for _ in range(size)])
+        return Inline(self._worker())
+
+    def _worker(self) -> Worker:
+        index = self._catalog.index
+        return Worker(self._root, self._level, self._packs, index.get, index.large_sizes())
 
     def _advance(self, files: int, size: int, new: int) -> None:
         self._bytes += size
@@ -144,83 +198,15 @@ class Intake:
         with wrapped(path):
             return PackWriter(path, level=self._level, nonce=os.urandom(16))
 
+    def _open_cache(self) -> StatCache | None:
+        if not self._options.stat_cache:
+            return None
+        folder = self._catalog.folder
+        epoch = self._catalog.ask(lambda index: index.epoch())
+        return StatCache.load(path_for(folder, self._root), epoch, file_system_now(folder))
 
-class _Desk:
-    """Hands files out to the crew and digests back to their folders."""
-
-    def __init__(self, crew: Crew, trees: TreeBuilder, advance: Callable[[int, int, int], None]) -> None:
-        self._crew = crew
-        self._trees = trees
-        self._advance = advance
-        self._open: list[list[tuple[Folder, list[int]]]] = [[] for _ in range(crew.size)]
-        self._load = [[0, 0] for _ in range(crew.size)]
-        self._total = [0] * crew.size
-        self._sent: list[deque[list[tuple[Folder, list[int]]]]] = [deque() for _ in range(crew.size)]
-        self._by_size: dict[int, int] = {}
-
-    def add(self, folder: Folder) -> None:
-        """A folder from the walk: its files go to the workers of their sizes."""
-        folder.pending += len(folder.names)
-        if not folder.pending:
-            self._trees.settle(folder)
-            return
-        parts: list[list[int]] = [[] for _ in range(self._crew.size)]
-        for at, sign in enumerate(folder.signs):
-            parts[self._worker_of(size_of(sign))].append(at)
-        for number, part in enumerate(parts):
-            if part:
-                self._open[number].append((folder, part))
-                load = self._load[number]
-                load[0] += len(part)
-                load[1] += sum(size_of(folder.signs[at]) for at in part)
-                if load[0] >= _BATCH_FILES or load[1] >= _BATCH_BYTES:
-                    self._send(number)
-
-    def flush(self) -> None:
-        """Send what is left and wait for every answer."""
-        for number in range(self._crew.size):
-            self._send(number)
-        while any(self._sent):
-            self._collect(wait=True)
-
-    def _worker_of(self, size: int) -> int:
-        number = self._by_size.get(size)
-        if number is None:
-            number = self._total.index(min(self._total))
-            self._by_size[size] = number
-        self._total[number] += size + 8192
-        return number
-
-    def _send(self, number: int) -> None:
-        parts = self._open[number]
-        if not parts:
-            return
-        batch = [
-            [folder.path, [folder.names[at] for at in part], b"".join([folder.signs[at] for at in part])]
-            for folder, part in parts
-        ]
-        self._sent[number].append(parts)
-        self._open[number] = []
-        self._load[number] = [0, 0]
-        self._crew.send(number, batch)
-        self._collect(wait=False)
-
-    def _collect(self, *, wait: bool) -> None:
-        for number, answer in self._crew.answers(wait=wait):
-            self._enter(self._sent[number].popleft(), answer)
-
-    def _enter(self, parts: list[tuple[Folder, list[int]]], answer: Answer) -> None:
-        changed = {at: (sign, mode) for at, sign, mode in answer.changed}
-        total = offset = 0
-        for folder, part in parts:
-            for at in part:
-                if offset in changed:
-                    folder.signs[at], mode = changed[offset]
-                    folder.executable[at] = mode & 0o100 != 0
-                folder.digests[at] = answer.digests[offset * 32 : offset * 32 + 32]
-                total += size_of(folder.signs[at])
-                offset += 1
-            folder.pending -= len(part)
-            if not folder.pending:
-                self._trees.settle(folder)
-        self._advance(offset, total, answer.new_bytes)
+    def _abort(self, trees: TreeBuilder) -> None:
+        if self._crew is not None:
+            self._crew.abort()
+        if trees.writer is not None:
+            trees.writer.abandon()

@@ -1,6 +1,6 @@
 """Makes tree objects out of finished folders, from the leaves up, and packs those that are new.
 
-builder = TreeBuilder(known, new_writer)
+builder = TreeBuilder(known, new_writer, selection.takes)
 builder.settle(folder)        # all its digests are there: its tree, then perhaps its parent's
 """
 
@@ -16,6 +16,7 @@ from casstore.ingest.walk import Folder
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import DIR, EXECUTABLE, FILE, LINK, MAX_NAME, encode_rows, show
+from casstore.stat_cache import StatCache
 
 
 class TreeBuilder:
@@ -26,12 +27,12 @@ class TreeBuilder:
         known: Callable[[bytes], Any],
         new_writer: Callable[[], PackWriter],
         keep_empty: Callable[[bytes], bool],
-        on_tree: Callable[[Folder, bytes], None] | None = None,
+        cache: StatCache | None = None,
     ) -> None:
         self._known = known
         self._new_writer = new_writer
         self._keep_empty = keep_empty
-        self._on_tree = on_tree
+        self._cache = cache
         self._mine: set[bytes] = set()
         self.writer: PackWriter | None = None
         self.new = 0
@@ -42,11 +43,11 @@ class TreeBuilder:
         here: Folder | None = folder
         while here is not None and here.pending == 0:
             parent = here.parent
+            if self._cache is not None and here.names:
+                self._cache.remember(here.path, here.names, here.signs, here.digests)
             rows = _rows(here)
             if rows or parent is None or self._keep_empty(here.path):
                 raw = self._put(encode_rows(rows))
-                if self._on_tree is not None:
-                    self._on_tree(here, raw)
                 if parent is None:
                     self.root = raw
                     return
