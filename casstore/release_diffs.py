@@ -54,6 +54,16 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One line for people; `product` is a product for an archive, a component for a file."""
+
+    sign: str
+    product: str
+    path: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseDiff:
     """Rows ready to be written; only what differs."""
 
@@ -166,6 +176,29 @@ def _change(before: object, after: object) -> str:
     if before is None:
         return ADDED
     return REMOVED if after is None else CHANGED
+
+
+_SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
+
+
+def _told_archive(row: Mapping[str, Any]) -> DiffRow:
+    told = _grown(row.get("wasSize"), row.get("size"))
+    return DiffRow(_SIGNS[row["change"]], row["product"], row.get("name", "archive"), told)
+
+
+def _told_file(row: Mapping[str, Any]) -> DiffRow:
+    told = [_grown(row.get("wasSize"), row.get("size"))] if "size" in row or "wasSize" in row else []
+    if row.get("mode") != row.get("wasMode") and row["change"] == CHANGED:
+        told.append(f"mode {row.get('wasMode', '-')} -> {row.get('mode', '-')}")
+    if "target" in row:
+        told.append(f"link to {row['target']}")
+    return DiffRow(_SIGNS[row["change"]], row["component"], row["path"], ", ".join(told))
+
+
+def _grown(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return f"{before if after is None else after} bytes"
+    return f"{before} -> {after} bytes" if before != after else f"{after} bytes, other content"
 
 
 def _text(name: bytes) -> str:

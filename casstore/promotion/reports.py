@@ -9,7 +9,6 @@ from typing import Any
 from attest import times
 from attest.decisions import Decision
 from attest.digests import Digest
-from casstore.ledger.views import ChannelState
 from casstore.release_diffs import ReleaseDiff
 
 
@@ -65,6 +64,24 @@ class MoveReport:
     dry_run: bool = False
     decision: Decision | None = None
 
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        before = f" (was {self.from_version})" if self.from_version and self.action in ("promote", "rollback") else ""
+        pinned = ", pinned" if self.pinned else ""
+        if self.dry_run:
+            return f"{self.channel}: {self.action} to {self.version} would be allowed{before} (give --confirm)"
+        if not self.moved:
+            return f"{self.channel}: {self.version} already{pinned}, nothing to do (ledger entry {self.number})"
+        return f"{self.channel}: {self.action} {self.version}{before}{pinned}, ledger entry {self.number}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know besides."""
+        if self.pinned and not self.dry_run:
+            return (f"{self.channel} takes no promotion until: casstore unpin {self.channel} --reason TEXT",)
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
@@ -108,35 +125,48 @@ class RevocationReport:
 
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
-    """One channel, who moved it last, and whether what it names still counts."""
+    """A channel as a move left it; `since` is empty for a channel that names nothing yet."""
 
-    state: ChannelState
-    approved_by: tuple[str, ...]
-    """Names of those whose approvals the last move leaned on."""
-    moved_by: str
-    revoked: bool
+    channel: str
+    version: str = ""
+    release: Digest | None = None
+    action: str = ""
+    number: int | None = None
+    since: str = ""
+    pinned: bool = False
+    promoter: str = ""
+    approvers: tuple[str, ...] = ()
+    """Names of those whose approvals the move leaned on."""
+    reason: str = ""
+    revoked: bool = False
+    """Whether the release, or something in it, counts no more."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        last = self.state.history[-1] if self.state.history else None
         return {
-            **self.state.to_json(),
-            "time": times.format(last.time) if last else None,
-            "movedBy": self.moved_by or None,
-            "approvedBy": list(self.approved_by),
+            "channel": self.channel,
+            "version": self.version or None,
+            "release": self.release,
+            "action": self.action or None,
+            "entry": self.number,
+            "since": self.since or None,
+            "pinned": self.pinned,
+            "promoter": self.promoter or None,
+            "approvers": list(self.approvers),
+            "reason": self.reason,
             "revoked": self.revoked,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelsReport:
-    """The channels of a ledger, in the order of the policy."""
+    """All channels in the order of the policy, or the moves of one, oldest first."""
 
     ledger: str
     rows: tuple[ChannelRow, ...]
     history: bool
-    """Whether one channel was asked for, with its history."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"ledger": self.ledger, "channels": [row.to_json() for row in self.rows]}
+        name = "history" if self.history else "channels"
+        return {"ledger": self.ledger, name: [row.to_json() for row in self.rows]}

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from attest import identities
+from attest import identities, times
 from attest.decisions import Decision, MoveRequest, Rule, decide
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, PolicyDenied
 from attest.predicates import approval
 from attest.signers import Signer
+from attest.verify import verify
 from casstore import attestations
 from casstore.attestations import AttestationStore, parse_unverified
 from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
@@ -21,7 +22,7 @@ from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
 from casstore.ledger.rules.reader import root_in_force
 from casstore.ledger.state import LedgerState, replay
-from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
 from casstore.promotion.reports import ChannelRow, ChannelsReport
 
@@ -153,29 +154,39 @@ def find_release(state: LedgerState, ref: str) -> ReleaseInfo:
 def channels(
     store: PromotionStore, ledger: Ledger, *, name: str | None = None, now: datetime | None = None
 ) -> ChannelsReport:
-    """Where the channels stand, in the order of the policy. Raises NoSuchObject."""
+    """Where the channels stand, in the order of the policy; with `name` the moves of one. Raises NoSuchObject."""
     state = replay(ledger, store)
-    names = [name] if name is not None else [*state.require_trust_root().channels]
-    names += [] if name is not None else sorted(state.channels.keys() - set(names))
-    return ChannelsReport(ledger.name, tuple(_row(store, state, one, now) for one in names), name is not None)
+    if name is not None:
+        moves = state.channel(name).history
+        return ChannelsReport(ledger.name, tuple(_row(store, state, name, move, now) for move in moves), True)
+    known = [*state.require_trust_root().channels]
+    names = known + sorted(state.channels.keys() - set(known))
+    heads = [(one, state.channel(one).history) for one in names]
+    rows = [_row(store, state, one, moves[-1], now) if moves else ChannelRow(one) for one, moves in heads]
+    return ChannelsReport(ledger.name, tuple(rows), False)
 
 
-def _row(store: PromotionStore, state: LedgerState, name: str, now: datetime | None) -> ChannelRow:
-    channel = state.channel(name)
-    if not channel.history:
-        return ChannelRow(channel, (), "", revoked=False)
-    last, root = channel.history[-1], state.require_trust_root()
-    names = {entry.identity: entry.name for entry in root.identities}
-    release = state.releases[last.release]
-    revoked = state.is_revoked(release.digest, *release.archives.values(), *release.components.values())
-    approvers = sorted(_approvers(store, state, last.evidence, now or last.time))
-    return ChannelRow(channel, tuple(approvers), names.get(last.by, last.by), revoked)
+def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move, now: datetime | None) -> ChannelRow:
+    names = {entry.identity: entry.name for entry in state.require_trust_root().identities}
+    release = state.releases[move.release]
+    last = state.channels[channel].number == move.number
+    return ChannelRow(
+        channel=channel,
+        version=move.version,
+        release=move.release,
+        action=move.kind,
+        number=move.number,
+        since=times.format(move.time),
+        pinned=state.channels[channel].pinned if last else move.kind in ("rollback", "pin"),
+        promoter=names.get(move.by, identities.short(move.by)),
+        approvers=tuple(sorted(_approvers(store, state, move.evidence, now or move.time))),
+        reason=move.reason,
+        revoked=state.is_revoked(release.digest, *release.archives.values(), *release.components.values()),
+    )
 
 
 def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest], now: datetime) -> set[str]:
     """Names behind the approvals of a move that the fold has judged already; for showing only."""
-    from attest.verify import verify
-
     found: set[str] = set()
     for digest in evidence:
         raw = store.read(digest, max_bytes=attestations.MAX_BYTES)
@@ -185,8 +196,8 @@ def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Dig
         try:
             root = state.require_trust_root()
             found |= verify(raw, trust_root=root, predicate_type=approval.TYPE, subjects=said.digests, at=now).names
-        except CasstoreError:  # signed under an earlier trust root
-            continue
+        except CasstoreError:  # its signer is known to an earlier trust root only
+            found.add("unknown now")
     return found
 
 

@@ -1,0 +1,176 @@
+"""Checkpoints: signed size and root hash of a ledger, numbered and immutable (docs/formats/ledger-checkpoint.md).
+
+A checkpoint that someone keeps makes a rewritten, cut or forked ledger show. Publishing them
+is left to others; here they are made, kept in the store, and held against the ledger.
+
+    made = make(store, ledger, signer=signer)
+    prove(store, ledger, 12).to_json()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from attest import checkpoints, merkle
+from attest.checkpoints import Checkpoint, NoteKey
+from attest.digests import Digest, from_raw
+from attest.errors import BadInput, PolicyDenied
+from attest.signers import Signer
+from attest.trust_roots import TrustRoot
+from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import Entry
+from casstore.ledger.log import Ledger, LedgerStore
+from casstore.ledger.state import LedgerState, ObjectReader, replay
+from casstore.storage import Storage
+
+
+class CheckpointStore(LedgerStore, ObjectReader, Protocol):
+    """What is needed of a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeCheckpoint:
+    """A signed checkpoint."""
+
+    size: int
+    root: Digest
+    note: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"size": self.size, "root": self.root, "note": self.note.decode()}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProof:
+    """That an entry is in the ledger that a checkpoint describes."""
+
+    entry: Entry
+    checkpoint: MadeCheckpoint
+    hashes: tuple[bytes, ...]
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        lines = [
+            f"entry {self.entry.number} {self.entry.digest}",
+            f"is in the checkpoint over {self.checkpoint.size} entries, root {self.checkpoint.root}",
+            *(f"  {value.hex()}" for value in self.hashes),
+        ]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "entry": self.entry.raw.decode(),
+            "number": self.entry.number,
+            "checkpoint": self.checkpoint.to_json(),
+            "inclusion": [value.hex() for value in self.hashes],
+        }
+
+
+def origin(store_id: str, ledger: str) -> str:
+    """The ledger's name in checkpoints, under which its key signs."""
+    return f"casstore.dev/{store_id}/{ledger}"
+
+
+def make(store: CheckpointStore, ledger: Ledger, *, signer: Signer) -> MadeCheckpoint:
+    """Sign the ledger as it is and keep the checkpoint. Raises PolicyDenied, BadInput, StoreDamaged."""
+    state = replay(ledger, store)
+    entries = list(ledger.entries())[: state.count]
+    _require_role(state, entries, signer)
+    root = root_of(entries)
+    name = origin(state.store, state.ledger)
+    note = checkpoints.sign(Checkpoint(name, state.count, root), name, signer.public_pem, signer.sign_bytes)
+    key = _key(ledger.name, state.count)
+    if not store.storage.create(key, note):
+        return _kept(store.storage, key, state, root)
+    return MadeCheckpoint(state.count, from_raw(root), note)
+
+
+def prove(store: CheckpointStore, ledger: Ledger, number: int) -> EntryProof:
+    """An inclusion proof under the newest checkpoint. Raises NoSuchObject, StoreDamaged."""
+    state = replay(ledger, store)
+    found = verify_all(store, ledger, state)
+    if not found or found[-1].size <= number:
+        raise NoSuchObject(
+            f"no checkpoint of the ledger {ledger.name} includes entry {number}",
+            hint="make one: casstore ledger checkpoint --key URI",
+        )
+    entries = list(ledger.entries())
+    tree = merkle.MemoryTree(entry.raw for entry in entries[: found[-1].size])
+    return EntryProof(entries[number], found[-1], tuple(tree.inclusion(number)))
+
+
+def verify_all(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> list[MadeCheckpoint]:
+    """Hold every kept checkpoint against the ledger, smallest first. Raises StoreDamaged, VerificationError."""
+    prefix = _key(ledger.name, 0)[:-20]
+    raws = [(key, store.storage.read(key)) for key in sorted(store.storage.list(prefix))]
+    return [_verified(raw, key, ledger, state) for key, raw in raws]
+
+
+def root_of(entries: Iterable[Entry]) -> bytes:
+    """The root hash over entries from number 0 on."""
+    return merkle.MemoryTree(entry.raw for entry in entries).root()
+
+
+def note_keys(state: LedgerState) -> list[NoteKey]:
+    """All Ed25519 keys that hold, or held, the role `ledger`."""
+    name = origin(state.store, state.ledger)
+    found: dict[bytes, NoteKey] = {}
+    for root in state.trust_roots:
+        for pem in _ledger_keys(root):
+            try:
+                found.setdefault(pem, NoteKey.of_pem(name, pem))
+            except BadInput:  # a key of another kind cannot sign checkpoints
+                continue
+    return list(found.values())
+
+
+def _verified(raw: bytes, key: str, ledger: Ledger, state: LedgerState) -> MadeCheckpoint:
+    verified = checkpoints.verify(raw, origin=origin(state.store, state.ledger), known=note_keys(state)).checkpoint
+    if key != _key(ledger.name, verified.size):
+        raise StoreDamaged(f"{key}: the checkpoint is over {verified.size} entries")
+    entries = list(ledger.entries())
+    if verified.size > len(entries):
+        raise StoreDamaged(
+            f"ledger {ledger.name}: a signed checkpoint is over {verified.size} entries, {len(entries)} are there",
+            hint="entries were removed: get them back from another copy of the store",
+        )
+    if root_of(entries[: verified.size]) != verified.root:
+        raise StoreDamaged(
+            f"ledger {ledger.name}: its first {verified.size} entries are not those of the signed checkpoint",
+            hint="the ledger was rewritten: compare with another copy of the store",
+        )
+    return MadeCheckpoint(verified.size, from_raw(verified.root), raw)
+
+
+def _kept(storage: Storage, key: str, state: LedgerState, root: bytes) -> MadeCheckpoint:
+    """The checkpoint of this size that another writer made first."""
+    note = storage.read(key)
+    name = origin(state.store, state.ledger)
+    found = checkpoints.verify(note, origin=name, known=note_keys(state)).checkpoint
+    if (found.size, found.root) != (state.count, root):
+        raise StoreDamaged(f"{key}: a signed checkpoint has another root hash than the ledger")
+    return MadeCheckpoint(found.size, from_raw(found.root), note)
+
+
+def _require_role(state: LedgerState, entries: list[Entry], signer: Signer) -> None:
+    root = state.require_trust_root()
+    if "ledger" not in root.roles_of(signer.identity, entries[-1].time):
+        raise PolicyDenied(
+            "this key has not the role ledger, its checkpoints would count for nobody",
+            hint=f"one of them must sign: {', '.join(root.holders('ledger')) or 'nobody has the role'}",
+        )
+
+
+def _ledger_keys(root: TrustRoot) -> list[bytes]:
+    names = set(root.holders("ledger"))
+    return [entry.public_pem for entry in root.identities if entry.name in names and entry.public_pem]
+
+
+def _key(ledger: str, size: int) -> str:
+    return f"{formats.key(ledger, 0)[:-20]}checkpoints/{size:020d}"
