@@ -4,7 +4,7 @@ The packs decide. An index that lags learns the packs that it does not know; one
 doubt, or names packs that are gone, is thrown away and filled again from the packs' tables.
 Reading and verifying bytes is left to `casstore.reading`.
 
-    catalog = Catalog(packs, folder, store_id)
+    catalog = Catalog(packs, folder, store_id, Durability.BATCH)
     catalog.locate(raw_digest)            # -> Located or None
 """
 
@@ -21,15 +21,16 @@ from typing import TypeVar
 from attest.errors import FormatError
 from casstore import clock
 from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable
-from casstore.index import Index, IndexDoubt
+from casstore.index import Index, IndexDoubt, Options
 from casstore.index.rows import pack, unpack
 from casstore.objects.pack_format import PackTable, Place
 from casstore.objects.pack_writer import SealedPack
-from casstore.packs import LocalPacks, Packs, table_of
+from casstore.packs import Durability, LocalPacks, Packs, table_of
 
 T = TypeVar("T")
 
 _SCAN = b"scan"
+_LOST = b"lost"
 _SETTLED_NS = 2_000_000_000
 """A folder's mtime is believed only when it is older than this: two changes may share one clock tick."""
 _MANY = 64
@@ -47,11 +48,11 @@ class Located:
 class Catalog:
     """The index of one store, healed on the way; thread-safe as far as Index is."""
 
-    def __init__(self, packs: Packs, folder: str, store_id: str, *, sync: bool = True) -> None:
+    def __init__(self, packs: Packs, folder: str, store_id: str, durability: Durability) -> None:
         self._packs = packs
         self.folder = folder
         self._store_id = store_id
-        self._sync = sync
+        self._options = Options(sync=durability is not Durability.NONE, metasync=durability is Durability.FULL)
         self._lock = threading.RLock()
         self.damaged: dict[bytes, str] = {}
         """Packs whose table cannot be read, and why; their objects cannot be found."""
@@ -135,7 +136,7 @@ class Catalog:
         self.learn(self._packs.names())
 
     def _open(self) -> Index:
-        return Index.open(self.folder, self._store_id, sync=self._sync)
+        return Index.open(self.folder, self._store_id, self._options)
 
     def _names(self) -> set[bytes]:
         if isinstance(self._packs, LocalPacks):
@@ -169,7 +170,7 @@ class Catalog:
         there = {name for folder in changed for name in packs.names_in(folder)}
         expected = {name for name in known if name.hex()[:2] in set(changed)}
         if expected - there:
-            self._forget_gone(packs)
+            self._forget_gone(packs, expected - there)
             return True
         new = there - expected - set(self.damaged)
         if new and self.index.fresh is not None and not known:
@@ -178,12 +179,19 @@ class Catalog:
         self._note_scan(now)
         return bool(new)
 
-    def _forget_gone(self, packs: LocalPacks) -> None:
+    def lost(self) -> list[bytes]:
+        """Packs that were there once and are not: remembered until they are back."""
+        names = self.ask(_lost)
+        return [name for name in names if self._packs.size(name) is None]
+
+    def _forget_gone(self, packs: LocalPacks, gone: set[bytes]) -> None:
         """Packs that the index knows are not there any more."""
+        lost = sorted(gone | set(self.ask(_lost)))
         with contextlib.suppress(OSError):
             self.index.discard()
         self.healed.append("the index named packs that are gone")
         self.index = self._open()
+        self.ask(lambda index: index.note(_LOST, pack(lost)))
         now = packs.folders()
         self.learn(packs.names())
         self._note_scan(now)
@@ -199,6 +207,11 @@ def _scan_state(index: Index) -> dict[str, int]:
     noted = index.noted(_SCAN)
     state = unpack(noted) if noted else {}
     return state if isinstance(state, dict) else {}
+
+
+def _lost(index: Index) -> list[bytes]:
+    noted = index.noted(_LOST)
+    return list(unpack(noted)) if noted else []
 
 
 def _locate(index: Index, raw: bytes) -> Located | None:

@@ -90,6 +90,7 @@ def fsck(store: Store, *, progress: Progress | None = None) -> FsckReport:
         damaged += check_pack(packs, name, seen)
         heard.advance(1, packs.size(name) or 0, 0)
     damaged += _gone(store, set(names), seen)
+    damaged += [Damage(from_raw(name), None, 0, "this pack is gone") for name in catalog.lost()]
     reason = catalog.ask(lambda index: _index_fault(index, packs, seen))
     if reason is not None:
         catalog.rebuild(reason)

@@ -35,7 +35,7 @@ from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import Tree, TreeEntry, show
-from casstore.packs import Durability, LocalPacks, Packs, RemotePacks, wrapped
+from casstore.packs import LocalPacks, Packs, RemotePacks, wrapped
 from casstore.progress import NullProgress, Progress
 from casstore.reading import ObjectReader
 from casstore.storage import Storage, open_storage
@@ -60,9 +60,7 @@ class Store:
         self.read_only = read_only or storage.read_only
         self._packs = _packs_of(storage, config)
         folder = index_folder(storage.local_path, config.store_id)
-        self._catalog = Catalog(
-            self._packs, folder, config.store_id, sync=config.options.durability is not Durability.NONE
-        )
+        self._catalog = Catalog(self._packs, folder, config.store_id, config.options.durability)
         self._reader = ObjectReader(self._packs, self._catalog)
         self._new_packs: list[bytes] = []
         self._met_known = False

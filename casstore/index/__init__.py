@@ -10,7 +10,8 @@ from the packs' own tables. `docs/formats/index.md` has the rows.
 """
 
 from casstore.index.attach import attach
+from casstore.index.environment import Options
 from casstore.index.index import Index, IndexReader
 from casstore.index.rows import IndexDoubt, PackRow, Row
 
-__all__ = ["Index", "IndexDoubt", "IndexReader", "PackRow", "Row", "attach"]
+__all__ = ["Index", "IndexDoubt", "IndexReader", "Options", "PackRow", "Row", "attach"]

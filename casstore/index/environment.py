@@ -6,7 +6,7 @@ Before an environment is opened it is examined; when it was changed behind our b
 last user died, a child process walks it first. One process opens an environment once
 (LMDB's rule), so handles share it; it is never carried over a fork.
 
-    environment = Environment.open("/store/index")
+    environment = Environment.open("/store/index", Options())
     with environment.read() as txn: ...
 """
 
@@ -20,6 +20,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import lmdb
@@ -34,6 +35,16 @@ _MAP_SIZE = 1 << 36
 _SMALLER_MAP = 1 << 30
 _DOUBT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.PanicError)
 
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How LMDB writes. Without `sync` a power cut may spoil the file; without `metasync` it may lose the last commit."""
+
+    map_size: int = _MAP_SIZE
+    sync: bool = True
+    metasync: bool = False
+
+
 _open: dict[tuple[str, int], Environment] = {}
 _open_lock = threading.Lock()
 
@@ -41,7 +52,7 @@ _open_lock = threading.Lock()
 class Environment:
     """One LMDB environment in this process; see the module. Use `open`, then `close` once each."""
 
-    def __init__(self, folder: str, generation: str, *, map_size: int, sync: bool) -> None:
+    def __init__(self, folder: str, generation: str, options: Options) -> None:
         self.folder = folder
         self.path = os.path.join(folder, generation)
         self.users = 1
@@ -52,10 +63,10 @@ class Environment:
         self._active = 0
         self._growing = False
         self._mark = _Mark(self.path)
-        self._env, self.tables = _open_lmdb(self.path, map_size, sync)
+        self._env, self.tables = _open_lmdb(self.path, options)
 
     @staticmethod
-    def open(folder: str, *, map_size: int = _MAP_SIZE, sync: bool = True) -> Environment:
+    def open(folder: str, options: Options) -> Environment:
         """The environment of an index folder; a new empty one where there is none, or a doubtful one."""
         os.makedirs(folder, exist_ok=True)
         key = (os.path.realpath(folder), os.getpid())
@@ -65,7 +76,7 @@ class Environment:
                 shared.users += 1
                 return shared
             with _locked(folder):
-                environment = _open_current(folder, map_size, sync)
+                environment = _open_current(folder, options)
             _open[key] = environment
             return environment
 
@@ -206,19 +217,19 @@ def _look(path: str, *, clean: bool) -> bytes:
     ).encode()
 
 
-def _open_current(folder: str, map_size: int, sync: bool) -> Environment:
+def _open_current(folder: str, options: Options) -> Environment:
     generation = _current(folder)
     reason = "there was no index" if generation is None else _distrust(os.path.join(folder, generation))
     if generation is not None and reason is None:
         try:
-            return _started(Environment(folder, generation, map_size=map_size, sync=sync), None)
+            return _started(Environment(folder, generation, options), None)
         except IndexDoubt as exc:
             reason = str(exc)
         except lmdb.Error as exc:
             if "already open" in str(exc):  # by the process that we were forked from
-                return _private(map_size)
+                return _private(options)
             reason = f"LMDB: {exc}"
-    return _started(Environment(folder, _new_generation(folder), map_size=map_size, sync=sync), reason)
+    return _started(Environment(folder, _new_generation(folder), options), reason)
 
 
 def _started(environment: Environment, fresh: str | None) -> Environment:
@@ -227,9 +238,9 @@ def _started(environment: Environment, fresh: str | None) -> Environment:
     return environment
 
 
-def _private(map_size: int) -> Environment:
+def _private(options: Options) -> Environment:
     folder = tempfile.mkdtemp(prefix="casstore-index-")
-    return Environment(folder, _new_generation(folder), map_size=map_size, sync=False)
+    return Environment(folder, _new_generation(folder), options)
 
 
 def _distrust(path: str) -> str | None:
@@ -243,13 +254,14 @@ def _distrust(path: str) -> str | None:
     return "the index was damaged"
 
 
-def _open_lmdb(path: str, map_size: int, sync: bool) -> tuple[Any, dict[bytes, Any]]:
-    options: dict[str, Any] = {"max_dbs": len(TABLES), "max_readers": 1024, "metasync": False, "sync": sync}
+def _open_lmdb(path: str, chosen: Options) -> tuple[Any, dict[bytes, Any]]:
+    options: dict[str, Any] = {"max_dbs": len(TABLES), "max_readers": 1024, "readahead": False}
+    options |= {"sync": chosen.sync, "metasync": chosen.metasync}
     with _doubting():
         try:
-            env = lmdb.open(path, map_size=map_size, readahead=False, **options)
+            env = lmdb.open(path, map_size=chosen.map_size, **options)
         except (lmdb.MemoryError, MemoryError, OverflowError):
-            env = lmdb.open(path, map_size=_SMALLER_MAP, readahead=False, **options)
+            env = lmdb.open(path, map_size=_SMALLER_MAP, **options)
         env.reader_check()
         with env.begin(write=True) as txn:
             return env, {name: env.open_db(name, txn) for name in TABLES}

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from casstore.index import rows
-from casstore.index.environment import Environment
+from casstore.index.environment import Environment, Options
 from casstore.index.rows import IndexDoubt, PackRow, Row
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME, PackTable
@@ -49,11 +49,11 @@ class Index:
         """Why this index began empty, when it did."""
 
     @staticmethod
-    def open(folder: str, store_id: str, **options: Any) -> Index:
+    def open(folder: str, store_id: str, options: Options = Options()) -> Index:  # noqa: B008  frozen
         """The index in `folder`; an empty one where there is none, or another store's, or a doubtful one."""
         reason: str | None = None
         for _ in range(3):
-            environment = Environment.open(folder, **options)
+            environment = Environment.open(folder, options)
             index = Index(environment, store_id)
             try:
                 if index._belongs():

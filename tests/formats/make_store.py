@@ -1,0 +1,93 @@
+"""Makes the golden files of the store's formats: python tests/formats/make_store.py
+
+`packed.pack` holds zstd frames, whose bytes may differ between versions of the library: it
+is kept once made (`--all` makes it anew) and must stay readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from attest.digests import from_raw, sha256
+from casstore.index.rows import object_items, seal
+from casstore.objects import tree
+from casstore.objects.kinds import Kind
+from casstore.objects.pack_reader import read_table
+from casstore.objects.pack_writer import PackWriter
+from casstore.objects.tree import TreeEntry
+from casstore.packs import Durability
+from casstore.store_config import StoreConfig, StoreOptions
+
+GOLDEN = Path(__file__).parent / "golden"
+KEPT = "store/packed.pack"
+
+
+def tree_bytes() -> bytes:
+    return tree.encode(
+        [
+            TreeEntry(b"bin", "dir", 0o755, 0, sha256(tree.encode([]))),
+            TreeEntry(b"libx.so", "link", target=b"libx.so.1"),
+            TreeEntry(b"libx.so.1", "file", 0o755, 8, sha256(b"library\n")),
+            TreeEntry("Prüfung\n.txt".encode(), "file", 0o644, 0, sha256(b"")),
+            TreeEntry(b"\xff\xfe", "file", 0o644, 1 << 40, sha256(b"not really")),
+        ]
+    )
+
+
+def objects() -> list[tuple[bytes, Kind, list[bytes]]]:
+    """(data, kind, subjects) of the golden packs."""
+    return [
+        (b"library\n", Kind.BLOB, []),
+        (b"", Kind.BLOB, []),
+        (tree_bytes(), Kind.TREE, []),
+        (b'{"an":"attestation"}', Kind.ATTESTATION, [b"library\n", tree_bytes()]),
+        (b"0123456789abcdef" * 6000, Kind.BLOB, []),
+    ]
+
+
+def pack_bytes(level: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/pack"
+        writer = PackWriter(path, level=level, nonce=bytes(range(16)))
+        for data, kind, subjects in objects():
+            writer.add(raw(data), data, kind, [raw(subject) for subject in subjects])
+        writer.finish()
+        return Path(path).read_bytes()
+
+
+def raw(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def index_rows(pack: bytes) -> bytes:
+    table = read_table(lambda at, size: pack[at : at + size], len(pack), pack[-40:-8])
+    rows = {
+        "objects": {key.hex(): value.hex() for key, value in object_items(300, table)},
+        "subjects": {(s + a).hex(): seal(s + a, b"").hex() for s, a in table.iter_subjects()},
+        "pack": from_raw(table.name),
+    }
+    return json.dumps(rows, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def files() -> dict[str, bytes]:
+    """Path below the golden folder -> content."""
+    pack = pack_bytes(level=0)
+    config = StoreConfig("00112233445566778899aabbccddeeff", StoreOptions("best", Durability.FULL))
+    return {
+        "store/casstore.json": config.to_bytes(),
+        "store/small.pack": pack,
+        "store/tree.msgpack": tree_bytes(),
+        "store/index-rows.json": index_rows(pack),
+    }
+
+
+if __name__ == "__main__":
+    (GOLDEN / "store").mkdir(parents=True, exist_ok=True)
+    for name, data in files().items():
+        (GOLDEN / name).write_bytes(data)
+    if "--all" in sys.argv or not (GOLDEN / KEPT).exists():
+        (GOLDEN / KEPT).write_bytes(pack_bytes(level=1))

@@ -1,0 +1,54 @@
+"""The golden files of the store's formats are what the code writes, and stay readable."""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+from pathlib import Path
+
+import pytest
+
+from casstore.fsck import check_table
+from casstore.objects import tree
+from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.store_config import StoreConfig
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+MADE = runpy.run_path(str(HERE / "make_store.py"))
+FILES: dict[str, bytes] = MADE["files"]()
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_golden_file_is_what_is_written_now(name: str) -> None:
+    assert (GOLDEN / name).read_bytes() == FILES[name]
+
+
+def test_no_golden_file_is_forgotten() -> None:
+    kept = {str(p.relative_to(GOLDEN)) for p in (GOLDEN / "store").rglob("*") if p.is_file()}
+    assert kept == {*FILES, MADE["KEPT"]}
+
+
+@pytest.mark.parametrize("name", ["store/small.pack", MADE["KEPT"]])
+def test_golden_packs_give_their_objects(name: str) -> None:
+    pack = (GOLDEN / name).read_bytes()
+    table = read_table(lambda at, size: pack[at : at + size], len(pack), pack[-40:-8])
+    check_table(table, len(pack))
+    for data, kind, subjects in MADE["objects"]():
+        place = table.find(hashlib.sha256(data).digest())
+        assert place is not None
+        assert place.kind == kind
+        found = object_chunks(table.pieces, place, lambda _, p: decode_piece(p, pack[p.offset : p.offset + p.stored]))
+        assert b"".join(found) == data
+        wanted = {(hashlib.sha256(s).digest(), hashlib.sha256(data).digest()) for s in subjects}
+        assert wanted <= set(table.iter_subjects())
+
+
+def test_golden_tree_is_read_as_it_was_written() -> None:
+    data = (GOLDEN / "store/tree.msgpack").read_bytes()
+    assert tree.encode(tree.parse(data)) == data
+
+
+def test_golden_configuration_is_read() -> None:
+    config = StoreConfig.parse((GOLDEN / "store/casstore.json").read_bytes(), "here")
+    assert (config.store_id[:4], config.options.compression, str(config.options.durability)) == ("0011", "best", "full")
