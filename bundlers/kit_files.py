@@ -11,6 +11,7 @@ not write (docs/formats/kit.md). Leaves to others: what the members mean (`kits`
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -65,11 +66,14 @@ class _Chunks:
 
 
 class KitFile:
-    """A kit on disk: names, and bytes by name."""
+    """A kit on disk: names, and bytes by name. `head=False` for a tar of objects, which has no head."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, head: bool = True, data: bytes | None = None) -> None:
         self.path = path
-        self._places = _scan(path)
+        self._open: Callable[[], BinaryIO] = (lambda: open(path, "rb")) if data is None else (lambda: io.BytesIO(data))
+        self._places = self._scan()
+        if head and HEAD not in self._places:
+            raise HostileArchive(f"{path}: is no kit: {HEAD} is missing", hint="make one with: casstore export")
 
     @property
     def names(self) -> frozenset[str]:
@@ -90,7 +94,7 @@ class KitFile:
         """A member's bytes in pieces."""
         offset, left = self._place(name)
         try:
-            with open(self.path, "rb") as file:
+            with self._open() as file:
                 file.seek(offset)
                 while left:
                     piece = file.read(min(left, _PIECE))
@@ -106,21 +110,18 @@ class KitFile:
             raise NoSuchObject(f"{self.path}: holds no {name}")
         return self._places[name]
 
-
-def _scan(path: str) -> dict[str, tuple[int, int]]:
-    try:
-        with open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            places = _places(path, tar)
-            _check_end(path, file, max((offset + size for offset, size in places.values()), default=0))
-    except (FileNotFoundError, IsADirectoryError) as exc:
-        raise BadInput(f"{path}: no such kit") from exc
-    except OSError as exc:
-        raise os_error(exc, path, writing=False) from exc
-    except tarfile.TarError as exc:
-        raise HostileArchive(f"{path}: is no kit: {exc}", hint="make one with: casstore export") from exc
-    if HEAD not in places:
-        raise HostileArchive(f"{path}: is no kit: {HEAD} is missing", hint="make one with: casstore export")
-    return places
+    def _scan(self) -> dict[str, tuple[int, int]]:
+        try:
+            with self._open() as file, tarfile.open(fileobj=file, mode="r:") as tar:
+                places = _places(self.path, tar)
+                _check_end(self.path, file, max((offset + size for offset, size in places.values()), default=0))
+        except (FileNotFoundError, IsADirectoryError) as exc:
+            raise BadInput(f"{self.path}: no such kit") from exc
+        except OSError as exc:
+            raise os_error(exc, self.path, writing=False) from exc
+        except tarfile.TarError as exc:
+            raise HostileArchive(f"{self.path}: is no kit: {exc}", hint="make one with: casstore export") from exc
+        return places
 
 
 def _places(path: str, tar: tarfile.TarFile) -> dict[str, tuple[int, int]]:

@@ -24,7 +24,11 @@ PROOF_FORMAT = "casstore-ledger-proof/1"
 
 CHECKPOINT = "ledger/checkpoint"
 PROOF = "ledger/proof.json"
-LEAVES = "ledger/leaves"
+
+
+def checkpoint_origin(store: str, ledger: str) -> str:
+    """The name of a ledger in its checkpoints, and of the keys that sign them."""
+    return f"casstore.dev/{store}/{ledger}"
 
 
 def channel_path(channel: str) -> str:
@@ -47,9 +51,9 @@ def evidence_path(version: str, digest: Digest) -> str:
     return f"releases/{version}/evidence/{hex_of(digest)}.sigstore.json"
 
 
-def diff_path(digest: Digest) -> str:
-    """Target path of a diff that approvers were shown."""
-    return f"diffs/{hex_of(digest)}.json"
+def objects_path(channel: str) -> str:
+    """Target path of the objects that a channel's moves are judged by."""
+    return f"channels/{channel}.objects.tar"
 
 
 def publication_path(number: int) -> str:
@@ -82,7 +86,6 @@ class ChannelRecord:
     trust_root_version: int
     trust_root: Digest
     products: Mapping[str, PublishedProduct]
-    evidence: tuple[Digest, ...]
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -97,7 +100,6 @@ class ChannelRecord:
                 "move": {"number": self.move_number, "digest": self.move},
                 "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
                 "products": {name: _product_json(product) for name, product in self.products.items()},
-                "evidence": sorted(self.evidence),
             }
         )
 
@@ -117,7 +119,6 @@ class ChannelRecord:
                 trust_root_version=_number(value["trustRoot"]["version"]),
                 trust_root=parse(value["trustRoot"]["digest"]),
                 products={_text(name): _product(item) for name, item in value["products"].items()},
-                evidence=tuple(parse(item) for item in value["evidence"]),
             )
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
             raise FormatError(f"channel record: {exc}") from exc
@@ -140,7 +141,6 @@ class LedgerProof:
     ledger: str
     size: int
     entries: tuple[ProvenEntry, ...]
-    diffs: Mapping[int, Digest]
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -158,7 +158,6 @@ class LedgerProof:
                     }
                     for item in self.entries
                 ],
-                "diffs": {str(number): digest for number, digest in self.diffs.items()},
             }
         )
 
@@ -172,7 +171,6 @@ class LedgerProof:
                 ledger=_text(value["ledger"]),
                 size=_number(value["size"]),
                 entries=tuple(_proven(item) for item in value["entries"]),
-                diffs={_number_text(number): parse(digest) for number, digest in value["diffs"].items()},
             )
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
             raise FormatError(f"ledger proof: {exc}") from exc
@@ -218,12 +216,6 @@ def _proven(value: Mapping[str, Any]) -> ProvenEntry:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _number_text(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or str(int(text)) != text:
-        raise FormatError(f"not a number: {text[:40]!r}")
-    return int(text)
 
 
 def _number(value: object) -> int:

@@ -89,6 +89,21 @@ def next_root(
     return _sign_root(wanted, before, signers)
 
 
+def newest_root(read: Callable[[int], bytes | None]) -> bytes | None:
+    """The last of the roots that lie at a destination; each must be signed by the one before it."""
+    from tuf.api.metadata import Root
+
+    newest, version = None, 1
+    while (data := read(version)) is not None:
+        metadata = _load(data, Root, f"{version}.root.json")
+        for delegator in (metadata, _load(newest, Root, "root") if newest else metadata):
+            _verify(f"{version}.root.json", delegator, metadata)
+        if metadata.signed.version != version:
+            raise VerificationError(f"metadata/{version}.root.json: says that it is version {metadata.signed.version}")
+        newest, version = data, version + 1
+    return newest
+
+
 def version_of(data: bytes) -> int:
     """The version in a metadata file, unverified."""
     return int(_load(data, None, "metadata").signed.version)

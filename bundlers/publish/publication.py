@@ -1,0 +1,376 @@
+"""Publish a channel to a destination: verify once more, record, write, pointer last.
+
+Promises: the `publish` ledger entry comes first and reserves the number, everything it names is in
+the store; so a run that was interrupted, anywhere, is finished by the next one, from the ledger and
+the store alone. A bucket that stays away is replaced by the fallback folder, which is a destination
+of its own (`<name>.fallback`) and is told in the report and by its exit code. Leaves to others:
+what the files are (`gathering`), how they are written (`writing`, `destinations`).
+
+    report = publish(store, ledger, "prod", settings, signers, now=clock.now(), network=guard)
+    report.number
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attest import checkpoints, statements
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from attest.predicates import publication
+from attest.predicates.publication import Publication, PublishedTarget
+from attest.signers import Signer
+from bundlers import channel_proof
+from bundlers.channel_proof import TRUST, History
+from bundlers.publish import gathering, records, tuf_repository, writing
+from bundlers.publish.destinations import Destination, DestinationSettings, open_destination
+from bundlers.publish.gathering import Gathered
+from bundlers.publish.records import ChannelRecord
+from bundlers.publish.tuf_repository import TargetInfo, TufSigners
+from bundlers.publish.writing import Job, Written
+from casstore.attestations import parse_unverified
+from casstore.errors import Conflict, StorageUnavailable
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState, replay
+from casstore.objects.kinds import Kind, NewObject
+from casstore.progress import Progress
+from casstore.promotion.services import keep, require_role
+
+if TYPE_CHECKING:
+    from casstore.network import NetworkGuard
+
+_PUBLISHER, _LEDGER = frozenset({"publisher"}), frozenset({"ledger"})
+_ATTEMPTS = 5
+_HOOK_SECONDS = 300.0
+
+
+class PublishStore(gathering.ReadStore, Protocol):
+    """What is needed of a store."""
+
+    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
+        """Keep bytes."""
+
+    def attestations(self, subject: Digest) -> list[Digest]:
+        """Digests of the attestations about a subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSigners:
+    """Who signs: the record and TUF's online roles; the checkpoint (Ed25519); TUF's root."""
+
+    publisher: Signer
+    ledger: Signer
+    root: tuple[Signer, ...] = ()
+    """By default the publisher; the new one first and the one before second, to rotate the root key."""
+
+    @property
+    def tuf(self) -> TufSigners:
+        """For the metadata."""
+        return TufSigners(self.publisher, self.root or (self.publisher,))
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What was published where."""
+
+    destination: str
+    url: str
+    channel: str
+    version: str
+    release: Digest
+    number: int
+    """The publication that the destination shows."""
+    unchanged: bool
+    """It showed this already, and nothing was due."""
+    finished: tuple[int, ...]
+    """Publications that an interrupted run had left."""
+    files: int
+    bytes: int
+    skipped: int
+    fallback: str | None = None
+    """Why the fallback folder was used, or None."""
+    hooks: tuple[str, ...] = field(default=())
+    """Invalidation commands that failed."""
+
+    @property
+    def exit_code(self) -> int:
+        """12 when it went to the fallback folder, 1 when an invalidation failed, else 0."""
+        return 12 if self.fallback is not None else 1 if self.hooks else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "destination": self.destination,
+            "url": self.url,
+            "channel": self.channel,
+            "version": self.version,
+            "release": self.release,
+            "number": self.number,
+            "unchanged": self.unchanged,
+            "finished": list(self.finished),
+            "files": self.files,
+            "bytes": self.bytes,
+            "skipped": self.skipped,
+            "fallback": self.fallback,
+            "failedHooks": list(self.hooks),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one publication works with."""
+
+    store: PublishStore
+    ledger: Ledger
+    channel: str
+    settings: DestinationSettings
+    signers: PublishSigners
+    now: datetime
+    sigstore_root: bytes | None
+    progress: Progress | None
+
+
+def publish(
+    store: PublishStore,
+    ledger: Ledger,
+    channel: str,
+    settings: DestinationSettings,
+    signers: PublishSigners,
+    *,
+    now: datetime,
+    network: NetworkGuard | None = None,
+    sigstore_root: bytes | None = None,
+    progress: Progress | None = None,
+    root_folder: str = ".",
+) -> PublishReport:
+    """Publish what a channel holds. Raises PolicyDenied, Conflict, ObjectDamaged, StorageUnavailable."""
+    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress)
+    try:
+        report = _publish_to(run, open_destination(settings.url, network=network))
+    except StorageUnavailable as exc:
+        if settings.fallback is None:
+            raise
+        away = replace(run, settings=replace(settings, name=f"{settings.name}.fallback", url=settings.fallback))
+        report = _publish_to(away, open_destination(settings.fallback, network=network))
+        return replace(report, fallback=exc.message)
+    if report.unchanged and not report.finished:
+        return report
+    return replace(report, hooks=tuple(_invalidate(settings, root_folder)))
+
+
+def _publish_to(run: _Run, destination: Destination) -> PublishReport:
+    state = replay(run.ledger, run.store, sigstore_root=run.sigstore_root)
+    shown = writing.published_number(destination)
+    rows = state.publications.get(run.settings.name, ())
+    if shown > len(rows):
+        raise Conflict(
+            f"{destination.url}: shows publication {shown}, the ledger knows {len(rows)}",
+            hint="this destination belongs to another ledger or store: publish to an empty one",
+        )
+    finished: tuple[int, ...] = ()
+    if shown < len(rows):
+        _write(run, destination, state, len(rows), shown)
+        finished = (len(rows),)
+    if rows and (last := _last(run, state)) and _is_current(run, destination, state, last):
+        written = Written(skipped=len(last.targets))
+        return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
+    state = _record(run, state)
+    number = len(state.publications[run.settings.name])
+    written = _write(run, destination, state, number, max(shown, *finished, 0))
+    return _report(run, destination, state, number, written, unchanged=False, finished=finished)
+
+
+def _last(run: _Run, state: LedgerState) -> Publication | None:
+    rows = state.publications.get(run.settings.name, ())
+    return _predicate(run, rows[-1].statement) if rows else None
+
+
+def _predicate(run: _Run, statement: Digest) -> Publication:
+    return publication.parse(parse_unverified(run.store.read(statement)).predicate)
+
+
+def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication) -> bool:
+    """The channel's head is shown, trust and revocations too, and half of the timestamp's life is left."""
+    record = last.targets.get(records.channel_path(run.channel))
+    if record is None:
+        return False
+    shown = ChannelRecord.parse(run.store.read(record.digest))
+    size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
+    newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
+    timestamp = destination.read(writing.TIMESTAMP)
+    half = timedelta(days=run.settings.lifetimes.timestamp) / 2
+    fresh = timestamp is not None and tuf_repository.expiry_of(timestamp) - run.now > half
+    return fresh and not newer and shown.move == state.channel(run.channel).move
+
+
+def _record(run: _Run, state: LedgerState) -> LedgerState:
+    """Gather, sign, append; again when another writer changed what counts. Returns the state after."""
+    require_role(state, run.signers.publisher, _PUBLISHER, run.now)
+    require_role(state, run.signers.ledger, _LEDGER, run.now)
+    for attempt in range(_ATTEMPTS):
+        claim, digest = _gather(run, state)
+        (statement,) = keep(run.store, [_sign(run, claim, digest)])
+        try:
+            _, after = commit(
+                run.ledger,
+                run.store,
+                state,
+                EntryKind.PUBLISH,
+                statement,
+                channel=run.channel,
+                now=run.now,
+                sigstore_root=run.sigstore_root,
+            )
+            return after
+        except CasstoreError:
+            before, state = state, replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+            if state.count == before.count or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _gather(run: _Run, state: LedgerState) -> tuple[Publication, Digest]:
+    """What the next publication names; its bytes are in the store on return."""
+    head = gathering.require_moved(state, run.channel)
+    entries: list[Entry] = list(run.ledger.entries())[: state.count]
+    history = History(entries, run.store.read)
+    gathered = Gathered()
+    files = gathering.gather_channel(
+        gathered, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
+    )
+    gathering.check_archives(run.store, files.release)
+    numbers = set(files.chosen.numbers)
+    last = _last(run, state)
+    carried = _carried(run, state, history, last, numbers) if last else {}
+    checkpoint = gathering.sign_checkpoint(history, state, run.signers.ledger)
+    gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
+    run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
+    targets = {**carried, **gathered.targets}
+    number = len(state.publications.get(run.settings.name, ())) + 1
+    claim = Publication(
+        store=state.store,
+        ledger=state.ledger,
+        destination=run.settings.name,
+        channel=run.channel,
+        release=files.release.version,
+        number=number,
+        move=files.judged.head.digest,
+        time=run.now,
+        targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
+    )
+    return claim, files.record.release
+
+
+def _carried(
+    run: _Run, state: LedgerState, history: History, last: Publication, numbers: set[int]
+) -> dict[str, TargetInfo]:
+    """Targets of the publication before that stay, and the entries that its other channels need."""
+    rows = state.publications[run.settings.name]
+    gone = tuple(f"releases/{info.version}/" for info in state.releases.values() if _is_revoked(state, info.digest))
+    carried = {
+        path: TargetInfo(info.digest, info.length)
+        for path, info in last.targets.items()
+        if not (gone and path.startswith(gone))
+    }
+    record = rows[-1].statement
+    carried[records.publication_path(len(rows))] = TargetInfo(record, run.store.size(record))
+    roots = {root.digest: root for root in state.trust_roots}
+    for path in last.targets:
+        name = path.removeprefix("channels/").removesuffix(".json")
+        if path == records.channel_path(name) and name != run.channel:
+            other = ChannelRecord.parse(run.store.read(last.targets[path].digest))
+            numbers |= channel_proof.select(history, name, other.move_number, roots.get).numbers
+    return carried
+
+
+def _is_revoked(state: LedgerState, digest: Digest) -> bool:
+    info = state.releases[digest]
+    return state.is_revoked(digest, *info.archives.values(), *info.components.values())
+
+
+def _sign(run: _Run, claim: Publication, release: Digest) -> bytes:
+    statement = statements.of_digests({"release": release}, publication.TYPE, claim.to_json())
+    return run.signers.publisher.sign_statement(statement.to_bytes())
+
+
+def _write(run: _Run, destination: Destination, state: LedgerState, number: int, shown: int) -> Written:
+    """Write publication `number`; `shown` is the one whose files are known to be complete there."""
+    rows = state.publications[run.settings.name]
+    claim = _predicate(run, rows[number - 1].statement)
+    targets = _targets(run, claim, rows[number - 1].statement)
+    known: frozenset[str] = frozenset()
+    if shown:
+        before = _targets(run, _predicate(run, rows[shown - 1].statement), rows[shown - 1].statement)
+        known = frozenset(path for path, info in targets.items() if before.get(path) == info)
+    job = Job(
+        number=number,
+        time=claim.time,
+        targets=targets,
+        signers=run.signers.tuf,
+        lifetimes=run.settings.lifetimes,
+        entries=lambda: (entry.raw for entry in run.ledger.entries()),
+        known=known,
+    )
+    return writing.write(job, destination, run.store, run.progress)
+
+
+def _targets(run: _Run, claim: Publication, statement: Digest) -> dict[str, TargetInfo]:
+    """All targets of a publication: those that its record names, and the record."""
+    targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
+    targets[records.publication_path(claim.number)] = TargetInfo(statement, run.store.size(statement))
+    return targets
+
+
+def _report(
+    run: _Run,
+    destination: Destination,
+    state: LedgerState,
+    number: int,
+    written: Written,
+    *,
+    unchanged: bool,
+    finished: tuple[int, ...],
+) -> PublishReport:
+    found = state.channel(run.channel)
+    assert found.release is not None  # noqa: S101 - it was published
+    return PublishReport(
+        destination=run.settings.name,
+        url=destination.url,
+        channel=run.channel,
+        version=found.version,
+        release=found.release,
+        number=number,
+        unchanged=unchanged,
+        finished=finished,
+        files=written.files,
+        bytes=written.bytes,
+        skipped=written.skipped,
+    )
+
+
+def _invalidate(settings: DestinationSettings, folder: str) -> list[str]:
+    """Run the invalidation command for each pointer; returns what failed, for the report."""
+    if not settings.invalidate:
+        return []
+    from casstore import runner
+
+    per_path = any("{path}" in argument for argument in settings.invalidate)
+    failed = []
+    for path in (writing.CHECKPOINT, writing.TIMESTAMP) if per_path else ("",):
+        argv = [argument.replace("{path}", path) for argument in settings.invalidate]
+        try:
+            done = runner.run(argv, cwd=folder, timeout=_HOOK_SECONDS)
+            if not done.ok:
+                why = "timed out" if done.timed_out else f"exit code {done.exit_code}"
+                failed.append(f"{' '.join(argv)}: {why}")
+        except CasstoreError as exc:
+            failed.append(f"{' '.join(argv)}: {exc.message}")
+    return failed
