@@ -38,7 +38,7 @@ _DOUBT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.V
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How LMDB writes. Without `sync` a power cut may spoil the file; without `metasync` it may lose the last commit."""
+    """How LMDB writes: without `sync` a power cut may spoil the file, without `metasync` lose the last commit."""
 
     map_size: int = _MAP_SIZE
     sync: bool = True

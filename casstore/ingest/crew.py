@@ -208,6 +208,7 @@ class Processes(_Queued):
             _remove_of(self._temp, process.pid)
 
     def _listen(self, number: int, process: _Process) -> None:
+        kind = ""
         while not isinstance(message := wire.receive(process.output), wire.Ended):
             kind, *rest = message
             if kind == "answer":
@@ -218,7 +219,9 @@ class Processes(_Queued):
             else:
                 self._results.put((number, _error(*rest)))
         os.close(process.output)
-        self._results.put((number, StorageUnavailable("a worker process was ended from outside", hint="run it again")))
+        if kind not in ("done", "error"):
+            gone = StorageUnavailable("a worker process was ended from outside", hint="run it again")
+            self._results.put((number, gone))
 
 
 class _Process:
