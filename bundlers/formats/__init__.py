@@ -1,0 +1,100 @@
+"""Archive formats: one file each, one row in the table (docs/formats/archives.md).
+
+An archive is a function of a ProductManifest and the blobs that it lists: the same bytes on any
+machine. So reading back needs no lenient parser: every byte that is not a member's content must be
+the byte that we would write, and every content must have its digest.
+
+    with open(path, "wb") as out:
+        info = write(manifest, reader, out)
+    for file, chunks in read(manifest, source): ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import BinaryIO, Protocol, cast
+
+from attest import digests
+from attest.digests import Digest
+from attest.errors import BadInput
+from bundlers.product_manifests import ProductFile, ProductManifest
+from bundlers.reader import ProductReader
+
+__all__ = ["FORMATS", "ArchiveFormat", "ArchiveInfo", "archive_name", "format_of", "read", "write"]
+
+
+class ArchiveFormat(Protocol):
+    """What one file of this package offers."""
+
+    SUFFIX: str
+    MEDIA_TYPE: str
+
+    def write(self, manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
+        """Write the archive; the bytes do not depend on `workers`."""
+
+    def read(self, manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+        """Every member in order; its chunks are to be used up, and raise HostileArchive at any other byte."""
+
+
+FORMATS = {
+    "tar.gz": "bundlers.formats.tar_gz",
+    "tar.zst": "bundlers.formats.tar_zst",
+    "zip": "bundlers.formats.zip",
+}
+"""Format -> module."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveInfo:
+    """A written archive."""
+
+    name: str
+    digest: Digest
+    size: int
+
+
+def format_of(name: str) -> ArchiveFormat:
+    """The format by its name. Raises BadInput."""
+    if name not in FORMATS:
+        raise BadInput(f"no archive format {name!r}", hint=f"known: {', '.join(FORMATS)}")
+    return cast("ArchiveFormat", import_module(FORMATS[name]))
+
+
+def archive_name(manifest: ProductManifest) -> str:
+    """`<product>-<version>.<suffix>`."""
+    return f"{manifest.product}-{manifest.version}.{format_of(manifest.archive_format).SUFFIX}"
+
+
+def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, *, workers: int = 2) -> ArchiveInfo:
+    """Write a product's archive, hashing what is written."""
+    hashing = HashingWriter(out)
+    format_of(manifest.archive_format).write(manifest, reader, cast("BinaryIO", hashing), workers)
+    return ArchiveInfo(archive_name(manifest), hashing.digest, hashing.size)
+
+
+def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """Members of an archive, strictly (see the module). Raises HostileArchive."""
+    return format_of(manifest.archive_format).read(manifest, source)
+
+
+class HashingWriter:
+    """Passes writes on, and knows digest and size of all that passed."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Write and hash."""
+        self._hash.update(data)
+        self.size += len(data)
+        return self._out.write(data)
+
+    @property
+    def digest(self) -> Digest:
+        """Of everything so far."""
+        return digests.from_raw(self._hash.digest())

@@ -1,0 +1,84 @@
+"""tar.gz: one gzip member (RFC 1952) without name and time, over `tar_stream`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from bundlers.errors import HostileArchive
+from bundlers.formats import deflate, tar_stream
+from bundlers.formats.members import PIECE, ExactReader
+from bundlers.product_manifests import ProductFile, ProductManifest
+from bundlers.reader import ProductReader
+
+SUFFIX = "tar.gz"
+MEDIA_TYPE = "application/gzip"
+
+_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+
+
+def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
+    """Write a product's archive."""
+    check = _Check()
+    out.write(_HEADER)
+    for piece in deflate.compressed(check.over(tar_stream.grouped(tar_stream.pieces(manifest, reader))), workers):
+        out.write(piece)
+    out.write(check.trailer)
+
+
+def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """Strictly: our header, one member, matching trailer, nothing after it."""
+    what = f"{manifest.product} archive"
+    inner = _Inflated(source, what)
+    yield from tar_stream.members(manifest, tar := ExactReader(inner.more, what), what)
+    tar.expect_end()
+    inner.check_trailer()
+
+
+class _Check:
+    def __init__(self) -> None:
+        self._crc, self._size = 0, 0
+
+    def over(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.update(piece)
+            yield piece
+
+    def update(self, piece: bytes) -> None:
+        self._crc = zlib.crc32(piece, self._crc)
+        self._size += len(piece)
+
+    @property
+    def trailer(self) -> bytes:
+        return self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+class _Inflated:
+    """The inside of one gzip member, never more than a piece at a time."""
+
+    def __init__(self, source: BinaryIO, what: str) -> None:
+        self._source, self._what = source, what
+        self._engine = zlib.decompressobj(-15)
+        self._check = _Check()
+        if source.read(len(_HEADER)) != _HEADER:
+            raise HostileArchive(f"{what}: it does not begin as our tar.gz", hint="fetch the archive again")
+
+    def more(self) -> bytes:
+        while not self._engine.eof:
+            raw = self._engine.unconsumed_tail or self._source.read(PIECE)
+            try:
+                piece = self._engine.decompress(raw, PIECE)
+            except zlib.error as exc:
+                raise HostileArchive(f"{self._what}: it cannot be decompressed: {exc}") from exc
+            if piece:
+                self._check.update(piece)
+                return piece
+            if not raw:
+                raise HostileArchive(f"{self._what}: it ends early", hint="fetch the archive again")
+        return b""
+
+    def check_trailer(self) -> None:
+        rest = self._engine.unused_data + self._source.read(9)
+        if rest[:9] != self._check.trailer:
+            raise HostileArchive(f"{self._what}: its gzip trailer differs, or bytes follow it")

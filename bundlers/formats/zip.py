@@ -1,0 +1,199 @@
+"""zip: local headers with sizes and CRC (no data descriptors), UTF-8 names, Unix modes, zip64 where needed.
+
+Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT . Times are in UTC and not before
+1980; every member is deflated (`deflate`), an empty file or a link is stored.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, BinaryIO
+
+from bundlers.errors import HostileArchive
+from bundlers.formats import deflate, tar_stream
+from bundlers.formats.members import PIECE, ExactReader, checked_size, content
+from bundlers.product_manifests import ProductFile, ProductManifest
+from bundlers.reader import ProductReader
+
+SUFFIX = "zip"
+MEDIA_TYPE = "application/zip"
+FLOOR = 315532800
+"""1980-01-01T00:00:00Z, the earliest time of the format."""
+
+_SPOOL = 32 * 1024 * 1024
+_LIMIT = 0xFFFFFFFF
+_UTF8 = 0x800
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """What stands in both headers of a member."""
+
+    file: ProductFile
+    crc: int
+    packed: int
+    offset: int
+    time: int
+
+    @property
+    def method(self) -> int:
+        return 8 if self.file.size else 0
+
+    @property
+    def size(self) -> int:
+        return self.file.size if self.file.digest else len(self.file.link.encode())
+
+    @property
+    def wide(self) -> bool:
+        return self.size >= _LIMIT or self.packed >= _LIMIT
+
+    def local(self) -> bytes:
+        name = self.file.path.encode()
+        extra = struct.pack("<HHQQ", 1, 16, self.size, self.packed) if self.wide else b""
+        sizes = (_LIMIT, _LIMIT) if self.wide else (self.packed, self.size)
+        version = 45 if self.wide else 20
+        fixed = (version, _UTF8, self.method, self.time & 0xFFFF, self.time >> 16, self.crc, *sizes)
+        return struct.pack("<4s5H3I2H", b"PK\3\4", *fixed, len(name), len(extra)) + name + extra
+
+    def central(self) -> bytes:
+        name, far = self.file.path.encode(), self.offset >= _LIMIT
+        numbers = ([self.size, self.packed] if self.wide else []) + ([self.offset] if far else [])
+        extra = struct.pack(f"<HH{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
+        version = 45 if numbers else 20
+        mode = (0o100000 | self.file.mode) if self.file.digest else 0o120777
+        sizes = (_LIMIT, _LIMIT) if self.wide else (self.packed, self.size)
+        fixed = (3 << 8 | version, version, _UTF8, self.method, self.time & 0xFFFF, self.time >> 16, self.crc)
+        rest = (*sizes, len(name), len(extra), 0, 0, 0, mode << 16, _LIMIT if far else self.offset)
+        return struct.pack("<4s6H3I5H2I", b"PK\1\2", *fixed, *rest) + name + extra
+
+
+def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
+    """Write a product's archive."""
+    members, offset = [], 0
+    for file in manifest.files:
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+            member = _Member(file, _pack(file, reader, spool, workers), spool.tell(), offset, _dos_time(manifest.epoch))
+            spool.seek(0)
+            out.write(member.local())
+            while piece := spool.read(PIECE):
+                out.write(piece)
+        offset += len(member.local()) + member.packed
+        members.append(member)
+    out.write(_directory(members, offset))
+
+
+def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """Strictly: local headers, data and directory as we would write them, nothing before, between or after."""
+    what = f"{manifest.product} archive"
+    raw = ExactReader(lambda: source.read(PIECE), what)
+    members, offset = [], 0
+    for file in manifest.files:
+        data = _Data(file, raw, offset, _dos_time(manifest.epoch), what)
+        chunks = data.chunks()
+        yield file, chunks
+        for _ in chunks:  # whatever the caller left
+            pass
+        members.append(data.member)
+        offset += len(data.member.local()) + data.member.packed
+    raw.expect(_directory(members, offset), "the central directory")
+    raw.expect_end()
+
+
+def _pack(file: ProductFile, reader: ProductReader, spool: IO[bytes], workers: int) -> int:
+    """Write a member's packed data; returns its CRC."""
+    if file.digest is None:
+        spool.write(file.link.encode())
+        return zlib.crc32(file.link.encode())
+    if not file.size:
+        return 0
+    crc = 0
+
+    def summed() -> Iterator[bytes]:
+        nonlocal crc
+        for piece in tar_stream.grouped(checked_size(file, reader.chunks(file.content))):
+            crc = zlib.crc32(piece, crc)
+            yield piece
+
+    for piece in deflate.compressed(summed(), workers if file.size > 2 * PIECE else 1):
+        spool.write(piece)
+    return crc
+
+
+class _Data:
+    """One member while it is read: header, packed data, then what both must agree on."""
+
+    def __init__(self, file: ProductFile, raw: ExactReader, offset: int, dos_time: int, what: str) -> None:
+        self._raw, self._what, self.file = raw, what, file
+        fixed = raw.take(30)
+        crc, packed = struct.unpack_from("<II", fixed, 14)
+        extra_length = struct.unpack_from("<H", fixed, 28)[0]
+        rest = raw.take(len(file.path.encode()) + (20 if extra_length == 20 else 0))
+        if extra_length == 20:
+            packed = struct.unpack_from("<Q", rest, len(rest) - 8)[0]
+        self.member = _Member(file, crc, packed, offset, dos_time)
+        if fixed + rest != self.member.local():
+            raise HostileArchive(f"{what}: the header of {file.path} is not what its ProductManifest gives")
+
+    def chunks(self) -> Iterator[bytes]:
+        if self.file.digest is None:
+            target = self.file.link.encode()
+            if self.member.packed != len(target) or self.member.crc != zlib.crc32(target):
+                raise HostileArchive(f"{self._what}: the link {self.file.path} is not what its ProductManifest gives")
+            self._raw.expect(target, f"the link {self.file.path}")
+            return
+        crc, inner = 0, ExactReader(self._inflate().__next__, self._what)
+        for piece in content(self.file, inner.take, self._what):
+            crc = zlib.crc32(piece, crc)
+            yield piece
+        inner.expect_end()
+        if crc != self.member.crc:
+            raise HostileArchive(f"{self._what}: the CRC of {self.file.path} is not that of its bytes")
+
+    def _inflate(self) -> Iterator[bytes]:
+        engine, left = zlib.decompressobj(-15), self.member.packed
+        if not self.file.size and left:
+            raise HostileArchive(f"{self._what}: the empty file {self.file.path} has packed data")
+        while left:
+            raw = self._raw.take(min(left, PIECE))
+            left -= len(raw)
+            while raw:
+                try:
+                    piece = engine.decompress(raw, PIECE)
+                except zlib.error as exc:
+                    raise HostileArchive(f"{self._what}: {self.file.path} cannot be decompressed: {exc}") from exc
+                raw = engine.unconsumed_tail
+                if piece:
+                    yield piece
+        if self.file.size and (not engine.eof or engine.unused_data):
+            raise HostileArchive(f"{self._what}: the packed data of {self.file.path} does not end where it says")
+        while True:
+            yield b""
+
+
+def _directory(members: list[_Member], offset: int) -> bytes:
+    central = b"".join(member.central() for member in members)
+    count = len(members)
+    wide = b""
+    if count >= 0xFFFF or len(central) >= _LIMIT or offset >= _LIMIT:
+        wide = struct.pack(
+            "<4sQ2H2I4Q", b"PK\6\6", 44, 3 << 8 | 45, 45, 0, 0, count, count, len(central), offset
+        ) + struct.pack("<4sIQI", b"PK\6\7", 0, offset + len(central), 1)
+    shown = (min(count, 0xFFFF), min(count, 0xFFFF), min(len(central), _LIMIT), min(offset, _LIMIT))
+    return central + wide + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, *shown, 0)
+
+
+def _dos_time(epoch: int) -> int:
+    t = time.gmtime(max(epoch, FLOOR))
+    return (
+        ((t.tm_year - 1980) << 25)
+        | (t.tm_mon << 21)
+        | (t.tm_mday << 16)
+        | (t.tm_hour << 11)
+        | (t.tm_min << 5)
+        | (t.tm_sec // 2)
+    )
