@@ -37,7 +37,7 @@ class FsspecClient:
 
     def put_new(self, key: str, data: bytes) -> None:
         """Put if absent in one request."""
-        with _sorted():
+        with _sorted(creating=True):
             self._fs.pipe_file(self._path(key), data, mode="create")
 
     def put(self, key: str, data: bytes) -> None:
@@ -59,8 +59,8 @@ class FsspecClient:
             except FileNotFoundError:
                 return None
             except (OSError, ValueError):
-                size = self.head(key) if offset else None
-                if size is not None and offset >= size:  # a range that starts beyond the end
+                size = self.head(key)
+                if size is not None and offset >= size:  # a range that starts at or beyond the end
                     return b""
                 raise
 
@@ -92,12 +92,12 @@ class FsspecClient:
 
 
 @contextmanager
-def _sorted() -> Iterator[None]:
+def _sorted(*, creating: bool = False) -> Iterator[None]:
     """Foreign errors into: taken, unsure, not allowed."""
     try:
         yield
     except FileExistsError as exc:
-        raise Taken from exc
+        raise (Taken if creating else Unsure) from exc
     except PermissionError as exc:
         raise NotWritable(f"the bucket refuses these credentials: {exc}", hint="check the credentials") from exc
     except FileNotFoundError as exc:
@@ -106,7 +106,7 @@ def _sorted() -> Iterator[None]:
         raise
     except OSError as exc:
         if exc.errno == errno.EINVAL:  # s3fs: 412 from a server that does not name the condition
-            raise Taken from exc
+            raise (Taken if creating else Unsure) from exc
         raise Unsure from exc
     except Exception as exc:  # botocore's, aiohttp's and azure's own roots are not importable without them
         raise Unsure from exc

@@ -39,7 +39,7 @@ class ObstoreClient:
         """Put if absent in one request."""
         import obstore
 
-        with _sorted():
+        with _sorted(creating=True):
             obstore.put(self._store, key, data, mode="create", use_multipart=False)
 
     def put(self, key: str, data: bytes) -> None:
@@ -69,8 +69,8 @@ class ObstoreClient:
             except FileNotFoundError:
                 return None
             except obstore.exceptions.BaseError:
-                size = self.head(key) if offset else None
-                if size is not None and offset >= size:  # a range that starts beyond the end
+                size = self.head(key)
+                if size is not None and offset >= size:  # a range that starts at or beyond the end
                     return b""
                 raise
 
@@ -104,14 +104,14 @@ class ObstoreClient:
 
 
 @contextmanager
-def _sorted() -> Iterator[None]:
+def _sorted(*, creating: bool = False) -> Iterator[None]:
     """Foreign errors into: taken, unsure, not allowed."""
     from obstore import exceptions as foreign
 
     try:
         yield
     except (foreign.AlreadyExistsError, foreign.PreconditionError) as exc:
-        raise Taken from exc
+        raise (Taken if creating else Unsure) from exc
     except (foreign.PermissionDeniedError, foreign.UnauthenticatedError) as exc:
         raise NotWritable(
             f"the bucket refuses these credentials: {_first_line(exc)}",

@@ -1,0 +1,110 @@
+"""The S3 adapter against real server processes on loopback; skipped where none is installed.
+
+`localbucket` and `ministack` (each from PyPI, in an environment of its own) are looked for on
+PATH; CASSTORE_TEST_SERVERS may name more folders with programs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from attest.digests import sha256
+from casstore.errors import NoSuchObject
+from casstore.network import NetworkGuard
+from casstore.storage import Storage, open_storage
+from casstore.storage.probe import probe
+
+pytestmark = pytest.mark.server
+
+_PATH = os.pathsep.join([os.environ.get("CASSTORE_TEST_SERVERS", ""), os.environ.get("PATH", "")])
+
+
+def _start(name: str, port: int, folder: Path) -> subprocess.Popen[bytes]:
+    program = shutil.which(name, path=_PATH)
+    if program is None:
+        pytest.skip(f"no {name} is installed: pip install {name}")
+    argv = [program, "--port", str(port), str(folder)] if name == "localbucket" else [program]
+    environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
+    return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _make_bucket(url: str) -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"{url}/bucket", method="PUT"), timeout=5)
+            return
+        except urllib.error.HTTPError as exc:
+            if exc.code == 409:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("the server does not answer")
+
+
+@pytest.fixture(params=["localbucket", "ministack"], scope="module")
+def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = _free_port()
+    process = _start(request.param, port, tmp_path_factory.mktemp("bucket"))
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _make_bucket(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(params=["obstore", "fsspec"])
+def storage(request: pytest.FixtureRequest, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    pytest.importorskip("obstore" if request.param == "obstore" else "s3fs")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    url = f"s3://bucket/{uuid4().hex}?endpoint={endpoint}"
+    url += "&client=fsspec" if request.param == "fsspec" else ""
+    return open_storage(url, network=NetworkGuard(["127.0.0.1"]))
+
+
+def test_it_is_proven(storage: Storage) -> None:
+    assert probe(storage).require().problem == ""
+
+
+def test_objects_of_all_sizes(storage: Storage, tmp_path: Path) -> None:
+    for size in (0, 1, 300_000, 20_000_000):
+        data = os.urandom(size)
+        (tmp_path / "f").write_bytes(data)
+        storage.put_file(f"packs/{size}", str(tmp_path / "f"), sha256(data))
+        assert storage.size(f"packs/{size}") == size
+        assert storage.read(f"packs/{size}") == data
+        assert storage.read(f"packs/{size}", size // 2, 10) == data[size // 2 : size // 2 + 10]
+    assert storage.read("packs/300000", 300_000, 5) == b""
+    assert len(list(storage.list("packs/"))) == 4
+    storage.delete(["packs/0", "packs/none"])
+    with pytest.raises(NoSuchObject):
+        storage.read("packs/0")
+
+
+def test_a_race_of_sixteen(storage: Storage) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(20):
+            won = list(pool.map(lambda me, n=number: storage.create(f"race/{n}", b"%d" % me), range(16)))
+            assert won.count(True) == 1
+            assert storage.read(f"race/{number}") == b"%d" % won.index(True)
