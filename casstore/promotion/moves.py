@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from attest import statements
 from attest.decisions import Decision
 from attest.digests import Digest
-from attest.errors import CasstoreError
+from attest.errors import PolicyDenied, VerificationError
 from attest.predicates import promotion
 from attest.signers import Signer
-from casstore.errors import NoSuchObject
+from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
@@ -147,8 +147,11 @@ def _move(
         (statement,) = keep(store, [signer.sign_statement(_statement(at, now, evidence, reason))])
         try:
             entry, state = _commit(store, ledger, at, statement, now, sigstore_root)
-        except CasstoreError:
-            at = _after_lost_race(store, ledger, at, sigstore_root)
+        except (Conflict, PolicyDenied, VerificationError):
+            after = replay(ledger, store, at.state, sigstore_root=sigstore_root)
+            if not _matters(at, after):
+                raise
+            at = situation(after, at.release.digest, at.channel.name, at.action)
             if at.there:
                 return _report(at, at.channel, moved=False)
             continue
@@ -177,13 +180,14 @@ def _commit(
     )
 
 
-def _after_lost_race(store: PromotionStore, ledger: Ledger, at: Situation, sigstore_root: bytes | None) -> Situation:
-    """The new situation, if the ledger changed under us in a way that matters; else re-raises."""
-    state = replay(ledger, store, at.state, sigstore_root=sigstore_root)
-    same_rules = state.trust_root == at.state.trust_root and state.revoked == at.state.revoked
-    if state.channel(at.channel.name).move == at.channel.move and same_rules:
-        raise
-    return situation(state, at.release.digest, at.channel.name, at.action)
+def _matters(at: Situation, after: LedgerState) -> bool:
+    """Whether other writers changed what this move was decided on."""
+    before = at.state
+    return (
+        after.channel(at.channel.name).move != at.channel.move
+        or after.trust_roots != before.trust_roots
+        or after.revoked != before.revoked
+    )
 
 
 def _switch(

@@ -15,7 +15,7 @@ from typing import Any
 from attest.digests import Digest
 from bundlers import formats
 from bundlers.checksums import to_bytes
-from bundlers.product_manifests import build_product_manifest
+from bundlers.product_manifests import ComponentTree, build
 from bundlers.publish.destinations import DestinationSettings
 from bundlers.publish.publication import PublishReport, PublishSigners, publish
 from bundlers.reader import ProductReader
@@ -78,9 +78,9 @@ class PublishedWorld(World):
     def _bundle(
         self, product: str, suffix: str, version: str, tree: Digest
     ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
-        manifest = build_product_manifest(self.store, product, {f"{product}-bin": tree}, version, EPOCH)
+        manifest = build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)}, version, EPOCH)
         out = io.BytesIO()
-        info = formats.FORMATS[suffix].write(manifest, ProductReader(self.store, manifest), out)
+        info = formats.write(manifest, ProductReader(self.store, manifest), out)
         self.store.put_bytes(out.getvalue())
         kept = self.store.put_bytes(manifest.to_bytes())
         archive = ReleaseArchive(f"{product}-{version}.{suffix}", info.digest, info.size)
