@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Checkout:
         self._load = load
         self._progress = progress
         self._files = self._bytes = 0
+        self._masked = False
+        """Whether the umask takes bits away, so that modes must be set again."""
 
     def run(self, tree: Digest, target: bytes) -> CheckoutReport:
         """Raises Conflict when the target is there and not an empty folder, ObjectDamaged, NoSuchObject."""
@@ -79,10 +82,13 @@ class Checkout:
         temporary = os.path.join(parent, b".%s.%s.tmp" % (name[:200], secrets.token_hex(6).encode()))
         with wrapped(where):
             os.makedirs(parent, exist_ok=True)
-            os.mkdir(temporary)
+            os.mkdir(temporary, 0o755)
+            self._masked = stat.S_IMODE(os.stat(temporary).st_mode) != 0o755
         try:
             self._fill(tree, temporary, where)
             with wrapped(where):
+                if self._masked:
+                    os.chmod(temporary, 0o755)  # noqa: S103  what every tree says of folders
                 _put_in_place(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -95,7 +101,9 @@ class Checkout:
         with wrapped(where):
             for path, entry in walk(self._load, tree):
                 if entry.kind == "dir":
-                    os.mkdir(top + b"/" + path)
+                    os.mkdir(top + b"/" + path, 0o755)
+                    if self._masked:
+                        os.chmod(top + b"/" + path, 0o755)  # noqa: S103
                 elif entry.kind == "link":
                     check_link(path, entry.target)
                     links.append((path, entry.target))
@@ -123,7 +131,7 @@ class Checkout:
                 hasher.update(chunk)
                 with wrapped(show(path)):
                     _write_all(fd, chunk)
-            with wrapped(show(path)):
+            if self._masked:
                 os.fchmod(fd, entry.mode)
         finally:
             os.close(fd)

@@ -97,6 +97,8 @@ class Environment:
 
     def replace(self) -> None:
         """Forget everything: point the folder at a new, empty generation (others keep reading the old)."""
+        if self._pid != os.getpid():
+            return  # after a fork it is the parent's
         with _locked(self.folder):
             if self.is_current():
                 _new_generation(self.folder)

@@ -1,0 +1,122 @@
+"""Checkout: whole and verified at the target, or nothing there."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from attest.digests import sha256
+from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, UnsupportedInput
+from casstore.objects import tree
+from casstore.objects.kinds import Kind
+from casstore.objects.tree import TreeEntry
+from casstore.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.init(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    (folder / "a/b").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    (folder / "a/tool").write_bytes(b"#!/bin/sh\n")
+    (folder / "a/tool").chmod(0o755)
+    (folder / "a/b/large").write_bytes(random.Random(3).randbytes(2_500_000))
+    (folder / "none").write_bytes(b"")
+    (folder / "link").symlink_to("a/tool")
+    for number in range(300):
+        (folder / f"a/b/{number}").write_bytes(b"%d" % (number // 2))
+    return folder
+
+
+def listing(root: Path) -> dict[str, object]:
+    return {
+        str(path.relative_to(root)): (
+            os.readlink(path)
+            if path.is_symlink()
+            else (path.stat().st_mode & 0o777, path.read_bytes())
+            if path.is_file()
+            else None
+        )
+        for path in root.rglob("*")
+    }
+
+
+def test_what_was_put_comes_out_the_same(store: Store, work: Path, tmp_path: Path) -> None:
+    digest = store.put_tree(str(work)).tree
+    report = store.checkout(digest, str(tmp_path / "new/out"))
+    assert listing(tmp_path / "new/out") == listing(work)
+    assert (report.files, report.tree) == (303, digest)
+    assert os.listdir(tmp_path / "new") == ["out"]
+
+
+@pytest.mark.parametrize("mask", [0, 0o077])
+def test_modes_do_not_depend_on_the_umask(store: Store, work: Path, tmp_path: Path, mask: int) -> None:
+    digest = store.put_tree(str(work)).tree
+    before = os.umask(mask)
+    try:
+        store.checkout(digest, str(tmp_path / "out"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out/a/tool").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out/none").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "out/a").stat().st_mode & 0o777 == 0o755
+
+
+def test_an_empty_folder_is_taken_and_a_full_one_refused(store: Store, work: Path, tmp_path: Path) -> None:
+    digest = store.put_tree(str(work)).tree
+    out = tmp_path / "out"
+    out.mkdir()
+    store.checkout(digest, str(out))
+    (out / "mine").write_bytes(b"precious")
+    before = listing(out)
+    with pytest.raises(Conflict, match="out"):
+        store.checkout(digest, str(out))
+    assert listing(out) == before
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for taken in ("file", "dangling"):
+        with pytest.raises(Conflict):
+            store.checkout(digest, str(tmp_path / taken))
+
+
+def test_damage_leaves_nothing_at_the_target(store: Store, work: Path, tmp_path: Path) -> None:
+    digest = store.put_tree(str(work)).tree
+    needle = (work / "a/b/large").read_bytes()[2_000_000:2_000_050]
+    for path in Path(store.url, "packs").rglob("*.pack"):
+        data = path.read_bytes()
+        if needle in data:
+            path.chmod(0o644)
+            path.write_bytes(data.replace(needle, needle[::-1]))
+    with pytest.raises(ObjectDamaged, match="pack"):
+        store.checkout(digest, str(tmp_path / "o/out"))
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_missing_objects_leave_nothing_at_the_target(store: Store, tmp_path: Path) -> None:
+    digest = store.put_bytes(tree.encode([TreeEntry(b"x", "file", 0o644, 1, sha256(b"never put"))]), kind=Kind.TREE)
+    with pytest.raises(NoSuchObject):
+        store.checkout(digest, str(tmp_path / "o/out"))
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_a_size_that_the_tree_lies_about_is_refused(store: Store, tmp_path: Path) -> None:
+    blob = store.put_bytes(b"four")
+    digest = store.put_bytes(tree.encode([TreeEntry(b"x", "file", 0o644, 5, blob)]), kind=Kind.TREE)
+    with pytest.raises(ObjectDamaged, match="says 5 bytes"):
+        store.checkout(digest, str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("target", [b"..", b"../../etc", b"x/../../.."])
+def test_a_link_of_a_stranger_that_leads_out_is_refused(store: Store, tmp_path: Path, target: bytes) -> None:
+    digest = store.put_bytes(tree.encode([TreeEntry(b"x", "link", target=target)]), kind=Kind.TREE)
+    with pytest.raises(UnsupportedInput):
+        store.checkout(digest, str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
