@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from attest import digests
 from attest.digests import Digest
@@ -131,7 +131,7 @@ def _single(blob: IO[bytes]) -> IO[bytes]:
     head = blob.read(2)
     blob.seek(0)
     if head == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=blob)
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=blob))
     return bz2.BZ2File(blob) if head == b"BZ" else lzma.LZMAFile(blob)
 
 
