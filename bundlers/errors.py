@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from attest.errors import CasstoreError, VerificationError
+
+if TYPE_CHECKING:
+    from bundlers.blockers import Blocker
 
 
 class GateFailed(CasstoreError):
     """At least one gate failed; nothing became visible. `blockers` are the records to show."""
 
     exit_code = 10
+
+    def __init__(self, message: str, *, hint: str = "", blockers: Sequence[Blocker] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.blockers = tuple(blockers)
 
 
 class CrossProductLeak(CasstoreError):
