@@ -89,6 +89,30 @@ class ReleaseDiff:
         return canonical.dumps(self.to_json())
 
     @property
+    def rows(self) -> tuple[DiffRow, ...]:
+        """Archives, then files, for people."""
+        archives = [_told_archive(row) for row in self.archives]
+        return (*archives, *(_told_file(change.to_json()) for change in self.files))
+
+    @property
+    def added(self) -> int:
+        """How many archives and files are new."""
+        return self._count("+")
+
+    @property
+    def removed(self) -> int:
+        """How many are gone."""
+        return self._count("-")
+
+    @property
+    def changed(self) -> int:
+        """How many are there with other bytes, mode or target."""
+        return self._count("~")
+
+    def _count(self, sign: str) -> int:
+        return sum(row.sign == sign for row in self.rows)
+
+    @property
     def digest(self) -> Digest:
         """What approvals name."""
         return digests.sha256(self.to_bytes())
@@ -187,15 +211,18 @@ def _told_archive(row: Mapping[str, Any]) -> DiffRow:
 
 
 def _told_file(row: Mapping[str, Any]) -> DiffRow:
-    told = [_grown(row.get("wasSize"), row.get("size"))] if "size" in row or "wasSize" in row else []
+    same = row["change"] == CHANGED and row.get("digest") == row.get("wasDigest")
+    told = [] if same else [_grown(row.get("wasSize"), row.get("size"))]
     if row.get("mode") != row.get("wasMode") and row["change"] == CHANGED:
         told.append(f"mode {row.get('wasMode', '-')} -> {row.get('mode', '-')}")
     if "target" in row:
-        told.append(f"link to {row['target']}")
+        told.append(f"to {row['target']}")
     return DiffRow(_SIGNS[row["change"]], row["component"], row["path"], ", ".join(told))
 
 
 def _grown(before: int | None, after: int | None) -> str:
+    if before is None and after is None:
+        return "link"
     if before is None or after is None:
         return f"{before if after is None else after} bytes"
     return f"{before} -> {after} bytes" if before != after else f"{after} bytes, other content"

@@ -592,7 +592,7 @@ def test_components_may_be_put_again_until_the_version_is_released(world: World)
 def test_the_next_trust_root_counts_from_the_next_entry_on(world: World) -> None:
     old = world.state.require_trust_root()
     stale = move_statement(world, "pam", channel="dev")
-    identities = tuple(entry for entry in old.identities if entry.name != "ann") + (identity("new-ann"),)
+    identities = (*(entry for entry in old.identities if entry.name != "ann"), identity("new-ann"))
     roles = {
         name: replace(role, identities=tuple("new-ann" if n == "ann" else n for n in role.identities))
         for name, role in old.roles.items()

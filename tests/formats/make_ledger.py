@@ -1,0 +1,146 @@
+"""Makes the golden files of the ledger's formats: python tests/formats/make_ledger.py
+
+Keys and tokens are derived from fixed texts, so that every run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from attest import checkpoints, digests, signers
+from attest.checkpoints import Checkpoint
+from attest.digests import Digest, sha256
+from casstore.ledger import checkpoints as kept
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.objects import tree as trees
+from casstore.objects.tree import TreeEntry
+from casstore.release_diffs import release_diff
+from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
+
+GOLDEN = Path(__file__).parent / "golden"
+STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+STEPS: tuple[tuple[EntryKind, str | None, int], ...] = (
+    (EntryKind.GENESIS, None, 1),
+    (EntryKind.COMPONENT, None, 2),
+    (EntryKind.RELEASE, None, 0),
+    (EntryKind.PROMOTE, "dev", 0),
+    (EntryKind.EVIDENCE, None, 0),
+    (EntryKind.ROLLBACK, "prod", 0),
+)
+
+
+def entries() -> list[Entry]:
+    """A chain; what the statements say does not matter here."""
+    chain: list[Entry] = []
+    for number, (kind, channel, packs) in enumerate(STEPS):
+        chain.append(
+            formats.make(
+                number,
+                chain[-1].digest if chain else digests.ZERO,
+                hashlib.sha256(b"token %d" % number).hexdigest()[:32],
+                NOW + timedelta(minutes=number),
+                kind,
+                sha256(b"statement %d" % number),
+                channel=channel,
+                packs=[sha256(b"pack %d of %d" % (n, number)) for n in range(packs)],
+                pack_list=sha256(b"list") if kind is EntryKind.COMPONENT else None,
+            )
+        )
+    return chain
+
+
+class Objects:
+    """Objects by digest."""
+
+    def __init__(self) -> None:
+        self.known: dict[Digest, bytes] = {}
+
+    def put(self, data: bytes) -> Digest:
+        self.known[sha256(data)] = data
+        return sha256(data)
+
+    def read(self, digest: Digest, *, max_bytes: int = 2**30) -> bytes:
+        return self.known[digest]
+
+
+def releases(objects: Objects) -> tuple[Release, Release]:
+    """Two releases that differ in every way that a diff tells."""
+    old = {
+        b"LICENSE": TreeEntry(b"LICENSE", "file", 0o644, 5, sha256(b"free\n")),
+        b"core": TreeEntry(b"core", "file", 0o644, 6, sha256(b"core 1")),
+        b"gone": TreeEntry(b"gone", "file", 0o644, 4, sha256(b"gone")),
+        b"lib.so": TreeEntry(b"lib.so", "link", target=b"lib.so.1"),
+        b"turns": TreeEntry(b"turns", "file", 0o644, 1, sha256(b"x")),
+    }
+    inner = objects.put(trees.encode([TreeEntry(b"n\xff\x01w", "file", 0o644, 3, sha256(b"new"))]))
+    new = {
+        b"LICENSE": old[b"LICENSE"],
+        b"core": TreeEntry(b"core", "file", 0o755, 7, sha256(b"core 22")),
+        b"lib.so": TreeEntry(b"lib.so", "link", target=b"lib.so.2"),
+        b"turns": TreeEntry(b"turns", "dir", 0o755, 0, inner),
+    }
+    first = _release("1.4.0", {"core-bin": objects.put(trees.encode(old.values())), "old": sha256(b"t")}, ("core",))
+    second = _release("1.4.1", {"core-bin": objects.put(trees.encode(new.values()))}, ("core", "probe"))
+    for release in (first, second):
+        objects.put(release.to_bytes())
+    return first, second
+
+
+def _release(version: str, components: dict[str, Digest], products: tuple[str, ...]) -> Release:
+    return Release(
+        store=STORE,
+        ledger="main",
+        version=version,
+        epoch=1767225600,
+        components=components,
+        products={name: _product(name, version) for name in products},
+        checksums=sha256(b"sums " + version.encode()),
+        evidence=tuple(sorted(sha256(b"evidence %d" % n) for n in range(2))),
+        config=sha256(b"config") if version == "1.4.0" else None,
+    )
+
+
+def _product(name: str, version: str) -> ReleaseProduct:
+    archive = f"{name}-{version}.tar.gz"
+    return ReleaseProduct(
+        "tar.gz", ReleaseArchive(archive, sha256(archive.encode()), 1000 + len(archive)), sha256(name.encode())
+    )
+
+
+def checkpoint() -> bytes:
+    """A signed checkpoint over the chain."""
+    signer = signers.from_private_key(
+        ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"ledger test key").digest())
+    )
+    name = kept.origin(STORE, "main")
+    made = Checkpoint(name, len(STEPS), kept.root_of(entries()))
+    return checkpoints.sign(made, name, signer.public_pem, signer.sign_bytes)
+
+
+def files() -> dict[str, bytes]:
+    """Path below the golden folder -> content."""
+    objects = Objects()
+    first, second = releases(objects)
+    return {
+        **{f"ledger-entry/{entry.number:020d}": entry.raw for entry in entries()},
+        "ledger-entry/pack-list.json": formats.pack_list([sha256(b"b"), sha256(b"a")]),
+        "release-object/1.4.0.json": first.to_bytes(),
+        "release-object/1.4.1.json": second.to_bytes(),
+        "release-diff/first.json": release_diff(objects, None, first.digest).to_bytes(),
+        "release-diff/next.json": release_diff(objects, first.digest, second.digest).to_bytes(),
+        f"ledger-checkpoint/{len(STEPS):020d}": checkpoint(),
+    }
+
+
+if __name__ == "__main__":
+    for path, content in files().items():
+        target = GOLDEN / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
