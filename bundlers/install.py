@@ -18,11 +18,13 @@ from datetime import datetime
 from typing import Any
 
 from attest.errors import VerificationError
+from bundlers import product_manifests
 from bundlers.consumer import service
 from bundlers.consumer.service import TrustSettings, Verified
 from bundlers.consumer.verification import VerifiedProduct
-from bundlers.extract import extract, verify_folder
+from bundlers.extract import extract
 from bundlers.installed import InstalledFolder
+from bundlers.installed_files import check_folder
 from bundlers.product_manifests import ProductManifest
 from bundlers.receipts import Receipt, same_but_for_time
 from casstore.errors import Conflict, NoSuchObject
@@ -143,7 +145,7 @@ def _is_whole(path: str, manifest: ProductManifest) -> bool:
     if not os.path.isdir(path):
         return False
     try:
-        verify_folder(path, manifest)
+        check_folder(path, manifest)
     except VerificationError:
         return False
     return True
@@ -162,7 +164,8 @@ def _fetch_and_extract(
         progress.finish()
         if os.path.lexists(path):
             _set_aside(path, folder)
-        extract(part, item.manifest, path)
+        with open(part, "rb") as archive:
+            extract(item.manifest, archive, path)
     except OSError as exc:
         raise os_error(exc, part, writing=True) from exc
     finally:
@@ -183,7 +186,7 @@ def _check_files(folder: InstalledFolder, name: str) -> None:
     data = folder.manifest(name)
     if data is None:
         raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")
-    verify_folder(folder.path(name), ProductManifest.parse(data))
+    check_folder(folder.path(name), product_manifests.parse(data))
 
 
 def _receipt(found: Verified, item: VerifiedProduct, at: datetime, *, previous: str | None) -> Receipt:

@@ -70,7 +70,7 @@ class KitFile:
 
     def __init__(self, path: str, *, head: bool = True, data: bytes | None = None) -> None:
         self.path = path
-        self._open: Callable[[], BinaryIO] = (lambda: open(path, "rb")) if data is None else (lambda: io.BytesIO(data))
+        self._open: Callable[[], BinaryIO] = (lambda: open(path, "rb")) if data is None else (lambda: io.BytesIO(data))  # noqa: SIM115
         self._places = self._scan()
         if head and HEAD not in self._places:
             raise HostileArchive(f"{path}: is no kit: {HEAD} is missing", hint="make one with: casstore export")

@@ -26,6 +26,7 @@ from bundlers.consumer.state import Pins
 from bundlers.publish import records
 from bundlers.publish.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
@@ -178,7 +179,7 @@ def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins 
 
 def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, at: datetime) -> bytes:
     """The root hash that an identity with the role `ledger` signed."""
-    origin = records.checkpoint_origin(proof.store, proof.ledger)
+    origin = ledger_checkpoints.origin(proof.store, proof.ledger)
     found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=note_keys(root, origin, at))
     if found.checkpoint.size != proof.size:
         raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")

@@ -167,6 +167,9 @@ def open_verified(
         first_trust_root=trust.first_trust_root,
         sigstore_root=trust.sigstore_root,
     )
+    source.check_ledger(found.store, found.ledger)
+    if isinstance(source, sources.KitSource):
+        source.check_copies(found.known, frozenset(product.path for product in found.products.values()))
     verdict, as_of, until = source.verdict(found.newest)
     return Verified(source, found, verdict, as_of, until)
 

@@ -62,8 +62,11 @@ class OpenSource(Protocol):
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:
         """(valid | stale, as of, valid until); `newest` is the time of the newest proven ledger entry."""
 
+    def check_ledger(self, store: str, ledger: str) -> None:
+        """Raises TrustError when this source served another ledger before."""
+
     def remember(self, store: str, ledger: str) -> None:
-        """Keep what was seen; call after everything was verified. Raises TrustError for another ledger."""
+        """Keep what was seen; call after everything was verified."""
 
 
 def open_source(
@@ -87,11 +90,12 @@ class PublishedSource:
     def __init__(self, client: TufClient, reader: Reader, here: SourceState, root: bytes, at: datetime) -> None:
         self._client, self._reader, self._here, self._root, self._at = client, reader, here, root, at
         self.url = here.url
+        self._mirrored = reader.url == os.path.abspath(here.mirror)
 
     @property
     def local(self) -> bool:
-        """Whether it is a folder."""
-        return not self._reader.remote
+        """Whether it is a folder, and not the mirror, which keeps no archives."""
+        return not self._reader.remote and not self._mirrored
 
     @property
     def judged_at(self) -> datetime:
@@ -110,20 +114,27 @@ class PublishedSource:
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """A large target's bytes."""
+        if self._mirrored:
+            raise StorageUnavailable(
+                f"{self.url}: {path} is not kept for offline use", hint="take a kit along: casstore export"
+            )
         return self._client.chunks(path)
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:  # noqa: ARG002 - of the protocol
         """Stale when it had to be judged for an earlier time."""
         return (VALID if self._client.at == self._at else STALE), self._client.at, self._client.valid_until
 
-    def remember(self, store: str, ledger: str) -> None:
-        """Pin the TUF root and the ledger; keep the offline mirror."""
+    def check_ledger(self, store: str, ledger: str) -> None:
+        """Raises TrustError when this URL served another ledger before."""
         before = self._here.ledger()
         if before is not None and before != (store, ledger):
             raise TrustError(
                 f"{self.url}: publishes the ledger {ledger} of store {store}, before it was {before[1]} of {before[0]}",
                 hint="do not trust this source; ask the publisher",
             )
+
+    def remember(self, store: str, ledger: str) -> None:
+        """Pin the TUF root and the ledger; keep the offline mirror."""
         mirrored = self._client.fetched if self._reader.remote else {}
         self._here.remember(self._root, store, ledger, mirrored)
 
@@ -208,13 +219,32 @@ class KitSource:
         """A member's bytes in pieces."""
         return self._kit.chunks(path)
 
+    def check_copies(self, known: frozenset[Digest], archives: frozenset[str]) -> None:
+        """The files that are there for people must be those that were proven. Raises VerificationError."""
+        tars = [name for name in self._kit.names if name.startswith("channels/") and name.endswith(".objects.tar")]
+        inside = {digest for name in tars for digest in _digests_in(name, self._kit.read(name))}
+        proven = (HEAD, "channels/", "ledger/")
+        for name in sorted(self._kit.names - archives):
+            if not name.startswith(proven) and sha256(self._kit.read(name)) not in known | inside:
+                raise VerificationError(
+                    f"{self.url}: {name} is not what was proven", hint="it was changed, or put in: get the kit again"
+                )
+
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:
         """As of its newest ledger entry: valid for 30 days, stale later."""
         until = newest + KIT_FRESH
         return (VALID if self._at <= until else STALE), newest, until
 
+    def check_ledger(self, store: str, ledger: str) -> None:
+        """A kit is judged by the pins of the ledger that it names."""
+
     def remember(self, store: str, ledger: str) -> None:
         """A kit has no URL to pin."""
+
+
+def _digests_in(name: str, data: bytes) -> set[Digest]:
+    tar = KitFile(name, head=False, data=data)
+    return {sha256(tar.read(member)) for member in tar.names}
 
 
 def told(verdict: str, as_of: datetime) -> str:

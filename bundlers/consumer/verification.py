@@ -20,7 +20,7 @@ from attest.digests import Digest, from_hex, sha256
 from attest.errors import PolicyDenied, VerificationError
 from attest.predicates import approval
 from attest.trust_roots import TrustRoot
-from bundlers import channel_proof
+from bundlers import channel_proof, product_manifests
 from bundlers.channel_proof import ChannelJudgement
 from bundlers.consumer import ledger_proof
 from bundlers.consumer.ledger_proof import Objects, ProvenLedger, Source
@@ -87,6 +87,8 @@ class VerifiedChannel:
     """The time of the newest ledger entry that was proven."""
     first_use: bool
     """Nothing of this ledger was remembered, and no digest of trust root 1 was given."""
+    known: frozenset[Digest]
+    """All that was proven: statements, objects, manifests."""
     pins: Pins
     """What to remember."""
 
@@ -137,6 +139,7 @@ def verify_channel(
         root_hash=ledger.root_hash,
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
+        known=frozenset({*objects.known, *(product.product_manifest for product in release.products.values())}),
         pins=replace(after, channels={**after.channels, channel: move}),
     )
 
@@ -219,7 +222,7 @@ def _product(source: Source, record: ChannelRecord, release: Release, name: str)
     data = source.read(published.product_manifest)
     if sha256(data) != made.product_manifest:
         raise VerificationError(f"product {name}: its ProductManifest is not the one of the release object")
-    return VerifiedProduct(name, made.format, made.archive, published.path, ProductManifest.parse(data), data)
+    return VerifiedProduct(name, made.format, made.archive, published.path, product_manifests.parse(data), data)
 
 
 def _signed(raw: bytes, root: TrustRoot, at: datetime, sigstore_root: bytes | None) -> Signed:

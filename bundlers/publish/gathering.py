@@ -31,6 +31,7 @@ from bundlers.publish.tuf_repository import TargetInfo
 from casstore import release_objects
 from casstore.attestations import parse_unverified
 from casstore.errors import ObjectDamaged
+from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules import Reader
@@ -146,7 +147,7 @@ def gather_ledger(
 
 def sign_checkpoint(history: History, state: LedgerState, signer: Signer) -> bytes:
     """A checkpoint over all entries. Raises BadInput for a key that is not Ed25519."""
-    origin = records.checkpoint_origin(state.store, state.ledger)
+    origin = ledger_checkpoints.origin(state.store, state.ledger)
     root = tree_of(history, state.count).root()
     return checkpoints.sign(Checkpoint(origin, state.count, root), origin, signer.public_pem, signer.sign_bytes)
 

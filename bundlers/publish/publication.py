@@ -33,9 +33,10 @@ from bundlers.publish.tuf_repository import TargetInfo, TufSigners
 from bundlers.publish.writing import Job, Written
 from casstore.attestations import parse_unverified
 from casstore.errors import Conflict, StorageUnavailable
+from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.log import Ledger
+from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.state import LedgerState, replay
 from casstore.objects.kinds import Kind, NewObject
 from casstore.progress import Progress
@@ -49,7 +50,7 @@ _ATTEMPTS = 5
 _HOOK_SECONDS = 300.0
 
 
-class PublishStore(gathering.ReadStore, Protocol):
+class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
     """What is needed of a store."""
 
     def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
@@ -199,6 +200,13 @@ def _predicate(run: _Run, statement: Digest) -> Publication:
 
 def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication) -> bool:
     """The channel's head is shown, trust and revocations too, and half of the timestamp's life is left."""
+    rows = state.publications[run.settings.name]
+    there = destination.read(f"metadata/{len(rows)}.targets.json")
+    if there is None or tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
+        raise Conflict(
+            f"{destination.url}: publication {len(rows)} is not the one that the ledger names",
+            hint="somebody else wrote there: publish to an empty destination",
+        )
     record = last.targets.get(records.channel_path(run.channel))
     if record is None:
         return False
@@ -216,7 +224,11 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
     require_role(state, run.signers.publisher, _PUBLISHER, run.now)
     require_role(state, run.signers.ledger, _LEDGER, run.now)
     for attempt in range(_ATTEMPTS):
-        claim, digest = _gather(run, state)
+        checkpoint = ledger_checkpoints.make(run.store, run.ledger, signer=run.signers.ledger)
+        if checkpoint.size != state.count:
+            state = replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+            continue
+        claim, digest = _gather(run, state, checkpoint.note)
         (statement,) = keep(run.store, [_sign(run, claim, digest)])
         try:
             _, after = commit(
@@ -234,10 +246,10 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
             before, state = state, replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
             if state.count == before.count or attempt == _ATTEMPTS - 1:
                 raise
-    raise AssertionError("unreachable")
+    raise Conflict("the ledger grows faster than a publication can be recorded", hint="publish again")
 
 
-def _gather(run: _Run, state: LedgerState) -> tuple[Publication, Digest]:
+def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
     """What the next publication names; its bytes are in the store on return."""
     head = gathering.require_moved(state, run.channel)
     entries: list[Entry] = list(run.ledger.entries())[: state.count]
@@ -250,7 +262,6 @@ def _gather(run: _Run, state: LedgerState) -> tuple[Publication, Digest]:
     numbers = set(files.chosen.numbers)
     last = _last(run, state)
     carried = _carried(run, state, history, last, numbers) if last else {}
-    checkpoint = gathering.sign_checkpoint(history, state, run.signers.ledger)
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**carried, **gathered.targets}

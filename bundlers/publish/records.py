@@ -26,11 +26,6 @@ CHECKPOINT = "ledger/checkpoint"
 PROOF = "ledger/proof.json"
 
 
-def checkpoint_origin(store: str, ledger: str) -> str:
-    """The name of a ledger in its checkpoints, and of the keys that sign them."""
-    return f"casstore.dev/{store}/{ledger}"
-
-
 def channel_path(channel: str) -> str:
     """Target path of a channel record."""
     return f"channels/{channel}.json"

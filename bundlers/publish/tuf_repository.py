@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from attest.digests import Digest, hex_of
+from attest.digests import Digest, from_hex, hex_of
 from attest.errors import SignerError, VerificationError
 from attest.signers import Signer
 from casstore.errors import Conflict
@@ -107,6 +107,14 @@ def newest_root(read: Callable[[int], bytes | None]) -> bytes | None:
 def version_of(data: bytes) -> int:
     """The version in a metadata file, unverified."""
     return int(_load(data, None, "metadata").signed.version)
+
+
+def targets_of(data: bytes) -> dict[str, TargetInfo]:
+    """The targets in a targets file, unverified."""
+    from tuf.api.metadata import Targets
+
+    found = _load(data, Targets, "targets").signed.targets
+    return {path: TargetInfo(from_hex(item.hashes.get("sha256", "")), item.length) for path, item in found.items()}
 
 
 def expiry_of(data: bytes) -> datetime:

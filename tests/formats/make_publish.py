@@ -1,0 +1,165 @@
+"""Makes the golden files of what is published, installed and exported: python tests/formats/make_publish.py
+
+Keys and tokens are derived from fixed texts, so that every run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from attest import canonical, digests, signers
+from attest.digests import Digest, sha256
+from attest.merkle import MemoryTree
+from bundlers import kit_files
+from bundlers.consumer.state import PinnedMove, Pins
+from bundlers.kit_files import Member
+from bundlers.publish import records, tuf_repository
+from bundlers.publish.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
+from bundlers.publish.tuf_repository import TargetInfo, TufSigners
+from bundlers.receipts import Receipt
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import EntryKind
+
+GOLDEN = Path(__file__).parent / "golden"
+STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+EPOCH = 1_772_357_400
+
+
+def known(text: str) -> Digest:
+    """A digest that is easy to tell."""
+    return sha256(text.encode())
+
+
+def channel_record() -> ChannelRecord:
+    """Two products in prod."""
+    version = "1.2.0"
+    products = {
+        name: PublishedProduct(
+            f"{name}-{version}.{suffix}",
+            records.release_path(version, f"{name}-{version}.{suffix}"),
+            known(name),
+            size,
+            records.release_path(version, f"{name}.product-manifest.json"),
+        )
+        for name, suffix, size in (("core", "tar.gz", 1_834_022), ("agent", "zip", 512))
+    }
+    return ChannelRecord(
+        STORE, "main", "prod", version, known("release"), 41, known("move"), 2, known("root"), products
+    )
+
+
+def ledger_proof() -> LedgerProof:
+    """Two of three entries; what the statements say does not matter here."""
+    raws: list[bytes] = []
+    statements = [b"statement %d" % number for number in range(3)]
+    for number, kind in enumerate((EntryKind.GENESIS, EntryKind.RELEASE, EntryKind.PROMOTE)):
+        entry = formats.make(
+            number,
+            sha256(raws[-1]) if raws else digests.ZERO,
+            hashlib.sha256(b"token %d" % number).hexdigest()[:32],
+            NOW + timedelta(minutes=number),
+            kind,
+            sha256(statements[number]),
+            channel="prod" if kind is EntryKind.PROMOTE else None,
+        )
+        raws.append(entry.raw)
+    tree = MemoryTree(raws)
+    proven = tuple(ProvenEntry(raws[n], statements[n], tuple(tree.inclusion(n))) for n in (0, 2))
+    return LedgerProof(STORE, "main", 3, proven)
+
+
+def receipt() -> Receipt:
+    """An installed core."""
+    return Receipt(
+        store=STORE,
+        ledger="main",
+        channel="prod",
+        product="core",
+        version="1.2.0",
+        release=known("release"),
+        archive_name="core-1.2.0.tar.gz",
+        archive=known("core"),
+        archive_size=1_834_022,
+        product_manifest=known("manifest"),
+        move_number=41,
+        move=known("move"),
+        trust_root_version=2,
+        trust_root=known("root"),
+        checkpoint_size=42,
+        root_hash=known("tree"),
+        evidence=tuple(sorted((known("provenance"), known("approval")))),
+        approved_by=("alice", "bob"),
+        source="https://cdn.example/releases",
+        verdict="valid",
+        as_of=NOW,
+        installed_at=NOW + timedelta(seconds=4),
+        previous=None,
+    )
+
+
+def pins() -> Pins:
+    """What a consumer remembers."""
+    move = PinnedMove(41, known("move"))
+    return Pins(STORE, "main", known("first root"), 2, known("root"), 42, known("tree"), {"prod": move})
+
+
+def kit() -> bytes:
+    """The container with small members, one of them with a long name."""
+    head = canonical.dumps(
+        {
+            "format": "casstore-kit/1",
+            "store": STORE,
+            "ledger": "main",
+            "version": "1.2.0",
+            "release": known("release"),
+            "channels": ["prod"],
+        }
+    )
+    files = {
+        kit_files.HEAD: head,
+        records.channel_path("prod"): channel_record().to_bytes(),
+        records.release_path("1.2.0", "core-1.2.0.tar.gz"): b"archive",
+        records.evidence_path("1.2.0-rc.1+build.20260301", known("provenance")): b"evidence",
+    }
+    out = io.BytesIO()
+    members = {name: Member(len(data), lambda data=data: (data,)) for name, data in files.items()}  # type: ignore[misc]
+    kit_files.write(out, members, mtime=EPOCH)
+    return out.getvalue()
+
+
+def metadata() -> dict[str, bytes]:
+    """TUF metadata of publication 7, by an Ed25519 key (whose signatures never differ)."""
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"publisher").digest())
+    tuf = TufSigners.single(signers.from_private_key(key))
+    root = tuf_repository.next_root(None, tuf, now=NOW)
+    assert root is not None
+    targets = {records.channel_path("prod"): TargetInfo(known("record"), 907)}
+    files = tuf_repository.make_metadata(7, root, targets, tuf, now=NOW, existing=lambda _: None)
+    return {"1.root.json": root, **{file.name: file.data for file in files}}
+
+
+def golden() -> dict[str, bytes]:
+    """Relative name to bytes."""
+    return {
+        "publication/channel-record.json": channel_record().to_bytes(),
+        "publication/ledger-proof.json": ledger_proof().to_bytes(),
+        "receipt/first.json": receipt().to_bytes(),
+        "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),
+        "consumer-state/pins.json": pins().to_bytes(),
+        "kit/kit.tar": kit(),
+        **{f"published-layout/metadata/{name}": data for name, data in metadata().items()},
+    }
+
+
+if __name__ == "__main__":
+    for name, data in golden().items():
+        path = GOLDEN / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

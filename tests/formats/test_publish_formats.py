@@ -1,0 +1,40 @@
+"""Golden files of what is published, installed and exported: written the same, and read back."""
+
+from __future__ import annotations
+
+import pytest
+from tuf.api.metadata import Metadata, Root
+
+from bundlers.consumer.state import Pins
+from bundlers.kit_files import KitFile
+from bundlers.publish.records import ChannelRecord, LedgerProof
+from bundlers.receipts import Receipt
+from tests.formats import make_publish
+from tests.formats.make_publish import GOLDEN
+
+
+@pytest.mark.parametrize("name", sorted(make_publish.golden()))
+def test_written_as_ever(name: str) -> None:
+    assert (GOLDEN / name).read_bytes() == make_publish.golden()[name]
+
+
+def test_read_back() -> None:
+    def data(name: str) -> bytes:
+        return (GOLDEN / name).read_bytes()
+
+    assert ChannelRecord.parse(data("publication/channel-record.json")) == make_publish.channel_record()
+    assert LedgerProof.parse(data("publication/ledger-proof.json")) == make_publish.ledger_proof()
+    assert Receipt.parse(data("receipt/first.json")) == make_publish.receipt()
+    assert Receipt.parse(data("receipt/next.json")).previous == make_publish.receipt().name
+    assert Pins.parse(data("consumer-state/pins.json")) == make_publish.pins()
+    kit = KitFile(str(GOLDEN / "kit/kit.tar"))
+    assert len(kit.names) == 4 and kit.read("releases/1.2.0/core-1.2.0.tar.gz") == b"archive"
+
+
+def test_metadata_still_verifies() -> None:
+    files = {path.name: path.read_bytes() for path in (GOLDEN / "published-layout/metadata").iterdir()}
+    root: Metadata[Root] = Metadata.from_bytes(files["1.root.json"])
+    for name, data in files.items():
+        metadata = Metadata.from_bytes(data)
+        root.verify_delegate(metadata.signed.type, metadata)
+        assert name.removesuffix(".json").split(".")[-1] == metadata.signed.type
