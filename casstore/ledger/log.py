@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from attest import digests
 from attest.digests import Digest
@@ -84,9 +84,15 @@ class Ledger:
         self._store = store
         self._storage = store.storage
         self._cache = cache if cache is not None else cache_of(store, name)
+        self.folded: dict[bytes | None, Any] = {}
+        """The last state that `state.replay` made of these entries with this very store: it goes on from there."""
         self._known: list[Entry] = []
         self._loaded = False
         self._lost = False
+
+    def lies_in(self, store: object) -> bool:
+        """Whether this is the handle's own store."""
+        return self._store is store
 
     def append(
         self,

@@ -157,6 +157,11 @@ def fold(
 def replay(
     ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
 ) -> LedgerState:
-    """The newest state; from `state` on, if one is given."""
-    state = state or start(store.store_id, ledger.name)
-    return fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
+    """The newest state; from `state` on, if one is given, else from what this handle folded before."""
+    own = ledger.lies_in(store)
+    if state is None:
+        state = (ledger.folded.get(sigstore_root) if own else None) or start(store.store_id, ledger.name)
+    state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
+    if own:
+        ledger.folded[sigstore_root] = state
+    return state

@@ -737,3 +737,12 @@ def test_every_refusal_is_one_line(world: World) -> None:
     assert "\n" not in caught.value.message
     assert isinstance(caught.value, PolicyDenied)
     assert not isinstance(caught.value, VerificationError)
+
+
+def test_a_handle_that_goes_on_sees_what_a_new_one_sees(world: World) -> None:
+    from casstore.ledger.state import replay
+
+    kept = world.ledger
+    replay(kept, world.store)
+    world.to_staging("1.0.0")
+    assert replay(kept, world.store) == world.state
