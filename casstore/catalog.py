@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from attest.digests import from_raw
 from attest.errors import FormatError
 from casstore import clock
-from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable
+from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.index import Index, IndexDoubt, Options
 from casstore.index.rows import pack, unpack
 from casstore.objects.pack_format import PackTable, Place
@@ -81,6 +82,17 @@ class Catalog:
             found = self.ask(lambda index: _locate(index, raw))
         return found
 
+    def locate_many(self, raws: list[bytes]) -> dict[bytes, Located]:
+        """Where all these are; sorted digests are fastest. Raises NoSuchObject."""
+        places = self.ask(lambda index: _locate_all(index, raws))
+        for raw in raws:
+            if raw not in places:
+                found = self.locate(raw)
+                if found is None:
+                    raise no_such_object(raw)
+                places[raw] = found
+        return places
+
     def locate_in_packs(self, raw: bytes) -> list[Located]:
         """All places of an object by the packs' own tables: slow, for damage only."""
         found = []
@@ -99,7 +111,7 @@ class Catalog:
     def learn(self, names: Iterable[bytes], *, announced: bool = False) -> None:
         """Take these packs into the index, by their own tables; known ones cost nothing."""
         wanted = list(dict.fromkeys(names))
-        known = self.ask(lambda index: index.packs())
+        known = self.ask(lambda index: index.known_packs(wanted))
         new = [name for name in wanted if name not in known and name not in self.damaged]
         for start in range(0, len(new), _MANY):
             self._learn(new[start : start + _MANY], announced)
@@ -166,17 +178,18 @@ class Catalog:
         changed += [folder for folder in before if folder not in now]
         if not changed:
             return False
-        known = self.ask(lambda index: index.packs())
         there = {name for folder in changed for name in packs.names_in(folder)}
-        expected = {name for name in known if name.hex()[:2] in set(changed)}
+        expected = {
+            name for folder in changed for name in self.ask(lambda index, f=folder: index.packs_from(bytes.fromhex(f)))
+        }
         if expected - there:
             self._forget_gone(packs, expected - there)
             return True
         new = there - expected - set(self.damaged)
-        if new and self.index.fresh is not None and not known:
+        if new and self.index.fresh is not None and not before:
             self.healed.append(self.index.fresh)
         self.learn(sorted(new))
-        self._note_scan(now)
+        self._note_scan(now, before)
         return bool(new)
 
     def lost(self) -> list[bytes]:
@@ -196,10 +209,10 @@ class Catalog:
         self.learn(packs.names())
         self._note_scan(now)
 
-    def _note_scan(self, folders: dict[str, int]) -> None:
+    def _note_scan(self, folders: dict[str, int], before: dict[str, int] | None = None) -> None:
         limit = int(clock.now().timestamp() * 1_000_000_000) - _SETTLED_NS
         settled = {folder: mtime for folder, mtime in folders.items() if mtime < limit}
-        with contextlib.suppress(NotWritable):
+        if settled != before:
             self.ask(lambda index: index.note(_SCAN, pack(settled)))
 
 
@@ -220,6 +233,21 @@ def _locate(index: Index, raw: bytes) -> Located | None:
         return None
     place = Place(row.kind, row.piece, row.inner, row.length)
     return Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+
+
+def _locate_all(index: Index, raws: list[bytes]) -> dict[bytes, Located]:
+    places: dict[bytes, Located] = {}
+    with index.reader() as reader:
+        rows = {raw: row for raw in raws if (row := reader.get(raw)) is not None}
+    for raw, row in rows.items():
+        place = Place(row.kind, row.piece, row.inner, row.length)
+        places[raw] = Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+    return places
+
+
+def no_such_object(raw: bytes) -> NoSuchObject:
+    """The error that names the digest."""
+    return NoSuchObject(f"{from_raw(raw)}: no such object in this store", hint="look whether it is in another store")
 
 
 def index_folder(local_path: str | None, store_id: str) -> str:

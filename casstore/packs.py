@@ -160,7 +160,7 @@ class LocalPacks:
         top = os.path.join(self.root, FOLDER)
         try:
             with os.scandir(top) as entries:
-                return {entry.name: entry.stat().st_mtime_ns for entry in entries if len(entry.name) == 2}
+                return {entry.name: entry.stat().st_mtime_ns for entry in entries if _is_pack_folder(entry.name)}
         except FileNotFoundError:
             return {}
         except OSError as exc:
@@ -288,6 +288,10 @@ def _sync(path: str) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _is_pack_folder(name: str) -> bool:
+    return len(name) == 2 and all(char in "0123456789abcdef" for char in name)
 
 
 def _make_folder(folder: str) -> list[str]:

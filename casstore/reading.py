@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from attest.digests import Digest, to_raw
 from attest.errors import BadInput, FormatError
-from casstore.catalog import Catalog, Located
+from casstore.catalog import Catalog, Located, no_such_object
 from casstore.errors import NoSuchObject, ObjectDamaged
 from casstore.objects.pack_format import FRAME, Piece, piece_at
 from casstore.objects.pack_reader import decode_piece, object_chunks, run_of
@@ -42,7 +42,7 @@ class ObjectReader:
         """Where the object lies. Raises NoSuchObject."""
         found = self._catalog.locate(to_raw(digest))
         if found is None:
-            raise NoSuchObject(f"{digest}: no such object in this store", hint="look whether it is in another store")
+            raise no_such_object(to_raw(digest))
         return found
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:

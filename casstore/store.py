@@ -261,7 +261,7 @@ class Store:
 
     def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
-        job = Checkout(self._reader, self.tree, progress or NullProgress())
+        job = Checkout(self._reader, self._catalog, self._packs, self.tree, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
 
     def attestations(self, subject: Digest) -> list[Digest]:

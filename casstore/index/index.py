@@ -139,6 +139,22 @@ class Index:
             cursor = txn.cursor(self._tables[b"packs"])
             return {rows.parse_pack_row(key, value).name: _number(key) for key, value in cursor}
 
+    def known_packs(self, names: Iterable[bytes]) -> set[bytes]:
+        """Those of these packs that are known."""
+        with self._environment.read() as txn:
+            return {name for name in names if txn.get(name, db=self._tables[b"names"]) is not None}
+
+    def packs_from(self, prefix: bytes) -> set[bytes]:
+        """The known packs whose names start so."""
+        found = set()
+        with self._environment.read() as txn:
+            cursor = txn.cursor(self._tables[b"names"])
+            more = cursor.set_range(prefix)
+            while more and cursor.key().startswith(prefix):
+                found.add(cursor.key())
+                more = cursor.next()
+        return found
+
     def unannounced(self) -> list[bytes]:
         """Names of the packs that no ledger entry is known to name."""
         with self._environment.read() as txn:

@@ -15,21 +15,15 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import attest.errors
-import casstore.errors
-from attest.errors import CasstoreError
 from casstore.errors import StorageUnavailable
-from casstore.ingest import wire
 from casstore.ingest.worker import Answer, Batch, Done, Worker
+from casstore.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
 
-_CODE = "import sys; sys.path[:] = sys.argv[1:]; from casstore.ingest.process import main; sys.exit(main())"
 _WAITING = 8
 """Batches that may wait for one thread."""
 
@@ -176,10 +170,10 @@ class Processes(_Queued):
     def __init__(self, setup: Setup, size: int) -> None:
         super().__init__(size)
         self._temp = os.path.join(setup.store, "tmp")
-        self._workers: list[_Process] = []
+        self._workers: list[WorkerProcess] = []
         try:
             for _ in range(size):
-                self._workers.append(_Process(setup))
+                self._workers.append(WorkerProcess("casstore.ingest.process", setup.to_wire()))
         except BaseException:
             self.abort()
             raise
@@ -189,13 +183,13 @@ class Processes(_Queued):
     def send(self, number: int, batch: Batch) -> None:
         """See `Crew`."""
         with contextlib.suppress(BrokenPipeError):  # why it ended comes through the queue
-            wire.send(self._workers[number].input, batch)
+            send(self._workers[number].input, batch)
 
     def finish(self) -> list[Done]:
         """See `Crew`."""
         for process in self._workers:
             with contextlib.suppress(BrokenPipeError):
-                wire.send(process.input, None)
+                send(process.input, None)
         done = self._collect_done()
         for process in self._workers:
             process.end(kill=False)
@@ -207,9 +201,9 @@ class Processes(_Queued):
             process.end(kill=True)
             _remove_of(self._temp, process.pid)
 
-    def _listen(self, number: int, process: _Process) -> None:
+    def _listen(self, number: int, process: WorkerProcess) -> None:
         kind = ""
-        while not isinstance(message := wire.receive(process.output), wire.Ended):
+        while not isinstance(message := receive(process.output), Ended):
             kind, *rest = message
             if kind == "answer":
                 digests, changed, new = rest[0]
@@ -217,63 +211,10 @@ class Processes(_Queued):
             elif kind == "done":
                 self._results.put((number, Done(*rest[0])))
             else:
-                self._results.put((number, _error(*rest)))
+                self._results.put((number, error_of(*rest)))
         os.close(process.output)
         if kind not in ("done", "error"):
-            gone = StorageUnavailable("a worker process was ended from outside", hint="run it again")
-            self._results.put((number, gone))
-
-
-class _Process:
-    """One started interpreter and our ends of its pipes."""
-
-    def __init__(self, setup: Setup) -> None:
-        theirs_in, self.input = os.pipe()
-        self.output, theirs_out = os.pipe()
-        actions = [
-            (os.POSIX_SPAWN_DUP2, theirs_in, 0),
-            (os.POSIX_SPAWN_DUP2, theirs_out, 1),
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        ]
-        argv = [sys.executable, "-I", "-c", _CODE, *sys.path]
-        try:
-            self.pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
-        except BaseException:
-            os.close(self.input)
-            os.close(self.output)
-            raise
-        finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
-        self._ended = False
-        with contextlib.suppress(BrokenPipeError):
-            wire.send(self.input, setup.to_wire())
-
-    def end(self, *, kill: bool) -> None:
-        """Wait for its end, once."""
-        if self._ended:
-            return
-        self._ended = True
-        if kill:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-        os.close(self.input)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _error(name: str, message: str, hint: str) -> CasstoreError:
-    kind = getattr(casstore.errors, name, None) or getattr(attest.errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, CasstoreError):
-        return kind(message, hint=hint)
-    return StorageUnavailable(f"a worker failed: {message}", hint="please report this")
+            self._results.put((number, ended_early()))
 
 
 def _remove_of(folder: str, pid: int) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_raw
 from casstore.catalog import Catalog
-from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads, processors
+from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads
 from casstore.ingest.desk import Desk
 from casstore.ingest.files import size_of
 from casstore.ingest.trees import TreeBuilder
@@ -28,6 +28,7 @@ from casstore.ingest.worker import Done, Worker
 from casstore.objects.pack_writer import PackWriter
 from casstore.packs import LocalPacks, Packs, wrapped
 from casstore.stat_cache import StatCache, file_system_now, path_for
+from casstore.workers import processors
 
 if TYPE_CHECKING:
     from casstore.progress import Progress

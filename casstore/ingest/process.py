@@ -6,22 +6,19 @@ comes along. It ends when its input ends, and then leaves no temporary file behi
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from typing import Any
 
-from attest.errors import CasstoreError
 from casstore.index import IndexDoubt, attach
-from casstore.ingest import wire
 from casstore.ingest.worker import Worker
 from casstore.packs import Durability, LocalPacks
+from casstore.workers import Ended, begin, receive, send, tell_error
 
 
 def main() -> int:
     """Read the set-up, then batches, then an empty message; answer each on standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends us
-    setup = wire.receive(0)
-    if isinstance(setup, wire.Ended):
+    setup = begin()
+    if isinstance(setup, Ended):
         return 0
     packs = LocalPacks(setup["store"], Durability(setup["durability"]))
     worker = Worker(setup["root"], setup["level"], packs, _known(setup["index"]), frozenset(setup["large"]))
@@ -29,16 +26,16 @@ def main() -> int:
         return _serve(worker)
     except BaseException as exc:
         worker.abandon()
-        _tell(exc)
+        tell_error(exc)
         return 1
 
 
 def _serve(worker: Worker) -> int:
-    while not isinstance(batch := wire.receive(0), wire.Ended):
+    while not isinstance(batch := receive(0), Ended):
         if batch is None:
-            wire.send(1, ["done", list(worker.finish())])
+            send(1, ["done", list(worker.finish())])
             return 0
-        wire.send(1, ["answer", list(worker.take(batch))])
+        send(1, ["answer", list(worker.take(batch))])
     worker.abandon()
     return 0
 
@@ -54,10 +51,3 @@ def _known(index: str | None) -> Callable[[bytes], Any]:
 
 def _nothing(_raw: bytes) -> None:
     return None
-
-
-def _tell(exc: BaseException) -> None:
-    if isinstance(exc, CasstoreError):
-        wire.send(1, ["error", type(exc).__name__, exc.message, exc.hint])
-    else:
-        wire.send(1, ["error", "", f"{type(exc).__name__}: {exc}", ""])

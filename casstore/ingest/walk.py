@@ -9,6 +9,7 @@ judged, never followed.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as modes
 from collections.abc import Iterator
@@ -150,6 +151,8 @@ def _unreadable(exc: OSError, path: bytes) -> UnsupportedInput | StorageUnavaila
     named = exc.filename if isinstance(exc.filename, bytes) else path
     if isinstance(exc, FileNotFoundError):
         return UnsupportedInput(f"{show(named)}: is not there", hint="it may have gone away while the folder was read")
+    if exc.errno == errno.ENAMETOOLONG:
+        return UnsupportedInput(f"{show(named)}: this path is longer than the system takes")
     if isinstance(exc, PermissionError | NotADirectoryError):
         return UnsupportedInput(f"{show(named)}: cannot be read: {exc.strerror}", hint="make it readable or exclude it")
     return StorageUnavailable(f"{show(named)}: cannot be read: {exc.strerror}")

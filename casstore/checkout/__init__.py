@@ -1,0 +1,9 @@
+"""Writes trees out: whole and verified at the target, or nothing there.
+
+report = Checkout(reader, catalog, packs, load_tree, progress).run(tree_digest, b"/srv/out")
+"""
+
+from casstore.checkout.checkout import Checkout, CheckoutReport
+from casstore.checkout.plan import walk
+
+__all__ = ["Checkout", "CheckoutReport", "walk"]
