@@ -108,3 +108,28 @@ def test_a_race_of_sixteen(storage: Storage) -> None:
             won = list(pool.map(lambda me, n=number: storage.create(f"race/{n}", b"%d" % me), range(16)))
             assert won.count(True) == 1
             assert storage.read(f"race/{number}") == b"%d" % won.index(True)
+
+
+def test_a_release_goes_to_prod_in_a_bucket(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store, ledger and promotion over the server, each step from a machine that knows nothing yet."""
+    from worlds import World, trust_root
+
+    from casstore.store import Store
+
+    def another_machine() -> World:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / uuid4().hex))
+        return World(Store.open(storage.url, network=network))
+
+    network = NetworkGuard(["127.0.0.1"])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
+    first = World(Store.init(storage.url, network=network))
+    first.genesis(trust_root(first.store.store_id))
+    first.release("1.0.0")
+    another_machine().to_staging("1.0.0")
+    another_machine().approve("1.0.0", "prod", "ann")
+    another_machine().approve("1.0.0", "prod", "bob")
+    assert another_machine().promote("1.0.0", "prod").moved
+    last = another_machine()
+    assert last.state.channels["prod"].version == "1.0.0"
+    assert last.state.void == ()
+    assert last.ledger.verify().entries == last.state.count
