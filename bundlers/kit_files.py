@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from attest.errors import BadInput, VerificationError
 from bundlers.errors import HostileArchive
-from bundlers.publish.destinations import check_path
+from bundlers.published_paths import check_path
 from casstore.errors import NoSuchObject, ObjectDamaged
 from casstore.storage.base import os_error
 

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from attest.errors import BadInput
-from bundlers.publish.destinations import check_path
+from bundlers.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.storage import Storage, open_storage
 from casstore.storage.base import os_error

@@ -13,25 +13,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import BadInput
 from bundlers.publish.tuf_repository import Lifetimes
+from bundlers.published_paths import check_path
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged
 from casstore.storage import MAX_CREATE, Storage, open_storage
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
 if TYPE_CHECKING:
+    from casstore.config import Config
     from casstore.network import NetworkGuard
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*", re.ASCII)
 _PIECE = 1024 * 1024
 
 
@@ -45,6 +45,23 @@ class DestinationSettings:
     invalidate: tuple[str, ...] = ()
     """Argument list run after the pointer is written; `{path}` stands for each changed pointer."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
+
+
+def settings_of(config: Config, name: str) -> DestinationSettings:
+    """A destination of casstore.toml. Raises NoSuchObject, BadInput."""
+    if name not in config.destinations:
+        known = ", ".join(sorted(config.destinations)) or "none"
+        raise NoSuchObject(f"casstore.toml names no destination {name!r}", hint=f"it names: {known}")
+    table = config.destinations[name]
+    if short := [role for role, days in table.expires_days.items() if days < 1]:
+        raise BadInput(f"destinations.{name}: {short[0]} must live for a day at least")
+    return DestinationSettings(
+        name=name,
+        url=config.absolute(table.url),
+        fallback=config.absolute(table.fallback) if table.fallback else None,
+        invalidate=tuple(table.invalidate),
+        lifetimes=replace(Lifetimes(), **table.expires_days),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +105,6 @@ def open_destination(url: str, *, network: NetworkGuard | None = None) -> Destin
     """The destination at a URL; a folder is made. Raises BadInput, NotWritable, StorageUnavailable."""
     storage = open_storage(url, network=network, create=True)
     return FolderDestination(storage.local_path) if storage.local_path else StorageDestination(storage)
-
-
-def check_path(path: str) -> str:
-    """The path itself. Raises BadInput unless every segment is plain ASCII without a leading dot."""
-    if not all(_SEGMENT.fullmatch(part) for part in path.split("/")):
-        raise BadInput(f"cannot be published under this name: {path[:200]!r}", hint="use A-Z a-z 0-9 . _ - + ~")
-    return path
 
 
 class FolderDestination:

@@ -6,8 +6,8 @@ the store alone. A bucket that stays away is replaced by the fallback folder, wh
 of its own (`<name>.fallback`) and is told in the report and by its exit code. Leaves to others:
 what the files are (`gathering`), how they are written (`writing`, `destinations`).
 
-    report = publish(store, ledger, "prod", settings, signers, now=clock.now(), network=guard)
-    report.number
+    report = publish(store, ledger, config, channel="prod", destination="cdn", signer=publisher, now=now)
+    report.number, report.exit_code
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from attest.signers import Signer
 from bundlers import channel_proof
 from bundlers.channel_proof import TRUST, History
 from bundlers.publish import gathering, records, tuf_repository, writing
-from bundlers.publish.destinations import Destination, DestinationSettings, open_destination
+from bundlers.publish.destinations import Destination, DestinationSettings, open_destination, settings_of
 from bundlers.publish.gathering import Gathered
 from bundlers.publish.records import ChannelRecord
 from bundlers.publish.tuf_repository import TargetInfo, TufSigners
@@ -43,6 +43,7 @@ from casstore.progress import Progress
 from casstore.promotion.services import keep, require_role
 
 if TYPE_CHECKING:
+    from casstore.config import Config
     from casstore.network import NetworkGuard
 
 _PUBLISHER, _LEDGER = frozenset({"publisher"}), frozenset({"ledger"})
@@ -142,6 +143,43 @@ class _Run:
 def publish(
     store: PublishStore,
     ledger: Ledger,
+    config: Config,
+    *,
+    channel: str,
+    destination: str,
+    signer: Signer,
+    ledger_signer: Signer | None = None,
+    root_signer: Signer | None = None,
+    previous_root_signer: Signer | None = None,
+    network: NetworkGuard | None = None,
+    now: datetime,
+    progress: Progress | None = None,
+    sigstore_root: bytes | None = None,
+) -> PublishReport:
+    """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
+
+    `ledger_signer` signs the checkpoint: without one the publisher must have the role `ledger` and
+    an Ed25519 key. `root_signer` is TUF's root (by default the publisher); `previous_root_signer`
+    is needed once, to change it.
+    """
+    roots = tuple(item for item in (root_signer, previous_root_signer) if item is not None)
+    return publish_to(
+        store,
+        ledger,
+        channel,
+        settings_of(config, destination),
+        PublishSigners(signer, ledger_signer or signer, roots),
+        now=now,
+        network=network,
+        sigstore_root=sigstore_root,
+        progress=progress,
+        folder=config.folder,
+    )
+
+
+def publish_to(
+    store: PublishStore,
+    ledger: Ledger,
     channel: str,
     settings: DestinationSettings,
     signers: PublishSigners,
@@ -150,9 +188,12 @@ def publish(
     network: NetworkGuard | None = None,
     sigstore_root: bytes | None = None,
     progress: Progress | None = None,
-    root_folder: str = ".",
+    folder: str = ".",
 ) -> PublishReport:
-    """Publish what a channel holds. Raises PolicyDenied, Conflict, ObjectDamaged, StorageUnavailable."""
+    """Publish what a channel holds; `folder` is where invalidation commands run.
+
+    Raises PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
+    """
     run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress)
     try:
         report = _publish_to(run, open_destination(settings.url, network=network))
@@ -164,7 +205,7 @@ def publish(
         return replace(report, fallback=exc.message)
     if report.unchanged and not report.finished:
         return report
-    return replace(report, hooks=tuple(_invalidate(settings, root_folder)))
+    return replace(report, hooks=tuple(_invalidate(settings, folder)))
 
 
 def _publish_to(run: _Run, destination: Destination) -> PublishReport:

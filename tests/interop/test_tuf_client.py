@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
-from tuf.ngclient import Updater
+from tuf.api.exceptions import DownloadHTTPError
+from tuf.ngclient import FetcherInterface, Updater
 
 from attest import keys
 from attest.digests import sha256
@@ -24,9 +26,10 @@ from bundlers.consumer.readers import open_reader
 from bundlers.consumer.tuf_client import Expired, TufClient
 from bundlers.publish import tuf_repository as tuf
 from bundlers.publish.destinations import Destination, open_destination, put
-from bundlers.publish.tuf_repository import TargetInfo, TufSigners
+from bundlers.publish.tuf_repository import Lifetimes, TargetInfo, TufSigners
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network import NetworkGuard
+from tests.support.published import PublishedWorld
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 FILES = {"channels/prod.json": b"{}", "releases/1.0+b~1/core.tar.gz": b"x" * 300_000}
@@ -189,4 +192,45 @@ def test_redirect_to_a_foreign_host_is_not_followed(tmp_path: Path) -> None:
         reader = open_reader(f"http://127.0.0.1:{httpd.server_port}", network=NetworkGuard(["127.0.0.1"]))
         with pytest.raises(PolicyViolation):
             next(iter(reader.chunks("metadata/timestamp.json")))
+        httpd.shutdown()
+
+
+class _Files(FetcherInterface):
+    """What a stock client needs for file:// URLs."""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        try:
+            return iter([Path(unquote(urlsplit(url).path)).read_bytes()])
+        except FileNotFoundError as exc:
+            raise DownloadHTTPError(str(exc), 404) from exc
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_stock_updater_reads_a_published_channel(tmp_path: Path, scheme: str) -> None:
+    """What the publication service lays out, down to the last target."""
+    world = PublishedWorld.make(str(tmp_path / "store"))
+    world.ship("1.0.0")
+    world.promote("1.0.0", "dev")
+    folder = tmp_path / "public"
+    world.publish("dev", str(folder), lifetimes=Lifetimes(3650, 3650, 3650, 3650))
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        url = folder.as_uri() if scheme == "file" else f"http://127.0.0.1:{httpd.server_port}"
+        (tmp_path / "meta").mkdir()
+        updater = Updater(
+            str(tmp_path / "meta"),
+            f"{url}/metadata",
+            str(tmp_path / "got"),
+            f"{url}/targets",
+            fetcher=_Files() if scheme == "file" else None,
+            bootstrap=(folder / "metadata/1.root.json").read_bytes(),
+        )
+        updater.refresh()
+        infos = tuf.targets_of((folder / "metadata/1.targets.json").read_bytes())
+        assert len(infos) > 15
+        for path, expected in infos.items():
+            info = updater.get_targetinfo(path)
+            assert info is not None
+            assert sha256(Path(updater.download_target(info)).read_bytes()) == expected.digest
         httpd.shutdown()

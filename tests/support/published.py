@@ -17,7 +17,7 @@ from bundlers import formats
 from bundlers.checksums import to_bytes
 from bundlers.product_manifests import ComponentTree, build
 from bundlers.publish.destinations import DestinationSettings
-from bundlers.publish.publication import PublishReport, PublishSigners, publish
+from bundlers.publish.publication import PublishReport, PublishSigners, publish_to
 from bundlers.reader import ProductReader
 from casstore.attestations import put_attestation
 from casstore.ledger.commit import commit
@@ -89,4 +89,4 @@ class PublishedWorld(World):
     def publish(self, channel: str, url: str, **changes: Any) -> PublishReport:
         """Publish to a destination named `cdn`."""
         settings = replace(DestinationSettings("cdn", url), **changes)
-        return publish(self.store, self.ledger, channel, settings, self.signers, now=self.now)
+        return publish_to(self.store, self.ledger, channel, settings, self.signers, now=self.now)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from bundlers.consumer.service import TrustSettings, VerifyReport, verify
 from bundlers.publish import destinations, writing
 from bundlers.publish.destinations import Destination, open_destination
 from bundlers.publish.publication import PublishSigners
-from casstore.errors import Conflict, ObjectDamaged, StorageUnavailable
+from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, StorageUnavailable
 from tests.support.published import PublishedWorld
 from tests.support.worlds import signer
 
@@ -201,12 +202,12 @@ def test_another_publisher_needs_the_root_key(
 ) -> None:
     world.publish("prod", public)
     monkeypatch.setattr("tests.support.published.signer", lambda name: signer("aud" if name == "pete" else name))
-    from bundlers.publish.publication import publish
+    from bundlers.publish.publication import publish_to
 
     def run(root: tuple[Signer, ...]) -> object:
         settings = destinations.DestinationSettings("cdn", public)
         signers = PublishSigners(signer("pete"), signer("log"), root)
-        return publish(world.store, world.ledger, "dev", settings, signers, now=world.now)
+        return publish_to(world.store, world.ledger, "dev", settings, signers, now=world.now)
 
     with pytest.raises(SignerError, match="version before"):
         run((signer("otto"),))
@@ -313,3 +314,71 @@ def test_openssl_verifies_an_archives_provenance(world: PublishedWorld, public: 
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "Verified OK" in done.stdout
     assert world.made["1.0.0"].products["core"].archive.digest.removeprefix("sha256:").encode() in envelope.payload
+
+
+def test_settings_come_from_casstore_toml(world: PublishedWorld, tmp_path: Path) -> None:
+    from bundlers.publish.publication import publish
+    from casstore import config
+
+    (tmp_path / "casstore.toml").write_text(
+        '[store]\nurl = "./store"\n[destinations.cdn]\nurl = "./public"\nexpires_days = { timestamp = 7 }\n'
+    )
+    found = config.load(str(tmp_path / "casstore.toml"), str(tmp_path))
+    arguments = {"channel": "prod", "signer": signer("pete"), "now": world.now}
+    with pytest.raises(PolicyDenied, match="role ledger"):
+        publish(world.store, world.ledger, found, destination="cdn", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(NoSuchObject, match="no destination"):
+        publish(world.store, world.ledger, found, destination="else", **arguments)  # type: ignore[arg-type]
+    report = publish(
+        world.store,
+        world.ledger,
+        found,
+        destination="cdn",
+        ledger_signer=signer("log"),
+        root_signer=signer("otto"),
+        **arguments,  # type: ignore[arg-type]
+    )
+    assert report.url == str(tmp_path / "public")
+    assert (read(world, report.url).verified.valid_until or world.now) - world.now == timedelta(days=7)
+
+
+def test_bucket_that_goes_away_in_the_middle(
+    world: PublishedWorld, public: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is written, the files are not: the fallback serves, and the next run finishes the first."""
+    put_blob = destinations.FolderDestination.put_blob
+    calls = []
+
+    def failing(self: destinations.FolderDestination, path: str, blob: destinations.Blob) -> bool:
+        calls.append(path)
+        if self.url == public and len(calls) > 10:
+            raise StorageUnavailable("the bucket went away")
+        return put_blob(self, path, blob)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(destinations.FolderDestination, "put_blob", failing)
+        report = world.publish("prod", public, fallback=str(tmp_path / "fallback"))
+    assert report.exit_code == 12 and report.fallback == "the bucket went away"
+    assert read(world, str(tmp_path / "fallback")).verdict == "valid"
+    report = world.publish("prod", public, fallback=str(tmp_path / "fallback"))
+    assert report.finished == (1,) and report.number == 1 and report.exit_code == 0
+    assert read(world, public).verdict == "valid"
+
+
+def test_two_publishers_at_once(world: PublishedWorld, public: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another publication takes the number while ours is signed: ours takes the next one."""
+    from bundlers.publish import publication
+
+    keep, raced = publication.keep, []
+
+    def racing(store: object, raws: list[bytes]) -> object:
+        kept = keep(store, raws)  # type: ignore[arg-type]
+        if not raced:
+            raced.append(True)
+            assert world.publish("dev", public).number == 1
+        return kept
+
+    monkeypatch.setattr(publication, "keep", racing)
+    assert world.publish("prod", public).number == 2
+    assert world.state.void == () and len(world.state.publications["cdn"]) == 2
+    assert read(world, public).verdict == read(world, public, "dev").verdict == "valid"
