@@ -1,0 +1,107 @@
+"""The evidence of a release in a new folder, in forms that other tools read.
+
+`sigstore`: one bundle per file. `jsonl`: one file, a bundle per line. `in-toto`: layout, links
+and the archives to check them against.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from attest import digests, in_toto_export
+from attest.digests import Digest
+from attest.errors import BadInput
+from attest.in_toto_export import ProductStep, ReleaseSteps
+from attest.signers import Signer
+from bundlers import product_manifests
+from casstore import attestations, release_objects
+from casstore.errors import Conflict
+from casstore.ledger.state import LedgerState
+from casstore.objects.tree import show
+from casstore.release_objects import Release
+from casstore.store import Store
+
+LIFETIME = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedEvidence:
+    """What was written."""
+
+    files: tuple[str, ...]
+    command: str = ""
+    """How to check it."""
+
+
+def export(
+    store: Store,
+    state: LedgerState,
+    ref: str,
+    folder: str,
+    *,
+    form: str,
+    signer: Signer | None = None,
+    now: datetime,
+) -> ExportedEvidence:
+    """Write a new folder. Raises Conflict when it is there, NoSuchObject for an unknown release."""
+    info = state.find_release(ref)
+    made = release_objects.parse(store.read(info.digest))
+    command = ""
+    if form == "in-toto":
+        if signer is None:
+            raise BadInput("a layout needs a signer", hint="give --key URI")
+        files = in_toto_export.export(_steps(store, made), owner=signer, functionary=signer, expires=now + LIFETIME)
+        command = f"cd {folder} && {in_toto_export.COMMAND.format(layout='root.layout', links='.')}"
+        blobs = {row.archive.name: row.archive.digest for row in made.products.values()}
+    else:
+        found = {digest: store.read(digest) for digest in _evidence(store, state, info.digest, made)}
+        files, blobs = _bundles(found, form), {}
+    _write(store, folder, files, blobs)
+    return ExportedEvidence(tuple(sorted([*files, *blobs])), command)
+
+
+def _evidence(store: Store, state: LedgerState, release: Digest, made: Release) -> list[Digest]:
+    """The closed list of the release, its statement, and all that was signed about it since."""
+    subjects = (release, *made.archives.values())
+    since = {item.digest for item in attestations.find_many(store, subjects)}
+    return sorted({*made.evidence, state.releases[release].statement, *since})
+
+
+def _bundles(found: dict[Digest, bytes], form: str) -> dict[str, bytes]:
+    if form == "jsonl":
+        return {"evidence.intoto.jsonl": b"".join(raw.strip() + b"\n" for raw in found.values())}
+    return {f"{digests.hex_of(digest)}.sigstore.json": raw for digest, raw in found.items()}
+
+
+def _steps(store: Store, made: Release) -> ReleaseSteps:
+    components = {
+        name: {show(path): entry.content for path, entry in store.walk(tree) if entry.kind == "file"}
+        for name, tree in made.components.items()
+    }
+    products = {}
+    for name, row in made.products.items():
+        manifest = product_manifests.parse(store.read(row.product_manifest))
+        products[name] = ProductStep(row.archive.name, row.archive.digest, tuple(sorted(manifest.components)))
+    return ReleaseSteps(components, products)
+
+
+def _write(store: Store, folder: str, files: dict[str, bytes], blobs: dict[str, Digest]) -> None:
+    if os.path.lexists(folder):
+        raise Conflict(f"{folder}: is there already and was not overwritten", hint="name a new folder")
+    staged = f"{os.path.abspath(folder)}.{os.getpid()}.partial"
+    os.makedirs(staged)
+    try:
+        for name, data in files.items():
+            with open(os.path.join(staged, name), "xb") as file:
+                file.write(data)
+        for name, digest in blobs.items():
+            with open(os.path.join(staged, name), "xb") as file:
+                for chunk in store.chunks(digest):
+                    file.write(chunk)
+        os.rename(staged, folder)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise

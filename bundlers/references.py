@@ -1,0 +1,321 @@
+"""What a person calls a thing: REF to digests, listings, comparisons, usage.
+
+A REF is a digest; COMPONENT@VERSION; or RELEASE[/PRODUCT[/PATH]] or RELEASE/ARCHIVE, where RELEASE
+is a version, a release digest or a channel.
+
+    target = resolve(store, state, "prod/core/bin/tool")
+    write_to(store, target, "./tool")
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attest import digests
+from attest.digests import Digest
+from attest.errors import BadInput
+from bundlers import product_manifests
+from bundlers.product_manifests import ProductFile, ProductManifest
+from casstore import release_objects
+from casstore.errors import Conflict, NoSuchObject
+from casstore.ledger.state import LedgerState
+from casstore.objects.kinds import Kind
+from casstore.objects.tree import TreeEntry, show
+from casstore.release_objects import Release
+from casstore.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a REF names: one blob, or many files by path."""
+
+    ref: str
+    blob: Digest | None = None
+    tree: Digest | None = None
+    files: Mapping[str, ProductFile] = field(default_factory=dict)
+    """Of a product or release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a listing."""
+
+    path: str
+    mode: str
+    size: int
+    digest: Digest | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"path": self.path, "mode": self.mode, "size": self.size, "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `get` wrote."""
+
+    path: str
+    digest: Digest | None
+    files: int
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"path": self.path, "digest": self.digest, "files": self.files, "bytes": self.bytes}
+
+
+def resolve(store: Store, state: Callable[[], LedgerState], ref: str) -> Target:
+    """REF to what it names. Raises NoSuchObject, saying which part is unknown."""
+    if digests.is_digest(ref):
+        return _by_digest(store, digests.parse(ref))
+    name, at, version = ref.partition("@")
+    if at and "/" not in name:
+        tree = state().components.get((version, name))
+        if tree is None:
+            raise NoSuchObject(f"no component {name} of version {version}", hint="casstore ls")
+        return Target(ref, tree=tree)
+    return _in_release(store, state(), ref)
+
+
+def manifests_of(
+    store: Store, state: LedgerState, ref: str, products: tuple[str, ...] = ()
+) -> dict[str, ProductManifest]:
+    """The ProductManifests of a release, all or those named. Raises NoSuchObject."""
+    made = _release(store, state, ref)
+    unknown = [name for name in products if name not in made.products]
+    if unknown:
+        raise NoSuchObject(f"{made.version} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made.products)}")
+    return {name: _manifest(store, made, name) for name in sorted(products or made.products)}
+
+
+def blob_of(target: Target) -> Digest:
+    """The one blob. Raises BadInput for a folder."""
+    if target.blob is None:
+        raise BadInput(f"{target.ref} is no single file", hint="casstore ls shows what is in it")
+    return target.blob
+
+
+def listing(store: Store, target: Target) -> list[Row]:
+    """Every file and link below a target."""
+    if target.blob is not None:
+        return [Row(target.ref, "-", store.size(target.blob), target.blob)]
+    if target.tree is not None:
+        return [_tree_row(path, entry) for path, entry in store.walk(target.tree)]
+    return [_product_row(file) for file in target.files.values()]
+
+
+def write_to(store: Store, target: Target, path: str) -> Written:
+    """Write a target to a path that does not exist, complete or not at all. Raises Conflict, ObjectDamaged."""
+    if os.path.lexists(path):
+        raise Conflict(f"{path}: is there already and was not overwritten", hint="name another path")
+    if target.blob is not None:
+        return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
+    tree = target.tree or store.build_tree({file.path.encode(): _entry(file) for file in target.files.values()})
+    report = store.checkout(tree, path)
+    return Written(path, tree, report.files, report.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs."""
+
+    path: str
+    sign: str
+    """`+`, `-` or `M`."""
+    before: Row | None
+    after: Row | None
+
+    @property
+    def told(self) -> str:
+        """Sizes and modes, where they differ."""
+        if self.before is None or self.after is None:
+            row = self.after or self.before
+            return f"{row.size} bytes" if row else ""
+        parts = [f"{self.before.size} -> {self.after.size} bytes"] if self.before.digest != self.after.digest else []
+        return ", ".join(
+            [*parts, *([f"{self.before.mode} -> {self.after.mode}"] * (self.before.mode != self.after.mode))]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A comparison of two targets."""
+
+    rows: tuple[Change, ...]
+    same: int
+
+    def _count(self, sign: str) -> int:
+        return sum(row.sign == sign for row in self.rows)
+
+    @property
+    def added(self) -> int:
+        """Paths only in the new one."""
+        return self._count("+")
+
+    @property
+    def removed(self) -> int:
+        """Paths only in the old one."""
+        return self._count("-")
+
+    @property
+    def changed(self) -> int:
+        """Paths with other bytes, mode or target."""
+        return self._count("M")
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "changes": [
+                {
+                    "path": row.path,
+                    "sign": row.sign,
+                    "before": row.before.to_json() if row.before else None,
+                    "after": row.after.to_json() if row.after else None,
+                }
+                for row in self.rows
+            ],
+            "same": self.same,
+        }
+
+
+def compare(store: Store, old: Target, new: Target) -> Changes:
+    """What differs between two targets, by path."""
+    before = {row.path: row for row in listing(store, old)}
+    after = {row.path: row for row in listing(store, new)}
+    rows = []
+    for path in sorted({*before, *after}):
+        one, two = before.get(path), after.get(path)
+        if one != two:
+            rows.append(Change(path, "+" if one is None else "-" if two is None else "M", one, two))
+    return Changes(tuple(rows), len(before.keys() & after.keys()) - sum(row.sign == "M" for row in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a release holds; `alone` is in no other release."""
+
+    version: str
+    files: int
+    bytes: int
+    alone: int
+
+    @property
+    def shared(self) -> int:
+        """Bytes that other releases hold as well."""
+        return self.bytes - self.alone
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "version": self.version,
+            "files": self.files,
+            "bytes": self.bytes,
+            "alone": self.alone,
+            "shared": self.shared,
+        }
+
+
+def usage(store: Store, state: LedgerState) -> list[Usage]:
+    """Distinct contents per release (files and archives), uncompressed bytes."""
+    held = {info.version: _contents(store, info.digest) for info in state.releases.values()}
+    counts: dict[Digest, int] = {}
+    for contents in held.values():
+        for digest in contents:
+            counts[digest] = counts.get(digest, 0) + 1
+    return [
+        Usage(
+            version,
+            len(contents),
+            sum(contents.values()),
+            sum(size for digest, size in contents.items() if counts[digest] == 1),
+        )
+        for version, contents in held.items()
+    ]
+
+
+def _contents(store: Store, release: Digest) -> dict[Digest, int]:
+    made = release_objects.parse(store.read(release))
+    found = {row.archive.digest: row.archive.size for row in made.products.values()}
+    for tree in made.components.values():
+        found |= {entry.content: entry.size for _, entry in store.walk(tree) if entry.kind == "file"}
+    return found
+
+
+def _by_digest(store: Store, digest: Digest) -> Target:
+    if store.kind(digest) is Kind.TREE:
+        return Target(digest, tree=digest)
+    return Target(digest, blob=digest)
+
+
+def _release(store: Store, state: LedgerState, ref: str) -> Release:
+    return release_objects.parse(store.read(state.find_release(ref).digest))
+
+
+def _manifest(store: Store, made: Release, product: str) -> ProductManifest:
+    return product_manifests.parse(store.read(made.products[product].product_manifest))
+
+
+def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
+    release, _, rest = ref.partition("/")
+    made = _release(store, state, release)
+    name, _, path = rest.partition("/")
+    if not name:
+        return Target(ref, files=dict(_archives(made)))
+    if rest in made.archives:
+        return Target(ref, blob=made.archives[rest])
+    if name not in made.products:
+        raise NoSuchObject(f"{made.version} has no product {name!r}", hint=f"it has: {', '.join(made.products)}")
+    files = {file.path: file for file in _manifest(store, made, name).files}
+    if path in files:
+        return Target(ref, blob=files[path].content)
+    below = {p: file for p, file in files.items() if not path or p.startswith(f"{path}/")}
+    if not below:
+        raise NoSuchObject(f"{release}/{name} has no {path}", hint=f"casstore ls {release}/{name}")
+    return Target(ref, files=below)
+
+
+def _archives(made: Release) -> Iterator[tuple[str, ProductFile]]:
+    for row in made.products.values():
+        yield row.archive.name, ProductFile(row.archive.name, 0o644, row.archive.size, row.archive.digest)
+
+
+def _entry(file: ProductFile) -> TreeEntry:
+    name = file.path.rpartition("/")[2].encode()
+    if file.digest is None:
+        return TreeEntry(name, "link", target=file.link.encode())
+    return TreeEntry(name, "file", file.mode, file.size, file.digest)
+
+
+def _tree_row(path: bytes, entry: TreeEntry) -> Row:
+    if entry.kind == "link":
+        return Row(show(path), f"link to {show(entry.target)}", 0, None)
+    return Row(show(path), f"{entry.mode:04o}", entry.size, entry.digest)
+
+
+def _product_row(file: ProductFile) -> Row:
+    if file.digest is None:
+        return Row(file.path, f"link to {file.link}", 0, None)
+    return Row(file.path, f"{file.mode:04o}", file.size, file.digest)
+
+
+def _write_blob(store: Store, digest: Digest, path: str) -> int:
+    folder = os.path.dirname(os.path.abspath(path))
+    size = 0
+    fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            for chunk in store.chunks(digest):
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.link(temporary, path)
+    except FileExistsError as exc:
+        raise Conflict(f"{path}: appeared meanwhile and was not overwritten") from exc
+    finally:
+        os.unlink(temporary)
+    return size

@@ -1,0 +1,211 @@
+"""attest: sign, verify, show, export."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from attest import digests
+from attest.digests import Digest
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session, read_file, write_new
+
+MAX_PREDICATE = 16 * 1024 * 1024
+
+
+@click.group()
+def attest() -> None:
+    """Sign, verify, show and export attestations; works without a store."""
+
+
+@attest.command()
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.option("--type", "kind", required=True, help="Predicate type: a URI, or a short name as sbom's cyclonedx.")
+@click.option("--predicate", "predicate_file", required=True, metavar="FILE", help="The predicate, a JSON object.")
+@click.option("--out", metavar="FILE", help="The attestation; default: FIRST_SUBJECT.sigstore.json.")
+@click.option("--hand-in", is_flag=True, help="Also record it as evidence in the ledger.")
+@key_option
+@json_option
+@pass_session
+def sign(
+    session: Session,
+    subjects: tuple[str, ...],
+    kind: str,
+    predicate_file: str,
+    out: str | None,
+    hand_in: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Sign a statement about SUBJECTs: files, or digests as NAME=sha256:...
+
+    \b
+    Example:
+      casstore attest sign core-1.4.0.tar.gz --type cyclonedx --predicate sbom.json --key ci.pem
+    Exit status: 0 signed, 2 no such file or type, 9 the output file exists.
+    """
+    from attest import canonical, predicates, statements
+    from attest.errors import BadInput
+
+    types = predicates.types_of(kind)
+    if len(types) != 1 or ":" not in types[0]:
+        raise BadInput(f"not one predicate type: {kind!r}", hint=f"give a URI, or one of: {', '.join(types)}")
+    predicate = canonical.loads_object(read_file(predicate_file, max_bytes=MAX_PREDICATE), what=predicate_file)
+    statement = statements.of_digests(dict(map(_subject, subjects)), types[0], predicate)
+    raw = session.signer(key).sign_statement(statement.to_bytes())
+    target = out or f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"
+    write_new(target, raw)
+    entry = None
+    if hand_in:
+        from casstore import promotion
+
+        _, entry = promotion.import_attestation(session.open_store(), session.ledger(), raw, now=session.now)
+    result = {"file": target, "digest": digests.sha256(raw), "entry": entry}
+    render.json_object(result) if as_json else render.line(f"{target} {result['digest']}")
+
+
+@attest.command()
+@click.argument("attestation")
+@click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
+@click.option("--type", "kind", required=True, help="The predicate type that is expected.")
+@click.option("--public-key", metavar="FILE", help="Verify by this key alone; else by the store's trust root.")
+@click.option("--role", metavar="ROLE", help="With the trust root: the role that the signer must hold.")
+@click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by.")
+@json_option
+@pass_session
+def verify(
+    session: Session,
+    attestation: str,
+    subjects: tuple[str, ...],
+    kind: str,
+    public_key: str | None,
+    role: str | None,
+    sigstore_root: str | None,
+    as_json: bool,
+) -> None:
+    """Verify that ATTESTATION says something of this type about every SUBJECT (file or digest).
+
+    \b
+    Example:
+      casstore attest verify core.sigstore.json core.tar.gz --type slsa-provenance --public-key ci.pem.pub
+    Exit status: 0 verified, 3 it does not hold.
+    """
+    from attest import predicates
+    from attest import verify as verifying
+
+    raw = read_file(attestation, max_bytes=MAX_PREDICATE)
+    wanted = [_subject(text)[1] for text in subjects]
+    types = predicates.types_of(kind)
+    claimed = _type_of(raw)
+    expected = claimed if claimed in types else types[0]
+    if public_key:
+        found = verifying.verify_with_key(raw, read_file(public_key), predicate_type=expected, subjects=wanted)
+    else:
+        found = verifying.verify(
+            raw,
+            trust_root=session.trust_root(),
+            predicate_type=expected,
+            subjects=wanted,
+            at=session.now,
+            role=role,
+            sigstore_root=read_file(sigstore_root) if sigstore_root else None,
+        )
+    result = {
+        "verified": True,
+        "identity": found.identity,
+        "names": sorted(found.names),
+        "roles": sorted(found.roles),
+        "predicateType": found.statement.predicate_type,
+        "attestation": found.bundle,
+    }
+    who = ", ".join(sorted(found.names)) or found.identity
+    render.json_object(result) if as_json else render.line(f"verified: {found.statement.predicate_type} by {who}")
+
+
+@attest.command()
+@click.argument("attestation")
+@pass_session
+def show(session: Session, attestation: str) -> None:
+    """Show what an attestation (a file, or a digest in the store) says; nothing is verified.
+
+    \b
+    Example:
+      casstore attest show core.sigstore.json
+    """
+    from casstore.attestations import parse_unverified
+
+    raw = (
+        session.open_store(read_only=True).read(digests.parse(attestation))
+        if digests.is_digest(attestation)
+        else read_file(attestation)
+    )
+    render.say("not verified:")
+    render.line(json.dumps(json.loads(parse_unverified(raw).to_bytes()), indent=2))
+
+
+@attest.command()
+@click.argument("release")
+@click.argument("folder")
+@click.option("--format", "form", type=click.Choice(["sigstore", "jsonl", "in-toto"]), required=True)
+@key_option
+@json_option
+@pass_session
+def export(session: Session, release: str, folder: str, form: str, key: str | None, as_json: bool) -> None:
+    """Write the evidence of RELEASE into a new FOLDER, for other tools.
+
+    sigstore: one bundle file per attestation. jsonl: one file of bundles. in-toto: a layout and its
+    links for `in-toto-verify`, signed by --key.
+
+    \b
+    Example:
+      casstore attest export 1.4.0 ./evidence --format in-toto --key owner.pem
+    Exit status: 0 written, 8 no such release, 9 FOLDER exists.
+    """
+    from bundlers import evidence_export
+
+    written = evidence_export.export(
+        session.open_store(read_only=True),
+        session.state(),
+        release,
+        folder,
+        form=form,
+        signer=session.signer(key) if form == "in-toto" else None,
+        now=session.now,
+    )
+    if as_json:
+        render.json_object({"folder": folder, "files": list(written.files), "command": written.command})
+        return
+    render.line(f"{len(written.files)} files in {folder}")
+    if written.command:
+        render.say(f"check it: {written.command}")
+
+
+def _type_of(raw: bytes) -> str:
+    from casstore.attestations import parse_unverified
+
+    return parse_unverified(raw).predicate_type
+
+
+def _subject(text: str) -> tuple[str, Digest]:
+    name, separator, digest = text.rpartition("=")
+    if digests.is_digest(digest):
+        return (name if separator else digest), digests.parse(digest)
+    return os.path.basename(text), _digest_of_file(text)
+
+
+def _digest_of_file(path: str) -> Digest:
+    import hashlib
+
+    from attest.errors import BadInput
+
+    try:
+        with open(path, "rb") as file:
+            return digests.from_raw(hashlib.file_digest(file, "sha256").digest())
+    except OSError as exc:
+        raise BadInput(f"{path}: cannot be read: {exc.strerror}", hint="give a file or NAME=sha256:...") from exc
+
+
+COMMANDS = {"attest": attest}

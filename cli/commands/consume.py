@@ -1,0 +1,255 @@
+"""verify, install, export, import: for whoever receives a release."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from attest import digests
+from attest.errors import BadInput
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session, read_file
+
+if TYPE_CHECKING:
+    from bundlers.consumer.service import TrustSettings
+
+MAX_ATTESTATION = 16 * 1024 * 1024
+
+
+_TRUST_OPTIONS = (
+    click.option("--trust-root", metavar="DIGEST", help="Digest of trust root 1; without it the first use is pinned."),
+    click.option("--tuf-root", metavar="DIGEST", help="Digest of metadata/1.root.json; as above."),
+    click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by."),
+    click.option("--state", metavar="FOLDER", help="Where pins are kept; default: ~/.local/state/casstore."),
+)
+
+
+def _trust_options(function: Any) -> Any:
+    for option in reversed(_TRUST_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.argument("source")
+@click.option("--channel", metavar="NAME", help="Which channel; a kit with one channel needs none.")
+@click.option("--product", metavar="NAME", help="Only this product's archive.")
+@click.option("--archive", metavar="FILE", help="A file at hand that must be one of the release's archives.")
+@_trust_options
+@json_option
+@pass_session
+def verify(
+    session: Session,
+    source: str,
+    channel: str | None,
+    product: str | None,
+    archive: str | None,
+    trust_root: str | None,
+    tuf_root: str | None,
+    sigstore_root: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """Verify SOURCE: a published URL or folder, or a kit file.
+
+    Trust root chain, ledger proof, the promotion decided again from its own evidence, and the
+    archives' bytes. Being out of date is a verdict of its own ("stale", as of a time), no error.
+
+    \b
+    Example:
+      casstore --offline verify kit.tar
+    Exit status: 0 valid or stale (told), 3 it does not verify, 8 no such channel or product, 12 unreachable.
+    """
+    from bundlers.consumer import service
+
+    report = service.verify(
+        source,
+        channel,
+        trust=_trust(trust_root, tuf_root, sigstore_root, state),
+        at=session.now,
+        network=session.network,
+        offline=session.offline,
+        product=product,
+        archive=archive,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+        return
+    found = report.verified.channel
+    render.line(f"{report.verdict}: {found.channel} {found.version}, as of {report.as_of:%Y-%m-%d %H:%M:%SZ}")
+    render.line(f"release {found.release_digest}, ledger entry {found.move.number} ({found.action})")
+    approvers = ", ".join(found.approved_by) or "nobody (none needed)"
+    render.line(f"promoted by {', '.join(found.promoted_by)}; approved by {approvers}")
+    render.line(f"{len(found.evidence)} attestations hold under trust root version {found.trust_root.version}")
+    for name in report.archives:
+        render.line(f"archive {name}: every byte holds")
+    if found.first_use:
+        render.say(f"first use: trust root pinned, {found.trust_root.digest}")
+
+
+@click.command()
+@click.argument("product", required=False)
+@click.option("--from", "source", metavar="URL", help="A published URL or folder, or a kit file.")
+@click.option("--channel", metavar="NAME")
+@click.option("--into", required=True, metavar="FOLDER", help="Where the product lives; `current` points to its files.")
+@click.option("--rollback", is_flag=True, help="Switch back to the version before.")
+@_trust_options
+@json_option
+@pass_session
+def install(
+    session: Session,
+    product: str | None,
+    source: str | None,
+    channel: str | None,
+    into: str,
+    rollback: bool,
+    trust_root: str | None,
+    tuf_root: str | None,
+    sigstore_root: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """Verify PRODUCT, then install it by one switch of FOLDER/current; the version before stays.
+
+    \b
+    Examples:
+      casstore install core --from https://releases.example --channel prod --into /opt/core
+      casstore install --rollback --into /opt/core
+    Exit status: 0 installed or in force already, 3 it does not verify (nothing changed),
+    8 no such product, 12 unreachable.
+    """
+    from bundlers import install as installing
+
+    if rollback:
+        report = installing.install_rollback(into, at=session.now)
+    elif not product or not source:
+        raise click.UsageError("give PRODUCT and --from URL, or --rollback")
+    else:
+        with render.bar() as bar:
+            report = installing.install(
+                source,
+                product,
+                channel=channel,
+                into=into,
+                trust=_trust(trust_root, tuf_root, sigstore_root, state),
+                at=session.now,
+                network=session.network,
+                offline=session.offline,
+                progress=bar,
+            )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        done = "in force" if report.changed else "in force already"
+        render.line(f"{report.receipt.product} {report.receipt.version} {done}: {report.path}")
+
+
+@click.command()
+@click.argument("release")
+@click.argument("file")
+@click.option("--channel", metavar="NAME", help="Only for this channel; default: every channel that holds it.")
+@key_option
+@json_option
+@pass_session
+def export(session: Session, release: str, file: str, channel: str | None, key: str | None, as_json: bool) -> None:
+    """Write RELEASE into one kit FILE: bytes, evidence, trust roots, ledger proof, revocations.
+
+    --key is the ledger role's Ed25519 key and signs a fresh checkpoint; without it the newest
+    published one serves.
+
+    \b
+    Example:
+      casstore export prod kit.tar --key ledger.pem
+    Exit status: 0 written, 4 nothing holds it or no checkpoint, 8 no such release, 9 FILE exists.
+    """
+    from bundlers import kits
+
+    report = kits.export(
+        session.open_store(read_only=True),
+        session.ledger(read_only=True),
+        release,
+        file,
+        signer=session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None,
+        channel=channel,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        render.line(f"{report.version} ({', '.join(report.channels)}) -> {report.path}, {render.size(report.size)}")
+        render.say(f"anyone can check it: casstore --offline verify {file}")
+
+
+@click.command(name="import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--channel", metavar="NAME", help="Which channel of a kit.")
+@_trust_options
+@json_option
+@pass_session
+def import_files(
+    session: Session,
+    files: tuple[str, ...],
+    channel: str | None,
+    trust_root: str | None,
+    tuf_root: str | None,
+    sigstore_root: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """Take in what was made elsewhere: attestations (approvals, SBOMs, ...) and kits.
+
+    An attestation by somebody whom the trust root knows becomes evidence in the ledger. A kit is
+    verified, then its objects are kept.
+
+    \b
+    Example:
+      casstore import alice-approval.sigstore.json
+    Exit status: 0 taken in, 3 it does not verify, 4 the signer is not known.
+    """
+    from bundlers import kits
+    from casstore import promotion
+
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        if _is_tar(file):
+            trust = _trust(trust_root, tuf_root, sigstore_root, state)
+            kit = kits.import_kit(session.open_store(), file, trust=trust, at=session.now, channel=channel)
+            rows.append({"file": file, "kind": "kit", **kit.to_json()})
+        else:
+            raw = read_file(file, max_bytes=MAX_ATTESTATION)
+            digest, entry = promotion.import_attestation(session.open_store(), session.ledger(), raw, now=session.now)
+            rows.append({"file": file, "kind": "attestation", "digest": digest, "entry": entry})
+    if as_json:
+        render.json_object({"imported": rows})
+        return
+    for row in rows:
+        what = f"release {row['version']}, {row['new']} new objects" if row["kind"] == "kit" else row["digest"]
+        render.line(
+            f"{row['file']}: {row['kind']} {what}" + ("" if row.get("entry", 0) is not None else ", known already")
+        )
+
+
+def _trust(trust_root: str | None, tuf_root: str | None, sigstore_root: str | None, state: str | None) -> TrustSettings:
+    from bundlers.consumer.service import TrustSettings
+
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return TrustSettings(
+        state or os.path.join(base, "casstore"),
+        digests.parse(trust_root) if trust_root else None,
+        digests.parse(tuf_root) if tuf_root else None,
+        read_file(sigstore_root) if sigstore_root else None,
+    )
+
+
+def _is_tar(path: str) -> bool:
+    """Whether a file is a kit; an attestation is JSON."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(512)[257:262] == b"ustar"
+    except OSError as exc:
+        raise BadInput(f"{path}: cannot be read: {exc.strerror}") from exc
+
+
+COMMANDS = {"verify": verify, "install": install, "export": export, "import": import_files}

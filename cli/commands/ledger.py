@@ -1,0 +1,107 @@
+"""ledger: log, verify, proof, checkpoint."""
+
+from __future__ import annotations
+
+import click
+
+from attest import digests
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session, write_new
+
+
+@click.group()
+def ledger() -> None:
+    """Show, verify and prove the ledger."""
+
+
+@ledger.command()
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many entries.")
+@json_option
+@pass_session
+def log(session: Session, last: int, as_json: bool) -> None:
+    """The last entries: when, what, which statement.
+
+    \b
+    Example:
+      casstore ledger log --last 5
+    """
+    book = session.ledger(read_only=True)
+    tip = book.tip()
+    entries = list(book.entries(max(0, tip.number + 1 - last))) if tip else []
+    if as_json:
+        render.json_object({"ledger": book.name, "entries": [{**e.to_json(), "digest": e.digest} for e in entries]})
+        return
+    render.table(
+        ("ENTRY", "TIME", "KIND", "CHANNEL", "STATEMENT"),
+        [(e.number, e.time.strftime("%Y-%m-%d %H:%M:%SZ"), e.kind, e.channel or "-", e.statement) for e in entries],
+    )
+
+
+@ledger.command()
+@json_option
+@pass_session
+def verify(session: Session, as_json: bool) -> None:
+    """Check the whole chain and every statement; void entries are told.
+
+    \b
+    Example:
+      casstore ledger verify
+    Exit status: 0 whole and nothing void, 3 an entry is void, 7 the chain is broken.
+    """
+    report = session.ledger(read_only=True).verify()
+    void = session.state().void
+    if as_json:
+        render.json_object({**report.to_json(), "void": [{"number": n, "reason": r} for n, r in void]})
+    else:
+        render.line(
+            f"ledger {report.ledger}: {report.entries} entries, tip {digests.short(report.tip)}, {len(void)} void"
+        )
+    if void:
+        raise click.exceptions.Exit(3)
+
+
+@ledger.command()
+@click.option("--out", metavar="FILE", help="Also write the signed checkpoint to this file.")
+@key_option
+@json_option
+@pass_session
+def checkpoint(session: Session, out: str | None, key: str | None, as_json: bool) -> None:
+    """Sign size and root hash of the ledger with the ledger role's Ed25519 key.
+
+    \b
+    Example:
+      casstore ledger checkpoint --key ledger.pem
+    """
+    from casstore.ledger import checkpoints
+
+    made = checkpoints.make(session.open_store(), session.ledger(), signer=session.signer(key))
+    if out:
+        write_new(out, made.note)
+    if as_json:
+        render.json_object(made.to_json())
+    else:
+        render.line(made.note.decode().rstrip())
+
+
+@ledger.command()
+@click.argument("number", type=click.IntRange(min=0))
+@json_option
+@pass_session
+def proof(session: Session, number: int, as_json: bool) -> None:
+    """Prove that entry NUMBER is in the newest checkpoint (RFC 6962 inclusion proof).
+
+    \b
+    Example:
+      casstore ledger proof 12 --json
+    """
+    from casstore.ledger import checkpoints
+
+    made = checkpoints.prove(session.open_store(read_only=True), session.ledger(read_only=True), number)
+    if as_json:
+        render.json_object(made.to_json())
+    else:
+        render.line(made.text)
+
+
+COMMANDS = {"ledger": ledger}

@@ -1,0 +1,314 @@
+"""approve, promote, rollback, unpin, explain, revoke, channel, policy."""
+
+from __future__ import annotations
+
+import click
+
+from attest import digests
+from cli import render, wording
+from cli.params import confirm_option, json_option, key_option, pass_session
+from cli.session import Session, write_new
+
+
+@click.command()
+@click.argument("release")
+@click.option("--channel", required=True, metavar="NAME", help="The channel that the approval is for.")
+@click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
+@click.option("--expires-days", type=click.FloatRange(min=0.001), default=7.0, show_default=True)
+@click.option("--comment", default="", help="Kept in the approval.")
+@click.option("--out", metavar="FILE", help="Write the signed approval here instead of handing it in.")
+@key_option
+@json_option
+@pass_session
+def approve(
+    session: Session,
+    release: str,
+    channel: str,
+    action: str,
+    expires_days: float,
+    comment: str,
+    out: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Sign an approval of RELEASE for one channel, one action and the diff shown.
+
+    It covers nothing else: no other digest, channel, action or store, and ends when the channel
+    moves or the approval expires. With --out it can be made here and handed in later by
+    `casstore import`.
+
+    \b
+    Example:
+      casstore approve 1.4.0 --channel prod --key alice.pem
+    Exit status: 0 signed, 4 this identity is no approver, 8 no such release or channel.
+    """
+    from datetime import timedelta
+
+    from casstore import promotion
+
+    made = promotion.approve(
+        session.open_store(),
+        session.ledger(),
+        release,
+        channel=channel,
+        action=action,
+        signer=session.signer(key),
+        now=session.now,
+        expires=session.now + timedelta(days=expires_days),
+        comment=comment,
+        hand_in=out is None,
+    )
+    if out:
+        write_new(out, made.raw)
+    if as_json:
+        render.json_object(made.to_json())
+        return
+    wording.say_diff(made.diff)
+    render.line(f"approved {made.version} for {channel} ({action}) by {made.identity}")
+    render.say(f"written to {out}; hand it in with: casstore import {out}" if out else f"attestation {made.digest}")
+
+
+@click.command()
+@click.argument("release")
+@click.option("--to", "channel", required=True, metavar="CHANNEL")
+@key_option
+@json_option
+@pass_session
+def promote(session: Session, release: str, channel: str, key: str | None, as_json: bool) -> None:
+    """Move CHANNEL to RELEASE: a new ledger entry, if the signed policy allows it.
+
+    \b
+    Example:
+      casstore promote 1.4.0 --to staging --key pm.pem
+    Exit status: 0 moved or already there, 4 denied (what is missing is told), 8 no such release.
+    """
+    from casstore import promotion
+
+    report = promotion.promote(
+        session.open_store(),
+        session.ledger(),
+        release,
+        channel=channel,
+        signer=session.signer(key),
+        now=session.now,
+        proposed=proposed_policies(session),
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        wording.told_move(report)
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--release", "release", metavar="RELEASE", help="Which one; default: the one before in this channel.")
+@click.option("--reason", required=True, help="Kept in the ledger.")
+@confirm_option
+@key_option
+@json_option
+@pass_session
+def rollback(
+    session: Session, channel: str, release: str | None, reason: str, confirm: bool, key: str | None, as_json: bool
+) -> None:
+    """Move CHANNEL back to an earlier release of its own history, and pin it there.
+
+    A rollback is a new, higher ledger entry; nothing is deleted. The channel takes no promotion
+    until `casstore unpin`. Without --confirm it only says what it would do.
+
+    \b
+    Example:
+      casstore rollback prod --reason "crash on start" --key pm.pem --confirm
+    Exit status: 0 moved (or told), 4 denied, 8 no such channel or release.
+    """
+    from casstore import promotion
+
+    report = promotion.rollback(
+        session.open_store(),
+        session.ledger(),
+        channel=channel,
+        release=release,
+        reason=reason,
+        signer=session.signer(key),
+        now=session.now,
+        confirm=confirm,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        wording.told_move(report)
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--reason", required=True, help="Kept in the ledger.")
+@key_option
+@json_option
+@pass_session
+def unpin(session: Session, channel: str, reason: str, key: str | None, as_json: bool) -> None:
+    """Let CHANNEL be promoted to again after a rollback.
+
+    \b
+    Example:
+      casstore unpin prod --reason "fixed in 1.4.1" --key pm.pem
+    Exit status: 0 unpinned, 4 this identity may not, 8 no such channel.
+    """
+    from casstore import promotion
+
+    report = promotion.unpin(
+        session.open_store(),
+        session.ledger(),
+        channel=channel,
+        reason=reason,
+        signer=session.signer(key),
+        now=session.now,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        wording.told_move(report)
+
+
+@click.command()
+@click.argument("release")
+@click.option("--to", "channel", required=True, metavar="CHANNEL")
+@click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
+@json_option
+@pass_session
+def explain(session: Session, release: str, channel: str, action: str, as_json: bool) -> None:
+    """Tell what moving CHANNEL to RELEASE still needs: who may give it, with which command.
+
+    \b
+    Example:
+      casstore explain 1.4.0 --to prod
+    Exit status: 0 it would be allowed, 4 it would be denied, 8 no such release.
+    """
+    from casstore import promotion
+
+    decision = promotion.explain(
+        session.open_store(read_only=True),
+        session.ledger(read_only=True),
+        release,
+        channel=channel,
+        action=action,
+        now=session.now,
+        proposed=proposed_policies(session),
+    )
+    if as_json:
+        render.json_object(decision.to_json())
+    else:
+        wording.told_decision(decision, release=release, channel=channel)
+    if not decision.allowed:
+        raise click.exceptions.Exit(4)
+
+
+@click.command()
+@click.argument("what")
+@click.option("--kind", type=click.Choice(["artifact", "attestation", "identity"]), required=True)
+@click.option("--reason", required=True, help="Kept in the ledger; consumers see it.")
+@confirm_option
+@key_option
+@json_option
+@pass_session
+def revoke(session: Session, what: str, kind: str, reason: str, confirm: bool, key: str | None, as_json: bool) -> None:
+    """Withdraw an artifact, an attestation (digests) or an identity, for every reader, offline too.
+
+    \b
+    Example:
+      casstore revoke sha256:... --kind artifact --reason "leaked token inside" --key owner.pem --confirm
+    Exit status: 0 revoked (or told), 4 this identity may not.
+    """
+    from casstore import promotion
+
+    report = promotion.revoke(
+        session.open_store(),
+        session.ledger(),
+        what,
+        kind=kind,
+        reason=reason,
+        signer=session.signer(key),
+        now=session.now,
+        confirm=confirm,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+        return
+    done = f"revoked, ledger entry {report.number}" if confirm else "would be revoked (give --confirm)"
+    render.line(f"{kind} {what}: {done}")
+    for affected in report.affected:
+        render.say(f"affected: {affected}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@pass_session
+def channel(session: Session, name: str | None, as_json: bool) -> None:
+    """Show what is in each channel, since when, and who allowed it; with NAME, its history.
+
+    \b
+    Example:
+      casstore channel prod
+    Exit status: 0 shown, 8 no such channel.
+    """
+    from casstore import promotion
+
+    report = promotion.channels(
+        session.open_store(read_only=True), session.ledger(read_only=True), name=name, now=session.now
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        wording.told_channels(report)
+
+
+@click.command()
+@json_option
+@pass_session
+def policy(session: Session, as_json: bool) -> None:
+    """Show the signed policy of each channel and where casstore.toml proposes another.
+
+    \b
+    Example:
+      casstore policy
+    Exit status: 0 the same, 4 casstore.toml differs (sign it with `casstore keys ceremony`).
+    """
+    root = session.trust_root()
+    proposed = proposed_policies(session)
+    differing = (
+        []
+        if proposed is None
+        else sorted(n for n in {*proposed, *root.channels} if proposed.get(n) != root.channels.get(n))
+    )
+    result = {
+        "trustRoot": {"version": root.version, "digest": root.digest},
+        "channels": {name: p.to_json() for name, p in root.channels.items()},
+        "differs": differing,
+    }
+    if as_json:
+        render.json_object(result)
+    else:
+        render.line(f"trust root {root.version} {digests.short(root.digest)}")
+        for name, p in root.channels.items():
+            render.line(f"{name}: {wording.policy_line(p)}")
+        for name in differing:
+            render.warning(f"casstore.toml proposes another policy for {name}")
+    if differing:
+        raise click.exceptions.Exit(4)
+
+
+def proposed_policies(session: Session):  # type: ignore[no-untyped-def]
+    """The [channels] of casstore.toml as policies, or None where there is no file."""
+    found = session.optional_config
+    return found.channels if found and found.channels else None
+
+
+COMMANDS = {
+    "approve": approve,
+    "promote": promote,
+    "rollback": rollback,
+    "unpin": unpin,
+    "explain": explain,
+    "revoke": revoke,
+    "channel": channel,
+    "policy": policy,
+}

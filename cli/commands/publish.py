@@ -1,0 +1,74 @@
+"""publish."""
+
+from __future__ import annotations
+
+import click
+
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--to", "destination", required=True, metavar="NAME", help="A destination of casstore.toml.")
+@click.option(
+    "--ledger-key", metavar="URI", required=True, help="Ed25519 key of the ledger role; signs the checkpoint."
+)
+@click.option("--root-key", "root_keys", multiple=True, metavar="URI", help="Key of TUF's root; default: --key.")
+@key_option
+@json_option
+@pass_session
+def publish(
+    session: Session,
+    channel: str,
+    destination: str,
+    ledger_key: str | None,
+    root_key: str | None,
+    previous_root_key: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Lay out what CHANNEL points to as a static TUF repository at a destination.
+
+    Verifies everything once more, records the publication in the ledger, writes files and
+    metadata, and moves the pointer (timestamp) last. Interrupted, the same command finishes it:
+    the same bytes are skipped, other bytes are refused.
+
+    \b
+    Example:
+      casstore publish prod --to cdn --key publisher.pem --ledger-key ledger.pem
+    Exit status: 0 published, 3 something does not verify, 9 other bytes are there,
+    12 the destination stays away (published to its fallback where one is set).
+    """
+    from bundlers.publish import publication
+
+    with render.bar() as bar:
+        report = publication.publish(
+            session.open_store(),
+            session.ledger(),
+            session.config,
+            channel=channel,
+            destination=destination,
+            signer=session.signer(key),
+            ledger_signer=session.signer(ledger_key) if ledger_key else None,
+            root_signer=session.signer(root_key) if root_key else None,
+            previous_root_signer=session.signer(previous_root_key) if previous_root_key else None,
+            network=session.network,
+            now=session.now,
+            progress=bar,
+        )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        done = "shows this already" if report.unchanged else f"{report.files} files, {render.size(report.bytes)}"
+        render.line(f"{channel} {report.version} -> {report.url}, publication {report.number}: {done}")
+        if report.fallback:
+            render.warning(f"{destination} stays away ({report.fallback}); published to its fallback folder")
+        for hook in report.hooks:
+            render.warning(f"invalidation failed: {hook}")
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
+
+
+COMMANDS = {"publish": publish}

@@ -1,0 +1,292 @@
+"""init, put, get, ls, cat, diff, du."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session
+
+
+@click.command()
+@key_option
+@click.option("--expires-days", default=365, show_default=True, help="With --key: how long the trust root is valid.")
+@json_option
+@pass_session
+def init(session: Session, key: str | None, expires_days: int, as_json: bool) -> None:
+    """Make a store at --store (or [store] url), after proving that it creates exclusively.
+
+    With --key, also makes a trust root in which this one key holds every role, and starts the
+    ledger with it: enough to begin alone. Teams use `casstore keys ceremony` instead.
+
+    \b
+    Example:
+      casstore --store ./store init
+    Exit status: 0 made, 9 there is a store already, 12 the storage cannot be reached or overwrites.
+    """
+    from casstore.storage import open_storage
+    from casstore.storage.probe import probe
+    from casstore.store import Store
+
+    url = session.store_url
+    probe(open_storage(url, network=session.network, create=True)).require()
+    with Store.init(url, network=session.network) as store:
+        result = {"store": store.url, "id": store.store_id}
+    if key:
+        from cli.commands.keys import start_alone
+
+        result["trustRoot"] = start_alone(session, key, expires_days)
+    if as_json:
+        render.json_object(result)
+    else:
+        render.line(f"store {result['id']} at {result['store']}")
+        if not key:
+            render.say("next: casstore keys ceremony draft --help")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--component", "components", multiple=True, metavar="NAME", help="A component of casstore.toml.")
+@click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
+@click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
+@click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
+@key_option
+@json_option
+@pass_session
+def put(
+    session: Session,
+    paths: tuple[str, ...],
+    components: tuple[str, ...],
+    all_components: bool,
+    release_version: str | None,
+    root: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Store files and folders, or whole components with signed provenance.
+
+    A component's files are those that its `include` globs name. What is known already costs
+    nothing. Success is reported only when everything is durable.
+
+    \b
+    Examples:
+      casstore put --all --release-version 1.4.0 --key ci.pem
+      casstore put build/out
+    Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store, 12 disk full.
+    """
+    if bool(paths) == bool(components or all_components):
+        raise click.UsageError("give either PATHs, or --component NAME / --all with --release-version")
+    if paths:
+        _put_paths(session, paths, as_json)
+        return
+    if not release_version:
+        raise click.UsageError("components need --release-version VERSION")
+    from bundlers.provenance import put_components
+
+    names = tuple(session.config.components) if all_components else components
+    with render.bar() as bar:
+        report = put_components(
+            session.open_store(),
+            session.ledger(),
+            session.config,
+            names,
+            version=release_version,
+            signer=session.signer(key),
+            root=root or session.root,
+            now=session.now,
+            progress=bar,
+        )
+    if as_json:
+        render.json_object(report.to_json())
+        return
+    render.table(
+        ("COMPONENT", "TREE", "FILES", "SIZE", "NEW", "TIME"),
+        [
+            (
+                c.name,
+                c.report.tree,
+                c.report.files,
+                render.size(c.report.bytes),
+                render.size(c.report.new_bytes),
+                render.seconds(c.report.seconds),
+            )
+            for c in report.components
+        ],
+    )
+    render.say(f"recorded as ledger entry {report.entry.number}")
+
+
+def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
+    from attest.errors import BadInput
+
+    store = session.open_store()
+    rows = []
+    with render.bar() as bar:
+        for path in paths:
+            if not os.path.lexists(path):
+                raise BadInput(f"{path}: no such file or folder")
+            if os.path.isdir(path):
+                rows.append({"path": path, **store.put_tree(path, progress=bar).to_json()})
+            else:
+                rows.append({"path": path, "digest": store.put_path(path)})
+    if as_json:
+        render.json_object({"stored": rows})
+    else:
+        for row in rows:
+            render.line(f"{row.get('tree') or row['digest']} {row['path']}")
+
+
+@click.command()
+@click.argument("ref")
+@click.argument("target")
+@json_option
+@pass_session
+def get(session: Session, ref: str, target: str, as_json: bool) -> None:
+    """Write what REF names to TARGET: a tree as a folder, a blob as a file, every byte verified.
+
+    REF is a digest, COMPONENT@VERSION, or RELEASE/PRODUCT[/PATH] where RELEASE is a version, a
+    release digest or a channel. TARGET must not exist; it appears complete or not at all.
+
+    \b
+    Example:
+      casstore get prod/core ./core
+    Exit status: 0 written, 7 damaged (nothing written), 8 no such object, 9 TARGET exists.
+    """
+    from bundlers.references import resolve, write_to
+
+    store = session.open_store(read_only=True)
+    written = write_to(store, resolve(store, session.state, ref), target)
+    if as_json:
+        render.json_object(written.to_json())
+    else:
+        render.line(f"{written.digest} {written.path} ({written.files} files, {render.size(written.bytes)})")
+
+
+@click.command()
+@click.argument("ref", required=False)
+@json_option
+@pass_session
+def ls(session: Session, ref: str | None, as_json: bool) -> None:
+    """List what the ledger holds, or the files of what REF names.
+
+    \b
+    Examples:
+      casstore ls
+      casstore ls core-bin@1.4.0
+      casstore ls prod/core
+    Exit status: 0 listed, 8 no such object.
+    """
+    if ref is None:
+        _ls_ledger(session, as_json)
+        return
+    from bundlers.references import listing, resolve
+
+    store = session.open_store(read_only=True)
+    rows = listing(store, resolve(store, session.state, ref))
+    if as_json:
+        render.json_object({"ref": ref, "entries": [row.to_json() for row in rows]})
+    else:
+        render.table(("MODE", "SIZE", "DIGEST", "PATH"), [(r.mode, r.size, r.digest or "-", r.path) for r in rows])
+
+
+def _ls_ledger(session: Session, as_json: bool) -> None:
+    state = session.state()
+    components = [
+        {"component": name, "version": version, "tree": tree}
+        for (version, name), tree in sorted(state.components.items())
+    ]
+    releases = [
+        {
+            "version": info.version,
+            "release": digest,
+            "entry": info.number,
+            "channels": sorted(n for n, c in state.channels.items() if c.release == digest),
+        }
+        for digest, info in state.releases.items()
+    ]
+    if as_json:
+        render.json_object({"components": components, "releases": releases})
+        return
+    if components:
+        render.table(("COMPONENT", "VERSION", "TREE"), [(c["component"], c["version"], c["tree"]) for c in components])
+    if releases:
+        render.line("") if components else None
+        render.table(
+            ("RELEASE", "DIGEST", "ENTRY", "CHANNELS"),
+            [(r["version"], r["release"], r["entry"], ",".join(r["channels"]) or "-") for r in releases],  # type: ignore[arg-type]
+        )
+    if not components and not releases:
+        render.say("nothing yet; next: casstore put --help")
+
+
+@click.command()
+@click.argument("ref")
+@pass_session
+def cat(session: Session, ref: str) -> None:
+    """Write one blob to standard output; wrong bytes are never written.
+
+    \b
+    Example:
+      casstore cat prod/core/LICENSE
+    Exit status: 0 written, 7 damaged, 8 no such object.
+    """
+    from bundlers.references import blob_of, resolve
+
+    store = session.open_store(read_only=True)
+    with store.open_blob(blob_of(resolve(store, session.state, ref))) as blob:
+        while piece := blob.read(1 << 20):
+            render.raw(piece)
+    render.flush()
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@json_option
+@pass_session
+def diff(session: Session, old: str, new: str, as_json: bool) -> None:
+    """Show added, removed and changed files between two refs.
+
+    \b
+    Example:
+      casstore diff prod staging
+    Exit status: 0 told (also when nothing differs), 8 no such object.
+    """
+    from bundlers.references import compare, resolve
+
+    store = session.open_store(read_only=True)
+    changes = compare(store, resolve(store, session.state, old), resolve(store, session.state, new))
+    if as_json:
+        render.json_object(changes.to_json())
+        return
+    for change in changes.rows:
+        render.line(f"{change.sign} {change.path}  {change.told}")
+    render.say(f"{changes.added} added, {changes.removed} removed, {changes.changed} changed, {changes.same} the same")
+
+
+@click.command()
+@json_option
+@pass_session
+def du(session: Session, as_json: bool) -> None:
+    """Show what each release holds alone and what it shares with others.
+
+    \b
+    Example:
+      casstore du
+    """
+    from bundlers.references import usage
+
+    rows = usage(session.open_store(read_only=True), session.state())
+    if as_json:
+        render.json_object({"releases": [row.to_json() for row in rows]})
+        return
+    render.table(
+        ("RELEASE", "FILES", "SIZE", "ALONE", "SHARED"),
+        [(r.version, r.files, render.size(r.bytes), render.size(r.alone), render.size(r.shared)) for r in rows],
+    )
+
+
+COMMANDS = {"init": init, "put": put, "get": get, "ls": ls, "cat": cat, "diff": diff, "du": du}

@@ -1,0 +1,67 @@
+"""fsck, doctor."""
+
+from __future__ import annotations
+
+import click
+
+from cli import render
+from cli.params import json_option, pass_session
+from cli.session import Session
+
+
+@click.command()
+@json_option
+@pass_session
+def fsck(session: Session, as_json: bool) -> None:
+    """Read and verify every stored byte; name each damaged object; rebuild a doubtful index.
+
+    \b
+    Example:
+      casstore fsck
+    Exit status: 0 whole (an index that was rebuilt is told), 7 damage.
+    """
+    from casstore.fsck import fsck as check
+
+    with render.bar() as bar:
+        report = check(session.open_store(), progress=bar)
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        for damage in report.damaged:
+            where = f"pack {damage.pack}, byte {damage.offset}"
+            render.line(f"damaged: {damage.object or 'objects unknown'}: {damage.what} ({where})")
+        for healed in report.healed:
+            render.say(f"healed: {healed}")
+        verdict = "whole" if report.ok else f"{len(report.damaged)} damaged"
+        held = f"{report.objects} objects in {report.packs} packs, {render.size(report.bytes)}"
+        render.line(f"{verdict}: {held}, {render.seconds(report.seconds)}")
+    if report.damaged:
+        raise click.exceptions.Exit(7)
+
+
+@click.command()
+@json_option
+@pass_session
+def doctor(session: Session, as_json: bool) -> None:
+    """Check the set-up: Python, names, configuration, store, index, trust root, keys, clock.
+
+    \b
+    Example:
+      casstore doctor
+    Exit status: 0 all well, 1 something failed, 2 warnings only.
+    """
+    from casstore import doctor as checks
+
+    report = checks.examine(session)
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        for row in report.rows:
+            render.line(f"{row.status:4}  {row.check}: {row.message}")
+            if row.hint:
+                render.say(f"hint: {row.hint}")
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
+
+
+COMMANDS = {"fsck": fsck, "doctor": doctor}

@@ -1,0 +1,178 @@
+"""The entry point: finds a command, runs it, turns every error into one line and an exit code.
+
+Commands are imported only when called, so that `casstore --help` stays under 100 ms: the table
+below holds each command's module and its one-line help.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from attest.errors import CasstoreError
+from cli import render
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # the store
+    "init": ("store", "Make a store and, with a key, its trust root and ledger."),
+    "put": ("store", "Store files or a component's tree; sign and record its provenance."),
+    "get": ("store", "Write a stored tree or blob to a path, every byte verified."),
+    "ls": ("store", "List components and releases, or the files of a tree."),
+    "cat": ("store", "Write one stored blob to standard output, verified."),
+    "diff": ("store", "Show what differs between two trees or two releases."),
+    "du": ("store", "Show what the store holds and what each release adds."),
+    # the release line
+    "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
+    "gate": ("release", "List, explain and run gates."),
+    "isolation": ("release", "Show what products share, and why."),
+    "approve": ("promotion", "Sign an approval of one release for one channel."),
+    "promote": ("promotion", "Move a channel to a release, if the signed policy allows it."),
+    "rollback": ("promotion", "Move a channel back to an earlier release and pin it."),
+    "unpin": ("promotion", "Let a pinned channel be promoted to again."),
+    "explain": ("promotion", "Tell what a move still needs, who can give it, and how."),
+    "revoke": ("promotion", "Withdraw an artifact, attestation or identity, for every reader."),
+    "channel": ("promotion", "Show what is in each channel, why, and who allowed it."),
+    "policy": ("promotion", "Show the signed policy and how casstore.toml differs from it."),
+    # outward
+    "publish": ("publish", "Lay a channel out as a static TUF repository."),
+    "verify": ("consume", "Verify a published channel, a kit or one archive; offline if you like."),
+    "install": ("consume", "Verify a product, then install it atomically."),
+    "export": ("consume", "Write a release with all its evidence into one file."),
+    "import": ("consume", "Take in attestations or kits made elsewhere."),
+    # trust
+    "attest": ("attestations", "Sign, verify, show and export attestations."),
+    "keys": ("keys", "Make keys; make and rotate the trust root."),
+    "ledger": ("ledger", "Show, verify and prove the ledger."),
+    # upkeep
+    "fsck": ("upkeep", "Verify every stored byte; name all damage."),
+    "doctor": ("upkeep", "Check the set-up: store, configuration, keys, trust root."),
+    "demo": ("demo", "Run a whole release of four products from real files."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `cli.commands.<module>` under the command's name."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"cli.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.COMMANDS[cmd_name]
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            ctx.fail(f"no such command: {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        render.line(f"casstore {version('casstore')}")
+        ctx.exit(0)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
+@click.option(
+    "--store", "store_url", metavar="URL", envvar="CASSTORE_STORE", help="The store: a folder or a bucket URL."
+)
+@click.option("--config", "config_path", metavar="FILE", help="casstore.toml; default: the nearest one upwards.")
+@click.option("--offline", is_flag=True, help="Open no socket.")
+@click.pass_context
+def main(ctx: click.Context, store_url: str | None, config_path: str | None, offline: bool) -> None:
+    """The signed release ledger for plain files, with no server.
+
+    The store is --store, else CASSTORE_STORE, else [store] url of the nearest casstore.toml. The
+    signer is --key or CASSTORE_KEY; its passphrase is asked for or read from CASSTORE_PASSWORD.
+    Standard output is data (--json on every command), standard error is talk. Exit codes:
+    docs/exit-codes.md.
+
+    \b
+    Example:
+      casstore demo
+    """
+    from cli.session import Session
+
+    ctx.obj = Session(store_url=store_url, config_path=config_path, offline=offline)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def invoke(args: list[str] | None = None) -> int:
+    """Run one command line; returns the exit code. No traceback reaches the user."""
+    try:
+        result = main.main(args=args, prog_name="casstore", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CasstoreError as exc:
+        render.error(exc.message, hint=exc.hint)
+        _say_decision(exc)
+        return exc.exit_code
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        render.error("interrupted; nothing half-done is visible, the same command can be run again")
+        return 130
+    except click.ClickException as exc:
+        ctx = getattr(exc, "ctx", None)
+        render.error(exc.format_message(), hint=f"see '{ctx.command_path} --help'" if ctx else "")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as exc:
+        return _os_error(exc)
+    except Exception as exc:
+        return _unexpected(exc)
+
+
+def _say_decision(exc: CasstoreError) -> None:
+    decision = getattr(exc, "decision", None)
+    if decision is not None:
+        from cli import wording
+
+        wording.say_decision(decision)
+
+
+def _os_error(exc: OSError) -> int:
+    import errno
+
+    name = exc.filename if isinstance(exc.filename, str) else os.fsdecode(exc.filename or b"")
+    render.error(f"{name or 'system'}: {exc.strerror or exc}", hint="nothing was half-written; mend it and run again")
+    return 12 if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS) else 1
+
+
+def _unexpected(exc: Exception) -> int:
+    if os.environ.get("CASSTORE_DEBUG"):
+        raise exc
+    text = " ".join(str(exc).split())[:300]
+    render.error(f"unexpected {type(exc).__name__}: {text}", hint="set CASSTORE_DEBUG=1 to see where; please report it")
+    return 1
+
+
+def run() -> Any:
+    """Console-script entry."""
+    sys.exit(invoke())
+
+
+if __name__ == "__main__":
+    run()

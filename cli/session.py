@@ -1,0 +1,192 @@
+"""What the commands of one process share: configuration, store, signer, network policy, time.
+
+Each is opened when first asked for, and closed at the end. Files named on the command line are
+read here, so that commands stay parse - one call - render.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attest.errors import BadInput
+
+if TYPE_CHECKING:
+    from attest.signers import Signer
+    from attest.trust_roots import TrustRoot
+    from casstore.config import Config
+    from casstore.ledger.log import Ledger
+    from casstore.ledger.state import LedgerState
+    from casstore.network import NetworkGuard
+    from casstore.store import Store
+
+MAX_INPUT = 64 * 1024 * 1024
+
+
+class Session:
+    """Opens things once, on demand."""
+
+    def __init__(self, *, store_url: str | None, config_path: str | None, offline: bool) -> None:
+        self._store_url = store_url
+        self._config_path = config_path
+        self.offline = offline
+        self._config: Config | None = None
+        self._stores: dict[bool, Store] = {}
+        self._closers: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """Close what was opened, last first."""
+        while self._closers:
+            self._closers.pop()()
+
+    @property
+    def now(self) -> datetime:
+        """The time of this run."""
+        from casstore import clock
+
+        return clock.now()
+
+    @property
+    def config(self) -> Config:
+        """The configuration; raises ConfigError when there is none."""
+        if self._config is None:
+            from casstore import config
+
+            self._config = config.load(self._config_path, os.getcwd())
+        return self._config
+
+    @property
+    def optional_config(self) -> Config | None:
+        """The configuration, or None where no casstore.toml is found."""
+        from casstore import config
+
+        if self._config is None and self._config_path is None and config.find_config(os.getcwd()) is None:
+            return None
+        return self.config
+
+    @property
+    def root(self) -> str:
+        """The folder that relative names of the configuration start from."""
+        found = self.optional_config
+        return str(found.folder) if found else os.getcwd()
+
+    @property
+    def network(self) -> NetworkGuard:
+        """The network policy of the configuration; refuses everything with --offline."""
+        from casstore.network import NetworkGuard
+
+        found = self.optional_config
+        return NetworkGuard(found.network.allow if found else (), offline=self.offline)
+
+    @property
+    def store_url(self) -> str:
+        """--store, else CASSTORE_STORE, else [store] url. Raises BadInput."""
+        if self._store_url:
+            return self._store_url
+        found = self.optional_config
+        if found is None:
+            raise BadInput(
+                "no store is named, and no casstore.toml is here or above",
+                hint="give --store URL, set CASSTORE_STORE, or write casstore.toml with [store] url",
+            )
+        return found.store_url
+
+    @property
+    def ledger_name(self) -> str:
+        """[store] ledger, by default `main`."""
+        found = self.optional_config
+        return found.store.ledger if found else "main"
+
+    def open_store(self, *, read_only: bool = False) -> Store:
+        """The store, opened once; a writable one serves readers too."""
+        for mode in (False, read_only):
+            if mode in self._stores:
+                return self._stores[mode]
+        from casstore.store import Store
+
+        store = self._stores[read_only] = Store.open(self.store_url, network=self.network, read_only=read_only)
+        self._closers.append(store.close)
+        return store
+
+    def ledger(self, *, read_only: bool = False) -> Ledger:
+        """The ledger of this product line."""
+        from casstore.ledger.log import Ledger
+
+        return Ledger(self.open_store(read_only=read_only), self.ledger_name)
+
+    def state(self, *, read_only: bool = True) -> LedgerState:
+        """The fold of all ledger entries; void ones are told on stderr."""
+        from casstore.ledger.state import replay
+        from cli import render
+
+        state = replay(self.ledger(read_only=read_only), self.open_store(read_only=read_only))
+        for number, reason in state.void:
+            render.warning(f"ledger entry {number} is void: {reason}")
+        return state
+
+    def trust_root(self) -> TrustRoot:
+        """The trust root in force. Raises NoSuchObject before the ceremony."""
+        return self.state().require_trust_root()
+
+    def signer(self, uri: str | None) -> Signer:
+        """The signer of --key or CASSTORE_KEY. Raises BadInput, SignerError."""
+        uri = uri or os.environ.get("CASSTORE_KEY")
+        if not uri:
+            raise BadInput(
+                "this needs a signer", hint="give --key URI (a PEM file, hsm:..., keyless:) or set CASSTORE_KEY"
+            )
+        from attest.signers import open_signer
+
+        return open_signer(uri, read=read_file, password=lambda: passphrase(uri), network=self.network)
+
+
+def passphrase(what: str) -> bytes | None:
+    """CASSTORE_PASSWORD, else asked for on a terminal, else None."""
+    value = os.environ.get("CASSTORE_PASSWORD")
+    if value is not None:
+        return value.encode()
+    from cli import render
+
+    if not render.interactive():
+        return None
+    import getpass
+
+    return getpass.getpass(f"Passphrase of {what}: ").encode()
+
+
+def read_file(path: str, *, max_bytes: int = MAX_INPUT) -> bytes:
+    """A file named by the user. Raises BadInput naming it."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)
+    except FileNotFoundError as exc:
+        raise BadInput(f"{path}: no such file") from exc
+    except OSError as exc:
+        raise BadInput(f"{path}: cannot be read: {exc.strerror}") from exc
+    if len(data) > max_bytes:
+        raise BadInput(f"{path}: larger than {max_bytes} bytes")
+    return data
+
+
+def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """A new file, complete or not there; never over an existing one. Raises Conflict."""
+    from casstore.errors import Conflict
+
+    folder = os.path.dirname(os.path.abspath(path))
+    temp = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.tmp")
+    try:
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temp, path)
+        finally:
+            os.unlink(temp)
+    except FileExistsError as exc:
+        raise Conflict(f"{path}: is there already and was not overwritten", hint="name another file") from exc
+    except FileNotFoundError as exc:
+        raise BadInput(f"{folder}: no such folder") from exc
