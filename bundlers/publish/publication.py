@@ -13,9 +13,9 @@ what the files are (`gathering`), how they are written (`writing`, `destinations
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attest import checkpoints, statements
 from attest.digests import Digest
@@ -28,8 +28,10 @@ from bundlers.channel_proof import TRUST, History
 from bundlers.publish import gathering, records, tuf_repository, writing
 from bundlers.publish.destinations import Destination, DestinationSettings, open_destination, settings_of
 from bundlers.publish.gathering import Gathered
+from bundlers.publish.invalidation import invalidate
 from bundlers.publish.records import ChannelRecord
-from bundlers.publish.tuf_repository import TargetInfo, TufSigners
+from bundlers.publish.reports import PublishReport, PublishSigners
+from bundlers.publish.tuf_repository import TargetInfo
 from bundlers.publish.writing import Job, Written
 from casstore.attestations import parse_unverified
 from casstore.errors import Conflict, StorageUnavailable
@@ -46,9 +48,10 @@ if TYPE_CHECKING:
     from casstore.config import Config
     from casstore.network import NetworkGuard
 
+__all__ = ["PublishReport", "PublishSigners", "PublishStore", "publish", "publish_to"]
+
 _PUBLISHER, _LEDGER = frozenset({"publisher"}), frozenset({"ledger"})
 _ATTEMPTS = 5
-_HOOK_SECONDS = 300.0
 
 
 class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
@@ -62,68 +65,6 @@ class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
 
     def attestations(self, subject: Digest) -> list[Digest]:
         """Digests of the attestations about a subject."""
-
-
-@dataclass(frozen=True, slots=True)
-class PublishSigners:
-    """Who signs: the record and TUF's online roles; the checkpoint (Ed25519); TUF's root."""
-
-    publisher: Signer
-    ledger: Signer
-    root: tuple[Signer, ...] = ()
-    """By default the publisher; the new one first and the one before second, to rotate the root key."""
-
-    @property
-    def tuf(self) -> TufSigners:
-        """For the metadata."""
-        return TufSigners(self.publisher, self.root or (self.publisher,))
-
-
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What was published where."""
-
-    destination: str
-    url: str
-    channel: str
-    version: str
-    release: Digest
-    number: int
-    """The publication that the destination shows."""
-    unchanged: bool
-    """It showed this already, and nothing was due."""
-    finished: tuple[int, ...]
-    """Publications that an interrupted run had left."""
-    files: int
-    bytes: int
-    skipped: int
-    fallback: str | None = None
-    """Why the fallback folder was used, or None."""
-    hooks: tuple[str, ...] = field(default=())
-    """Invalidation commands that failed."""
-
-    @property
-    def exit_code(self) -> int:
-        """12 when it went to the fallback folder, 1 when an invalidation failed, else 0."""
-        return 12 if self.fallback is not None else 1 if self.hooks else 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "destination": self.destination,
-            "url": self.url,
-            "channel": self.channel,
-            "version": self.version,
-            "release": self.release,
-            "number": self.number,
-            "unchanged": self.unchanged,
-            "finished": list(self.finished),
-            "files": self.files,
-            "bytes": self.bytes,
-            "skipped": self.skipped,
-            "fallback": self.fallback,
-            "failedHooks": list(self.hooks),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +146,7 @@ def publish_to(
         return replace(report, fallback=exc.message)
     if report.unchanged and not report.finished:
         return report
-    return replace(report, hooks=tuple(_invalidate(settings, folder)))
+    return replace(report, hooks=tuple(invalidate(settings, folder)))
 
 
 def _publish_to(run: _Run, destination: Destination) -> PublishReport:
@@ -406,23 +347,3 @@ def _report(
         bytes=written.bytes,
         skipped=written.skipped,
     )
-
-
-def _invalidate(settings: DestinationSettings, folder: str) -> list[str]:
-    """Run the invalidation command for each pointer; returns what failed, for the report."""
-    if not settings.invalidate:
-        return []
-    from casstore import runner
-
-    per_path = any("{path}" in argument for argument in settings.invalidate)
-    failed = []
-    for path in (writing.CHECKPOINT, writing.TIMESTAMP) if per_path else ("",):
-        argv = [argument.replace("{path}", path) for argument in settings.invalidate]
-        try:
-            done = runner.run(argv, cwd=folder, timeout=_HOOK_SECONDS)
-            if not done.ok:
-                why = "timed out" if done.timed_out else f"exit code {done.exit_code}"
-                failed.append(f"{' '.join(argv)}: {why}")
-        except CasstoreError as exc:
-            failed.append(f"{' '.join(argv)}: {exc.message}")
-    return failed
