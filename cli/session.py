@@ -34,6 +34,7 @@ class Session:
         self.offline = offline
         self._config: Config | None = None
         self._stores: dict[bool, Store] = {}
+        self._ledgers: dict[str, tuple[Store, Ledger]] = {}
         self._closers: list[Callable[[], None]] = []
 
     def close(self) -> None:
@@ -111,10 +112,13 @@ class Session:
         return store
 
     def ledger(self, *, read_only: bool = False) -> Ledger:
-        """The ledger of this product line."""
-        from casstore.ledger.log import Ledger
+        """The ledger of this product line: one handle per store handle, so that it is replayed once."""
+        store = self.open_store(read_only=read_only)
+        if store.url not in self._ledgers or self._ledgers[store.url][0] is not store:
+            from casstore.ledger.log import Ledger
 
-        return Ledger(self.open_store(read_only=read_only), self.ledger_name)
+            self._ledgers[store.url] = (store, Ledger(store, self.ledger_name))
+        return self._ledgers[store.url][1]
 
     def state(self, *, read_only: bool = True) -> LedgerState:
         """The fold of all ledger entries; void ones are told on stderr."""

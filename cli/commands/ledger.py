@@ -49,11 +49,17 @@ def verify(session: Session, as_json: bool) -> None:
       casstore ledger verify
     Exit status: 0 whole and nothing void, 3 an entry is void, 7 the chain is broken.
     """
-    report = session.ledger(read_only=True).verify()
-    void = session.state().void
+    from casstore.ledger import checkpoints
+
+    book = session.ledger(read_only=True)
+    report, state = book.verify(), session.state()
+    kept = checkpoints.verify_all(session.open_store(read_only=True), book, state)
+    void = state.void
     if as_json:
-        render.json_object({**report.to_json(), "void": [{"number": n, "reason": r} for n, r in void]})
+        rows = [{"number": number, "reason": reason} for number, reason in void]
+        render.json_object({**report.to_json(), "checkpoints": len(kept), "void": rows})
     else:
+        render.say(f"{len(kept)} kept checkpoints agree")
         render.line(
             f"ledger {report.ledger}: {report.entries} entries, tip {digests.short(report.tip)}, {len(void)} void"
         )

@@ -13,9 +13,10 @@ from cli.session import Session
 @click.argument("channel")
 @click.option("--to", "destination", required=True, metavar="NAME", help="A destination of casstore.toml.")
 @click.option(
-    "--ledger-key", metavar="URI", required=True, help="Ed25519 key of the ledger role; signs the checkpoint."
+    "--ledger-key", metavar="URI", help="Ed25519 key of the ledger role, signs the checkpoint; default: --key."
 )
-@click.option("--root-key", "root_keys", multiple=True, metavar="URI", help="Key of TUF's root; default: --key.")
+@click.option("--root-key", metavar="URI", help="Key of TUF's root; default: --key.")
+@click.option("--previous-root-key", metavar="URI", help="Once, to change TUF's root key: the one before.")
 @key_option
 @json_option
 @pass_session
