@@ -11,29 +11,33 @@ if TYPE_CHECKING:
     from bundlers.blockers import Blocker
 
 
-class GateFailed(CasstoreError):
-    """At least one gate failed; nothing became visible. `blockers` are the records to show."""
-
-    exit_code = 10
+class Blocked(CasstoreError):
+    """Something stands in the way of a release; nothing became visible. `blockers` are the records to show."""
 
     def __init__(self, message: str, *, hint: str = "", blockers: Sequence[Blocker] = ()) -> None:
         super().__init__(message, hint=hint)
         self.blockers = tuple(blockers)
 
 
-class CrossProductLeak(CasstoreError):
+class GateFailed(Blocked):
+    """At least one gate failed."""
+
+    exit_code = 10
+
+
+class CrossProductLeak(Blocked):
     """One product's bytes are in another's archive; the message names both products and paths."""
 
     exit_code = 11
 
 
-class BranchProtectionMissing(CasstoreError):
+class BranchProtectionMissing(Blocked):
     """A consumer's protected branch lacks a required check."""
 
     exit_code = 5
 
 
-class BaselineFailed(CasstoreError):
+class BaselineFailed(Blocked):
     """The baseline is missing, unsigned, stale or exceeded."""
 
     exit_code = 6

@@ -1,8 +1,8 @@
 """Gates: checks that must pass before a release becomes visible. One file each, one row in the table.
 
 A gate that is listed and unknown, wrongly configured, crashed or late has failed; one that nobody
-listed is not run. All are run, in threads, and all failures are told at once. Another distribution
-adds a gate by an entry point of the group `casstore.gates`.
+listed is not run. All are run, side by side, and all failures are told at once. Another
+distribution adds a gate by an entry point of the group `casstore.gates`.
 
     outcomes = run(view, config.gates, Phase.INPUTS)
     blockers = [blocker for outcome in outcomes for blocker in outcome.blockers]
@@ -10,20 +10,33 @@ adds a gate by an entry point of the group `casstore.gates`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as LateError
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import Any, cast
 
-from attest import canonical, digests
 from attest.errors import BadInput, CasstoreError
-from attest.predicates.test_result import ResultClaim
-from bundlers.blockers import Blocker
-from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView, settings_of
+from bundlers.gates import running
+from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView, StagedArchive
+from bundlers.gates.running import Outcome
 
-__all__ = ["GATES", "Outcome", "Phase", "ReleaseView", "find", "known", "run"]
+__all__ = [
+    "GATES",
+    "Gate",
+    "GateInfo",
+    "GateResult",
+    "Outcome",
+    "Phase",
+    "ReleaseView",
+    "StagedArchive",
+    "describe",
+    "find",
+    "known",
+    "load",
+    "names",
+    "run",
+]
 
 GATES = {
     "seal": "bundlers.gates.seal",
@@ -34,101 +47,114 @@ GATES = {
 """Name -> module; a table with `command` under any other name is a gate of the user's own."""
 
 ENTRY_POINTS = "casstore.gates"
-TIMEOUT = 1800.0
+
+_PARTS = ("NAME", "PHASE", "SUMMARY", "Settings", "check")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A gate's result under the name that it was listed by."""
+class GateInfo:
+    """What `gate list` and `gate explain` show."""
 
     name: str
-    settings: Mapping[str, Any]
-    result: GateResult
-
-    @property
-    def blockers(self) -> tuple[Blocker, ...]:
-        """One record per message of a failed gate."""
-        if self.result.passed:
-            return ()
-        messages = self.result.messages or ("it failed without saying why",)
-        return tuple(Blocker(self.name, m, self.result.files, self.result.suggested_fix) for m in messages)
-
-    def claim(self) -> ResultClaim:
-        """What is signed as test-result: the gate's name and the digest of its settings."""
-        settings = digests.hex_of(digests.sha256(canonical.dumps(dict(self.settings))))
-        configuration = [{"name": self.name, "digest": {"sha256": settings}}]
-        passed, failed = ((self.name,), ()) if self.result.passed else ((), (self.name,))
-        return ResultClaim("PASSED" if self.result.passed else "FAILED", configuration, passed=passed, failed=failed)
+    phase: Phase
+    summary: str
+    settings: Mapping[str, str]
+    """Key -> type and default, as text."""
+    origin: str
+    help: str
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
             "gate": self.name,
-            "passed": self.result.passed,
-            "messages": list(self.result.messages),
-            "measured": dict(self.result.measured),
+            "phase": str(self.phase),
+            "summary": self.summary,
+            "settings": dict(self.settings),
+            "origin": self.origin,
+            "help": self.help,
         }
 
 
-def known() -> dict[str, Gate]:
-    """Every gate: built in, and offered by other distributions."""
-    from importlib.metadata import entry_points
+def names() -> tuple[str, ...]:
+    """Every gate: built in, and offered by other distributions. A plug-in replaces no built-in gate."""
+    return (*GATES, *sorted(_plug_ins().keys() - GATES.keys()))
 
-    found = {name: _load(name) for name in GATES}
-    for point in entry_points(group=ENTRY_POINTS):
-        found.setdefault(point.name, cast("Gate", point.load()))
+
+def known() -> dict[str, Gate]:
+    """The gates that can be loaded, by name."""
+    found: dict[str, Gate] = {}
+    for name in names():
+        with contextlib.suppress(BadInput):  # told when it is listed, or asked for by name
+            found[name] = load(name)
     return found
 
 
-def find(name: str, table: Mapping[str, Any]) -> Gate:
-    """The gate of a listed name. Raises BadInput for an unknown one."""
+def load(name: str) -> Gate:
+    """A gate by its own name. Raises BadInput for an unknown one, or a plug-in that is no gate."""
     if name in GATES:
-        return _load(name)
-    if "command" in table:
-        return _load("command")
-    gate = known().get(name)
-    if gate is None:
-        raise BadInput(
-            f"no gate is named {name!r}", hint=f"known: {', '.join(GATES)}, or your own with command = [...]"
-        )
-    return gate
+        return cast("Gate", import_module(GATES[name]))
+    point = _plug_ins().get(name)
+    if point is None:
+        hint = f"known: {', '.join(GATES)}, or your own with command = [...]"
+        raise BadInput(f"no gate is named {name!r}", hint=hint)
+    try:
+        gate = point.load()
+    except Exception as exc:
+        raise BadInput(f"the gate {name!r} of {point.value} cannot be loaded: {exc}") from exc
+    if missing := [part for part in _PARTS if not hasattr(gate, part)]:
+        raise BadInput(f"the gate {name!r} of {point.value} has no {missing[0]}", hint="tell its author")
+    return cast("Gate", gate)
+
+
+def find(name: str, table: Mapping[str, Any]) -> Gate:
+    """The gate of a listed name: built in, the user's own command, or a plug-in. Raises BadInput."""
+    return load("command") if "command" in table and name not in GATES else load(name)
 
 
 def run(
-    view: ReleaseView, listed: Mapping[str, Mapping[str, Any]], phase: Phase, *, timeout: float = TIMEOUT
+    view: ReleaseView, listed: Mapping[str, Mapping[str, Any]], phase: Phase, *, only: str | None = None
 ) -> tuple[Outcome, ...]:
-    """Run the listed gates of a phase; one that cannot even be found or configured fails at once."""
-    pool = ThreadPoolExecutor(max(1, len(listed)), thread_name_prefix="gate")
-    try:
-        started = {name: pool.submit(_run_one, view, name, table, phase) for name, table in sorted(listed.items())}
-        outcomes = ((name, _outcome(future, timeout)) for name, future in started.items())
-        return tuple(Outcome(name, listed[name], result) for name, result in outcomes if result is not None)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    """Run the listed gates of a phase, or one of them; what cannot be found or configured fails in every phase."""
+    wanted = listed if only is None else {only: listed.get(only, {})}
+    ready, failed = [], []
+    for name, table in sorted(wanted.items()):
+        try:
+            gate = find(name, table)
+            one = running.prepare(name, gate, table)
+            if phase_of(gate, one.settings) is phase:
+                ready.append(one)
+        except CasstoreError as exc:
+            failed.append(running.broken(name, phase, table, exc))
+    outcomes = [*failed, *running.run(view, ready, phase)]
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.name))
 
 
-def _run_one(view: ReleaseView, name: str, table: Mapping[str, Any], phase: Phase) -> GateResult | None:
-    try:
-        gate = find(name, table)
-    except BadInput:
-        if phase is not Phase.INPUTS:  # told once, as early as can be
-            return None
-        raise
-    if gate.PHASE is not phase:
-        return None
-    return gate.check(view, settings_of(gate.Settings, table, name))
+def phase_of(gate: Gate, settings: Any) -> Phase:
+    """When it is asked; a gate whose settings have a phase leaves it to the user. Raises BadInput."""
+    chosen = getattr(settings, "phase", gate.PHASE)
+    if chosen not in {str(phase) for phase in Phase}:
+        raise BadInput(f"phase = {chosen!r}: not one of {', '.join(Phase)}")
+    return Phase(chosen)
 
 
-def _outcome(future: Future[GateResult | None], timeout: float) -> GateResult | None:
-    try:
-        return future.result(timeout)
-    except LateError:
-        return GateResult(False, (f"it did not end within {timeout:.0f} s",), suggested_fix="make it faster")
-    except CasstoreError as exc:
-        return GateResult(False, (exc.message,), suggested_fix=exc.hint)
-    except Exception as exc:
-        return GateResult(False, (f"it crashed: {type(exc).__name__}: {exc}",), suggested_fix="report it to its author")
+def describe(name: str) -> GateInfo:
+    """What a gate checks and how it is configured. Raises BadInput for an unknown one."""
+    gate = load(name)
+    settings = {item.name: _told(item) for item in fields(gate.Settings)}
+    point = None if name in GATES else _plug_ins()[name]
+    origin = "built in" if point is None else point.value
+    return GateInfo(name, gate.PHASE, gate.SUMMARY, settings, origin, (gate.__doc__ or "").strip())
 
 
-def _load(name: str) -> Gate:
-    return cast("Gate", import_module(GATES[name]))
+def _told(item: Any) -> str:
+    kind = str(item.type).replace("tuple[str, ...]", "list of texts").replace(" | None", "")
+    if item.default is MISSING and item.default_factory is MISSING:
+        return f"{kind}, required"
+    default = item.default if item.default is not MISSING else item.default_factory()
+    return kind if default in (None, (), "") else f"{kind}, default {default}"
+
+
+def _plug_ins() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}

@@ -1,24 +1,26 @@
 """What a gate is: a name, a phase, typed settings, and a pure check over a read-only view.
 
-    class Settings: ...                                    # frozen dataclass, every field a TOML key
+    @dataclass(frozen=True, slots=True)
+    class Settings: ...                                    # every field a TOML key of [gates.NAME]
     def check(view: ReleaseView, settings: Settings) -> GateResult: ...
 
-A gate reads what the view offers and nothing else; it returns a result, or raises - which fails it.
+A gate reads what the view offers and nothing else; it returns a result, or raises - which fails
+it. How gates are found, run and limited is left to the package and to `running`.
 """
 
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, BinaryIO, Protocol, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 from attest.digests import Digest
-from attest.errors import BadInput
 from bundlers.product_manifests import ProductManifest
 from casstore.objects.tree import TreeEntry
+from casstore.release_objects import Release
+
+NO_VALUES: Mapping[str, Any] = {}
 
 
 class Phase(enum.StrEnum):
@@ -41,6 +43,12 @@ class ViewStore(Protocol):
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable, verified stream."""
 
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """The bytes, piece by piece, verified at the end."""
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """All bytes, verified."""
+
 
 @dataclass(frozen=True, slots=True)
 class StagedArchive:
@@ -52,6 +60,10 @@ class StagedArchive:
     size: int
     manifest: ProductManifest
 
+    def to_json(self) -> dict[str, Any]:
+        """For reports."""
+        return {"name": self.name, "digest": self.digest, "size": self.size, "files": len(self.manifest.files)}
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseView:
@@ -59,14 +71,22 @@ class ReleaseView:
 
     version: str
     trees: Mapping[str, Digest]
+    """Component -> tree."""
     manifests: Mapping[str, ProductManifest]
     store: ViewStore
     root: str
     """The folder of casstore.toml, where a user's own commands run."""
     archives: Mapping[str, StagedArchive] = field(default_factory=dict)
+    """Product -> archive; only in the phase `staged`."""
+    config: Digest | None = None
+    """The digest of casstore.toml."""
+    previous: Release | None = None
+    """The newest release of the ledger, to compare with."""
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Component -> the provenance that the ledger accepted for its tree."""
 
     def files(self) -> Iterator[tuple[str, str, TreeEntry]]:
-        """(component, path, entry) of every file of every component, each tree once."""
+        """(component, path, entry) of every file of every component."""
         for component, tree in sorted(self.trees.items()):
             for path, entry in self.store.walk(tree):
                 if entry.kind == "file":
@@ -79,56 +99,23 @@ class GateResult:
 
     passed: bool
     messages: tuple[str, ...] = ()
+    """Why it failed, one per problem."""
     files: tuple[str, ...] = ()
+    """COMPONENT/PATH, or an archive's name."""
     suggested_fix: str = ""
     measured: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What does not fail it, and should be read."""
 
 
 class Gate(Protocol):
     """One file of this package, or an object that another distribution offers by entry point."""
 
-    NAME: str
-    PHASE: Phase
-    SUMMARY: str
+    NAME: ClassVar[str]
+    PHASE: ClassVar[Phase]
+    SUMMARY: ClassVar[str]
     Settings: type[Any]
+    """A frozen dataclass."""
 
     def check(self, view: ReleaseView, settings: Any) -> GateResult:
         """Judge. Raising fails the gate."""
-
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?")
-_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-
-
-def parse_size(value: int | str) -> int:
-    """Bytes: a number, or a text as `200MB` or `1.5 GiB`. Raises BadInput."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise BadInput(f"not a size: {value!r}", hint="write bytes, or a text as 200MB or 1.5GiB")
-    return int(float(match[1]) * _UNITS[match[2] or "B"])
-
-
-def settings_of(kind: type[Any], table: Mapping[str, Any], gate: str) -> Any:
-    """A gate's table to its settings. Raises BadInput for an unknown, missing or mistyped key."""
-    assert is_dataclass(kind)  # noqa: S101 - the Gate protocol
-    known = {item.name: item for item in fields(kind)}
-    unknown = sorted(set(table) - set(known))
-    if unknown:
-        raise BadInput(f"gate {gate}: there is no setting {unknown[0]!r}", hint=f"known: {', '.join(known) or 'none'}")
-    required = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
-    if missing := sorted(required - set(table)):
-        raise BadInput(f"gate {gate}: the setting {missing[0]!r} is missing")
-    hints = get_type_hints(kind)
-    return kind(**{name: _typed(gate, name, hints[name], value) for name, value in table.items()})
-
-
-def _typed(gate: str, name: str, hint: Any, value: Any) -> Any:
-    allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if isinstance(value, list) and tuple[str, ...] in allowed and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    plain = tuple(item for item in allowed if isinstance(item, type) and item is not type(None))
-    if isinstance(value, bool) is not (bool in plain) or not isinstance(value, plain):
-        raise BadInput(f"gate {gate}: {name} = {value!r} has the wrong type")
-    return value

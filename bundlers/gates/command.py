@@ -1,50 +1,102 @@
-"""command: the user's own check, through the process runner.
+"""command: a check of the user's own, through the process runner.
 
     [gates]
-    unit-tests = { command = ["pytest", "-q"], timeout = 600 }
+    unit-tests = { command = ["pytest", "-q"], timeout = 600, memory = "2GB" }
+    smoke = { command = ["python", "ci/smoke.py"], phase = "staged" }
 
-It runs in the folder of casstore.toml, never inside product content, without a shell, with an
-allowlisted environment plus CASSTORE_VERSION; exit code 0 passes.
+Exit code 0, in time, passes. It is a list of words, never a shell line. It runs in the folder of
+casstore.toml, in a folder below it (`folder = "ci"`), or in a new empty one (`folder = ""`), never
+inside product content. It sees an allowlisted environment, and beside it
+
+    CASSTORE_VERSION   the version
+    CASSTORE_VIEW      a JSON file: version, components (name -> tree), archives (name, path, digest, size)
 """
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
 from dataclasses import dataclass
+from typing import Any
 
+from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
+from bundlers.gates.settings import Size
 from casstore import runner
+from casstore.runner import CommandResult
 
 NAME = "command"
 PHASE = Phase.INPUTS
 SUMMARY = "A command of your own ends with exit code 0, in time."
 
-_SHOWN = 400
+_SHOWN = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to run, and the limits."""
+    """What to run, where, and the limits."""
 
     command: tuple[str, ...]
-    timeout: int | float = 600
+    timeout: float = 600.0
+    folder: str = "."
+    """Below the folder of casstore.toml; an empty text is a new, empty folder."""
     env: tuple[str, ...] = ()
     """Names of further environment variables that it may see."""
+    memory: Size | None = None
+    """Address space of each process."""
+    output: Size | None = None
+    """What is kept of its output; by default 1 MiB."""
+    phase: str = "inputs"
+    """`inputs`, or `staged` to look at the archives."""
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:
     """Run it once."""
-    result = runner.run(
-        settings.command,
-        cwd=view.root,
-        env_allow=(*runner.ENVIRONMENT, *settings.env),
-        env={"CASSTORE_VERSION": view.version},
-        timeout=float(settings.timeout),
-    )
+    with tempfile.TemporaryDirectory(prefix="casstore-gate-") as scratch:
+        result = runner.run(
+            settings.command,
+            cwd=_folder(view, settings, scratch),
+            env_allow=(*runner.ENVIRONMENT, *settings.env),
+            env={"CASSTORE_VERSION": view.version, "CASSTORE_VIEW": _view_file(view, scratch)},
+            timeout=settings.timeout,
+            max_output=settings.output or runner.MAX_OUTPUT,
+            max_memory=settings.memory,
+        )
+    return _result(settings, result)
+
+
+def _folder(view: ReleaseView, settings: Settings, scratch: str) -> str:
+    if not settings.folder:
+        empty = os.path.join(scratch, "empty")
+        os.mkdir(empty)
+        return empty
+    root = os.path.realpath(view.root)
+    found = os.path.realpath(os.path.join(root, settings.folder))
+    if os.path.commonpath([root, found]) != root:
+        raise BadInput(f"folder = {settings.folder!r} leaves {root}", hint="name a folder below casstore.toml")
+    return found
+
+
+def _view_file(view: ReleaseView, scratch: str) -> str:
+    path = os.path.join(scratch, "view.json")
+    value: dict[str, Any] = {
+        "version": view.version,
+        "components": dict(view.trees),
+        "archives": [{**archive.to_json(), "path": archive.path} for archive in view.archives.values()],
+    }
+    with open(path, "x", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+    return path
+
+
+def _result(settings: Settings, result: CommandResult) -> GateResult:
     words = " ".join(settings.command)
     if result.ok:
-        return GateResult(True, (), measured=result.to_json())
+        return GateResult(True, measured=result.to_json())
     if result.timed_out:
-        return GateResult(False, (f"'{words}' did not end within {settings.timeout} s",), measured=result.to_json())
+        message, fix = f"'{words}' did not end within {settings.timeout:g} s", "make it faster, or raise its timeout"
+    else:
+        message, fix = f"'{words}' ended with exit code {result.exit_code}", "run it by hand and mend what it says"
     tail = (result.stderr.strip() or result.stdout.strip())[-_SHOWN:].decode("utf-8", "backslashreplace")
-    message = f"'{words}' ended with exit code {result.exit_code}" + (f": {' '.join(tail.split())}" if tail else "")
-    return GateResult(False, (message,), (), f"run it in {view.root} and mend what it says", result.to_json())
+    return GateResult(False, (f"{message}: {tail}" if tail else message,), (), fix, result.to_json())

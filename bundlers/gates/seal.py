@@ -1,22 +1,23 @@
-"""seal: bytes equal the ProductManifest, read back from the archives as a consumer would.
+"""seal: every byte of every archive is what its ProductManifest says, read back as a consumer would.
 
-On its own (`casstore gate run seal --manifest FILE FOLDER`) it compares a folder and says how a
-file differs: length, Unicode dashes or quotes or normal form, JSON written anew, byte order mark,
-line ends, missing, extra.
+It always runs, listed or not. On its own (`casstore gate run seal --manifest FILE FOLDER`) it
+compares a folder with a ProductManifest and says how each file differs: sha256, byte length,
+Unicode drift, JSON written anew, byte order mark, line ends, mode, missing, extra.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from attest import digests
-from attest.errors import CasstoreError
+from attest.errors import BadInput, CasstoreError
 from bundlers import formats
+from bundlers.gates import drift
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive
 from bundlers.product_manifests import ProductFile, ProductManifest
 
@@ -25,7 +26,7 @@ PHASE = Phase.STAGED
 SUMMARY = "Every byte of every archive is what its ProductManifest says."
 
 _MAX_EXPLAINED = 16 * 1024 * 1024
-_BOM = b"\xef\xbb\xbf"
+_FIX = "run the release again; if it fails again, check disk and memory of this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,115 +36,90 @@ class Settings:
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:  # noqa: ARG001 - the gate's form
     """Read every archive back through the strict reader."""
-    messages = tuple(message for archive in view.archives.values() for message in _archive(archive))
-    return GateResult(not messages, messages, suggested_fix="run the release again; if it stays, check disk and memory")
+    found = [(archive.name, problem) for archive in view.archives.values() if (problem := _archive(archive))]
+    if lost := sorted(view.manifests.keys() - view.archives.keys()):
+        found += [(product, "it has no archive") for product in lost]
+    measured = {archive.name: {"files": len(archive.manifest.files)} for archive in view.archives.values()}
+    messages = tuple(f"{name}: {problem}" for name, problem in found)
+    return GateResult(not found, messages, tuple(name for name, _ in found), _FIX, measured)
 
 
-def _archive(archive: StagedArchive) -> Iterator[str]:
+def _archive(archive: StagedArchive) -> str:
     try:
         with open(archive.path, "rb") as source:
+            if hashlib.file_digest(source, "sha256").hexdigest() != digests.hex_of(archive.digest):
+                return "its bytes changed after it was written (sha256 mismatch)"
+            source.seek(0)
             for _, chunks in formats.read(archive.manifest, source):
                 for _ in chunks:
                     pass
-        with open(archive.path, "rb") as source:
-            if hashlib.file_digest(source, "sha256").hexdigest() != digests.hex_of(archive.digest):
-                yield f"{archive.name}: its bytes changed after it was written"
     except (CasstoreError, OSError) as exc:
-        yield f"{archive.name}: {exc}"
+        return str(exc).removeprefix(f"{archive.name}: ")
+    return ""
 
 
 def compare_folder(manifest: ProductManifest, folder: str) -> GateResult:
-    """A folder against a ProductManifest, each difference explained."""
-    messages, files = [], []
+    """A folder against a ProductManifest, each difference explained. Raises BadInput without a folder."""
+    if not os.path.isdir(folder):
+        raise BadInput(f"{folder}: no such folder")
     listed = {file.path: file for file in manifest.files}
+    present = set(_present(folder))
+    found = sorted({**_missing_or_other(listed, present, folder), **_extra(listed, present)}.items())
+    return GateResult(
+        not found,
+        tuple(f"{path}: {problem}" for path, problem in found),
+        tuple(path for path, _ in found),
+        "take these files from the release again: casstore get or casstore install",
+        {"files": len(listed), "differ": len(found)},
+    )
+
+
+def _missing_or_other(listed: Mapping[str, ProductFile], present: set[str], folder: str) -> dict[str, str]:
+    found = {}
+    respelt = {unicodedata.normalize("NFC", path): path for path in present - listed.keys()}
     for path, file in listed.items():
-        if problem := _file(file, os.path.join(folder, path)):
-            messages.append(f"{path}: {problem}")
-            files.append(path)
-    for path in _present(folder):
-        if path not in listed:
-            messages.append(f"{path}: extra, the ProductManifest does not list it")
-            files.append(path)
-    return GateResult(not messages, tuple(messages), tuple(files), "take the files from the archive again")
+        if path in present:
+            problem = _file(file, os.path.join(folder, path))
+        else:
+            other = respelt.get(unicodedata.normalize("NFC", path))
+            problem = f"missing; its name is there in another Unicode form: {other!a}" if other else "missing"
+        if problem:
+            found[path] = problem
+    return found
+
+
+def _extra(listed: Mapping[str, ProductFile], present: set[str]) -> dict[str, str]:
+    return dict.fromkeys(present - listed.keys(), "extra, the ProductManifest does not list it")
 
 
 def _present(folder: str) -> Iterator[str]:
     for where, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(where, name))]
-        for name in sorted(names + links):
+        for name in names + links:
             yield os.path.relpath(os.path.join(where, name), folder).replace(os.sep, "/")
 
 
 def _file(file: ProductFile, path: str) -> str:
-    if not os.path.lexists(path):
-        return "missing"
-    if file.digest is None:
-        return "" if os.path.islink(path) and os.readlink(path) == file.link else "not the link that is listed"
-    if os.path.islink(path) or not os.path.isfile(path):
-        return "not a regular file"
+    try:
+        mode = os.lstat(path).st_mode
+        if file.digest is None:
+            same = stat.S_ISLNK(mode) and os.readlink(path) == file.link
+            return "" if same else f"not the link to {file.link} that is listed"
+        if not stat.S_ISREG(mode):
+            return "not a regular file"
+        if problem := _bytes(file, path):
+            return problem
+        return "" if bool(mode & 0o100) == bool(file.mode & 0o100) else f"mode {mode & 0o777:04o}, not {file.mode:04o}"
+    except OSError as exc:
+        return f"cannot be read: {exc.strerror}"
+
+
+def _bytes(file: ProductFile, path: str) -> str:
     with open(path, "rb") as source:
-        data = source.read(_MAX_EXPLAINED + 1) if file.size <= _MAX_EXPLAINED else b""
-        if not data and file.size:
-            same = hashlib.file_digest(source, "sha256").hexdigest() == digests.hex_of(file.digest)
-            return "" if same else "sha256 mismatch"
-    return "" if digests.sha256(data) == file.digest else drift(data, file)
-
-
-def drift(data: bytes, file: ProductFile) -> str:
-    """How bytes differ from those that a ProductManifest lists, by trying what editors and tools do."""
-    for what, candidate in _candidates(data):
-        if digests.sha256(candidate) == file.digest:
-            return what
-    length = "" if len(data) == file.size else f", byte length {len(data)} instead of {file.size}"
-    return f"sha256 mismatch{length}"
-
-
-def _candidates(data: bytes) -> Iterator[tuple[str, bytes]]:
-    if data.startswith(_BOM):
-        yield "a byte order mark was added", data[3:]
-    yield "the byte order mark was taken away", _BOM + data
-    yield "line ends were changed to CRLF", data.replace(b"\r\n", b"\n")
-    yield "line ends were changed to LF", data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    yield "the last newline was added", data.removesuffix(b"\n")
-    yield "the last newline was taken away", data + b"\n"
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return
-    yield from _unicode(text)
-    yield from _json(text)
-
-
-_DASHES = {"\u2013": "-", "\u2014": "-", "\u2212": "-", "\u2010": "-", "\u2011": "-"}
-_QUOTES = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'}
-_PLAIN = {**_DASHES, **_QUOTES}
-
-
-def _unicode(text: str) -> Iterator[tuple[str, bytes]]:
-    for form in ("NFC", "NFD"):
-        for original in ("NFC", "NFD"):
-            if original != form:
-                yield f"Unicode was normalised to {form}", unicodedata.normalize(original, text).encode()
-    plain = "".join(_PLAIN.get(char, char) for char in text)
-    yield "Unicode drift: dashes or quotes were made typographic", plain.encode()
-    for typographic, ascii_form in _PLAIN.items():
-        yield f"Unicode drift: U+{ord(typographic):04X} was made plain", text.replace(ascii_form, typographic).encode()
-
-
-def _json(text: str) -> Iterator[tuple[str, bytes]]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    for ascii_only in (False, True):
-        for indent in (None, 1, 2, 4):
-            for sort in (False, True):
-                for separators in ((",", ":"), (", ", ": "), (",", ": ")):
-                    told = json.dumps(
-                        value, ensure_ascii=ascii_only, indent=indent, sort_keys=sort, separators=separators
-                    )
-                    for end in ("", "\n"):
-                        yield (
-                            "JSON was written anew (escapes, key order or spacing)",
-                            (told + end).encode("utf-8", "replace"),
-                        )
+        if digests.from_hex(hashlib.file_digest(source, "sha256").hexdigest()) == file.digest:
+            return ""
+        size = source.seek(0, os.SEEK_END)
+        if size > _MAX_EXPLAINED:
+            return f"sha256 mismatch, byte length {size}, listed {file.size}"
+        source.seek(0)
+        return drift.explain(source.read(), file.content, file.size)

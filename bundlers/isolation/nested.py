@@ -12,7 +12,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO, cast
 
@@ -44,14 +44,17 @@ class Inside:
     unopened: list[str] = field(default_factory=list)
 
 
-def look_inside(blob: BinaryIO, max_depth: int, max_member: int) -> Inside:
-    """Members of an archive, and of archives in it; an ordinary file has none."""
+Visit = Callable[[str, bytes], None]
+
+
+def look_inside(blob: BinaryIO, max_depth: int, max_member: int, visit: Visit | None = None) -> Inside:
+    """Members of an archive, and of archives in it; an ordinary file has none. `visit` sees each one's bytes."""
     inside = Inside()
-    _look(blob, "", max_depth, max_member, inside)
+    _look(blob, "", max_depth, max_member, inside, visit)
     return inside
 
 
-def _look(blob: IO[bytes], prefix: str, depth: int, max_member: int, inside: Inside) -> None:
+def _look(blob: IO[bytes], prefix: str, depth: int, max_member: int, inside: Inside, visit: Visit | None) -> None:
     kind = _kind(blob)
     if not kind:
         return
@@ -66,7 +69,9 @@ def _look(blob: IO[bytes], prefix: str, depth: int, max_member: int, inside: Ins
                 continue
             data = _read(stream, max_member)
             inside.members.append(Member(place, digests.sha256(data), len(data)))
-            _look(io.BytesIO(data), place, depth - 1, max_member, inside)
+            if visit is not None:
+                visit(place, data)
+            _look(io.BytesIO(data), place, depth - 1, max_member, inside, visit)
     except _BROKEN:
         inside.unopened.append(f"!{prefix}" if prefix else "")
 
