@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, *, store_url: str | None, config_path: str | None, offline: bool) -> None:
         self._store_url = store_url
-        self._config_path = config_path
+        self.config_path = config_path
         self.offline = offline
         self._config: Config | None = None
         self._stores: dict[bool, Store] = {}
@@ -55,7 +55,7 @@ class Session:
         if self._config is None:
             from casstore import config
 
-            self._config = config.load(self._config_path, os.getcwd())
+            self._config = config.load(self.config_path, os.getcwd())
         return self._config
 
     @property
@@ -63,7 +63,7 @@ class Session:
         """The configuration, or None where no casstore.toml is found."""
         from casstore import config
 
-        if self._config is None and self._config_path is None and config.find_config(os.getcwd()) is None:
+        if self._config is None and self.config_path is None and config.find_config(os.getcwd()) is None:
             return None
         return self.config
 

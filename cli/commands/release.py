@@ -46,7 +46,7 @@ def release(
     Exit status: 0 released (or the same again), 4 the key is no builder, 8 a component is missing,
     9 the version is taken, 10 a gate failed, 11 a product carries another's content.
     """
-    from bundlers.errors import GateFailed
+    from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest
     from bundlers.releases import release as run
 
@@ -65,7 +65,7 @@ def release(
         )
         try:
             report = run(request)
-        except GateFailed as exc:
+        except Blocked as exc:
             _tell_blockers(exc, blockers, as_json)
             raise
     if as_json:

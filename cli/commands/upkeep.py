@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from cli import render
@@ -52,7 +54,15 @@ def doctor(session: Session, as_json: bool) -> None:
     """
     from casstore import doctor as checks
 
-    report = checks.examine(session)
+    key = os.environ.get("CASSTORE_KEY", "")
+    report = checks.examine(
+        config_path=session.config_path,
+        cwd=os.getcwd(),
+        open_store=lambda: session.open_store(read_only=True),
+        replay=session.state,
+        key_files=(key.removeprefix("file:"),) if key and (":" not in key or key.startswith("file:")) else (),
+        now=session.now,
+    )
     if as_json:
         render.json_object(report.to_json())
     else:

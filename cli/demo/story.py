@@ -176,7 +176,7 @@ def _rollback(stage: Stage) -> None:
     _install(stage, "core")
     stage.run("channel", "prod")
     stage.run("export", "prod", "kit.tar", "--channel", "prod", "--key", "log.pem")
-    stage.run("--offline", "verify", "kit.tar", "--state", "consumer")
+    stage.run("--offline", "verify", "kit.tar", "--state", "auditor")
 
 
 def _refusals(stage: Stage) -> None:
