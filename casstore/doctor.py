@@ -79,10 +79,7 @@ def examine(
 
 
 def _python() -> Row:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Row("python", FAIL, f"{version} is too old", "use Python 3.11 or newer")
-    return Row("python", OK, version)
+    return Row("python", OK, f"{'.'.join(map(str, sys.version_info[:3]))} on {sys.platform}")
 
 
 def _import_names() -> Iterator[Row]:
@@ -122,7 +119,7 @@ def _configuration(path: str | None, cwd: str) -> Row:
 def _store(open_store: Callable[[], Store]) -> Row:
     try:
         store = open_store()
-        packs = len(store.packs.names())
+        packs = sum(1 for _ in store.packs.names())
     except CasstoreError as exc:
         return Row("store", FAIL, exc.message, exc.hint)
     return Row("store", OK, f"{store.url}: {packs} packs" + (", read only" if store.read_only else ""))
