@@ -1,0 +1,52 @@
+# Two targets do everything on a fresh machine: `make demo` and `make test`. Python 3.11+ and pip are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: help demo test check format golden lock wheel-check bench-small clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(VENV)/.dev ## a whole release of four products from real files to a verified install
+	$(BIN)/casstore demo --into demo
+
+test: $(VENV)/.dev ## all tests that this machine can run; what is skipped is told and counted
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(VENV)/.dev ## make the golden files anew (a format changed: see CONTRIBUTING.md)
+	for script in tests/formats/make_*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: ## the locked requirements, from pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) --custom-compile-command 'make lock' -o requirements/runtime.txt
+	$(LOCK) --custom-compile-command 'make lock' --extra demo -o requirements/demo.txt
+	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
+	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --group dev -o requirements/dev.txt
+
+wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
+	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check
+
+bench-small: $(VENV)/.dev ## the benchmarks on small input
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script --small || exit 1; done
+
+clean: ## everything that make made
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,44 @@
+"""What all tests share: hypothesis profiles, and loud, counted skips.
+
+CASSTORE_REQUIRE_ALL=1 (CI) turns a skip of a `server` or `foreign` test into a failure: there the
+tools are installed, so a skip would hide a missing proof.
+"""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("deep", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("CASSTORE_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+REQUIRE_ALL = os.environ.get("CASSTORE_REQUIRE_ALL") == "1"
+TOOLS = ("server", "foreign")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+    """A skipped test of a tool that must be there fails."""
+    outcome = yield
+    report = outcome.get_result()
+    if REQUIRE_ALL and report.skipped and any(item.get_closest_marker(name) for name in TOOLS):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"must not be skipped here: {reason}"
+
+
+def pytest_terminal_summary(terminalreporter):  # type: ignore[no-untyped-def]
+    """The last lines: what was skipped and why, and the counts."""
+    stats = terminalreporter.stats
+    skipped = stats.get("skipped", [])
+    if skipped:
+        terminalreporter.write_line(f"SKIPPED {len(skipped)}: what they prove was NOT proven on this machine:")
+        for reason in sorted({str(r.longrepr[2]) for r in skipped if isinstance(r.longrepr, tuple)}):
+            terminalreporter.write_line(f"  {reason}")
+    counts = {name: len(stats.get(name, [])) for name in ("passed", "failed", "error", "skipped")}
+    failed = counts["failed"] + counts["error"]
+    terminalreporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")
