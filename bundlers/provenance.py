@@ -175,6 +175,7 @@ def archive_provenance(
     archive_format: str,
     epoch: int,
     manifest: Digest,
+    config: Digest,
     trees: Mapping[str, Digest],
     identity: str,
     now: datetime,
@@ -186,6 +187,7 @@ def archive_provenance(
         builder_id=builder_id(identity),
         dependencies=(
             Dependency("product-manifest", manifest),
+            Dependency("casstore.toml", config),
             *(Dependency(f"component/{name}", tree) for name, tree in sorted(trees.items())),
         ),
         finished_on=now,

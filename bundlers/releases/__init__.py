@@ -1,17 +1,19 @@
 """The release line: from components in the ledger to archives that are visible, or to nothing.
 
-    gates on inputs -> ProductManifests and isolation -> archives in quarantine -> gates on them ->
-    statements -> SHA256SUMS -> one put -> the `release` entry -> the output folder, by one rename
+    gates on inputs, isolation -> archives in quarantine -> gates on them -> statements ->
+    SHA256SUMS -> one put -> the `release` entry -> the output folder, by one rename
 
 Only the ledger entry makes a release visible and takes its version. Whatever fails or is killed
-before it leaves nothing but unnamed objects; the same command then begins again. After it, the
-same command brings the output folder back from the store.
+before it leaves nothing but unnamed objects, and the same command begins again. After it, the
+same command brings the output folder back from the store. The same components and epoch give the
+same archives, byte for byte, and the same release object but for the evidence.
 
     report = release(ReleaseRequest(store, ledger, config, "1.4.0", signer, now, out="dist/1.4.0"))
 """
 
 from __future__ import annotations
 
-from bundlers.releases.pipeline import ReleaseReport, ReleaseRequest, release
+from bundlers.releases.pipeline import release
+from bundlers.releases.reports import ReleaseReport, ReleaseRequest
 
 __all__ = ["ReleaseReport", "ReleaseRequest", "release"]

@@ -1,89 +1,29 @@
-"""The order of a release (see the package), and what each step signs."""
+"""The order of a release; what each step does is left to its module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-
-from attest import statements
 from attest.digests import Digest, sha256
-from attest.predicates import isolation as isolations
-from attest.predicates import release as releases
-from attest.predicates import slsa_provenance, test_result
-from attest.signers import Signer
-from bundlers import checksums, gates, isolation
-from bundlers.blockers import Blocker
-from bundlers.errors import GateFailed
-from bundlers.gates.base import Phase, ReleaseView, StagedArchive
-from bundlers.isolation import IsolationReport
-from bundlers.provenance import archive_provenance
+from attest.predicates import slsa_provenance
+from bundlers import blockers
+from bundlers.gates import StagedArchive
+from bundlers.releases import checks, signing, staging
 from bundlers.releases import plan as plans
+from bundlers.releases.checks import InputsChecked
 from bundlers.releases.plan import Plan
-from bundlers.releases.staging import Quarantine, restore, write_papers
+from bundlers.releases.reports import ReleaseReport, ReleaseRequest, Would
+from bundlers.releases.signing import Signed
+from bundlers.releases.staging import Quarantine
 from casstore import attestations, release_objects
-from casstore.config import Config
-from casstore.errors import Conflict
+from casstore.errors import Conflict, ObjectDamaged
+from casstore.ingest import IngestOptions
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, replay
-from casstore.objects.kinds import Kind, NewObject
-from casstore.progress import NullProgress, Progress
-from casstore.promotion.services import keep, require_role
-from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct, check_version
+from casstore.promotion.services import require_role
+from casstore.release_objects import Release, check_version
 from casstore.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class ReleaseRequest:
-    """Everything that a release needs."""
-
-    store: Store
-    ledger: Ledger
-    config: Config
-    version: str
-    signer: Signer
-    now: datetime
-    out: str | None = None
-    """A folder that does not exist yet; None writes no output folder."""
-    epoch: int | None = None
-    components: Mapping[str, Digest] = field(default_factory=dict)
-    """Trees by hand; the others are what the ledger has for this version."""
-    dry_run: bool = False
-    workers: int = 2
-    progress: Progress = field(default_factory=NullProgress)
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseReport:
-    """What was released, or would be."""
-
-    version: str
-    release: Digest | None
-    entry: int | None
-    archives: tuple[StagedArchive, ...]
-    outcomes: tuple[gates.Outcome, ...]
-    isolation: IsolationReport | None
-    out: str | None
-    dry_run: bool = False
-    again: bool = False
-    """The very same release was in the ledger already."""
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "version": self.version,
-            "release": self.release,
-            "entry": self.entry,
-            "archives": [{"name": a.name, "digest": a.digest, "size": a.size} for a in self.archives],
-            "gates": [outcome.to_json() for outcome in self.outcomes],
-            "isolation": self.isolation.to_json() if self.isolation else None,
-            "out": self.out,
-            "dryRun": self.dry_run,
-            "again": self.again,
-        }
+_BUILDER = frozenset({"builder"})
 
 
 def release(request: ReleaseRequest) -> ReleaseReport:
@@ -91,44 +31,54 @@ def release(request: ReleaseRequest) -> ReleaseReport:
 
     Raises GateFailed (exit 10), CrossProductLeak (11), Conflict (9) when the version is another
     release's, NoSuchObject (8) for a component that was not put, PolicyDenied (4) when the signer is
-    no builder. Nothing is visible then.
+    no builder or a component is revoked. Nothing is visible then.
     """
     check_version(request.version)
     state = replay(request.ledger, request.store)
-    require_role(state, request.signer, frozenset({"builder"}), request.now)
+    require_role(state, request.signer, _BUILDER, request.now)
     plan = plans.make(request.store, state, request.config, request.version, request.epoch, request.components)
     if request.version in state.versions:
         return _again(request, state, plan)
-    view = ReleaseView(request.version, plan.trees, plan.manifests, request.store, request.config.folder)
-    outcomes = _pass(view, request, Phase.INPUTS)
-    compared = isolation.check(request.store, plan.manifests, isolation.Settings.parse(request.config.isolation))
-    compared.require()
+    staging.check_free(request.out)
+    checked = checks.inputs(request, plan)
     with Quarantine(request.out) as quarantine:
-        archives = _bundle(request, plan, quarantine)
-        staged = ReleaseView(
-            view.version, view.trees, view.manifests, view.store, view.root, {a.manifest.product: a for a in archives}
-        )
-        outcomes += _pass(staged, request, Phase.STAGED)
-        if request.dry_run:
-            return ReleaseReport(request.version, None, None, archives, outcomes, compared, None, dry_run=True)
-        return _publish(request, state, plan, archives, outcomes, compared, quarantine)
+        return _stage(request, state, plan, checked, quarantine)
 
 
-def _pass(view: ReleaseView, request: ReleaseRequest, phase: Phase) -> tuple[gates.Outcome, ...]:
-    outcomes = gates.run(view, request.config.gates, phase)
-    blockers = [blocker for outcome in outcomes for blocker in outcome.blockers]
-    if blockers:
-        raise _failed(blockers)
-    return outcomes
-
-
-def _failed(blockers: Sequence[Blocker]) -> GateFailed:
-    names = sorted({blocker.gate for blocker in blockers})
-    more = f" (and {len(blockers) - 1} more)" if len(blockers) > 1 else ""
-    return GateFailed(
-        f"gate {', '.join(names)} failed: {blockers[0].message}{more}",
-        hint=blockers[0].suggested_fix,
-        blockers=tuple(blockers),
+def _stage(
+    request: ReleaseRequest, state: LedgerState, plan: Plan, checked: InputsChecked, quarantine: Quarantine
+) -> ReleaseReport:
+    archives = _bundle(request, plan, quarantine)
+    outcomes = (*checked.outcomes, *checks.staged(request, plan, archives))
+    signed = signing.sign(request, plan, archives, outcomes, checked.isolation)
+    config = _config_bytes(request)
+    would = _would(state, plan, signed, archives, config) if request.dry_run else None
+    number = None
+    if would is None:
+        _put(request, plan, signed, config, archives, quarantine)
+        staging.write_papers(quarantine, request.store, _papers(signed))
+        try:
+            entry, _ = commit(
+                request.ledger, request.store, state, EntryKind.RELEASE, sha256(signed.statement), now=request.now
+            )
+        except Conflict:
+            return _lost(request, plan)
+        number = entry.number
+        quarantine.keep()
+    if request.blockers:
+        blockers.save(request.blockers, request.version, ())
+    return ReleaseReport(
+        request.version,
+        None if would else signed.made.digest,
+        number,
+        plan.epoch,
+        plan.trees,
+        archives,
+        outcomes,
+        checked.isolation,
+        None if would else quarantine.out,
+        () if would else signed.made.evidence,
+        would,
     )
 
 
@@ -142,107 +92,50 @@ def _bundle(request: ReleaseRequest, plan: Plan, quarantine: Quarantine) -> tupl
     return tuple(archives)
 
 
-def _publish(
+def _put(
     request: ReleaseRequest,
-    state: LedgerState,
     plan: Plan,
+    signed: Signed,
+    config: bytes,
     archives: tuple[StagedArchive, ...],
-    outcomes: tuple[gates.Outcome, ...],
-    compared: IsolationReport,
     quarantine: Quarantine,
-) -> ReleaseReport:
-    provenance = {archive.name: _archive_statement(request, plan, archive) for archive in archives}
-    others = [_isolation_statement(request, compared, archives), *_gate_statements(request, plan, archives, outcomes)]
-    evidence = keep(request.store, [*provenance.values(), *others])
-    made = _release_object(request, state, plan, archives, (*plan.statements, *evidence))
-    for archive in archives:
-        request.store.put_path(archive.path)
-    papers = [checksums.to_bytes(made.archives), made.to_bytes(), *(m.to_bytes() for m in plan.manifests.values())]
-    request.store.put_many([NewObject(data, Kind.BLOB, ()) for data in [*papers, *_config_bytes(request)]])
-    statement = keep(request.store, [_release_statement(request, made)])[0]
-    entry, _ = commit(request.ledger, request.store, state, EntryKind.RELEASE, statement, now=request.now)
-    bundles = {name: sha256(raw) for name, raw in provenance.items()}
-    write_papers(quarantine, made, request.store, bundles)
-    quarantine.keep()
-    return ReleaseReport(request.version, made.digest, entry.number, archives, outcomes, compared, quarantine.out)
+) -> None:
+    """Archives first, then everything that speaks of them in one pack."""
+    names = sorted(archive.name for archive in archives)
+    options = IngestOptions(stat_cache=False)
+    report = request.store.put_paths(quarantine.folder, [name.encode() for name in names], options=options)
+    stored = {entry.name.decode(): entry.content for entry in request.store.tree(report.tree).entries}
+    if stored != signed.made.archives:
+        raise ObjectDamaged(
+            f"{quarantine.folder}: an archive changed between its check and its put", hint="run the release again"
+        )
+    request.store.put_many(signed.objects(plan, config))
 
 
-def _archive_statement(request: ReleaseRequest, plan: Plan, archive: StagedArchive) -> bytes:
-    manifest = archive.manifest
-    payload = archive_provenance(
-        (archive.name, archive.digest),
-        product=manifest.product,
-        version=plan.version,
-        archive_format=manifest.archive_format,
-        epoch=plan.epoch,
-        manifest=manifest.digest,
-        trees={name: component.tree for name, component in manifest.components.items()},
-        identity=request.signer.identity,
-        now=request.now,
-    )
-    return request.signer.sign_statement(payload)
+def _would(state: LedgerState, plan: Plan, signed: Signed, archives: tuple[StagedArchive, ...], config: bytes) -> Would:
+    objects = signed.objects(plan, config)
+    size = sum(len(item.data) for item in objects) + sum(archive.size for archive in archives)
+    files = sorted([*(archive.name for archive in archives), *_papers(signed)])
+    return Would(state.count, len(objects) + len(archives), size, tuple(files))
 
 
-def _isolation_statement(
-    request: ReleaseRequest, compared: IsolationReport, archives: Sequence[StagedArchive]
-) -> bytes:
-    subjects = {archive.name: archive.digest for archive in archives}
-    subjects |= {f"{product}.product-manifest.json": digest for product, digest in compared.products.items()}
-    made = statements.of_digests(subjects, isolations.TYPE, compared.predicate().to_json())
-    return request.signer.sign_statement(made.to_bytes())
-
-
-def _gate_statements(
-    request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive], outcomes: Sequence[gates.Outcome]
-) -> list[bytes]:
-    """One test-result per gate: about the trees it saw (inputs), or the archives (staged)."""
-    made = []
-    for outcome in outcomes:
-        staged = gates.find(outcome.name, outcome.settings).PHASE is Phase.STAGED
-        subjects = {a.name: a.digest for a in archives} if staged else dict(plan.trees)
-        claim = statements.of_digests(subjects, test_result.TYPE, outcome.claim().to_json())
-        made.append(request.signer.sign_statement(claim.to_bytes()))
-    return made
-
-
-def _release_object(
-    request: ReleaseRequest,
-    state: LedgerState,
-    plan: Plan,
-    archives: Sequence[StagedArchive],
-    evidence: Sequence[Digest],
-) -> Release:
-    return Release(
-        store=state.store,
-        ledger=state.ledger,
-        version=plan.version,
-        epoch=plan.epoch,
-        components=plan.trees,
-        products={
-            a.manifest.product: ReleaseProduct(
-                a.manifest.archive_format, ReleaseArchive(a.name, a.digest, a.size), a.manifest.digest
-            )
-            for a in archives
-        },
-        checksums=sha256(checksums.to_bytes({a.name: a.digest for a in archives})),
-        evidence=tuple(sorted(set(evidence))),
-        config=request.config.digest,
-    )
-
-
-def _config_bytes(request: ReleaseRequest) -> list[bytes]:
+def _config_bytes(request: ReleaseRequest) -> bytes:
     """The casstore.toml that was read, if it still has those bytes."""
     with open(request.config.path, "rb") as file:
         data = file.read()
     if sha256(data) != request.config.digest:
         raise Conflict(f"{request.config.path}: changed while the release ran", hint="run it again")
-    return [data]
+    return data
 
 
-def _release_statement(request: ReleaseRequest, made: Release) -> bytes:
-    claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
-    subjects = {"release": made.digest, **made.archives}
-    return request.signer.sign_statement(statements.of_digests(subjects, releases.TYPE, claim.to_json()).to_bytes())
+def _lost(request: ReleaseRequest, plan: Plan) -> ReleaseReport:
+    """Somebody else was faster. Raises Conflict, unless it was with the same release."""
+    state = replay(request.ledger, request.store)
+    if request.version not in state.versions:
+        raise Conflict(
+            f"version {request.version}: the ledger refused it", hint="look at what changed: casstore ledger show"
+        )
+    return _again(request, state, plan)
 
 
 def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseReport:
@@ -256,17 +149,35 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
             hint="release under a new version",
         )
     if request.out and not request.dry_run:
-        restore(request.store, made, request.out, _provenance_of(request.store, made))
+        provenance = _provenance_of(request.store, made)
+        staging.restore(request.store, {**made.archives, **staging.papers(made, provenance)}, request.out)
     archives = tuple(
         StagedArchive(row.archive.name, "", row.archive.digest, row.archive.size, plan.manifests[product])
         for product, row in made.products.items()
     )
     return ReleaseReport(
-        request.version, info.digest, info.number, archives, (), None, request.out, request.dry_run, again=True
+        request.version,
+        info.digest,
+        info.number,
+        made.epoch,
+        made.components,
+        archives,
+        (),
+        None,
+        request.out,
+        made.evidence,
+        Would(state.count, 0, 0, ()) if request.dry_run else None,
+        again=True,
     )
 
 
+def _papers(signed: Signed) -> dict[str, Digest]:
+    """File name -> object, beside the archives."""
+    return staging.papers(signed.made, {name: sha256(raw) for name, raw in signed.provenance.items()})
+
+
 def _provenance_of(store: Store, made: Release) -> dict[str, Digest]:
+    """Archive name -> its provenance in the release's closed list."""
     found = {}
     for name, digest in made.archives.items():
         for item in attestations.find(store, digest, slsa_provenance.TYPE):

@@ -1,22 +1,32 @@
-"""The quarantine: archives are written into a hidden folder, which becomes the output by one rename."""
+"""The quarantine: archives are written into a hidden folder, which becomes the output by one rename.
+
+A process that is killed leaves its quarantine behind; the next one for the same output takes it
+away, knowing by a lock that nobody is at work in it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Self
 
+from attest import digests
 from attest.digests import Digest
 from bundlers import checksums, formats
-from bundlers.formats import ArchiveInfo
-from bundlers.gates.base import StagedArchive
+from bundlers.gates import StagedArchive
 from bundlers.product_manifests import ProductManifest
 from bundlers.reader import ProductReader
-from casstore.errors import Conflict
+from casstore.errors import Conflict, StorageUnavailable
 from casstore.release_objects import Release
 from casstore.store import Store
+
+_SUFFIX = ".partial"
+RELEASE = "release.json"
 
 
 class Quarantine:
@@ -24,19 +34,23 @@ class Quarantine:
 
     def __init__(self, out: str | None) -> None:
         self.out = os.path.abspath(out) if out else None
-        if self.out and os.path.lexists(self.out):
-            raise Conflict(f"{self.out}: is there already and was not overwritten", hint="name a new output folder")
-        above = os.path.dirname(self.out) if self.out else None
-        if above:
-            os.makedirs(above, exist_ok=True)
-        name = os.path.basename(self.out) if self.out else "casstore-release"
-        self.folder = tempfile.mkdtemp(prefix=f".{name}.", suffix=".partial", dir=above)
+        self._above = os.path.dirname(self.out) if self.out else tempfile.gettempdir()
+        self._prefix = f".{os.path.basename(self.out) if self.out else 'casstore-release'}."
+        try:
+            os.makedirs(self._above, exist_ok=True)
+            self.folder = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self._above)
+            self._lock = os.open(self.folder, os.O_RDONLY)
+        except OSError as exc:
+            raise StorageUnavailable(f"{self._above}: no folder can be made here: {exc.strerror}") from exc
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._sweep()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._lock)
 
     def path(self, name: str) -> str:
         """Where a file of this name lies."""
@@ -45,53 +59,103 @@ class Quarantine:
     def archive(self, store: Store, manifest: ProductManifest, *, workers: int) -> StagedArchive:
         """Write one product's archive, durable."""
         name = formats.archive_name(manifest)
-        with open(self.path(name), "xb") as out:
-            info: ArchiveInfo = formats.write(manifest, ProductReader(store, manifest), out, workers=workers)
-            out.flush()
-            os.fsync(out.fileno())
+        try:
+            with open(self.path(name), "xb") as out:
+                info = formats.write(manifest, ProductReader(store, manifest), out, workers=workers)
+                out.flush()
+                os.fsync(out.fileno())
+        except OSError as exc:
+            raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
         return StagedArchive(info.name, self.path(name), info.digest, info.size, manifest)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
         """One more file, durable."""
-        with open(self.path(name), "xb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
+        try:
+            with open(self.path(name), "xb") as out:
+                out.writelines(pieces)
+                out.flush()
+                os.fsync(out.fileno())
+        except OSError as exc:
+            raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
 
     def keep(self) -> None:
-        """Make the folder visible under its name."""
+        """Make the folder visible under its name, durable. Raises Conflict when something is there."""
         if self.out is None:
             return
         os.chmod(self.folder, 0o755)  # noqa: S103 - the output is for everybody to read
+        os.fsync(self._lock)
         try:
+            if os.path.lexists(self.out):
+                raise FileExistsError
             os.rename(self.folder, self.out)
         except OSError as exc:
-            raise Conflict(f"{self.out}: appeared meanwhile and was not overwritten") from exc
-        folder = os.open(os.path.dirname(self.out), os.O_RDONLY)
+            raise Conflict(
+                f"{self.out}: appeared meanwhile and was not overwritten", hint="name a new output folder"
+            ) from exc
+        above = os.open(self._above, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(above)
         finally:
-            os.close(folder)
+            os.close(above)
+
+    def _sweep(self) -> None:
+        """Take away what killed runs left; a lock that is held means that somebody works there."""
+        for name in os.listdir(self._above):
+            path = os.path.join(self._above, name)
+            if name.startswith(self._prefix) and name.endswith(_SUFFIX) and path != self.folder:
+                with contextlib.suppress(OSError):
+                    _remove_unlocked(path)
 
 
-def write_papers(quarantine: Quarantine, release: Release, store: Store, bundles: Mapping[str, Digest]) -> None:
-    """What lies beside the archives: checksums, release object, ProductManifests, provenance by archive name."""
-    quarantine.write(checksums.NAME, store.read(release.checksums))
-    quarantine.write("release.json", release.to_bytes())
-    for product, row in release.products.items():
-        quarantine.write(f"{product}.product-manifest.json", store.read(row.product_manifest))
-    for archive, attestation in bundles.items():
-        quarantine.write(f"{archive}.sigstore.json", store.read(attestation))
+def _remove_unlocked(path: str) -> None:
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path)
+    finally:
+        os.close(lock)
 
 
-def restore(store: Store, release: Release, out: str, bundles: Mapping[str, Digest]) -> None:
-    """The output folder of a release that is in the ledger, from the store. Raises Conflict, ObjectDamaged."""
+def check_free(out: str | None) -> None:
+    """Raises Conflict when something is at the output's place."""
+    if out and os.path.lexists(out):
+        raise Conflict(f"{out}: is there already and was not overwritten", hint="name a new output folder")
+
+
+def papers(release: Release, provenance: Mapping[str, Digest]) -> dict[str, Digest]:
+    """What lies beside the archives, by file name; provenance is archive name -> attestation."""
+    return {
+        checksums.NAME: release.checksums,
+        RELEASE: release.digest,
+        **{f"{product}.product-manifest.json": row.product_manifest for product, row in release.products.items()},
+        **{f"{archive}.sigstore.json": attestation for archive, attestation in provenance.items()},
+    }
+
+
+def write_papers(quarantine: Quarantine, store: Store, named: Mapping[str, Digest]) -> None:
+    """Objects of the store as files."""
+    for name, digest in named.items():
+        quarantine.write(name, store.chunks(digest))
+
+
+def restore(store: Store, named: Mapping[str, Digest], out: str) -> None:
+    """Bring an output folder back from the store; one that is there already must be the very same."""
+    if os.path.lexists(out):
+        _check_same(out, named)
+        return
     with Quarantine(out) as quarantine:
-        for row in release.products.values():
-            with open(quarantine.path(row.archive.name), "xb") as file:
-                for chunk in store.chunks(row.archive.digest):
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-        write_papers(quarantine, release, store, bundles)
+        write_papers(quarantine, store, named)
         quarantine.keep()
+
+
+def _check_same(out: str, named: Mapping[str, Digest]) -> None:
+    for name, digest in named.items():
+        try:
+            with open(os.path.join(out, name), "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == digests.hex_of(digest)
+        except OSError:
+            same = False
+        if not same:
+            raise Conflict(
+                f"{out}: is there already, and its {name} is not this release's", hint="name a new output folder"
+            )

@@ -1,0 +1,102 @@
+"""What must hold before anything is visible: gates of both phases and isolation, told all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attest.errors import CasstoreError
+from bundlers import blockers, gates, isolation
+from bundlers.blockers import Blocker
+from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
+from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive
+from bundlers.isolation import IsolationReport
+from bundlers.releases.plan import Plan
+from bundlers.releases.reports import ReleaseRequest
+from casstore.errors import StoreDamaged
+
+ISOLATION = "isolation"
+ALWAYS: Mapping[str, Mapping[str, Any]] = {"seal": {}}
+"""Gates that run whether they are listed or not."""
+
+_ORDER: tuple[type[Blocked], ...] = (CrossProductLeak, BranchProtectionMissing, BaselineFailed, GateFailed)
+_FIX = "take it out of one product, or put it into a component that is shared with a reason"
+
+
+@dataclass(frozen=True, slots=True)
+class InputsChecked:
+    """The first half: everything that needs no archive."""
+
+    outcomes: tuple[Outcome, ...]
+    isolation: IsolationReport
+
+
+def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
+    """Gates on the components, and isolation. Raises Blocked, by the gravest of what was found."""
+    outcomes = gates.run(_view(request, plan), _listed(request), Phase.INPUTS)
+    settings = isolation.Settings.parse(request.config.isolation)
+    compared = isolation.check(request.store, plan.manifests, settings)
+    _settle(request, outcomes, [Blocker(ISOLATION, f.told, _places(f), _FIX) for f in compared.findings])
+    return InputsChecked(outcomes, compared)
+
+
+def staged(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive]) -> tuple[Outcome, ...]:
+    """Gates on the archives in quarantine. Raises Blocked."""
+    view = _view(request, plan, {archive.manifest.product: archive for archive in archives})
+    outcomes = gates.run(view, _listed(request), Phase.STAGED)
+    _settle(request, outcomes, [])
+    return outcomes
+
+
+def _listed(request: ReleaseRequest) -> dict[str, Mapping[str, Any]]:
+    return {**ALWAYS, **request.config.gates}
+
+
+def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArchive] | None = None) -> ReleaseView:
+    return ReleaseView(
+        plan.version,
+        plan.trees,
+        plan.manifests,
+        request.store,
+        request.config.folder,
+        archives or {},
+        request.config.digest,
+        plan.previous,
+        plan.provenance,
+    )
+
+
+def _places(finding: isolation.Finding) -> tuple[str, ...]:
+    return f"{finding.product_a}/{finding.path_a}", f"{finding.product_b}/{finding.path_b}"
+
+
+def _settle(request: ReleaseRequest, outcomes: Sequence[Outcome], leaks: Sequence[Blocker]) -> None:
+    """Nothing when all passed; else the blockers go to their file and the gravest error is raised."""
+    found = [*leaks, *(blocker for outcome in outcomes for blocker in outcome.blockers)]
+    if not found:
+        return
+    if request.blockers:
+        blockers.save(request.blockers, request.version, found)
+    raise _gravest(found, outcomes)
+
+
+def _gravest(found: Sequence[Blocker], outcomes: Sequence[Outcome]) -> CasstoreError:
+    codes = {outcome.exit_code for outcome in outcomes if not outcome.passed}
+    if found[0].gate == ISOLATION:
+        codes.add(CrossProductLeak.exit_code)
+    message = _message(found)
+    if StoreDamaged.exit_code in codes:
+        return StoreDamaged(message, hint="casstore fsck names all damage")
+    kind = next((kind for kind in _ORDER if kind.exit_code in codes), GateFailed)
+    return kind(message, hint=found[0].suggested_fix, blockers=tuple(found))
+
+
+def _message(found: Sequence[Blocker]) -> str:
+    names = list(dict.fromkeys(blocker.gate for blocker in found))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    first = found[0].message if len(names) == 1 else f"{found[0].gate}: {found[0].message}"
+    failed = f"gate {names[0]} failed" if len(names) == 1 else f"gates {', '.join(names)} failed"
+    if names == [ISOLATION]:
+        failed = "one product carries another's content"
+    return f"{failed}: {first}{more}"

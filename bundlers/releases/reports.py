@@ -1,0 +1,99 @@
+"""What a release is asked with, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from attest.digests import Digest
+from attest.signers import Signer
+from bundlers.gates import Outcome, StagedArchive
+from bundlers.isolation import IsolationReport
+from casstore.config import Config
+from casstore.ledger.log import Ledger
+from casstore.progress import NullProgress, Progress
+from casstore.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRequest:
+    """Everything that a release needs."""
+
+    store: Store
+    ledger: Ledger
+    config: Config
+    version: str
+    signer: Signer
+    now: datetime
+    out: str | None = None
+    """A folder that does not exist yet; None writes no output folder."""
+    epoch: int | None = None
+    """Seconds since 1970; by default SOURCE_DATE_EPOCH, else the time of the newest component."""
+    components: Mapping[str, Digest] = field(default_factory=dict)
+    """Trees by hand; the others are what the ledger has for this version."""
+    blockers: str | None = None
+    """Where blockers are written, whether the release fails or not."""
+    dry_run: bool = False
+    workers: int = 2
+    progress: Progress = field(default_factory=NullProgress)
+
+
+@dataclass(frozen=True, slots=True)
+class Would:
+    """What a dry run would have done."""
+
+    entry: int
+    """The number of its ledger entry, if nobody else writes first."""
+    objects: int
+    bytes: int
+    files: tuple[str, ...]
+    """Names in the output folder."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"entry": self.entry, "objects": self.objects, "bytes": self.bytes, "files": list(self.files)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """What was released, or would be."""
+
+    version: str
+    release: Digest | None
+    """The release object; None in a dry run, whose signatures are thrown away."""
+    entry: int | None
+    epoch: int
+    components: Mapping[str, Digest]
+    archives: tuple[StagedArchive, ...]
+    outcomes: tuple[Outcome, ...]
+    isolation: IsolationReport | None
+    out: str | None
+    evidence: tuple[Digest, ...] = ()
+    would: Would | None = None
+    again: bool = False
+    """The very same release was in the ledger already."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing was done."""
+        return self.would is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "version": self.version,
+            "release": self.release,
+            "entry": self.entry,
+            "epoch": self.epoch,
+            "components": dict(self.components),
+            "archives": [archive.to_json() for archive in self.archives],
+            "gates": [outcome.to_json() for outcome in self.outcomes],
+            "isolation": self.isolation.to_json() if self.isolation else None,
+            "evidence": list(self.evidence),
+            "out": self.out,
+            "dryRun": self.dry_run,
+            "would": self.would.to_json() if self.would else None,
+            "again": self.again,
+        }

@@ -1,0 +1,119 @@
+"""What a release signs: provenance per archive, isolation, one test-result per gate, the release itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attest import statements
+from attest.digests import Digest, sha256
+from attest.predicates import isolation as isolations
+from attest.predicates import release as releases
+from attest.predicates import test_result
+from bundlers import checksums
+from bundlers.gates import Outcome, Phase, StagedArchive
+from bundlers.isolation import IsolationReport
+from bundlers.provenance import archive_provenance
+from bundlers.releases.plan import Plan
+from bundlers.releases.reports import ReleaseRequest
+from casstore.attestations import parse_unverified
+from casstore.objects.kinds import Kind, NewObject
+from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Everything small that a release adds to the store, made in one session of the signer."""
+
+    made: Release
+    checksums: bytes
+    provenance: Mapping[str, bytes]
+    """Archive name -> the attestation beside it."""
+    others: tuple[bytes, ...]
+    statement: bytes
+    """What the ledger entry names."""
+
+    def objects(self, plan: Plan, config: bytes) -> list[NewObject]:
+        """For one put, the release object and its statement included."""
+        blobs = [self.checksums, self.made.to_bytes(), config, *(m.to_bytes() for m in plan.manifests.values())]
+        raws = [*self.provenance.values(), *self.others, self.statement]
+        attested = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
+        return [*(NewObject(data, Kind.BLOB, ()) for data in blobs), *attested]
+
+
+def sign(
+    request: ReleaseRequest,
+    plan: Plan,
+    archives: Sequence[StagedArchive],
+    outcomes: Sequence[Outcome],
+    compared: IsolationReport,
+) -> Signed:
+    """All statements, and the release object that closes the list of its evidence. Raises SignerError."""
+    provenance = {archive.name: _provenance(request, plan, archive) for archive in archives}
+    others = (
+        _attest(request, _isolation_subjects(compared, archives), isolations.TYPE, compared.predicate().to_json()),
+        *(_gate(request, plan, archives, outcome) for outcome in outcomes),
+    )
+    sums = checksums.to_bytes({archive.name: archive.digest for archive in archives})
+    evidence = {*plan.statements.values(), *map(sha256, provenance.values()), *map(sha256, others)}
+    made = _release(request, plan, archives, sha256(sums), tuple(sorted(evidence)))
+    claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
+    statement = _attest(request, {"release": made.digest, **made.archives}, releases.TYPE, claim.to_json())
+    return Signed(made, sums, provenance, others, statement)
+
+
+def _attest(request: ReleaseRequest, subjects: Mapping[str, Digest], kind: str, predicate: Mapping[str, Any]) -> bytes:
+    return request.signer.sign_statement(statements.of_digests(subjects, kind, predicate).to_bytes())
+
+
+def _provenance(request: ReleaseRequest, plan: Plan, archive: StagedArchive) -> bytes:
+    manifest = archive.manifest
+    payload = archive_provenance(
+        (archive.name, archive.digest),
+        product=manifest.product,
+        version=plan.version,
+        archive_format=manifest.archive_format,
+        epoch=plan.epoch,
+        manifest=manifest.digest,
+        config=request.config.digest,
+        trees={name: component.tree for name, component in manifest.components.items()},
+        identity=request.signer.identity,
+        now=request.now,
+    )
+    return request.signer.sign_statement(payload)
+
+
+def _isolation_subjects(compared: IsolationReport, archives: Sequence[StagedArchive]) -> dict[str, Digest]:
+    subjects = {archive.name: archive.digest for archive in archives}
+    return subjects | {f"{product}.product-manifest.json": digest for product, digest in compared.products.items()}
+
+
+def _gate(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive], outcome: Outcome) -> bytes:
+    """About the trees that it saw (inputs), or the archives (staged)."""
+    on_archives = outcome.phase is Phase.STAGED
+    subjects = {archive.name: archive.digest for archive in archives} if on_archives else plan.trees
+    return _attest(request, subjects, test_result.TYPE, outcome.claim().to_json())
+
+
+def _release(
+    request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive], sums: Digest, evidence: tuple[Digest, ...]
+) -> Release:
+    return Release(
+        store=request.store.store_id,
+        ledger=request.ledger.name,
+        version=plan.version,
+        epoch=plan.epoch,
+        components=plan.trees,
+        products={
+            archive.manifest.product: ReleaseProduct(
+                archive.manifest.archive_format,
+                ReleaseArchive(archive.name, archive.digest, archive.size),
+                archive.manifest.digest,
+            )
+            for archive in archives
+        },
+        checksums=sums,
+        evidence=evidence,
+        config=request.config.digest,
+    )
