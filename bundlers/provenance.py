@@ -9,14 +9,16 @@ takes what the ledger says, never a glob.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from attest import identities, statements
 from attest.digests import Digest
-from attest.errors import CasstoreError
+from attest.errors import BadInput, CasstoreError
 from attest.predicates import slsa_provenance
 from attest.predicates.slsa_provenance import Dependency, Provenance
 from attest.signers import Signer
@@ -38,6 +40,10 @@ PUT = "https://casstore.dev/put/v1"
 """buildType of a component's provenance (docs/formats/predicates/build-types.md)."""
 BUNDLE = "https://casstore.dev/bundle/v1"
 """buildType of an archive's provenance."""
+
+
+_GIT_SECONDS = 60.0
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 class BuildFailed(CasstoreError):
@@ -89,23 +95,20 @@ def put_components(
     now: datetime,
     progress: Progress | None = None,
 ) -> PutReport:
-    """Put components of one version.
+    """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
-    Raises NoSuchObject for an unknown component or one without files, PolicyDenied when the signer
-    is no builder, Conflict when the version is released already.
+    Raises NoSuchObject for an unknown component or one without files, BuildFailed, PolicyDenied when
+    the signer is no builder, Conflict when the version is released already.
     """
     check_version(version)
-    unknown = [name for name in names if name not in config.components]
-    if unknown:
-        raise NoSuchObject(
-            f"{config.path}: no component {unknown[0]!r}", hint=f"known: {', '.join(config.components) or 'none'}"
-        )
+    wanted = _known(config, names)
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
     if version in state.versions:
         raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
-    put = tuple(_put(store, name, config.components[name], root, progress or NullProgress()) for name in names)
-    raw = signer.sign_statement(_statement(put, version, config, signer.identity, now))
+    job = _Job(store, config, root, version, progress or NullProgress())
+    put = tuple(job.put(name) for name in wanted)
+    raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
     statement = keep(store, [raw])[0]
     entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)
     return PutReport(version, put, statement, entry)
@@ -116,29 +119,87 @@ def builder_id(identity: str) -> str:
     return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else identity
 
 
-def _put(store: Store, name: str, component: Component, root: str, progress: Progress) -> PutComponent:
-    folder = os.path.join(root, component.root)
-    result = _build(name, component, root) if component.build else None
-    report = store.put_tree(folder, include=component.include, exclude=component.exclude, progress=progress)
-    if not report.files:
-        raise NoSuchObject(
-            f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
+def _known(config: Config, names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once. Raises NoSuchObject for an unknown one, BadInput for none."""
+    for name in names:
+        if name not in config.components:
+            near = get_close_matches(name, config.components, n=1)
+            meant = f", did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(config.components) or "none"
+            raise NoSuchObject(f"{config.path}: no component {name!r}{meant}", hint=f"known: {known}")
+    if not names:
+        raise BadInput("no component is named", hint="name one of [components.NAME] in casstore.toml")
+    return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One put, component by component."""
+
+    store: Store
+    config: Config
+    root: str
+    version: str
+    progress: Progress
+
+    def put(self, name: str) -> PutComponent:
+        component = self.config.components[name]
+        folder = os.path.join(self.root, component.root)
+        result = self._build(name, component) if component.build else None
+        report = self.store.put_tree(
+            folder, include=component.include, exclude=component.exclude, progress=self.progress
         )
-    return PutComponent(name, report, result)
+        if not report.files:
+            raise NoSuchObject(
+                f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
+            )
+        return PutComponent(name, report, result)
+
+    def _build(self, name: str, component: Component) -> CommandResult:
+        told = {"CASSTORE_COMPONENT": name, "CASSTORE_VERSION": self.version}
+        result = runner.run(component.build, cwd=self.root, timeout=component.build_timeout, env=told)
+        if not result.ok:
+            tail = " ".join((result.stderr or result.stdout)[-300:].decode("utf-8", "backslashreplace").split())
+            how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
+            raise BuildFailed(
+                f"component {name}: its build {how}" + (f": {tail}" if tail else ""), hint=" ".join(component.build)
+            )
+        return result
 
 
-def _build(name: str, component: Component, root: str) -> CommandResult:
-    result = runner.run(component.build, cwd=root, timeout=component.build_timeout)
-    if not result.ok:
-        tail = " ".join((result.stderr or result.stdout)[-300:].decode("utf-8", "backslashreplace").split())
-        how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
-        raise BuildFailed(
-            f"component {name}: its build {how}" + (f": {tail}" if tail else ""), hint=" ".join(component.build)
-        )
-    return result
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What Git says of the folder: the commit, and whether files differ from it."""
+
+    commit: str
+    dirty: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """For the provenance."""
+        return {"commit": self.commit, "dirty": self.dirty}
 
 
-def _statement(put: Sequence[PutComponent], version: str, config: Config, identity: str, now: datetime) -> bytes:
+def revision_of(folder: str) -> Revision | None:
+    """The Git revision of a folder, or None where Git knows none."""
+    try:
+        head = runner.run(["git", "rev-parse", "HEAD"], cwd=folder, timeout=_GIT_SECONDS)
+        status = runner.run(["git", "status", "--porcelain", "-uno"], cwd=folder, timeout=_GIT_SECONDS)
+    except CasstoreError:  # no git here
+        return None
+    commit = head.stdout.decode("ascii", "replace").strip()
+    if not head.ok or not status.ok or not _COMMIT.fullmatch(commit):
+        return None
+    return Revision(commit, bool(status.stdout.strip()))
+
+
+def _statement(
+    put: Sequence[PutComponent],
+    version: str,
+    config: Config,
+    revision: Revision | None,
+    identity: str,
+    now: datetime,
+) -> bytes:
     trees = {item.name: item.report.tree for item in put}
     provenance = Provenance(
         build_type=PUT,
@@ -146,7 +207,7 @@ def _statement(put: Sequence[PutComponent], version: str, config: Config, identi
             "releaseVersion": version,
             "components": {item.name: _parameters(config.components[item.name]) for item in put},
         },
-        internal_parameters=_measured(put),
+        internal_parameters=_measured(put, revision),
         builder_id=builder_id(identity),
         dependencies=(Dependency("casstore.toml", config.digest),),
         finished_on=now,
@@ -163,8 +224,9 @@ def _parameters(component: Component) -> dict[str, Any]:
     }
 
 
-def _measured(put: Sequence[PutComponent]) -> Mapping[str, Any]:
-    return {"builds": {item.name: item.build.to_json() for item in put if item.build}}
+def _measured(put: Sequence[PutComponent], revision: Revision | None) -> Mapping[str, Any]:
+    builds = {item.name: item.build.to_json() for item in put if item.build}
+    return {"builds": builds, **({"revision": revision.to_json()} if revision else {})}
 
 
 def archive_provenance(

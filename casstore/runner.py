@@ -10,6 +10,7 @@ and on Ctrl-C; output kept up to a limit and counted beyond it; time, CPU and me
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import resource
@@ -155,11 +156,13 @@ def _wait(
     reaper = _Reaper(process)
     for thread in (*threads, reaper):
         thread.start()
+    _running.add(process.pid)
     try:
         reaper.join(timeout)
         timed_out = reaper.is_alive()
     finally:
         _kill_group(process.pid)
+        _running.discard(process.pid)
         reaper.join()
         for thread in threads:
             thread.join(5)
@@ -179,6 +182,16 @@ class _Reaper(threading.Thread):
     def run(self) -> None:
         _, status, self.usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
+
+
+_running: set[int] = set()
+"""Groups of programs that threads wait for; such a thread may never come to its own end."""
+
+
+@atexit.register
+def _kill_all() -> None:
+    for pid in tuple(_running):
+        _kill_group(pid)
 
 
 def _kill_group(pid: int) -> None:
