@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test check format golden lock wheel-check bench-small clean
+.PHONY: help demo test check format golden docs lock wheel-check bench-small clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -41,6 +41,7 @@ lock: ## the locked requirements, from pyproject.toml
 	$(LOCK) --custom-compile-command 'make lock' --extra demo -o requirements/demo.txt
 	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --group dev -o requirements/dev.txt
+	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
 
 wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
 	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check

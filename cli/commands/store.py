@@ -29,11 +29,13 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
     """
     from casstore.storage import open_storage
     from casstore.storage.probe import probe
-    from casstore.store import Store
+    from casstore.packs import Durability
+    from casstore.store import Store, StoreOptions
 
-    url = session.store_url
+    url, config = session.store_url, session.optional_config
+    options = StoreOptions(config.store.compress, Durability(config.store.durability)) if config else StoreOptions()
     probe(open_storage(url, network=session.network, create=True)).require()
-    with Store.init(url, network=session.network) as store:
+    with Store.init(url, network=session.network, options=options) as store:
         result = {"store": store.url, "id": store.store_id}
     if key:
         from cli.commands.keys import start_alone
