@@ -27,9 +27,9 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
       casstore --store ./store init
     Exit status: 0 made, 9 there is a store already, 12 the storage cannot be reached or overwrites.
     """
+    from casstore.packs import Durability
     from casstore.storage import open_storage
     from casstore.storage.probe import probe
-    from casstore.packs import Durability
     from casstore.store import Store, StoreOptions
 
     url, config = session.store_url, session.optional_config
