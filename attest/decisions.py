@@ -187,10 +187,14 @@ class _Evidence:
         return [found for found in self.verified if found.statement.predicate_type in types]
 
     def builders(self) -> frozenset[str]:
-        """Who made this release: the signers of its provenance and of its release statement."""
+        """Who made this release: the builders who signed its provenance and its release statement."""
+        return frozenset(found.identity for found in self.of_builders())
+
+    def of_builders(self) -> list[VerifiedStatement]:
+        """What proves who built: without it, a later judge could count a builder as approver."""
         made = {self.request.release, *self.request.archives.values(), *self.request.trees.values()}
-        types = (slsa_provenance.TYPE, release.TYPE)
-        return frozenset(found.identity for found in self.of_type(types) if found.statement.digests & made)
+        found = self.of_type((slsa_provenance.TYPE, release.TYPE))
+        return [item for item in found if "builder" in item.roles and item.statement.digests & made]
 
 
 def decide(
@@ -220,7 +224,7 @@ def decide(
     kept = tuple(rule for rule in rules if rule is not None)
     used = {digest for rule in kept for digest in rule.evidence}
     if policy.separate_duties:
-        used |= _builder_evidence(evidence)
+        used |= {item.bundle for item in evidence.of_builders()}
     return Decision(
         all(rule.status == SATISFIED for rule in kept),
         kept,
@@ -231,13 +235,6 @@ def decide(
 
 def _denied(rule: Rule) -> Decision:
     return Decision(False, (rule,), ())
-
-
-def _builder_evidence(evidence: _Evidence) -> set[Digest]:
-    """What proves who built: without it, a later judge could count a builder as approver."""
-    made = {evidence.request.release, *evidence.request.archives.values(), *evidence.request.trees.values()}
-    found = evidence.of_type((slsa_provenance.TYPE, release.TYPE))
-    return {item.bundle for item in found if item.statement.digests & made}
 
 
 def _trust_root_rule(request: MoveRequest, root: TrustRoot) -> Rule:

@@ -49,6 +49,13 @@ class Fields:
             raise self._wrong(name, f"a whole number from {least} on")
         return value
 
+    def number(self, name: str, *, least: float | None = None) -> float:
+        """A finite number, whole or not, not below `least`."""
+        value = self._value.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or (least is not None and value < least):
+            raise self._wrong(name, "a number" if least is None else f"a number from {least} on")
+        return value
+
     def boolean(self, name: str, default: bool) -> bool:
         """True or false."""
         value = self._value.get(name, default)

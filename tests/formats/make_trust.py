@@ -1,0 +1,150 @@
+"""Makes the golden files of trust root, policy, decision and predicates: python tests/formats/make_trust.py
+
+The keys are derived from names (tests/support/moves.py), so that every run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "support"))
+
+import moves  # noqa: E402
+from moves import NOW, STORE, approval, identity, request, root, signer  # noqa: E402
+
+from attest import canonical, ceremony  # noqa: E402
+from attest.decisions import decide  # noqa: E402
+from attest.digests import sha256  # noqa: E402
+from attest.policies import ChannelPolicy  # noqa: E402
+from attest.predicates import (  # noqa: E402
+    approval as approvals,
+)
+from attest.predicates import (  # noqa: E402
+    baseline,
+    isolation,
+    promotion,
+    publication,
+    rehearsal,
+    revocation,
+)
+from attest.predicates import ceremony as ceremonies  # noqa: E402
+from attest.trust_roots import Role, TrustRoot  # noqa: E402
+
+GOLDEN = HERE / "golden"
+LEAST = ChannelPolicy(None, 0)
+USUAL = ChannelPolicy("staging", 2, ("gate:unit-tests", "sbom", "slsa-provenance"), False, 1)
+
+
+def first() -> TrustRoot:
+    """Two owners, both must sign."""
+    return root(created=NOW)
+
+
+def second() -> TrustRoot:
+    """ann has another key, a keyless builder for half a year, and a third owner."""
+    before = first()
+    rotated = {entry.name: entry for entry in before.identities}
+    rotated["ann"] = identity("ann", "ann#2", valid_from=NOW + timedelta(days=1))
+    workflow = "oidc:https://ci.example#https://git.example/core/.ci/release.yml@refs/heads/main"
+    rotated["ci"] = replace(rotated["ci"], identity=workflow, public_pem=None, valid_until=NOW + timedelta(days=180))
+    rotated["oscar"] = identity("oscar")
+    return replace(
+        before,
+        version=2,
+        created=NOW + timedelta(days=1),
+        identities=tuple(rotated[name] for name in sorted(rotated)),
+        roles={**before.roles, "owner": Role("owner", ("olga", "oscar", "otto"), 2)},
+    )
+
+
+def signed(claimed: TrustRoot, *owners: str, previous: TrustRoot | None = None) -> bytes:
+    """The signed file."""
+    payload = ceremony.draft(claimed)
+    bundles = [ceremony.sign(payload, signer(name), previous=previous) for name in owners]
+    return ceremony.combine(payload, bundles, at=claimed.created, previous=previous)
+
+
+def predicates() -> dict[str, Any]:
+    """One of each of our own."""
+    digest = sha256(b"something")
+    grant = {"from_move": digest, "diff": moves.DIFF, "expires": NOW + timedelta(days=7), "id": "8f" * 16}
+    place: dict[str, Any] = {"store": STORE, "ledger": "main", "channel": "prod"}
+    target = publication.PublishedTarget(digest, 8123456)
+    return {
+        "approval": approvals.Approval(action="promote", comment="checked", **place, **grant),
+        "promotion": promotion.Promotion(
+            action="rollback",
+            from_move=digest,
+            release="1.4.0",
+            time=NOW,
+            trust_root=first().digest,
+            evidence=(digest,),
+            reason="it crashes",
+            **place,
+        ),
+        "isolation": isolation.Isolation(
+            {"core": digest}, {"nested": True}, {"licences": "all"}, ({"kind": "same"},), 2, ("core/x.zip",)
+        ),
+        "publication": publication.Publication(
+            destination="cdn",
+            release="1.4.0",
+            number=3,
+            move=digest,
+            time=NOW,
+            targets={"releases/1.4.0/core.tar.gz": target},
+            **place,
+        ),
+        "revocation": revocation.Revocation("identity", "the laptop was stolen", NOW),
+        "rehearsal": rehearsal.Rehearsal(tip=41, result="PASSED", seconds=12, time=NOW, **place),
+        "baseline": baseline.Baseline("prod", NOW, {"startup": baseline.Figure(412.5, "ms", 10)}),
+        "ceremony": ceremonies.Transcript(
+            STORE,
+            2,
+            first().digest,
+            ("identity ann: another key",),
+            (ceremonies.OwnerSignature(signer("olga").identity, ("olga",), digest),),
+            NOW,
+        ),
+    }
+
+
+def decisions() -> dict[str, Any]:
+    """Denied, and allowed."""
+    half = [approval("ann"), *moves.provenances(), approval("ben", channel="staging")]
+    return {
+        "denied": decide(request(), root(), half).to_json(),
+        "allowed": decide(request(), root(), [*half, approval("ben")]).to_json(),
+    }
+
+
+def files() -> dict[str, bytes]:
+    """Path below the golden folder -> content."""
+    one, two = first(), second()
+    policies = {"least": LEAST, "usual": USUAL}
+    return {
+        "trust-root/1.signed.json": signed(one, "olga", "otto"),
+        "trust-root/2.signed.json": signed(two, "oscar", "otto", "olga", previous=one),
+        "trust-root/1.json": canonical.dumps(one.to_json()),
+        "trust-root/2.json": canonical.dumps(two.to_json()),
+        **{f"policy/{name}.json": canonical.dumps(policy.to_json()) for name, policy in policies.items()},
+        **{f"decision/{name}.json": _pretty(value) for name, value in decisions().items()},
+        **{f"predicates/{name}.json": canonical.dumps(value.to_json()) for name, value in predicates().items()},
+    }
+
+
+def _pretty(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+if __name__ == "__main__":
+    for name, content in files().items():
+        path = GOLDEN / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
