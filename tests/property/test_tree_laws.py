@@ -57,7 +57,7 @@ values = st.recursive(
 )
 
 
-@given(st.lists(st.lists(values, max_size=5)))
+@given(st.lists(st.lists(values, max_size=5), max_size=4))
 def test_other_msgpack_is_refused_or_canonical(rows: list[list[object]]) -> None:
     data = msgpack.packb(["casstore-tree/1", rows])
     with contextlib.suppress(FormatError):
