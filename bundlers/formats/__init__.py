@@ -1,8 +1,8 @@
 """Archive formats: one file each, one row in the table (docs/formats/archives.md).
 
 An archive is a function of a ProductManifest and the blobs that it lists: the same bytes on any
-machine. So reading back needs no lenient parser: every byte that is not a member's content must be
-the byte that we would write, and every content must have its digest.
+machine. So reading back needs no lenient parser: every unpacked byte that is not a member's content
+must be the byte that we would write, and every content must have its digest.
 
     with open(path, "wb") as out:
         info = write(manifest, reader, out)

@@ -1,0 +1,238 @@
+"""Archives: the same bytes whatever the surroundings, and a reader that takes nothing but them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attest.digests import Digest, sha256
+from attest.errors import BadInput, FormatError
+from bundlers import checksums, formats
+from bundlers.errors import CrossProductLeak, HostileArchive
+from bundlers.extract import extract
+from bundlers.product_manifests import ComponentTree, ProductFile, ProductManifest, parse
+from bundlers.reader import ProductReader
+from casstore.errors import Conflict
+
+FORMATS = ("tar.gz", "tar.zst", "zip")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Blobs:
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.by_digest = {sha256(data): data for data in contents.values()}
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        data = self.by_digest[digest]
+        for at in range(0, len(data), 100_000):
+            yield data[at : at + 100_000]
+
+
+def product(contents: dict[str, bytes], archive_format: str, links: dict[str, str] | None = None) -> ProductManifest:
+    files = [ProductFile(path, 0o644, len(data), sha256(data)) for path, data in contents.items()]
+    files += [ProductFile(path, link=target) for path, target in (links or {}).items()]
+    ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
+    return ProductManifest("p", "1", archive_format, 1_700_000_000, {"c": ComponentTree(sha256(b"t"))}, ordered)
+
+
+def written(manifest: ProductManifest, contents: dict[str, bytes], workers: int = 2) -> bytes:
+    out = io.BytesIO()
+    formats.write(manifest, ProductReader(Blobs(contents), manifest), out, workers=workers)
+    return out.getvalue()
+
+
+def read(manifest: ProductManifest, data: bytes) -> dict[str, bytes]:
+    return {file.path: b"".join(chunks) for file, chunks in formats.read(manifest, io.BytesIO(data))}
+
+
+SOME = {
+    "a/b": b"x" * 3_000_000,
+    "a/c": random.Random(1).randbytes(2_500_000),
+    "empty": b"",
+    "z" * 120: b"long",
+    "\u00fc": b"u",
+}
+HEX = b"0" * 64
+LINKS = {"a/l": "b", "m": "a/c"}
+
+
+@pytest.mark.parametrize("archive_format", FORMATS)
+def test_the_bytes_do_not_depend_on_workers(archive_format: str) -> None:
+    manifest = product(SOME, archive_format, LINKS)
+    assert len({hashlib.sha256(written(manifest, SOME, workers)).digest() for workers in (1, 2, 8)}) == 1
+
+
+@pytest.mark.parametrize("archive_format", FORMATS)
+def test_the_bytes_do_not_depend_on_surroundings(archive_format: str, tmp_path: Path) -> None:
+    code = (
+        f"import sys, hashlib; sys.path.insert(0, {HERE!r}); import test_archives as t;"
+        f"print(hashlib.sha256(t.written(t.product(t.SOME, {archive_format!r}, t.LINKS), t.SOME)).hexdigest())"
+    )
+    seen = set()
+    for surroundings in (
+        {"TZ": "UTC"},
+        {"TZ": "Pacific/Kiritimati", "LC_ALL": "C"},
+        {"TZ": "America/St_Johns", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "7", "HOME": str(tmp_path)},
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import os; os.umask({len(seen) * 0o077 & 0o777}); {code}"],
+            env={**os.environ, **surroundings},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen.add(done.stdout)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("archive_format", FORMATS)
+@given(contents=st.dictionaries(st.text("abc/\u00e9", min_size=1, max_size=130), st.binary(max_size=2000), max_size=6))
+def test_what_is_written_is_read_back(archive_format: str, contents: dict[str, bytes]) -> None:
+    try:
+        manifest = parse(product(contents, archive_format).to_bytes())
+    except FormatError:
+        return
+    assert read(manifest, written(manifest, contents)) == contents
+
+
+@pytest.mark.parametrize("archive_format", FORMATS)
+def test_any_changed_cut_or_added_byte_is_refused(archive_format: str, tmp_path: Path) -> None:
+    contents = {"a": b"some text " * 300, "b/c": random.Random(2).randbytes(5000)}
+    manifest = product(contents, archive_format, {"l": "a"})
+    data = written(manifest, contents)
+    bad = [data[:cut] for cut in range(0, len(data), max(1, len(data) // 60))]
+    bad += [data + b"\0", data + data, b"\0" + data, data[1:]]
+    for at in range(0, len(data), max(1, len(data) // 400)):
+        changed = bytearray(data)
+        changed[at] ^= 1 << (at % 8)
+        bad.append(bytes(changed))
+    taken = 0
+    for hostile in bad:
+        try:
+            extract(manifest, io.BytesIO(hostile), str(tmp_path / "into"))
+        except HostileArchive:
+            assert os.listdir(tmp_path) == []
+        else:  # padding bits of a compressed stream decode to the same: the archive's own digest tells those
+            assert {path: (tmp_path / "into" / path).read_bytes() for path in contents} == contents
+            assert len(hostile) == len(data)
+            shutil.rmtree(tmp_path / "into")
+            taken += 1
+    assert taken <= len(bad) // 100
+
+
+def test_a_second_gzip_member_is_refused() -> None:
+    contents = {"a": b"x" * 1000}
+    manifest = product(contents, "tar.gz")
+    with pytest.raises(HostileArchive):
+        read(manifest, written(manifest, contents) + gzip.compress(b"more"))
+
+
+def test_what_other_tools_pack_is_refused() -> None:
+    contents = {"a": b"x" * 1000}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        info = tarfile.TarInfo("a")
+        info.size = 1000
+        tar.addfile(info, io.BytesIO(contents["a"]))
+    with pytest.raises(HostileArchive):
+        read(product(contents, "tar.gz"), out.getvalue())
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a", contents["a"])
+    with pytest.raises(HostileArchive):
+        read(product(contents, "zip"), out.getvalue())
+
+
+def test_zip_headers_must_agree() -> None:
+    contents = {"a": b"x" * 1000}
+    manifest = product(contents, "zip")
+    data = bytearray(written(manifest, contents))
+    central = data.index(b"PK\1\2")
+    struct.pack_into("<I", data, central + 24, 999)
+    with pytest.raises(HostileArchive):
+        read(manifest, bytes(data))
+
+
+def test_extraction_writes_exactly_the_product(tmp_path: Path) -> None:
+    manifest = product(SOME, "tar.gz", LINKS)
+    count = extract(manifest, io.BytesIO(written(manifest, SOME)), str(tmp_path / "in" / "to"))
+    assert count == sum(map(len, SOME.values()))
+    for path, data in SOME.items():
+        assert (tmp_path / "in" / "to" / path).read_bytes() == data
+    assert os.readlink(tmp_path / "in" / "to" / "a" / "l") == "b"
+    with pytest.raises(Conflict):
+        extract(manifest, io.BytesIO(b""), str(tmp_path / "in" / "to"))
+
+
+def test_a_reader_opens_nothing_else() -> None:
+    mine, other = {"a": b"mine"}, {"b": b"another product's"}
+    reader = ProductReader(Blobs({**mine, **other}), product(mine, "tar.gz"))
+    assert b"".join(reader.chunks(sha256(b"mine"))) == b"mine"
+    with pytest.raises(CrossProductLeak):
+        reader.chunks(sha256(b"another product's"))
+    assert not [name for name in dir(reader) if not name.startswith("_") and name != "chunks"]
+
+
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("l", "/etc/passwd"),
+        ("l", "../x"),
+        ("a/l", "../../x"),
+        ("a/l", "b/../../../x"),
+        ("l", ""),
+        ("../l", "x"),
+        ("a//b", "x"),
+        ("a/./b", "x"),
+        ("/a", "x"),
+        ("a\nb", "x"),
+    ],
+)
+def test_a_manifest_with_a_path_or_link_that_leaves_is_refused(path: str, link: str) -> None:
+    with pytest.raises(FormatError):
+        parse(product({}, "tar.gz", {path: link}).to_bytes())
+
+
+def test_a_manifest_with_a_file_as_folder_is_refused() -> None:
+    with pytest.raises(FormatError):
+        parse(product({"a": b"", "a/b": b""}, "tar.gz").to_bytes())
+    with pytest.raises(FormatError):
+        parse(product({"a/b": b""}, "tar.gz", {"a": "c"}).to_bytes())
+
+
+def test_a_blob_of_another_size_than_listed_is_not_written() -> None:
+    manifest = product({"a": b"four"}, "tar.gz")
+    lying = ProductManifest("p", "1", "tar.gz", 0, manifest.components, (ProductFile("a", 0o644, 5, sha256(b"four")),))
+    with pytest.raises(HostileArchive):
+        written(lying, {"a": b"four"})
+
+
+@pytest.mark.parametrize(
+    "data", [b"x", b"0" * 64 + b" a\n", b"0" * 64 + b"  a", b"0" * 64 + b"  b\n" + b"0" * 64 + b"  a\n"]
+)
+def test_checksums_are_read_strictly(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        checksums.parse(data)
+
+
+def test_checksums_refuse_names_that_need_escapes() -> None:
+    with pytest.raises(BadInput):
+        checksums.to_bytes({"a\\b": sha256(b"")})
+    listed = {"b": sha256(b"b"), "a": sha256(b"a")}
+    assert checksums.parse(checksums.to_bytes(listed)) == listed
