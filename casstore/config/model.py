@@ -145,7 +145,7 @@ def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Con
 
 
 def _error(exc: ValidationError, text: str, path: str) -> ConfigError:
-    first = exc.errors()[0]
+    first = min(exc.errors(), key=lambda error: error["type"] != "extra_forbidden")  # a misspelt key goes first
     key: tuple[str | int, ...] = tuple(part for part in first["loc"] if part != "[key]")
     message = str(first["msg"]).removeprefix("Value error, ")
     if message.startswith("@"):

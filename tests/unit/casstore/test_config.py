@@ -1,0 +1,111 @@
+"""casstore.toml: read whole, checked whole, errors with file, line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attest.digests import sha256
+from casstore import config
+from casstore.config.lines import line_of
+from casstore.errors import ConfigError
+
+GOOD = """\
+[store]
+url = "./store"
+
+[components.core-bin]
+include = ["build/**"]
+
+[products.core]
+components = ["core-bin"]
+format = "tar.gz"
+
+[gates]
+secrets = {}
+
+[channels.prod]
+from = "dev"
+approvals = 2
+require = ["slsa-provenance", "gate:unit-tests"]
+[channels.dev]
+approvals = 0
+"""
+
+
+def test_a_whole_file() -> None:
+    found = config.parse(GOOD.encode(), "/where/casstore.toml")
+    assert found.store_url == "/where/store"
+    assert found.products["core"].components == ["core-bin"]
+    assert list(found.channels) == ["dev", "prod"]
+    assert found.channels["prod"].approvals == 2
+    assert found.digest == sha256(GOOD.encode())
+
+
+def test_an_absolute_url_stays() -> None:
+    found = config.parse(b'[store]\nurl = "s3://bucket/x"\n', "/where/casstore.toml")
+    assert found.store_url == "s3://bucket/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("[stor]\nurl = 'x'\n", 1, "stor"),
+        ("[store]\nurl = 3\n", 2, "store.url"),
+        ("\n\n[components.a]\ninclude = []\n", 4, "components.a.include"),
+        ("[components.a]\ninclude = ['x']\nbuild = 'make'\n", 3, "components.a.build"),
+        ("[components.a]\n", 1, "components.a.include"),
+        ("[products.p]\ncomponents = ['a']\nformat = 'rar'\n", 3, "products.p.format"),
+        (
+            "[components.a]\ninclude = ['x']\n[products.p]\nformat = 'zip'\ncomponents = ['b']\n",
+            5,
+            "products.p.components",
+        ),
+        ("[components.'../x']\ninclude = ['x']\n", 1, "components.../x"),
+        ("[channels.prod]\nfrom = 'dev'\napprovals = 1\n", 1, "channels.prod"),
+        ("[channels.prod]\napprovals = -1\n", 1, "channels.prod"),
+        ("[channels.prod]\napprovals = 1\nrequire = ['magic']\n", 1, "channels.prod"),
+        ("[channels.prod]\napprovals = 1\nappprovals = 2\n", 1, "channels.prod"),
+        ("channels = 3\n", 1, "channels"),
+    ],
+)
+def test_an_error_names_file_line_and_key(text: str, line: int, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text.encode(), "casstore.toml")
+    assert caught.value.message.startswith(f"casstore.toml:{line}: key '{key}")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"[store\n", b"a = 1\na = 2\n"])
+def test_what_is_no_toml(data: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"casstore\.toml"):
+        config.parse(data, "casstore.toml")
+
+
+def test_a_near_miss_is_suggested() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'include'"):
+        config.parse(b"[components.a]\ninclud = ['x']\n", "casstore.toml")
+
+
+def test_channels_in_a_circle() -> None:
+    text = "[channels.a]\nfrom = 'b'\napprovals = 0\n[channels.b]\nfrom = 'a'\napprovals = 0\n"
+    with pytest.raises(ConfigError, match="after itself"):
+        config.parse(text.encode(), "casstore.toml")
+
+
+def test_the_nearest_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "casstore.toml").write_text(GOOD)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert config.find_config(str(below)) == str(tmp_path / "casstore.toml")
+    assert config.load(None, str(below)).folder == str(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(str(tmp_path / "other.toml"), str(below))
+
+
+def test_lines_of_dotted_and_quoted_keys() -> None:
+    text = '[a."b.c"]\nx.y = 1\n[[d]]\nz = 2\n'
+    assert line_of(text, ("a", "b.c", "x", "y")) == 2
+    assert line_of(text, ("d", 0, "z")) == 4
+    assert line_of(text, ("nothing",)) == 1
