@@ -169,14 +169,15 @@ class _Job:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What Git says of the folder: the commit, and whether files differ from it."""
+    """What Git says of the folder: the commit, its tags, and whether files differ from it."""
 
     commit: str
+    tags: tuple[str, ...]
     dirty: bool
 
     def to_json(self) -> dict[str, Any]:
         """For the provenance."""
-        return {"commit": self.commit, "dirty": self.dirty}
+        return {"commit": self.commit, "tags": list(self.tags), "dirty": self.dirty}
 
 
 def revision_of(folder: str) -> Revision | None:
@@ -184,12 +185,14 @@ def revision_of(folder: str) -> Revision | None:
     try:
         head = runner.run(["git", "rev-parse", "HEAD"], cwd=folder, timeout=_GIT_SECONDS)
         status = runner.run(["git", "status", "--porcelain", "-uno"], cwd=folder, timeout=_GIT_SECONDS)
+        tags = runner.run(["git", "tag", "--points-at", "HEAD"], cwd=folder, timeout=_GIT_SECONDS)
     except CasstoreError:  # no git here
         return None
     commit = head.stdout.decode("ascii", "replace").strip()
     if not head.ok or not status.ok or not _COMMIT.fullmatch(commit):
         return None
-    return Revision(commit, bool(status.stdout.strip()))
+    names = tags.stdout.decode("utf-8", "replace").split() if tags.ok else []
+    return Revision(commit, tuple(sorted(names)), bool(status.stdout.strip()))
 
 
 def _statement(

@@ -42,6 +42,10 @@ GATES = {
     "seal": "bundlers.gates.seal",
     "secrets": "bundlers.gates.secrets",
     "budget": "bundlers.gates.budget",
+    "change-budget": "bundlers.gates.change_budget",
+    "versions": "bundlers.gates.versions",
+    "platform": "bundlers.gates.platform",
+    "reproducible": "bundlers.gates.reproducible",
     "command": "bundlers.gates.command",
 }
 """Name -> module; a table with `command` under any other name is a gate of the user's own."""

@@ -150,11 +150,12 @@ def test_revision_of_the_folder_is_recorded(line: Line) -> None:
     subprocess.run([*git, "commit", "-qm", "x"], cwd=line.root, check=True)
     found = revision_of(str(line.root))
     assert found is not None and not found.dirty and len(found.commit) == 40
+    subprocess.run([*git, "tag", "v1.0.0"], cwd=line.root, check=True)
     line.write({"core/bin/core": b"changed"})
     report = line.put("1.0.0", "core-bin")
     (stored,) = find(line.store, report.components[0].report.tree)
     recorded = stored.statement.predicate["buildDefinition"]["internalParameters"]["revision"]
-    assert recorded == {"commit": found.commit, "dirty": True}
+    assert recorded == {"commit": found.commit, "tags": ["v1.0.0"], "dirty": True}
 
 
 def test_builder_id_is_a_uri() -> None:
