@@ -179,9 +179,7 @@ class Catalog:
         if not changed:
             return False
         there = {name for folder in changed for name in packs.names_in(folder)}
-        expected = {
-            name for folder in changed for name in self.ask(lambda index, f=folder: index.packs_from(bytes.fromhex(f)))
-        }
+        expected = {name for folder in changed for name in self._known_in(folder)}
         if expected - there:
             self._forget_gone(packs, expected - there)
             return True
@@ -191,6 +189,9 @@ class Catalog:
         self.learn(sorted(new))
         self._note_scan(now, before)
         return bool(new)
+
+    def _known_in(self, folder: str) -> list[bytes]:
+        return list(self.ask(lambda index: index.packs_from(bytes.fromhex(folder))))
 
     def lost(self) -> list[bytes]:
         """Packs that were there once and are not: remembered until they are back."""
