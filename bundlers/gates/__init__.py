@@ -44,6 +44,7 @@ GATES = {
     "budget": "bundlers.gates.budget",
     "change-budget": "bundlers.gates.change_budget",
     "versions": "bundlers.gates.versions",
+    "pinned": "bundlers.gates.pinned",
     "platform": "bundlers.gates.platform",
     "reproducible": "bundlers.gates.reproducible",
     "command": "bundlers.gates.command",
