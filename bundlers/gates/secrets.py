@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from attest.digests import Digest
+from attest.errors import BadInput
 from bundlers.gates import secret_rules
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.isolation import nested
@@ -82,7 +83,9 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
 
 
 def scan_folder(folder: str, settings: Settings = Settings()) -> GateResult:
-    """Every regular file below a folder."""
+    """Every regular file below a folder. Raises BadInput without a folder."""
+    if not os.path.isdir(folder):
+        raise BadInput(f"{folder}: no such folder")
 
     def scanned() -> Iterator[tuple[str, Scanned]]:
         for where, _, names in sorted(os.walk(folder)):

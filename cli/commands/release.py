@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ from attest import digests
 from attest.digests import Digest
 from cli import render
 from cli.params import json_option, key_option, pass_session
-from cli.session import Session, read_file, write_new
+from cli.session import Session, read_file
 
 
 @click.command()
@@ -21,7 +20,7 @@ from cli.session import Session, read_file, write_new
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
 @click.option("--dry-run", is_flag=True, help="Do all but the last steps; nothing becomes visible.")
-@click.option("--blockers", metavar="FILE", help="Write the blockers of failed gates to this new file.")
+@click.option("--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file.")
 @key_option
 @json_option
 @pass_session
@@ -60,24 +59,28 @@ def release(
             session.now,
             out=out,
             components=dict(map(_named, named)),
+            blockers=blockers,
             dry_run=dry_run,
             progress=bar,
         )
         try:
             report = run(request)
         except Blocked as exc:
-            _tell_blockers(exc, blockers, as_json)
+            _tell_blockers(exc, as_json)
             raise
     if as_json:
         render.json_object(report.to_json())
         return
     for outcome in report.outcomes:
         render.say(f"gate {outcome.name}: passed")
+        for warning in outcome.result.warnings:
+            render.warning(warning)
     if report.isolation:
         render.say(f"isolation: {report.isolation.compared} contents compared, nothing in two products")
     render.table(("ARCHIVE", "SIZE", "DIGEST"), [(a.name, render.size(a.size), a.digest) for a in report.archives])
-    if report.dry_run:
-        render.line(f"{version}: would be released; nothing was recorded")
+    if report.would:
+        told = f"{report.would.objects} objects, {render.size(report.would.bytes)}, ledger entry {report.would.entry}"
+        render.line(f"{version}: would be released ({told}); nothing was recorded")
     else:
         again = "is released already" if report.again else "is released"
         render.line(f"{version} {again}: {report.release}, ledger entry {report.entry}")
@@ -88,12 +91,9 @@ def _named(text: str) -> tuple[str, Digest]:
     return name, digests.parse(digest)
 
 
-def _tell_blockers(exc: Any, file: str | None, as_json: bool) -> None:
-    rows = [blocker.to_json() for blocker in exc.blockers]
-    if file:
-        write_new(file, (json.dumps({"blockers": rows}, indent=2) + "\n").encode())
+def _tell_blockers(exc: Any, as_json: bool) -> None:
     if as_json:
-        render.json_object({"blockers": rows})
+        render.json_object({"blockers": [blocker.to_json() for blocker in exc.blockers]})
         return
     for blocker in exc.blockers:
         render.say(f"  {blocker.issue_id}: {blocker.message}")
@@ -130,7 +130,8 @@ def list_gates(session: Session, as_json: bool) -> None:
 
 @gate.command(name="explain")
 @click.argument("name")
-def explain_gate(name: str) -> None:
+@json_option
+def explain_gate(name: str, as_json: bool) -> None:
     """What a gate checks, its phase and settings.
 
     \b
@@ -138,38 +139,52 @@ def explain_gate(name: str) -> None:
       casstore gate explain budget
     Exit status: 0 told, 2 no such gate.
     """
-    import inspect
-
     from bundlers import gates
 
-    found = gates.find(name, {})
-    render.line(inspect.cleandoc(found.__doc__ or found.SUMMARY))
-    render.line(f"phase: {found.PHASE}")
+    info = gates.describe(name)
+    if as_json:
+        render.json_object(info.to_json())
+        return
+    render.line(info.help or info.summary)
+    render.line(f"\nphase: {info.phase}\norigin: {info.origin}")
+    for key, told in info.settings.items():
+        render.line(f"setting {key}: {told}")
 
 
 @gate.command(name="run")
-@click.argument("name", type=click.Choice(["seal"]))
+@click.argument("name", type=click.Choice(["seal", "secrets"]))
 @click.argument("folder")
-@click.option("--manifest", required=True, metavar="FILE", help="The ProductManifest.")
+@click.option("--manifest", metavar="FILE", help="With seal: the ProductManifest.")
 @json_option
-def run_gate(name: str, folder: str, manifest: str, as_json: bool) -> None:
-    """Run the seal gate on its own: a folder against a ProductManifest, each difference explained.
+def run_gate(name: str, folder: str, manifest: str | None, as_json: bool) -> None:
+    """Run a gate on a folder: seal against a ProductManifest, or secrets over any files, logs and reports too.
+
+    All listed gates of a version are run by `casstore release VERSION --dry-run`.
 
     \b
-    Example:
+    Examples:
       casstore gate run seal --manifest core.product-manifest.json ./core
-    Exit status: 0 sealed, 10 something differs.
+      casstore gate run secrets ./reports
+    Exit status: 0 passed, 2 no such folder, 10 failed.
     """
     from bundlers import product_manifests
-    from bundlers.gates import seal
+    from bundlers.gates import seal, secrets
 
-    result = seal.compare_folder(product_manifests.parse(read_file(manifest)), folder)
+    if (name == "seal") != bool(manifest):
+        raise click.UsageError("seal needs --manifest FILE, and only seal does")
+    if manifest:
+        result = seal.compare_folder(product_manifests.parse(read_file(manifest)), folder)
+    else:
+        result = secrets.scan_folder(folder)
     if as_json:
         render.json_object({"gate": name, "passed": result.passed, "messages": list(result.messages)})
     else:
         for message in result.messages:
             render.line(message)
-        render.line("sealed: every byte is what the ProductManifest says" if result.passed else "not sealed")
+        passed = "sealed: every byte is what the ProductManifest says" if manifest else "no secret found"
+        render.line(passed if result.passed else f"{len(result.messages)} found")
+    for warning in result.warnings:
+        render.warning(warning)
     if not result.passed:
         raise click.exceptions.Exit(10)
 
