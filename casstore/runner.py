@@ -1,8 +1,10 @@
 """The one way to run another program: builds, gates, hooks.
 
 Promises: an argument list, never a shell; a checked working folder; an environment built from an
-allowlist; no standard input; its own process group, killed whole on time-out, on too much output
-and on Ctrl-C; output kept up to a limit and counted beyond it; time, CPU and memory measured.
+allowlist; no standard input; its own process group, killed whole at its end, on time-out and on
+Ctrl-C; of too much output the beginning and the end are kept and all of it is counted; time, CPU
+and memory measured. Leaves to others: what an exit code means. A program that starts a session of
+its own leaves the group and is not followed.
 
     result = run(["make", "-C", "core"], cwd="src", timeout=600)
     result.exit_code, result.stdout
@@ -13,7 +15,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -32,6 +33,8 @@ ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SOURCE_DATE_EP
 MAX_OUTPUT = 1024 * 1024
 TIMEOUT = 3600.0
 _READ = 65536
+_LAST_WORDS = 2.0
+"""Seconds that a pipe may stay open after the program's end: something else must hold it."""
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -50,6 +53,9 @@ class CommandResult:
     """Peak memory of the largest process, bytes."""
     timed_out: bool = False
     truncated: bool = False
+    """Whether output was left out; a line in its middle says how much."""
+    output_bytes: tuple[int, int] = (0, 0)
+    """How much it wrote to standard output and standard error."""
 
     @property
     def ok(self) -> bool:
@@ -70,15 +76,33 @@ class CommandResult:
 
 @dataclass
 class _Output:
+    """Reads one pipe to its end; keeps the first and the last half of what it may keep."""
+
     limit: int
-    data: bytearray = field(default_factory=bytearray)
-    dropped: int = 0
+    head: bytearray = field(default_factory=bytearray)
+    tail: bytearray = field(default_factory=bytearray)
+    count: int = 0
+    given_up: bool = False
 
     def drain(self, pipe: IO[bytes]) -> None:
-        while piece := os.read(pipe.fileno(), _READ):
-            room = self.limit - len(self.data)
-            self.data += piece[:room]
-            self.dropped += max(0, len(piece) - room)
+        """The only owner of the pipe: nobody else closes it while a read may wait on its number."""
+        half = self.limit // 2
+        with pipe:
+            while not self.given_up and (piece := os.read(pipe.fileno(), _READ)):
+                room = self.limit - half - len(self.head)
+                self.head += piece[:room]
+                self.tail += piece[room:]
+                del self.tail[: max(0, len(self.tail) - half)]
+                self.count += len(piece)
+
+    @property
+    def dropped(self) -> int:
+        return self.count - len(self.head) - len(self.tail)
+
+    @property
+    def kept(self) -> bytes:
+        note = b"\n[%d bytes left out]\n" % self.dropped if self.dropped else b""
+        return bytes(self.head + note + self.tail)
 
 
 def run(
@@ -93,10 +117,11 @@ def run(
 ) -> CommandResult:
     """Run a program to its end. Raises BadInput for a bad call, NoSuchObject for a missing program.
 
-    `env` adds variables; `max_memory` limits the address space in bytes. A non-zero exit code is
-    a result, not an error.
+    `env` adds variables; `timeout` is in seconds, `max_output` in bytes for each of the two outputs;
+    `max_memory` limits the address space of each process, in bytes. A non-zero exit code is a
+    result, not an error.
     """
-    _check(argv, cwd)
+    _check(argv, cwd, timeout)
     variables = {name: os.environ[name] for name in env_allow if name in os.environ}
     began = time.monotonic()
     try:
@@ -112,23 +137,24 @@ def run(
         )
     except FileNotFoundError as exc:
         raise NoSuchObject(f"{argv[0]}: no such program", hint="install it, or name it by its full path") from exc
-    except PermissionError as exc:
-        raise BadInput(f"{argv[0]}: cannot be run: {exc.strerror}") from exc
+    except OSError as exc:
+        raise BadInput(f"{argv[0]}: cannot be run: {exc.strerror}", hint="is it a program of this machine?") from exc
     outputs, usage, timed_out = _wait(process, timeout, max_output)
     return CommandResult(
         tuple(argv),
         process.returncode if process.returncode >= 0 else 128 - process.returncode,
-        bytes(outputs[0].data),
-        bytes(outputs[1].data),
+        outputs[0].kept,
+        outputs[1].kept,
         time.monotonic() - began,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss * _RSS_UNIT,
         timed_out,
         any(output.dropped for output in outputs),
+        (outputs[0].count, outputs[1].count),
     )
 
 
-def _check(argv: Sequence[str], cwd: str) -> None:
+def _check(argv: Sequence[str], cwd: str, timeout: float) -> None:
     if (
         isinstance(argv, str | bytes)
         or not argv
@@ -137,64 +163,90 @@ def _check(argv: Sequence[str], cwd: str) -> None:
         raise BadInput("a command is a list of words, not one text", hint='write ["make", "-C", "core"]')
     if not os.path.isdir(cwd):
         raise BadInput(f"{cwd}: the working folder of {argv[0]} is no folder")
+    if not timeout > 0:
+        raise BadInput(f"{argv[0]}: a time limit of {timeout:g} s leaves no time to run")
 
 
 def _limit(max_memory: int) -> Any:
+    import resource
+
     def apply() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
 
     return apply
 
 
-def _wait(
-    process: subprocess.Popen[bytes], timeout: float, limit: int
-) -> tuple[tuple[_Output, _Output], resource.struct_rusage, bool]:
+def _wait(process: subprocess.Popen[bytes], timeout: float, limit: int) -> tuple[tuple[_Output, _Output], Any, bool]:
     assert process.stdout is not None and process.stderr is not None  # noqa: S101 - PIPE was asked for
+    reaper = _Reaper(process)
+    _running.add(reaper)
     outputs = (_Output(limit), _Output(limit))
     pipes = (process.stdout, process.stderr)
     threads = [threading.Thread(target=o.drain, args=(p,), daemon=True) for o, p in zip(outputs, pipes, strict=True)]
-    reaper = _Reaper(process)
-    for thread in (*threads, reaper):
-        thread.start()
-    _running.add(process.pid)
     try:
-        reaper.join(timeout)
+        for thread in (*threads, reaper):
+            thread.start()
+        reaper.join(min(timeout, threading.TIMEOUT_MAX))
         timed_out = reaper.is_alive()
     finally:
-        _kill_group(process.pid)
-        _running.discard(process.pid)
-        reaper.join()
-        for thread in threads:
-            thread.join(5)
-        for pipe in pipes:
-            pipe.close()
+        reaper.kill()
+        if reaper.is_alive():
+            reaper.join()
+        _running.discard(reaper)
+    until = time.monotonic() + _LAST_WORDS
+    for thread, output in zip(threads, outputs, strict=True):
+        thread.join(max(0.0, until - time.monotonic()))
+        output.given_up = True
     return outputs, reaper.usage, timed_out
 
 
 class _Reaper(threading.Thread):
-    """Waits for one program with wait4, which alone tells its own CPU time and peak memory."""
+    """Waits for one program with wait4, which alone tells its own CPU time and peak memory.
+
+    The group is killed before its leader is reaped: until then nobody else can have its number.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(daemon=True)
         self._process = process
-        self.usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._gone = False
+        self._lock = threading.Lock()
+        self.usage: Any = None
 
     def run(self) -> None:
+        """Wait, kill what the program left behind, reap."""
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            with self._lock:
+                _kill_group(self._process.pid)
+                self._reap()
+        else:  # macOS before Python 3.13
+            self._reap()
+            _kill_group(self._process.pid)
+
+    def kill(self) -> None:
+        """Kill the whole group, unless it is gone."""
+        with self._lock:
+            if not self._gone:
+                _kill_group(self._process.pid)
+
+    def _reap(self) -> None:
         _, status, self.usage = os.wait4(self._process.pid, 0)
+        self._gone = True
         self._process.returncode = os.waitstatus_to_exitcode(status)
 
 
-_running: set[int] = set()
-"""Groups of programs that threads wait for; such a thread may never come to its own end."""
+_running: set[_Reaper] = set()
+"""Programs that threads wait for; such a thread may never come to its own end."""
 
 
 @atexit.register
 def _kill_all() -> None:
-    for pid in tuple(_running):
-        _kill_group(pid)
+    for reaper in tuple(_running):
+        reaper.kill()
 
 
 def _kill_group(pid: int) -> None:
-    """Kill what is left of the process group: a program must not outlive its step."""
+    """A program must not outlive its step, nor may what it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

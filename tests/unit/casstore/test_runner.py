@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,9 +60,67 @@ def test_late_programs_die_with_their_children(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
-def test_output_is_bounded() -> None:
-    result = python("import sys; sys.stdout.write('x' * 5_000_000)", max_output=1000)
-    assert len(result.stdout) == 1000 and result.truncated and result.exit_code == 0
+def test_of_too_much_output_the_beginning_and_the_end_are_kept() -> None:
+    result = python("import sys; sys.stdout.write('first' + 'x' * 5_000_000 + 'last')", max_output=1000)
+    note = b"\n[4999009 bytes left out]\n"
+    assert result.stdout.startswith(b"firstx") and result.stdout.endswith(b"xlast") and note in result.stdout
+    assert len(result.stdout) == 1000 + len(note)
+    assert result.truncated and result.exit_code == 0 and result.output_bytes == (5_000_009, 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 999, 1000])
+def test_output_within_the_limit_is_whole(size: int) -> None:
+    result = python(f"import sys; sys.stdout.write('y' * {size})", max_output=1000)
+    assert result.stdout == b"y" * size and not result.truncated
+
+
+def test_who_leaves_the_group_with_an_open_pipe_holds_nobody_up() -> None:
+    child = "import os, time; os.setsid(); time.sleep(4); os.write(1, b'late')"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); print('done', flush=True)"
+    code += "; import time; time.sleep(0.5)"
+    began = time.monotonic()
+    result = python(code)
+    assert result.stdout == b"done\n" and time.monotonic() - began < 4
+
+
+def test_ctrl_c_ends_the_program_and_its_children(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = (
+        "import sys; from casstore import runner\n"
+        f"runner.run(['sh', '-c', {sys.executable!r} + ' -c \"$0\" & wait', {child!r}], cwd='/')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) != 0
+    pid = int(pid_file.read_text())
+    while ended(pid) is False and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ended(pid)
+
+
+def ended(pid: int) -> bool:
+    """Gone, or dead and only not yet buried by whoever inherited it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.exists():
+        return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    return subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False).stdout[:1] in (
+        b"",
+        b"Z",
+    )
+
+
+def test_many_at_once() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda n: python(f"print({n})"), range(24)))
+    assert [int(r.stdout) for r in results] == list(range(24)) and all(r.ok and r.max_rss > 0 for r in results)
 
 
 def test_memory_is_bounded() -> None:
@@ -71,6 +132,15 @@ def test_what_cannot_run(tmp_path: Path) -> None:
         runner.run(["no-such-program-here"], cwd=str(tmp_path))
     with pytest.raises(BadInput, match="no folder"):
         runner.run(["true"], cwd=str(tmp_path / "nowhere"))
+    not_a_program = tmp_path / "data"
+    not_a_program.write_bytes(b"\x00\x01 no program")
+    not_a_program.chmod(0o755)
+    with pytest.raises(BadInput, match="cannot be run"):
+        runner.run([str(not_a_program)], cwd=str(tmp_path))
+    for limit in (0.0, -1.0, float("nan")):
+        with pytest.raises(BadInput, match="time limit"):
+            runner.run(["true"], cwd=str(tmp_path), timeout=limit)
+    assert runner.run(["true"], cwd=str(tmp_path), timeout=float("inf")).ok
 
 
 def test_a_signal_is_128_and_more() -> None:
