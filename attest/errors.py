@@ -51,5 +51,9 @@ class PolicyDenied(CasstoreError):
     exit_code = 4
 
 
+class NotInstalled(CasstoreError):
+    """An optional library is needed and not there; nothing was decided without it."""
+
+
 class SignerError(CasstoreError):
     """A key cannot be opened or a signer cannot sign."""

@@ -102,6 +102,17 @@ class Fields:
             raise self._wrong(name, "an object")
         return value
 
+    def optional_mapping(self, name: str) -> Mapping[str, Any]:
+        """An object; empty where it is absent."""
+        return self.mapping(name) if name in self._value else {}
+
+    def objects(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """A list of objects; empty where it is absent."""
+        value = self._value.get(name, [])
+        if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+            raise self._wrong(name, "a list of objects")
+        return tuple(value)
+
     def _read(self, name: str, reader: Callable[[Any], _T], value: Any) -> _T:
         try:
             return reader(value)

@@ -9,14 +9,30 @@ channel without a policy takes no move. `decisions` judges by it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from attest import policy_parts
 from attest.errors import FormatError
 from attest.fields import Fields
+from attest.policy_parts import CustomRule, Freeze
+from attest.requirements import GATE, check_known
 
-GATE = "gate:"
-"""A requirement `gate:NAME` asks for a passed test-result of that gate."""
+_OPTIONAL = (
+    "from",
+    "require",
+    "separateDuties",
+    "rollbackApprovals",
+    "signers",
+    "soak",
+    "freeze",
+    "maxAge",
+    "builders",
+    "sources",
+    "vulnerabilities",
+    "rebuilds",
+    "rules",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,47 +44,91 @@ class ChannelPolicy:
     approvals: int
     """How many distinct approvers a promotion needs."""
     require: tuple[str, ...] = ()
-    """Evidence by short name (`attest.predicates.SHORT_NAMES`) or `gate:NAME`."""
+    """Evidence by short name (`attest.requirements.REQUIREMENTS`) or `gate:NAME`."""
     separate_duties: bool = True
     """Whether who built or promotes counts as no approver."""
     rollback_approvals: int = 0
     """How many distinct approvers a rollback needs."""
+    signers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Requirement -> roles that may sign it, instead of the usual ones."""
+    soak: int = 0
+    """Seconds for which `from_channel` must have named the release, the last time that it came there."""
+    freeze: tuple[Freeze, ...] = ()
+    """When nothing is promoted."""
+    max_age: Mapping[str, int] = field(default_factory=dict)
+    """Requirement -> seconds that its evidence may be old."""
+    builders: tuple[str, ...] = ()
+    """Patterns of allowed builder ids; none: any."""
+    sources: tuple[str, ...] = ()
+    """Patterns of allowed git sources of components; none: any."""
+    vulnerabilities: Mapping[str, int] = field(default_factory=dict)
+    """Severity -> how many findings an archive may have."""
+    rebuilds: int = 1
+    """How many distinct builders must vouch for the same digest."""
+    rules: tuple[CustomRule, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The policy as it is signed."""
+        """The policy as it is signed; what says the default is left out, but for the first five."""
+        more: dict[str, Any] = {
+            "signers": {name: list(roles) for name, roles in self.signers.items()},
+            "soak": self.soak,
+            "freeze": [window.to_json() for window in self.freeze],
+            "maxAge": dict(self.max_age),
+            "builders": list(self.builders),
+            "sources": list(self.sources),
+            "vulnerabilities": dict(self.vulnerabilities),
+            "rebuilds": self.rebuilds if self.rebuilds > 1 else 0,
+            "rules": [rule.to_json() for rule in self.rules],
+        }
         return {
             "from": self.from_channel,
             "approvals": self.approvals,
             "require": list(self.require),
             "separateDuties": self.separate_duties,
             "rollbackApprovals": self.rollback_approvals,
+            **{key: value for key, value in more.items() if value},
         }
 
     @staticmethod
     def parse(channel: str, value: object) -> ChannelPolicy:
         """The signed form to value. Raises FormatError."""
-        from attest.decisions import REQUIREMENTS
+        f = Fields(value, f"policy of {channel}", required=("approvals",), optional=_OPTIONAL)
+        policy = ChannelPolicy(
+            from_channel=f.optional_text("from"),
+            approvals=f.integer("approvals"),
+            require=f.texts("require", ()),
+            separate_duties=f.boolean("separateDuties", True),
+            rollback_approvals=f.integer("rollbackApprovals", 0),
+            signers=policy_parts.signers(f),
+            soak=f.integer("soak", 0),
+            freeze=policy_parts.freezes(f),
+            max_age=policy_parts.limits(f, "maxAge", least=1),
+            builders=f.texts("builders", ()),
+            sources=f.texts("sources", ()),
+            vulnerabilities=policy_parts.limits(f, "vulnerabilities", least=0),
+            rebuilds=f.integer("rebuilds", 1, least=1),
+            rules=policy_parts.rules(f),
+        )
+        _check(policy, f.what)
+        return policy
 
-        f = Fields(
-            value,
-            f"policy of {channel}",
-            required=("approvals",),
-            optional=("from", "require", "separateDuties", "rollbackApprovals"),
-        )
-        require = f.texts("require", ())
-        unknown = [name for name in require if name not in REQUIREMENTS and not name.startswith(GATE)]
-        if unknown:
-            raise FormatError(
-                f"policy of {channel}: unknown requirement {unknown[0]!r}",
-                hint=f"known: {', '.join(REQUIREMENTS)}, {GATE}NAME",
-            )
-        return ChannelPolicy(
-            f.optional_text("from"),
-            f.integer("approvals"),
-            require,
-            f.boolean("separateDuties", True),
-            f.integer("rollbackApprovals", 0),
-        )
+
+def _check(policy: ChannelPolicy, what: str) -> None:
+    """What is asked for must be able to have an effect: a limit on nothing is a mistake."""
+    for name in policy.require:
+        check_known(name, what)
+    provenance, vulns = "slsa-provenance" in policy.require, "vulns" in policy.require
+    loose = sorted({*policy.signers, *policy.max_age} - {*policy.require, *(("openvex",) if vulns else ())})
+    problems = (
+        (bool(loose), f"signers or maxAge names {', '.join(loose)}, which require does not"),
+        (bool(policy.builders or policy.sources) and not provenance, "builders and sources need slsa-provenance"),
+        (policy.rebuilds > 1 and not provenance, "rebuilds needs slsa-provenance in require"),
+        (bool(policy.vulnerabilities) and not vulns, "vulnerabilities needs vulns in require"),
+        (policy.soak > 0 and policy.from_channel is None, "soak needs from: a channel to stay in"),
+    )
+    for wrong, problem in problems:
+        if wrong:
+            raise FormatError(f"{what}: {problem}", hint="docs/formats/policy.md lists every key")
 
 
 def parse_channels(value: object) -> dict[str, ChannelPolicy]:
@@ -99,3 +159,6 @@ def _check_line(name: str, policy: ChannelPolicy, found: Mapping[str, ChannelPol
 def _depth(name: str, found: Mapping[str, ChannelPolicy]) -> int:
     before = found[name].from_channel
     return 0 if before is None else 1 + _depth(before, found)
+
+
+__all__ = ["GATE", "ChannelPolicy", "CustomRule", "Freeze", "parse_channels"]

@@ -6,7 +6,8 @@ Rules, after TUF's root role (https://theupdateframework.github.io/specification
 - version N is also signed by a threshold of the owners of version N-1, and names the same store;
 - thresholds are at least 1 and count identities: one key under two names is one;
 - signatures are judged at the time the document says it was made, which must not lie in the
-  future nor before the version before.
+  future nor before the version before; a keyless owner may sign up to 30 days after it;
+- keyless owners are judged by the sigstore root that the version pins whose threshold is counted.
 
 Expiry is judged where a trust root is used, not here: an expired one can still be followed.
 
@@ -16,7 +17,7 @@ Expiry is judged where a trust root is used, not here: an expired one can still 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -28,13 +29,18 @@ from attest.errors import BadInput, CasstoreError, FormatError, TrustError, Veri
 from attest.fields import Fields
 from attest.policies import ChannelPolicy, parse_channels
 from attest.predicates import OWN
+from attest.requirements import ROLES
 from attest.statements import Statement, Subject
 
 TYPE = OWN.format("trust-root")
 FORMAT = "casstore-trust-root/1"
 SIGNED_FORMAT = "casstore-signed-trust-root/1"
-ROLES = ("owner", "builder", "approver", "promoter", "publisher", "ledger", "auditor")
 CLOCK_LEEWAY = timedelta(minutes=10)
+SIGNING_PERIOD = timedelta(days=30)
+"""How long after `created` a keyless owner may sign."""
+
+ReadBlob = Callable[[Digest], bytes]
+"""The bytes of a pinned sigstore root by digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ class TrustRoot:
     identities: tuple[TrustIdentity, ...]
     roles: Mapping[str, Role]
     channels: Mapping[str, ChannelPolicy]
+    sigstore_root: Digest | None = None
+    """The trusted_root.json that keyless signatures are judged by; None: each reader brings one."""
 
     def to_json(self) -> dict[str, Any]:
         """The document, the predicate of its statement."""
@@ -98,6 +106,7 @@ class TrustRoot:
             "identities": {entry.name: entry.to_json() for entry in self.identities},
             "roles": {name: role.to_json() for name, role in self.roles.items()},
             "channels": {name: policy.to_json() for name, policy in self.channels.items()},
+            **({"sigstoreRoot": self.sigstore_root} if self.sigstore_root else {}),
         }
 
     @cached_property
@@ -138,7 +147,7 @@ class TrustRoot:
 def parse(value: object) -> TrustRoot:
     """The document to value, with every rule of its format. Raises FormatError."""
     names = ("format", "version", "store", "created", "expires", "identities", "roles", "channels")
-    f = Fields(value, "trust root", required=names)
+    f = Fields(value, "trust root", required=names, optional=("sigstoreRoot",))
     if f.text("format") != FORMAT:
         raise FormatError(f"trust root: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     entries = tuple(_identity(name, item) for name, item in sorted(f.mapping("identities").items()))
@@ -151,6 +160,7 @@ def parse(value: object) -> TrustRoot:
         entries,
         {name: _role(name, item, known) for name, item in sorted(f.mapping("roles").items())},
         parse_channels(f.mapping("channels")),
+        f.optional_digest("sigstoreRoot"),
     )
     if root.expires <= root.created:
         raise FormatError("trust root: it expires before it was created")
@@ -227,32 +237,81 @@ def parse_payload(payload: bytes) -> TrustRoot:
     return root
 
 
-def signers(raw: bytes, claimed: TrustRoot, by: TrustRoot) -> frozenset[str]:
-    """The distinct identities that signed `claimed` and are owners by the trust root `by`."""
-    from attest.verify import verify
+@dataclass(frozen=True, slots=True)
+class OwnerSigned:
+    """One attestation of a signed file by an owner."""
 
-    found = set()
+    identity: str
+    names: frozenset[str]
+    bundle: Digest
+
+
+def owner_signatures(
+    raw: bytes, claimed: TrustRoot, by: TrustRoot, *, at: datetime, sigstore_root: bytes | None = None
+) -> list[OwnerSigned]:
+    """The attestations over `claimed` by owners of the trust root `by`, as known at `at`."""
+    found = []
     for item in bundles_of(raw):
         try:
-            verified = verify(
-                item, trust_root=by, predicate_type=TYPE, subjects=[claimed.digest], at=claimed.created, role="owner"
-            )
+            found.append(_owner_signed(item, claimed, by, at, sigstore_root))
         except CasstoreError:
             continue
-        found.add(verified.identity)
-    return frozenset(found)
+    return found
 
 
-def verify_first(raw_signed: bytes, *, at: datetime) -> TrustRoot:
-    """A first trust root: signed by the threshold of its own owners. Raises FormatError, TrustError."""
+def _owner_signed(
+    raw: bytes, claimed: TrustRoot, by: TrustRoot, at: datetime, sigstore_root: bytes | None
+) -> OwnerSigned:
+    from attest.verify import verify
+
+    keyless = sigstore_bundles.SigstoreBundle.parse(raw).certificate is not None
+    until = min(max(at, claimed.created), claimed.created + SIGNING_PERIOD) if keyless else claimed.created
+    verified = verify(
+        raw, trust_root=by, predicate_type=TYPE, subjects=[claimed.digest], at=until, sigstore_root=sigstore_root
+    )
+    if verified.signed_at is not None and verified.signed_at < claimed.created - CLOCK_LEEWAY:
+        raise TrustError("it was signed before the document says that it was made")
+    if "owner" not in by.roles_of(verified.identity, claimed.created):
+        raise TrustError("its signer is no owner")
+    return OwnerSigned(verified.identity, verified.names, verified.bundle)
+
+
+def pinned_sigstore(root: TrustRoot, read: ReadBlob | None, given: bytes | None = None) -> bytes | None:
+    """What keyless signatures are judged by under a trust root. Raises TrustError for another file."""
+    if root.sigstore_root is None:
+        return given
+    if read is not None:
+        given = read(root.sigstore_root)
+    if given is not None and digests.sha256(given) != root.sigstore_root:
+        raise TrustError(
+            f"trust root version {root.version} pins the sigstore root {root.sigstore_root}, this is another one",
+            hint="give the trusted_root.json that the owners signed, or none",
+        )
+    return given
+
+
+def verify_first(
+    raw_signed: bytes, *, at: datetime, read: ReadBlob | None = None, sigstore_root: bytes | None = None
+) -> TrustRoot:
+    """A first trust root: signed by the threshold of its own owners. Raises FormatError, TrustError.
+
+    `read` gives the sigstore root that it pins; `sigstore_root` is for one that pins none.
+    """
     root = _claimed(raw_signed, at)
     if root.version != 1:
         raise TrustError(f"the first trust root has version 1, not {root.version}")
-    _require(raw_signed, root, root)
+    _require(raw_signed, root, root, at, pinned_sigstore(root, read, sigstore_root))
     return root
 
 
-def verify_next(raw_signed: bytes, *, previous: TrustRoot, at: datetime) -> TrustRoot:
+def verify_next(
+    raw_signed: bytes,
+    *,
+    previous: TrustRoot,
+    at: datetime,
+    read: ReadBlob | None = None,
+    sigstore_root: bytes | None = None,
+) -> TrustRoot:
     """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError."""
     root = _claimed(raw_signed, at)
     if root.version != previous.version + 1:
@@ -261,18 +320,20 @@ def verify_next(raw_signed: bytes, *, previous: TrustRoot, at: datetime) -> Trus
         raise TrustError("the next trust root is for another store")
     if root.created < previous.created:
         raise TrustError("the next trust root was created before the one that it follows")
-    _require(raw_signed, root, previous)
-    _require(raw_signed, root, root)
+    for by in (previous, root):
+        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root))
     return root
 
 
-def verify_chain(raws: Sequence[bytes], *, at: datetime) -> list[TrustRoot]:
+def verify_chain(
+    raws: Sequence[bytes], *, at: datetime, read: ReadBlob | None = None, sigstore_root: bytes | None = None
+) -> list[TrustRoot]:
     """All versions, first to last. Raises FormatError, TrustError; an empty chain is an error."""
     if not raws:
         raise TrustError("there is no trust root", hint="get the chain from who runs the release line")
-    chain = [verify_first(raws[0], at=at)]
+    chain = [verify_first(raws[0], at=at, read=read, sigstore_root=sigstore_root)]
     for raw in raws[1:]:
-        chain.append(verify_next(raw, previous=chain[-1], at=at))
+        chain.append(verify_next(raw, previous=chain[-1], at=at, read=read, sigstore_root=sigstore_root))
     return chain
 
 
@@ -283,8 +344,9 @@ def _claimed(raw: bytes, at: datetime) -> TrustRoot:
     return root
 
 
-def _require(raw: bytes, root: TrustRoot, by: TrustRoot) -> None:
-    have, need = len(signers(raw, root, by)), by.threshold("owner")
+def _require(raw: bytes, root: TrustRoot, by: TrustRoot, at: datetime, sigstore_root: bytes | None) -> None:
+    signed = owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root)
+    have, need = len({item.identity for item in signed}), by.threshold("owner")
     if have < need:
         raise TrustError(
             f"trust root version {root.version} has {have} of the {need} owner signatures that version"

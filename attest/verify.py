@@ -75,6 +75,7 @@ def verify(
     if bundle.certificate is None:
         identity = _verify_managed(bundle, trust_root)
     else:
+        _check_pinned(trust_root, sigstore_root)
         identity, signed_at = _verify_keyless(bundle, sigstore_root, at)
     names, roles = _judge_signer(identity, trust_root, at, signed_at, role)
     payload = bundle.statement_envelope.payload
@@ -150,6 +151,16 @@ class _KnownKey:
 def _known_key(pem: bytes) -> _KnownKey:
     public = keys.public_from_pem(pem)
     return _KnownKey(public, hint_of(keys.public_to_der(public)), keys.identity_of(public))
+
+
+def _check_pinned(trust_root: TrustRoot, sigstore_root: bytes | None) -> None:
+    """All readers judge keyless signatures by the one file that the trust root pins, if it pins one."""
+    pinned = trust_root.sigstore_root
+    if pinned is not None and sigstore_root is not None and sha256(sigstore_root) != pinned:
+        raise TrustError(
+            f"trust root version {trust_root.version} pins the sigstore root {pinned}, another one was given",
+            hint="leave the trusted root out: the store has the one that the owners signed",
+        )
 
 
 def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: datetime) -> tuple[str, datetime]:

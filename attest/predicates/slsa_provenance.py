@@ -79,6 +79,32 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
     return found
 
 
+def sources_of(predicate: Mapping[str, Any]) -> tuple[str, ...]:
+    """The git sources that any SLSA provenance v1 names, without `git+`; sorted.
+
+    They stand in `resolvedDependencies` (URIs that begin with `git+`), and in the external
+    parameters `source` (ours and GitLab's) and `workflow.repository` (GitHub's).
+    """
+    definition = predicate.get("buildDefinition")
+    if not isinstance(definition, Mapping):
+        return ()
+    parameters, rows = definition.get("externalParameters"), definition.get("resolvedDependencies")
+    found = [row.get("uri") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    uris = [uri for uri in found if isinstance(uri, str) and uri.startswith("git+")]
+    if isinstance(parameters, Mapping):
+        uris += _named_sources(parameters)
+    return tuple(sorted({uri.removeprefix("git+") for uri in uris}))
+
+
+def _named_sources(parameters: Mapping[str, Any]) -> list[str]:
+    source, workflow = parameters.get("source"), parameters.get("workflow")
+    named = [
+        source.get("uri") if isinstance(source, Mapping) else source,
+        workflow.get("repository") if isinstance(workflow, Mapping) else None,
+    ]
+    return [name for name in named if isinstance(name, str) and name]
+
+
 def check(predicate: Mapping[str, Any]) -> None:
     """Whether it has what SLSA requires. Raises FormatError."""
     definition = predicate.get("buildDefinition")

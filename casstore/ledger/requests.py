@@ -37,7 +37,18 @@ def move_request(
         now=now,
         promoter=promoter,
         in_channels=state.in_channels(release.digest),
+        stayed={name: stayed(found, release.digest, now) for name, found in state.channels.items()},
     )
+
+
+def stayed(channel: ChannelState, release: Digest, now: datetime) -> int:
+    """For how many seconds the channel named the release the last time that it came there; 0 if never."""
+    heads = [move for move in channel.history if move.kind in ("promote", "rollback")]
+    for place in range(len(heads) - 1, -1, -1):
+        if heads[place].release == release:
+            left = heads[place + 1].time if place + 1 < len(heads) else now
+            return max(0, int((left - heads[place].time).total_seconds()))
+    return 0
 
 
 def _diff(

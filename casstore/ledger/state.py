@@ -25,6 +25,9 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.views import ChannelState, Move, Publication, ReleaseInfo, Revocation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from attest.decisions import Record
     from attest.trust_roots import TrustRoot
 
 __all__ = [
@@ -80,6 +83,10 @@ class LedgerState:
     publications: Mapping[str, tuple[Publication, ...]] = field(default_factory=_empty)
     evidence: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=_empty)
     """Subject -> attestations that were handed in about it."""
+    recorded: Mapping[Digest, Record] = field(default_factory=_empty)
+    """Attestation -> the first entry that took it in, and the trust root in force then."""
+    newest: datetime | None = None
+    """The newest time that a role holder signed; evidence cannot be recorded as much older."""
     revocations: tuple[Revocation, ...] = ()
     revoked: frozenset[str] = frozenset()
     """Digests of artifacts and attestations, and identities."""

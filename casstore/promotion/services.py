@@ -20,7 +20,7 @@ from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.log import Ledger
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
-from casstore.ledger.rules.reader import root_in_force
+from casstore.ledger.rules.reader import Reader, root_in_force
 from casstore.ledger.state import LedgerState, replay
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
@@ -100,7 +100,8 @@ def judge(
         root,
         list(evidence_for(store, at).values()),
         revoked=at.state.revoked,
-        sigstore_root=sigstore_root,
+        recorded=at.state.recorded,
+        sigstore=Reader(store, sigstore_root).sigstore_roots(*at.state.trust_roots),
     )
     refused = [*_state_rules(at), *_proposal_rules(at, proposed)]
     if not refused:

@@ -15,7 +15,7 @@ from attest.statements import Statement
 from casstore import release_objects
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
-from casstore.ledger.rules.reader import Reader, check_place
+from casstore.ledger.rules.reader import Reader, check_clock, check_place, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.release_objects import Release, check_version
@@ -29,6 +29,8 @@ def component(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     version = _release_version(found.statement.predicate)
     if version in state.versions:
         raise Conflict(f"version {version} is released already, its components are closed")
+    check_clock(state, entry.time)
+    state = with_records(state, entry.number, entry.time, (entry.statement,))
     trees = {(version, subject.name): subject.digest for subject in found.statement.subjects}
     return replace(
         state,
@@ -43,11 +45,13 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     digest = found.statement.subject(RELEASE_SUBJECT)
     made = release_objects.parse(reader.read(digest, entry))
     check_place(state, store=made.store, ledger=made.ledger)
+    check_clock(state, entry.time)
     _check_archives(made, found.statement)
     if made.version in state.versions:
         raise Conflict(
             f"version {made.version} is taken by {state.versions[made.version]}", hint="release under a new version"
         )
+    state = with_records(state, entry.number, entry.time, (entry.statement, *made.evidence))
     info = ReleaseInfo(
         made.version,
         digest,
@@ -66,16 +70,18 @@ def evidence(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """An attestation by anyone whom the trust root knows; what it is worth is decided at each move."""
     claimed = reader.unverified(entry)
     found = reader.verified(state, entry, claimed.predicate_type, at=entry.time, role=None)
-    return _with_evidence(state, found.statement.digests, entry.statement)
+    return _with_evidence(state, entry, found.statement.digests)
 
 
 def rehearsal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """A rollback that was played on a clone: evidence for the gate that asks for it."""
     found = reader.verified(state, entry, rehearsals.TYPE, at=entry.time, role="promoter")
-    return _with_evidence(state, found.statement.digests, entry.statement)
+    return _with_evidence(state, entry, found.statement.digests)
 
 
-def _with_evidence(state: LedgerState, subjects: frozenset[Digest], attestation: Digest) -> LedgerState:
+def _with_evidence(state: LedgerState, entry: Entry, subjects: frozenset[Digest]) -> LedgerState:
+    check_clock(state, entry.time)
+    state, attestation = with_records(state, entry.number, entry.time, (entry.statement,)), entry.statement
     known = dict(state.evidence)
     for subject in sorted(subjects):
         if attestation not in known.get(subject, ()):

@@ -8,7 +8,6 @@ as "now", so that a promoter's signature alone moves nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from attest import decisions
 from attest.decisions import Decision
@@ -20,12 +19,9 @@ from attest.verify import VerifiedStatement
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request
-from casstore.ledger.rules.reader import Reader, check_place
+from casstore.ledger.rules.reader import BACK_IN_TIME, Reader, check_place, with_records, with_time
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
-
-BACK_IN_TIME = timedelta(minutes=10)
-"""How far a move's time may lie before that of the channel's last move: clocks differ a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +128,15 @@ def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> 
         now=bound.claim.time,
         promoter=bound.signed.identity,
     )
+    root = state.require_trust_root()
+    closed = {*bound.claim.evidence, *fixed_evidence(state, bound.release), *limiting_evidence(state, bound)}
     decision = decisions.decide(
         request,
-        state.require_trust_root(),
-        [
-            reader.read(digest, entry)
-            for digest in sorted({*bound.claim.evidence, *fixed_evidence(state, bound.release)})
-        ],
+        root,
+        [reader.read(digest, entry) for digest in sorted(closed)],
         revoked=state.revoked,
-        sigstore_root=reader.sigstore_root,
+        recorded=state.recorded,
+        sigstore=reader.sigstore_roots(*state.trust_roots),
     )
     if not decision.allowed:
         raise PolicyDenied(f"the policy of {bound.channel.name} does not allow it: {told(decision)}")
@@ -153,6 +149,19 @@ def fixed_evidence(state: LedgerState, release: ReleaseInfo) -> frozenset[Digest
     """
     trees = {state.component_statements.get((release.version, name)) for name in release.components}
     return frozenset({release.statement, *release.evidence, *(found for found in trees if found is not None)})
+
+
+def limiting_evidence(state: LedgerState, bound: _Bound) -> frozenset[Digest]:
+    """What was handed in and could speak against the release, where the policy has rules that can be failed by it.
+
+    A promoter could leave out the scan that found something.
+    """
+    policy = state.require_trust_root().channels[bound.channel.name]
+    if not policy.vulnerabilities and not policy.rules:
+        return frozenset()
+    release = bound.release
+    made = (release.digest, *release.archives.values(), *release.components.values())
+    return frozenset(found for subject in made for found in state.evidence.get(subject, ()))
 
 
 def told(decision: Decision) -> str:
@@ -174,7 +183,8 @@ def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> 
         bound.claim.reason,
     )
     after = bound.channel.moved(move, pinned=pinned)
-    return replace(state, channels={**state.channels, after.name: after})
+    state = with_records(state, entry.number, bound.claim.time, (entry.statement, *bound.claim.evidence))
+    return with_time(replace(state, channels={**state.channels, after.name: after}), bound.claim.time)
 
 
 def _switch(state: LedgerState, entry: Entry, reader: Reader, *, pinned: bool) -> LedgerState:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attest import times, verify
+from attest.decisions import Record, SigstoreRoots
 from attest.digests import Digest
 from attest.errors import TrustError, VerificationError
 from attest.statements import Statement
@@ -20,12 +22,34 @@ if TYPE_CHECKING:
     from attest.trust_roots import TrustRoot
 
 
+BACK_IN_TIME = timedelta(minutes=10)
+"""How far a time may lie before one that was signed earlier in the ledger: clocks differ a little."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """The stored bytes, and what keyless signatures are judged by."""
 
     objects: ObjectReader
     sigstore_root: bytes | None = None
+    """For trust roots that pin none."""
+
+    def sigstore_roots(self, *roots: TrustRoot) -> SigstoreRoots:
+        """What keyless signatures are judged by under these trust roots. Raises StoreDamaged."""
+        return SigstoreRoots(
+            self.sigstore_root,
+            {root.sigstore_root: self.pinned(root.sigstore_root) for root in roots if root.sigstore_root},
+        )
+
+    def pinned(self, digest: Digest) -> bytes:
+        """The bytes of a sigstore root that a trust root pins. Raises StoreDamaged."""
+        try:
+            return self.objects.read(digest, max_bytes=MAX_BYTES)
+        except NoSuchObject as exc:
+            raise StoreDamaged(
+                f"the sigstore root {digest}, which the trust root pins, is gone",
+                hint="get it back from another copy of the store: casstore sync",
+            ) from exc
 
     def read(self, digest: Digest, entry: Entry) -> bytes:
         """An object that an entry needs. Raises StoreDamaged when it is gone: nobody can judge the entry then."""
@@ -54,7 +78,7 @@ class Reader:
             subjects=parse_unverified(raw).digests,
             at=at,
             role=role,
-            sigstore_root=self.sigstore_root,
+            sigstore_root=self.sigstore_roots(root).of(root),
         )
         if state.is_revoked(found.identity, entry.statement):
             raise TrustError(f"the signer {found.identity} or the statement was revoked before this entry")
@@ -81,3 +105,26 @@ def check_place(state: LedgerState, *, store: str, ledger: str) -> None:
             f"the statement was made for the ledger {ledger!r} of store {store!r},"
             f" not for {state.ledger!r} of {state.store!r}"
         )
+
+
+def check_clock(state: LedgerState, time: datetime) -> None:
+    """Evidence is not recorded as older than what was signed before it. Raises VerificationError."""
+    if state.newest is not None and time < state.newest - BACK_IN_TIME:
+        raise VerificationError(
+            f"its time {times.format(time)} lies before {times.format(state.newest)}, which the ledger has seen",
+            hint="check this machine's clock",
+        )
+
+
+def with_records(state: LedgerState, number: int, at: datetime, attestations: Iterable[Digest]) -> LedgerState:
+    """The state with what an entry took in; the first record of each attestation stays."""
+    new = [digest for digest in attestations if digest not in state.recorded]
+    if not new or state.trust_root is None:
+        return state
+    record = Record(number, at, state.trust_root)
+    return replace(state, recorded={**state.recorded, **dict.fromkeys(new, record)})
+
+
+def with_time(state: LedgerState, signed: datetime) -> LedgerState:
+    """The state after somebody with a role signed at a time."""
+    return state if state.newest is not None and signed <= state.newest else replace(state, newest=signed)

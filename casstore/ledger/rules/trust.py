@@ -12,7 +12,7 @@ from attest.statements import Subject
 from attest.trust_roots import TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
-from casstore.ledger.rules.reader import Reader
+from casstore.ledger.rules.reader import Reader, with_time
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Revocation
 
@@ -21,7 +21,10 @@ def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """The first trust root, by the thresholds of its own owners."""
     if state.trust_roots:
         raise Conflict("the ledger has its genesis already")
-    return _with_root(state, trust_roots.verify_first(reader.read(entry.statement, entry), at=entry.time), entry)
+    root = trust_roots.verify_first(
+        reader.read(entry.statement, entry), at=entry.time, read=reader.pinned, sigstore_root=reader.sigstore_root
+    )
+    return _with_root(state, root, entry, reader)
 
 
 def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -29,7 +32,10 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
     if state.trust_root is None:
         raise TrustError("there is no trust root yet that this one could follow")
     raw = reader.read(entry.statement, entry)
-    return _with_root(state, trust_roots.verify_next(raw, previous=state.trust_root, at=entry.time), entry)
+    root = trust_roots.verify_next(
+        raw, previous=state.trust_root, at=entry.time, read=reader.pinned, sigstore_root=reader.sigstore_root
+    )
+    return _with_root(state, root, entry, reader)
 
 
 def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -43,7 +49,8 @@ def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise FormatError(f"a revocation has one subject, not {len(subjects)}")
     row = Revocation(claimed.kind, subjects[0].digest, claimed.reason, entry.number, entry.statement, claimed.time)
     names = revoked_names(claimed.kind, subjects[0])
-    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
+    after = replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
+    return with_time(after, claimed.time)
 
 
 def revoked_names(kind: str, subject: Subject) -> frozenset[str]:
@@ -61,11 +68,13 @@ def identity_digest(identity: str) -> Digest:
     return Digest(text.removeprefix("key:")) if identities.is_key(text) else sha256(text.encode())
 
 
-def _with_root(state: LedgerState, root: TrustRoot, entry: Entry) -> LedgerState:
+def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader) -> LedgerState:
     if root.store != state.store:
         raise VerificationError(f"the trust root is for store {root.store!r}, not for {state.store!r}")
-    return replace(
+    reader.sigstore_roots(root)  # what it pins must be there
+    after = replace(
         state,
         trust_roots=(*state.trust_roots, root),
         trust_root_files=(*state.trust_root_files, entry.statement),
     )
+    return with_time(after, root.created)

@@ -1,0 +1,138 @@
+"""The evidence of a decision: each attestation verified at the time and by the trust root that it is judged by.
+
+- What a ledger entry recorded is judged by the trust root in force at that entry, at its time;
+  what no entry recorded, and every approval, by the trust root in force now.
+- What was revoked counts for nothing, whenever it was recorded.
+- One person is one identity, and one name: an old and a new key of the same name are one.
+
+Source: docs/adr/0007-evidence-is-judged-when-it-was-recorded.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from attest.digests import Digest, sha256
+from attest.errors import CasstoreError, TrustError
+from attest.judging.values import MoveRequest
+from attest.predicates import approval, release, slsa_provenance
+from attest.predicates.claimed import claimed_time
+from attest.sigstore_bundles import SigstoreBundle
+from attest.statements import parse as parse_statement
+from attest.trust_roots import TrustRoot
+from attest.verify import VerifiedStatement, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The first ledger entry that took an attestation in."""
+
+    number: int
+    at: datetime
+    trust_root: TrustRoot
+    """The one in force at that entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigstoreRoots:
+    """The trusted_root.json files that keyless signatures are judged by."""
+
+    given: bytes | None = None
+    """For a trust root that pins none."""
+    pinned: Mapping[Digest, bytes] = field(default_factory=dict)
+
+    def of(self, root: TrustRoot) -> bytes | None:
+        """The file for a trust root; None where there is none at hand."""
+        return self.given if root.sigstore_root is None else self.pinned.get(root.sigstore_root)
+
+    def read(self, digest: Digest) -> bytes:
+        """A pinned one. Raises TrustError where it is not at hand."""
+        if digest not in self.pinned:
+            raise TrustError(
+                f"the sigstore root {digest}, which the trust root pins, is not at hand",
+                hint="give the trusted_root.json that the owners mean with --sigstore-root FILE",
+            )
+        return self.pinned[digest]
+
+
+@dataclass
+class Evidence:
+    """Attestations that verified, and the others with the reason."""
+
+    request: MoveRequest
+    trust_root: TrustRoot
+    revoked: Collection[str]
+    recorded: Mapping[Digest, Record]
+    sigstore: SigstoreRoots
+    verified: list[VerifiedStatement] = field(default_factory=list)
+    ignored: dict[Digest, str] = field(default_factory=dict)
+
+    def take(self, raw: bytes) -> None:
+        """Verify one more attestation."""
+        digest = sha256(raw)
+        try:
+            found = self._verified(raw, digest)
+        except CasstoreError as exc:
+            self.ignored[digest] = exc.message
+            return
+        if digest in self.revoked or found.identity in self.revoked:
+            self.ignored[digest] = "it, or who signed it, was revoked"
+            return
+        self.verified.append(found)
+
+    def _verified(self, raw: bytes, digest: Digest) -> VerifiedStatement:
+        claimed = parse_statement(SigstoreBundle.parse(raw).statement_envelope.payload)
+        record = None if claimed.predicate_type == approval.TYPE else self.recorded.get(digest)
+        root = self.trust_root if record is None else record.trust_root
+        return verify(
+            raw,
+            trust_root=root,
+            predicate_type=claimed.predicate_type,
+            subjects=claimed.digests,
+            at=self.request.now if record is None else record.at,
+            sigstore_root=self.sigstore.of(root),
+        )
+
+    def ignore(self, found: VerifiedStatement, reason: str) -> None:
+        """Say why a verified attestation counts for nothing; the first reason stays."""
+        self.ignored.setdefault(found.bundle, reason)
+
+    def of_type(self, types: Collection[str]) -> list[VerifiedStatement]:
+        """Those of some predicate types, in the order of their digests."""
+        return [found for found in self.verified if found.statement.predicate_type in types]
+
+    def of_builders(self) -> list[VerifiedStatement]:
+        """What proves who built: without it, a later judge could count a builder as approver."""
+        found = self.of_type((slsa_provenance.TYPE, release.TYPE))
+        return [item for item in found if "builder" in item.roles and item.statement.digests & self.request.made]
+
+    def age(self, found: VerifiedStatement) -> int | None:
+        """Seconds since the earliest time that is known of it: claimed, proven by its signature, or recorded."""
+        record = self.recorded.get(found.bundle)
+        times = [claimed_time(found.statement), found.signed_at, record.at if record else None]
+        known = [time for time in times if time is not None]
+        return max(0, int((self.request.now - min(known)).total_seconds())) if known else None
+
+
+def persons(found: Iterable[VerifiedStatement]) -> list[list[VerifiedStatement]]:
+    """Grouped by person: a common identity or a common name makes one."""
+    groups: list[tuple[set[str], list[VerifiedStatement]]] = []
+    for item in found:
+        marks, members = {item.identity, *item.names}, [item]
+        apart = []
+        for group in groups:
+            if group[0] & marks:
+                marks |= group[0]
+                members = [*group[1], *members]
+            else:
+                apart.append(group)
+        groups = [*apart, (marks, members)]
+    return [members for _, members in groups]
+
+
+def most_persons(found: Iterable[VerifiedStatement], needed: int) -> tuple[Digest, ...]:
+    """The attestations that show `needed` distinct persons, or all there are; one each, the smallest digest first."""
+    firsts = sorted(min(item.bundle for item in members) for members in persons(found))
+    return tuple(firsts[:needed])

@@ -1,0 +1,163 @@
+"""The words of `require`: is every subject covered, by enough distinct persons, by evidence that fits?
+
+An attestation fits when its signer holds one of the roles, its predicate says what is required,
+it is not too old, and, for provenance, its builder and sources are allowed. What does not fit
+counts as absent, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from attest import predicates
+from attest.digests import Digest
+from attest.errors import CasstoreError, FormatError
+from attest.judging.evidence import Evidence, most_persons
+from attest.judging.values import MISSING, SATISFIED, MoveRequest, Rule
+from attest.policies import ChannelPolicy
+from attest.predicates import slsa_provenance, test_result
+from attest.requirements import GATE, GATE_ROLES, REQUIREMENTS, roles_for
+from attest.verify import VerifiedStatement
+
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One word of `require` under a policy."""
+
+    name: str
+    policy: ChannelPolicy
+    evidence: Evidence
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Who may sign it here."""
+        return self.policy.signers.get(self.name, roles_for(self.name))
+
+    @property
+    def who(self) -> tuple[str, ...]:
+        """The names that hold one of the roles."""
+        holders = (name for role in self.roles for name in self.evidence.trust_root.holders(role))
+        return tuple(dict.fromkeys(holders))
+
+    def fitting(self, types: Iterable[str], holds: Callable[[VerifiedStatement], None]) -> list[VerifiedStatement]:
+        """Those that count, about the release or what is in it; the others are ignored with the reason."""
+        fit = []
+        for found in self.evidence.of_type(frozenset(types)):
+            if not found.statement.digests & self.evidence.request.made:
+                continue
+            if reason := self._unfit(found, holds):
+                self.evidence.ignore(found, reason)
+            else:
+                fit.append(found)
+        return fit
+
+    def _unfit(self, found: VerifiedStatement, holds: Callable[[VerifiedStatement], None]) -> str:
+        if not found.roles & set(self.roles):
+            return f"{', '.join(sorted(found.names))} has none of the roles {', '.join(self.roles)}"
+        try:
+            holds(found)
+        except CasstoreError as exc:
+            return exc.message
+        return self._too_old(found)
+
+    def _too_old(self, found: VerifiedStatement) -> str:
+        limit = self.policy.max_age.get(self.name)
+        if limit is None:
+            return ""
+        age = self.evidence.age(found)
+        if age is None:
+            return "its age is not known: it was never handed in"
+        return f"it is {told(age)} old, {told(limit)} are allowed" if age > limit else ""
+
+
+def judge(name: str, policy: ChannelPolicy, evidence: Evidence) -> Rule:
+    """The rule of one word of `require`."""
+    asked = Asked(name, policy, evidence)
+    return _gate(asked) if name.startswith(GATE) else _coverage(asked)
+
+
+def fitting(name: str, policy: ChannelPolicy, evidence: Evidence) -> list[VerifiedStatement]:
+    """The attestations that fit a word which is no gate."""
+    asked = Asked(name, policy, evidence)
+    return asked.fitting(predicates.types_of(name), lambda found: _holds(asked, found))
+
+
+def _coverage(asked: Asked) -> Rule:
+    request, needed = asked.evidence.request, asked.policy.rebuilds if asked.name == "slsa-provenance" else 1
+    over = REQUIREMENTS[asked.name].over
+    subjects = request.archive_names if over == "archives" else {**request.tree_names, **request.archive_names}
+    by_subject: dict[Digest, list[VerifiedStatement]] = {digest: [] for digest in subjects}
+    for found in fitting(asked.name, asked.policy, asked.evidence):
+        for digest in found.statement.digests & subjects.keys():
+            by_subject[digest].append(found)
+    shown = {digest: most_persons(items, needed) for digest, items in by_subject.items()}
+    used = tuple(sorted({item for items in shown.values() for item in items}))
+    missing = sorted(subjects[digest] for digest, items in shown.items() if len(items) < needed)
+    if not missing:
+        by = f", each by {needed} builders" if needed > 1 else ""
+        return Rule(asked.name, SATISFIED, f"covers {len(subjects)} of {len(subjects)} ({over}){by}", used)
+    message = f"missing for {', '.join(missing[:3])}" + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    message += f": {needed} distinct builders of the same digest are needed" if needed > 1 else ""
+    return Rule(asked.name, MISSING, message, used, asked.roles[0], asked.who, "attest", len(missing))
+
+
+def _holds(asked: Asked, found: VerifiedStatement) -> None:
+    """Raises FormatError where the predicate does not say what is required."""
+    predicate = found.statement.predicate
+    holds = REQUIREMENTS[asked.name].holds
+    if holds is not None:
+        holds(predicate)
+    if asked.name == "slsa-provenance":
+        _check_provenance(asked.policy, found, asked.evidence.request)
+
+
+def _check_provenance(policy: ChannelPolicy, found: VerifiedStatement, request: MoveRequest) -> None:
+    builder = slsa_provenance.builder_of(found.statement.predicate)
+    if policy.builders and not matches(builder, policy.builders):
+        raise FormatError(f"its builder {builder[:100]!r} is not allowed")
+    if not policy.sources or not found.statement.digests & request.tree_names.keys():
+        return
+    sources = slsa_provenance.sources_of(found.statement.predicate)
+    if not sources:
+        raise FormatError("it names no git source")
+    for source in sources:
+        if not matches(source, [pattern.removeprefix("git+") for pattern in policy.sources]):
+            raise FormatError(f"its source {source[:100]!r} is not allowed")
+
+
+def matches(text: str, patterns: Iterable[str]) -> bool:
+    """Whether a text equals a pattern, or begins with it where it ends in `*`."""
+    return any(text.startswith(p[:-1]) if p.endswith("*") else text == p for p in patterns)
+
+
+def _gate(asked: Asked) -> Rule:
+    gate, request = asked.name.removeprefix(GATE), asked.evidence.request
+    wanted = (frozenset({request.release}), frozenset(request.archives.values()), frozenset(request.trees.values()))
+    passed = [found for found in asked.evidence.of_type((test_result.TYPE,)) if _is_gate(found, gate)]
+    fit = {found.bundle for found in asked.fitting((test_result.TYPE,), _nothing)}
+    for found in passed:
+        if found.bundle in fit and any(subjects and subjects <= found.statement.digests for subjects in wanted):
+            return Rule(asked.name, SATISFIED, f"gate {gate} passed", (found.bundle,))
+    return Rule(asked.name, MISSING, f"no passed result of gate {gate}", (), GATE_ROLES[0], asked.who, "attest", 1)
+
+
+def _nothing(_found: VerifiedStatement) -> None:
+    """Whether it is this gate's is asked beside: the result of another gate is not worth a reason."""
+
+
+def _is_gate(found: VerifiedStatement, gate: str) -> bool:
+    try:
+        claim = test_result.parse(dict(found.statement.predicate))
+    except FormatError:
+        return False
+    return claim.result == "PASSED" and any(item.get("name") == gate for item in claim.configuration)
+
+
+def told(seconds: int) -> str:
+    """A length of time for people."""
+    if seconds >= 2 * _DAY:
+        return f"{seconds // _DAY} days"
+    return f"{seconds // 3600} hours" if seconds >= 7200 else f"{seconds} seconds"
