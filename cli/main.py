@@ -116,6 +116,10 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
 
     ctx.obj = Session(store_url=store_url, config_path=config_path, offline=offline)
     ctx.call_on_close(ctx.obj.close)
+    if offline:
+        from casstore.network import NetworkGuard
+
+        ctx.with_resource(NetworkGuard((), offline=True).installed())  # libraries too, not only our clients
 
 
 def invoke(args: list[str] | None = None) -> int:

@@ -202,3 +202,12 @@ def test_ctrl_c_is_130(here: Path, capsys: pytest.CaptureFixture[str], monkeypat
 
     monkeypatch.setattr("casstore.store.Store.put_tree", interrupt)
     refused(capsys, 130, "put", "--all", "--release-version", "1", "--key", "key.pem")
+
+
+def test_offline_holds_for_libraries_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import socket
+
+    monkeypatch.setattr("casstore.doctor.examine", lambda **_: socket.create_connection(("127.0.0.1", 9)))
+    assert "--offline opens no socket" in refused(capsys, 12, "--offline", "doctor")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", 9))
