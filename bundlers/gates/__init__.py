@@ -46,6 +46,8 @@ GATES = {
     "versions": "bundlers.gates.versions",
     "pinned": "bundlers.gates.pinned",
     "platform": "bundlers.gates.platform",
+    "sbom": "bundlers.gates.sbom",
+    "vulnerabilities": "bundlers.gates.vulnerabilities",
     "reproducible": "bundlers.gates.reproducible",
     "command": "bundlers.gates.command",
 }

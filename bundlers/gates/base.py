@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 from attest.digests import Digest
@@ -84,6 +85,8 @@ class ReleaseView:
     """The newest release of the ledger, to compare with."""
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Component -> the provenance that the ledger accepted for its tree."""
+    now: datetime | None = None
+    """The time of the release; a gate reads no clock."""
 
     def files(self) -> Iterator[tuple[str, str, TreeEntry]]:
         """(component, path, entry) of every file of every component."""

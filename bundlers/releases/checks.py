@@ -64,6 +64,7 @@ def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArch
         request.config.digest,
         plan.previous,
         plan.provenance,
+        request.now,
     )
 
 

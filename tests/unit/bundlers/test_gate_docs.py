@@ -56,6 +56,6 @@ def test_plug_in_of_the_page_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_examples_are_toml() -> None:
     examples = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         tomllib.loads(example)
