@@ -8,6 +8,7 @@ channel without a policy takes no move. `decisions` judges by it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ from attest.errors import FormatError
 from attest.fields import Fields
 from attest.policy_parts import CustomRule, Freeze
 from attest.requirements import GATE, check_known
+
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""As ledger entries have it: what the owners sign can also be moved."""
 
 _OPTIONAL = (
     "from",
@@ -33,6 +37,8 @@ _OPTIONAL = (
     "rebuilds",
     "rules",
 )
+KEYS = ("approvals", *_OPTIONAL)
+"""Every key of a signed policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,11 @@ def parse_channels(value: object) -> dict[str, ChannelPolicy]:
     """
     if not isinstance(value, Mapping) or not value:
         raise FormatError("the policy is empty: no channel is named", hint="write [channels.NAME] with approvals = N")
+    for name in value:
+        if not _CHANNEL.fullmatch(str(name)):
+            raise FormatError(
+                f"{str(name)[:60]!r} is no name of a channel", hint="use small letters, digits, . _ - (at most 64)"
+            )
     found = {str(name): ChannelPolicy.parse(str(name), item) for name, item in value.items()}
     for name, policy in found.items():
         _check_line(name, policy, found)
@@ -161,4 +172,4 @@ def _depth(name: str, found: Mapping[str, ChannelPolicy]) -> int:
     return 0 if before is None else 1 + _depth(before, found)
 
 
-__all__ = ["GATE", "ChannelPolicy", "CustomRule", "Freeze", "parse_channels"]
+__all__ = ["GATE", "KEYS", "ChannelPolicy", "CustomRule", "Freeze", "parse_channels"]

@@ -10,13 +10,10 @@ the proposal that a ceremony signs; promotion reads the signed policy.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from typing import Any
 
 from attest import digests
-from attest.errors import CasstoreError
-from attest.policies import ChannelPolicy, parse_channels
-from casstore.config.lines import line_of
 from casstore.config.model import Component, Config, Consumer, Destination, Network, Product, StoreSettings
 from casstore.errors import ConfigError
 
@@ -71,34 +68,32 @@ def parse(data: bytes, path: str) -> Config:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"{path}: not UTF-8 at byte {exc.start}") from exc
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 at byte {exc.start}", hint="save the file as UTF-8") from exc
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path}: {exc}", hint="the line and column are where TOML's grammar breaks") from exc
-    proposed = value.pop("channels", {})
+        raise _broken(exc, text, path) from exc
+    except RecursionError as exc:
+        raise ConfigError(f"{path}: nested too deeply") from exc
+    proposed = value.pop("channels", None)
+    from casstore.config.channels import channels
     from casstore.config.model import build
 
     config = build(value, text, path, digests.sha256(data))
-    return config.with_channels(_channels(proposed, text, path))
+    return config.with_channels(channels(proposed, text, path))
 
 
-_POLICY_KEYS = {"separate_duties": "separateDuties", "rollback_approvals": "rollbackApprovals"}
+_PLACE = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)")
 
 
-def _channels(value: Any, text: str, path: str) -> dict[str, ChannelPolicy]:
-    if not value:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}:{line_of(text, ('channels',))}: key 'channels': not a table")
-    try:
-        return parse_channels(
-            {name: {_POLICY_KEYS.get(k, k): v for k, v in item.items()} if isinstance(item, dict) else item
-             for name, item in value.items()}
-        )  # fmt: skip
-    except CasstoreError as exc:
-        channel = next((name for name in value if f"policy of {name}" in exc.message), "")
-        where = ("channels", channel) if channel else ("channels",)
-        raise ConfigError(
-            f"{path}:{line_of(text, where)}: key '{'.'.join(where)}': {exc.message}", hint=exc.hint
-        ) from exc
+def _broken(exc: tomllib.TOMLDecodeError, text: str, path: str) -> ConfigError:
+    """TOML's grammar is broken: the line goes in front, as in every other error."""
+    message = str(exc)
+    place = _PLACE.search(message)
+    line = place[1] if place and place[1] else str(max(1, len(text.splitlines())))
+    column = f", column {place[2]}" if place and place[2] else ""
+    return ConfigError(f"{path}:{line}: no valid TOML{column}: {_PLACE.sub('', message)}", hint=_GRAMMAR)
+
+
+_GRAMMAR = "texts stand in quotes, lists in [ ], tables in { } on one line; a key is written once"

@@ -14,6 +14,7 @@ from attest.digests import Digest
 from attest.policies import ChannelPolicy
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
+from casstore.network import entry_problem
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
@@ -24,7 +25,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    if problem := entry_problem(value):
+        raise ValueError(problem)
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+Host = Annotated[str, AfterValidator(_host)]
+Days = Annotated[int, Field(gt=0, le=3650)]
 
 
 class _Table(BaseModel):
@@ -49,7 +58,7 @@ class Component(_Table):
     """Where its globs start and its paths begin, relative to casstore.toml."""
     build: list[str] = []
     """A command run before, through the process runner, recorded in the provenance."""
-    build_timeout: float = Field(default=3600.0, gt=0)
+    build_timeout: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
     shared: str = ""
     """The reason why more than one product may carry it."""
 
@@ -68,13 +77,13 @@ class Destination(_Table):
     url: str
     fallback: str = ""
     invalidate: list[str] = []
-    expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], int] = {}
+    expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], Days] = {}
 
 
 class Network(_Table):
     """`[network]`"""
 
-    allow: list[str] = []
+    allow: list[Host] = []
 
 
 class Consumer(_Table):

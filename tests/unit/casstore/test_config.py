@@ -63,10 +63,27 @@ def test_an_absolute_url_stays() -> None:
             "products.p.components",
         ),
         ("[components.'../x']\ninclude = ['x']\n", 1, "components.../x"),
-        ("[channels.prod]\nfrom = 'dev'\napprovals = 1\n", 1, "channels.prod"),
-        ("[channels.prod]\napprovals = -1\n", 1, "channels.prod"),
-        ("[channels.prod]\napprovals = 1\nrequire = ['magic']\n", 1, "channels.prod"),
-        ("[channels.prod]\napprovals = 1\nappprovals = 2\n", 1, "channels.prod"),
+        ("[components.a]\ninclude = ['x']\nbuild_timeout = inf\n", 3, "components.a.build_timeout"),
+        ("[network]\nallow = ['https://host']\n", 2, "network.allow.0"),
+        (
+            "[destinations.d]\nurl = 'x'\n[destinations.d.expires_days]\nroot = 0\n",
+            4,
+            "destinations.d.expires_days.root",
+        ),
+        ("[channels.prod]\n", 1, "channels.prod'"),
+        ("[channels.prod]\napprovals = 1\nfrom = 'dev'\n", 3, "channels.prod.from"),
+        ("[channels.prod]\napprovals = -1\n", 2, "channels.prod.approvals"),
+        ("[channels.prod]\napprovals = 1\nrequire = ['magic']\n", 3, "channels.prod.require"),
+        ("[channels.prod]\napprovals = 1\nappprovals = 2\n", 3, "channels.prod.appprovals"),
+        ("[channels.prod]\napprovals = 1\nseparateDuties = true\n", 3, "channels.prod.separateDuties"),
+        ("[channels.prod]\napprovals = 1\nrollback_approvals = 'x'\n", 3, "channels.prod.rollback_approvals"),
+        (
+            "[channels.dev]\napprovals = 0\n[channels.prod]\nfrom = 'dev'\napprovals = 1\nsoak = '2x'\n",
+            6,
+            "channels.prod.soak",
+        ),
+        ("[channels.prod]\napprovals = 1\n[[channels.prod.freeze]]\nfrom = 2026-12-20\n", 3, "channels.prod.freeze"),
+        ("[channels]\nprod = 3\n", 2, "channels.prod"),
         ("channels = 3\n", 1, "channels"),
     ],
 )
@@ -77,10 +94,47 @@ def test_an_error_names_file_line_and_key(text: str, line: int, key: str) -> Non
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"[store\n", b"a = 1\na = 2\n"])
-def test_what_is_no_toml(data: bytes) -> None:
-    with pytest.raises(ConfigError, match=r"casstore\.toml"):
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"\n\xff", 2),
+        (b"[store\n", 1),
+        (b"a = 1\na = 2\n", 2),
+        (b"[a]\nb = 'x\n", 2),
+        (b"[a]\nb = [1,\n", 2),
+        (b"a = " + b"[" * 200_000, 0),
+    ],
+)
+def test_what_is_no_toml(data: bytes, line: int) -> None:
+    with pytest.raises(ConfigError) as caught:
         config.parse(data, "casstore.toml")
+    assert caught.value.message.startswith(f"casstore.toml:{line}:" if line else "casstore.toml: ")
+
+
+def test_policies_as_people_write_them() -> None:
+    text = """
+[channels.dev]
+approvals = 0
+[channels.prod]
+from = "dev"
+approvals = 1
+require = ["vulns"]
+soak = "48h"
+max_age = { vulns = "7d" }
+separate_duties = false
+rollback_approvals = 1
+[[channels.prod.freeze]]
+from = 2026-12-20T01:00:00+01:00
+until = 2027-01-04T00:00:00Z
+"""
+    prod = config.parse(text.encode(), "casstore.toml").channels["prod"]
+    assert (prod.soak, prod.max_age, prod.separate_duties, prod.rollback_approvals) == (
+        172_800,
+        {"vulns": 604_800},
+        False,
+        1,
+    )
+    assert prod.to_json()["freeze"] == [{"from": "2026-12-20T00:00:00Z", "until": "2027-01-04T00:00:00Z"}]
 
 
 def test_a_near_miss_is_suggested() -> None:

@@ -1,0 +1,101 @@
+"""`[channels.*]`: the proposed policies as people write them, to the form that owners sign.
+
+Keys are written with `_`, times as TOML times, lengths of time as seconds or `"48h"`. What a policy
+may say is judged by `attest.policies`; here an error only gets its file, line and key.
+
+    channels({"prod": {"approvals": 2, "soak": "48h"}}, text, "casstore.toml")["prod"].soak   # 172800
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from difflib import get_close_matches
+from typing import Any
+
+from attest import times
+from attest.errors import CasstoreError, FormatError
+from attest.policies import KEYS, ChannelPolicy, parse_channels
+from casstore.config.lines import line_of
+from casstore.errors import ConfigError
+
+_DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SIGNED = {re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), key): key for key in KEYS}
+"""The key in TOML -> the key in the signed policy."""
+
+Key = tuple[str, ...]
+
+
+def channels(value: Any, text: str, path: str) -> dict[str, ChannelPolicy]:
+    """The table of all channels to policies; none where there is none. Raises ConfigError."""
+    if value is None or value == {}:
+        return {}
+    try:
+        return parse_channels(_signed_form(value))
+    except CasstoreError as exc:
+        key = _key_of(exc.message, value)
+        where = f"{path}:{line_of(text, key)}: key '{'.'.join(key)}'"
+        raise ConfigError(f"{where}: {exc.message}", hint=exc.hint or "docs/formats/policy.md lists every key") from exc
+
+
+def _signed_form(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise FormatError("it is not a table")
+    return {name: _policy(name, table) if isinstance(table, dict) else table for name, table in value.items()}
+
+
+def _policy(channel: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    what = f"policy of {channel}"
+    for key in table:
+        if key not in _SIGNED:
+            near = get_close_matches(key, _SIGNED, n=1)
+            raise FormatError(f"{what}: there is no key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    found = {_SIGNED[key]: _times(item, f"{what}: {key}") for key, item in table.items()}
+    if "soak" in found:
+        found["soak"] = _duration(found["soak"], f"{what}: soak")
+    if isinstance(ages := found.get("maxAge"), dict):
+        found["maxAge"] = {name: _duration(age, f"{what}: max_age of {name}") for name, age in ages.items()}
+    return found
+
+
+def _times(value: Any, what: str) -> Any:
+    """TOML times anywhere in a value as text."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return times.format(value)
+    if isinstance(value, date | time):
+        raise FormatError(f"{what}: a time without time zone", hint="write 2026-12-20T00:00:00Z")
+    if isinstance(value, list):
+        return [_times(item, what) for item in value]
+    if isinstance(value, dict):
+        return {key: _times(item, what) for key, item in value.items()}
+    return value
+
+
+def _duration(value: Any, what: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise FormatError(f"{what}: not a length of time: {value[:60]!r}", hint='write seconds, or "30m", "48h", "7d"')
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _key_of(message: str, value: Any) -> Key:
+    """The key that an error speaks of: the channel it names, and there a key or a value it names."""
+    if not isinstance(value, dict):
+        return ("channels",)
+    named = [name for name in value if f"policy of {name}:" in message]
+    if not named:
+        return ("channels",)
+    channel = max(named, key=len)
+    table = value[channel]
+    said = message.partition(f"policy of {channel}:")[2]
+    keys = list(table) if isinstance(table, dict) else []
+    for key in sorted(keys, key=len, reverse=True):
+        if re.search(rf"(?<![\w-])({re.escape(key)}|{re.escape(_SIGNED.get(key, key))})(?![\w-])", said):
+            return ("channels", channel, key)
+    quoted = set(re.findall(r"'([^']*)'", said))
+    holds = (key for key in keys if isinstance(table[key], list) and quoted & {str(item) for item in table[key]})
+    return ("channels", channel, *(key for key in [next(holds, "")] if key))
