@@ -1,12 +1,17 @@
-"""Is this set-up well? One row per check; nothing is changed.
+"""Is this set-up well? One row per check.
 
-report = examine(config_path=None, cwd=".", open_store=lambda: Store.open(url), now=clock.now())
-report.exit_code        # 0 well, 2 warnings only, 1 something failed
+Promises: a check that cannot be made is a row, never an exception; nothing is changed, but for a
+few objects under `probe/` that prove that the storage creates exclusively and are removed again.
+Leaves to others: stored bytes (`fsck`), entries and checkpoints (`casstore ledger verify`).
+
+    report = examine(config_path=None, cwd=".", open_store=..., replay=..., key_files=(), now=clock.now())
+    report.exit_code        # 0 well, 2 warnings only, 1 something failed
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +31,10 @@ IMPORT_NAMES = ("attest", "casstore", "bundlers", "cli")
 SOON = timedelta(days=30)
 _EARLIEST = 1_700_000_000
 """A clock that shows less has not been set: this program is younger."""
+_SKEW = timedelta(minutes=10)
+_DISTRIBUTION = "casstore"
+_EXTRAS = {"keyless": "sigstore", "s3": "obstore", "gcs": "gcsfs", "azure": "adlfs", "hsm": "pkcs11", "cel": "celpy"}
+"""Extra -> the import name that tells whether it is installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +78,13 @@ def examine(
     now: datetime,
 ) -> DoctorReport:
     """Run every check; one that cannot be made is a failed row, never an exception."""
-    rows = [_python(), *_import_names(), _clock(now), _configuration(config_path, cwd)]
-    store = _store(open_store)
-    rows.append(store)
-    if store.status == OK:
-        rows += _ledger(replay, now)
+    rows = [_python(), *_libraries(), *_import_names(), _clock(now), _configuration(config_path, cwd)]
+    try:
+        store = open_store()
+    except CasstoreError as exc:
+        rows.append(Row("store", FAIL, exc.message, exc.hint))
+    else:
+        rows += [*_store(store), *_ledger(replay, now)]
     rows += [_key_file(path) for path in key_files]
     return DoctorReport(tuple(rows))
 
@@ -82,13 +93,43 @@ def _python() -> Row:
     return Row("python", OK, f"{'.'.join(map(str, sys.version_info[:3]))} on {sys.platform}")
 
 
+def _libraries() -> Iterator[Row]:
+    """What the installed distribution says it needs, against what is there."""
+    from importlib import metadata, util
+
+    try:
+        needs = metadata.requires(_DISTRIBUTION) or []
+        version = metadata.version(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        yield Row("libraries", WARN, "casstore runs from a folder, it is not installed", "pip install casstore")
+        return
+    missing = [name for need in needs if "extra ==" not in need and (name := _absent(need))]
+    extras = sorted(extra for extra, module in _EXTRAS.items() if util.find_spec(module))
+    if missing:
+        yield Row("libraries", FAIL, f"not installed: {', '.join(sorted(missing))}", "install casstore anew")
+    else:
+        yield Row("libraries", OK, f"casstore {version}; extras: {', '.join(extras) or 'none'}")
+
+
+def _absent(need: str) -> str:
+    """The name of a required distribution that is not installed, else nothing."""
+    from importlib import metadata
+
+    name = re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return name
+    return ""
+
+
 def _import_names() -> Iterator[Row]:
     """`attest` and `cli` are generic names: another distribution may own them too (docs/adr/0001)."""
     from importlib.metadata import packages_distributions
 
     owners = packages_distributions()
-    for name in IMPORT_NAMES:
-        found = sorted(set(owners.get(name, [])))
+    shared = {name: sorted(set(owners.get(name, []))) for name in IMPORT_NAMES}
+    for name, found in shared.items():
         if len(found) > 1:
             yield Row(
                 "import names",
@@ -96,6 +137,8 @@ def _import_names() -> Iterator[Row]:
                 f"the import name {name} belongs to {' and '.join(found)}",
                 "install casstore in an environment of its own",
             )
+    if all(len(found) < 2 for found in shared.values()):
+        yield Row("import names", OK, f"{', '.join(IMPORT_NAMES)} are casstore's alone")
 
 
 def _clock(now: datetime) -> Row:
@@ -116,13 +159,41 @@ def _configuration(path: str | None, cwd: str) -> Row:
     return Row("configuration", OK, f"{found.path}: {len(found.components)} components, {len(found.products)} products")
 
 
-def _store(open_store: Callable[[], Store]) -> Row:
+def _store(store: Store) -> Iterator[Row]:
     try:
-        store = open_store()
         packs = sum(1 for _ in store.packs.names())
+        yield Row("store", OK, f"{store.url}: {packs} packs" + (", read only" if store.read_only else ""))
+        yield _index(store)
+        yield _exclusive(store)
     except CasstoreError as exc:
-        return Row("store", FAIL, exc.message, exc.hint)
-    return Row("store", OK, f"{store.url}: {packs} packs" + (", read only" if store.read_only else ""))
+        yield Row("store", FAIL, exc.message, exc.hint)
+
+
+def _index(store: Store) -> Row:
+    catalog = store.catalog
+    count = catalog.ask(lambda index: index.count())
+    if catalog.damaged:
+        return Row("index", FAIL, f"{len(catalog.damaged)} packs cannot be read: objects are missing", "casstore fsck")
+    if lost := catalog.lost():
+        return Row("index", FAIL, f"{len(lost)} packs that were there are gone", "casstore fsck names their objects")
+    if catalog.healed:
+        return Row("index", WARN, f"it was made anew: {catalog.healed[-1]}", "is the disk well? casstore fsck")
+    return Row("index", OK, f"{count} objects, {catalog.folder}")
+
+
+def _exclusive(store: Store) -> Row:
+    """A storage is proven, not believed: a server that overwrites loses ledger entries."""
+    from casstore.storage.probe import probe
+
+    try:
+        report = probe(store.storage)
+    except CasstoreError as exc:
+        return Row("storage", WARN, f"could not be proven: {exc.message}", exc.hint)
+    if store.storage.read_only:
+        return Row("storage", OK, "read only: nothing can be overwritten from here")
+    if report.problem:
+        return Row("storage", FAIL, report.problem, "use a folder, or a server that honours If-None-Match")
+    return Row("storage", OK, f"one winner in each of {report.rounds} races of {report.writers}")
 
 
 def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
@@ -135,6 +206,9 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("ledger", WARN, f"{len(state.void)} of {state.count} entries are void", "casstore ledger verify")
     else:
         yield Row("ledger", OK, f"{state.count} entries, none void")
+    if state.newest is not None and now + _SKEW < state.newest:
+        signed = times.format(state.newest)
+        yield Row("clock", WARN, f"behind the ledger, where somebody signed at {signed}", "set the clock")
     root = state.trust_root
     if root is None:
         yield Row("trust root", WARN, "there is none yet", "casstore keys ceremony draft --help")
