@@ -29,11 +29,12 @@ from attest import times
 from attest.digests import Digest
 from attest.judging import approvals, expressions, limits, requirements
 from attest.judging.evidence import Evidence, Record, SigstoreRoots
-from attest.judging.values import MISSING, REFUSED, SATISFIED, Decision, Ignored, MoveRequest, Rule
+from attest.judging.values import ACTIONS, MISSING, REFUSED, SATISFIED, Decision, Ignored, MoveRequest, Rule
 from attest.policies import ChannelPolicy
 from attest.trust_roots import TrustRoot
 
 __all__ = [
+    "ACTIONS",
     "MISSING",
     "REFUSED",
     "SATISFIED",
@@ -61,6 +62,9 @@ def decide(
     `recorded`: attestation -> the first ledger entry that took it in. Raises nothing for bad
     evidence; NotInstalled where a rule of the policy needs a library that is not there.
     """
+    if request.action not in ACTIONS:
+        message = f"{request.action[:40]!r} is no move that a policy decides"
+        return Decision(False, (Rule("action", REFUSED, message),), ())
     policy = trust_root.channels.get(request.channel)
     if policy is None:
         message = f"the signed policy knows no channel {request.channel}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from attest.errors import FormatError
-from attest.predicates import cyclonedx, openvex, slsa_provenance, spdx, vsa, vulns
+from attest.predicates import cyclonedx, isolation, openvex, slsa_provenance, spdx, vsa, vulns
 
 GATE = "gate:"
 """A requirement `gate:NAME` asks for a passed test-result of that gate."""
+
+_GATE_WORD = re.compile(r"gate:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 ROLES = ("owner", "builder", "approver", "promoter", "publisher", "ledger", "auditor")
 """All roles of a trust root."""
@@ -26,6 +29,8 @@ class Requirement:
     """Who may sign it, where the policy names nobody else."""
     holds: Callable[[Mapping[str, Any]], None] | None = None
     """Raises FormatError where a predicate does not say what is required."""
+    whole: bool = False
+    """Whether one attestation must cover all archives: what was compared apart was never compared."""
 
 
 def _passed_summary(predicate: Mapping[str, Any]) -> None:
@@ -34,7 +39,7 @@ def _passed_summary(predicate: Mapping[str, Any]) -> None:
 
 
 def _no_findings(predicate: Mapping[str, Any]) -> None:
-    if predicate.get("findings") != []:
+    if isolation.parse(predicate).findings:
         raise FormatError("the isolation check has findings")
 
 
@@ -46,7 +51,7 @@ _SCANNED = ("builder", "auditor")
 
 REQUIREMENTS: dict[str, Requirement] = {
     "slsa-provenance": Requirement("trees and archives", ("builder",), slsa_provenance.check),
-    "isolation": Requirement("archives", ("builder",), _no_findings),
+    "isolation": Requirement("archives", ("builder",), _no_findings, whole=True),
     "sbom": Requirement("archives", _SCANNED, _sbom),
     "spdx": Requirement("archives", _SCANNED, spdx.check),
     "cyclonedx": Requirement("archives", _SCANNED, cyclonedx.check),
@@ -65,7 +70,7 @@ def roles_for(name: str) -> tuple[str, ...]:
 
 def check_known(name: str, what: str) -> None:
     """Raises FormatError for a word that asks for nothing known."""
-    if name not in REQUIREMENTS and not (name.startswith(GATE) and len(name) > len(GATE)):
+    if name not in REQUIREMENTS and not _GATE_WORD.fullmatch(name):
         raise FormatError(
             f"{what}: unknown requirement {name[:60]!r}", hint=f"known: {', '.join(REQUIREMENTS)}, {GATE}NAME"
         )

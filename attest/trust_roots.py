@@ -17,6 +17,7 @@ Expiry is judged where a trust root is used, not here: an expired one can still 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ from attest.statements import Statement, Subject
 TYPE = OWN.format("trust-root")
 FORMAT = "casstore-trust-root/1"
 SIGNED_FORMAT = "casstore-signed-trust-root/1"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+"""Names are shown, listed with commas, and written as NAME=VALUE."""
 CLOCK_LEEWAY = timedelta(minutes=10)
 SIGNING_PERIOD = timedelta(days=30)
 """How long after `created` a keyless owner may sign."""
@@ -162,6 +165,8 @@ def parse(value: object) -> TrustRoot:
         parse_channels(f.mapping("channels")),
         f.optional_digest("sigstoreRoot"),
     )
+    if not root.store:
+        raise FormatError("trust root: it names no store")
     if root.expires <= root.created:
         raise FormatError("trust root: it expires before it was created")
     if "owner" not in root.roles:
@@ -170,6 +175,11 @@ def parse(value: object) -> TrustRoot:
 
 
 def _identity(name: str, value: object) -> TrustIdentity:
+    if not _NAME.fullmatch(name):
+        raise FormatError(
+            f"trust root: {name[:60]!r} is no name of an identity",
+            hint="use letters, digits, . _ @ + - (at most 128), a letter or digit first",
+        )
     what = f"trust root: identity {name}"
     f = Fields(value, what, required=("identity", "validFrom"), optional=("publicKey", "validUntil"))
     pem = f.optional_text("publicKey")

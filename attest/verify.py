@@ -194,8 +194,8 @@ def _judge_signer(
                 f" version {trust_root.version}",
                 hint="an identity that is valid then must sign, or the owners extend it by a ceremony",
             )
-    roles = trust_root.roles_of(identity, at)
     names = frozenset(entry.name for entry in known)
+    roles = frozenset(held.name for held in trust_root.roles.values() if names & set(held.identities))
     if role is not None and role not in roles:
         raise TrustError(
             f"{' / '.join(sorted(names))} has not the role {role!r} (has: {', '.join(sorted(roles)) or 'none'})",

@@ -20,8 +20,10 @@ from attest import identities, statements
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from attest.predicates import slsa_provenance
-from attest.predicates.slsa_provenance import Dependency, Provenance
+from attest.predicates.slsa_provenance import Dependency, GitRevision, Provenance
 from attest.signers import Signer
+from bundlers import ci_systems
+from bundlers.ci_systems import Run
 from casstore import runner
 from casstore.config import Component, Config
 from casstore.errors import Conflict, NoSuchObject
@@ -38,7 +40,7 @@ from casstore.store import Store
 
 PUT = "https://casstore.dev/put/v1"
 """buildType of a component's provenance (docs/formats/predicates/build-types.md)."""
-BUNDLE = "https://casstore.dev/bundle/v1"
+BUNDLE = slsa_provenance.BUNDLE
 """buildType of an archive's provenance."""
 
 
@@ -114,8 +116,10 @@ def put_components(
     return PutReport(version, put, statement, entry)
 
 
-def builder_id(identity: str) -> str:
-    """The `runDetails.builder.id` of who signs: a URI that names the identity."""
+def builder_id(identity: str, run: Run | None = None) -> str:
+    """The `runDetails.builder.id`: the CI system's workflow, else a URI that names the identity that signs."""
+    if run is not None:
+        return run.builder
     return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else identity
 
 
@@ -203,16 +207,20 @@ def _statement(
     identity: str,
     now: datetime,
 ) -> bytes:
+    run = ci_systems.of(os.environ)
     trees = {item.name: item.report.tree for item in put}
+    source = (GitRevision(run.source, run.ref, run.commit),) if run else ()
     provenance = Provenance(
         build_type=PUT,
         external_parameters={
             "releaseVersion": version,
             "components": {item.name: _parameters(config.components[item.name]) for item in put},
+            **(run.parameters() if run else {}),
         },
-        internal_parameters=_measured(put, revision),
-        builder_id=builder_id(identity),
-        dependencies=(Dependency("casstore.toml", config.digest),),
+        internal_parameters={**_measured(put, revision), **({run.system: dict(run.details)} if run else {})},
+        builder_id=builder_id(identity, run),
+        dependencies=(Dependency("casstore.toml", config.digest), *source),
+        invocation_id=run.invocation if run else "",
         finished_on=now,
     )
     return statements.of_digests(trees, slsa_provenance.TYPE, provenance.to_json()).to_bytes()
@@ -246,10 +254,12 @@ def archive_provenance(
     now: datetime,
 ) -> bytes:
     """The statement that an archive was bundled from these trees and this ProductManifest."""
+    run = ci_systems.of(os.environ)
     provenance = Provenance(
         build_type=BUNDLE,
         external_parameters={"product": product, "version": version, "format": archive_format, "epoch": epoch},
-        builder_id=builder_id(identity),
+        builder_id=builder_id(identity, run),
+        invocation_id=run.invocation if run else "",
         dependencies=(
             Dependency("product-manifest", manifest),
             Dependency("casstore.toml", config),

@@ -2,7 +2,7 @@
 
 - What a ledger entry recorded is judged by the trust root in force at that entry, at its time;
   what no entry recorded, and every approval, by the trust root in force now.
-- What was revoked counts for nothing, whenever it was recorded.
+- What was revoked counts for nothing, whenever it was recorded; it still tells who built.
 - One person is one identity, and one name: an old and a new key of the same name are one.
 
 Source: docs/adr/0007-evidence-is-judged-when-it-was-recorded.md
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, TrustError
@@ -23,6 +23,9 @@ from attest.sigstore_bundles import SigstoreBundle
 from attest.statements import parse as parse_statement
 from attest.trust_roots import TrustRoot
 from attest.verify import VerifiedStatement, verify
+
+_BUILT = (slsa_provenance.TYPE, release.TYPE)
+_CLOCK_LEEWAY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Evidence:
     recorded: Mapping[Digest, Record]
     sigstore: SigstoreRoots
     verified: list[VerifiedStatement] = field(default_factory=list)
+    withdrawn: list[VerifiedStatement] = field(default_factory=list)
+    """Verified, but revoked."""
     ignored: dict[Digest, str] = field(default_factory=dict)
 
     def take(self, raw: bytes) -> None:
@@ -79,6 +84,7 @@ class Evidence:
             return
         if digest in self.revoked or found.identity in self.revoked:
             self.ignored[digest] = "it, or who signed it, was revoked"
+            self.withdrawn.append(found)
             return
         self.verified.append(found)
 
@@ -104,15 +110,21 @@ class Evidence:
         return [found for found in self.verified if found.statement.predicate_type in types]
 
     def of_builders(self) -> list[VerifiedStatement]:
-        """What proves who built: without it, a later judge could count a builder as approver."""
-        found = self.of_type((slsa_provenance.TYPE, release.TYPE))
+        """What proves who built: without it, a later judge could count a builder as approver.
+
+        Revoked ones too: to revoke a provenance must not turn its signer into an approver.
+        """
+        found = [item for item in (*self.verified, *self.withdrawn) if item.statement.predicate_type in _BUILT]
         return [item for item in found if "builder" in item.roles and item.statement.digests & self.request.made]
 
     def age(self, found: VerifiedStatement) -> int | None:
-        """Seconds since the earliest time that is known of it: claimed, proven by its signature, or recorded."""
+        """Seconds since the earliest time that is known of it: claimed, proven by its signature, or recorded.
+
+        What claims to be from the future claims nothing: else it would never grow old.
+        """
         record = self.recorded.get(found.bundle)
         times = [claimed_time(found.statement), found.signed_at, record.at if record else None]
-        known = [time for time in times if time is not None]
+        known = [time for time in times if time is not None and time <= self.request.now + _CLOCK_LEEWAY]
         return max(0, int((self.request.now - min(known)).total_seconds())) if known else None
 
 

@@ -14,7 +14,7 @@ from attest import predicates
 from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError
 from attest.judging.evidence import Evidence, most_persons
-from attest.judging.values import MISSING, SATISFIED, MoveRequest, Rule
+from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.policies import ChannelPolicy
 from attest.predicates import slsa_provenance, test_result
 from attest.requirements import GATE, GATE_ROLES, REQUIREMENTS, roles_for
@@ -89,6 +89,8 @@ def _coverage(asked: Asked) -> Rule:
     request, needed = asked.evidence.request, asked.policy.rebuilds if asked.name == "slsa-provenance" else 1
     over = REQUIREMENTS[asked.name].over
     subjects = request.archive_names if over == "archives" else {**request.tree_names, **request.archive_names}
+    if not subjects:
+        return Rule(asked.name, REFUSED, f"there is nothing that it could cover ({over})", action="new-release")
     by_subject: dict[Digest, list[VerifiedStatement]] = {digest: [] for digest in subjects}
     for found in fitting(asked.name, asked.policy, asked.evidence):
         for digest in found.statement.digests & subjects.keys():
@@ -106,12 +108,21 @@ def _coverage(asked: Asked) -> Rule:
 
 def _holds(asked: Asked, found: VerifiedStatement) -> None:
     """Raises FormatError where the predicate does not say what is required."""
-    predicate = found.statement.predicate
-    holds = REQUIREMENTS[asked.name].holds
-    if holds is not None:
-        holds(predicate)
+    requirement, request = REQUIREMENTS[asked.name], asked.evidence.request
+    if requirement.holds is not None:
+        requirement.holds(found.statement.predicate)
+    if requirement.whole and not request.archive_names.keys() <= found.statement.digests:
+        raise FormatError("it speaks of some archives of the release only")
     if asked.name == "slsa-provenance":
-        _check_provenance(asked.policy, found, asked.evidence.request)
+        _check_trees(found, request)
+        _check_provenance(asked.policy, found, request)
+
+
+def _check_trees(found: VerifiedStatement, request: MoveRequest) -> None:
+    """Every tree that an archive was bundled from is one of the release, and so has provenance of its own."""
+    strange = slsa_provenance.trees_of(found.statement.predicate) - request.tree_names.keys()
+    if strange:
+        raise FormatError(f"it was bundled from {min(strange)}, which is no component of the release")
 
 
 def _check_provenance(policy: ChannelPolicy, found: VerifiedStatement, request: MoveRequest) -> None:

@@ -11,6 +11,9 @@ from attest.digests import Digest
 
 SATISFIED, MISSING, REFUSED = "satisfied", "missing", "refused"
 
+ACTIONS = ("promote", "rollback")
+"""What a policy decides; any other word is refused, for it would have no rules."""
+
 
 @dataclass(frozen=True, slots=True)
 class MoveRequest:

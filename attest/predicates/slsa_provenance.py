@@ -11,10 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from attest import times
-from attest.digests import Digest, hex_of
+from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 
 TYPE = "https://slsa.dev/provenance/v1"
+
+BUNDLE = "https://casstore.dev/bundle/v1"
+"""Our buildType of an archive."""
+
+COMPONENT = "component/"
+"""How the names of its dependencies begin that are components' trees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,19 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True)
+class GitRevision:
+    """A source as a resolved dependency: repository, ref, full commit."""
+
+    repository: str
+    ref: str
+    commit: str
+
+    def to_json(self) -> dict[str, Any]:
+        """SLSA's ResourceDescriptor."""
+        return {"uri": f"git+{self.repository}@{self.ref}", "digest": {"gitCommit": self.commit}}
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """The parts of SLSA provenance that we write."""
 
@@ -39,7 +58,7 @@ class Provenance:
     external_parameters: Mapping[str, Any]
     builder_id: str
     internal_parameters: Mapping[str, Any] = field(default_factory=dict)
-    dependencies: Sequence[Dependency] = ()
+    dependencies: Sequence[Dependency | GitRevision] = ()
     invocation_id: str = ""
     started_on: datetime | None = None
     finished_on: datetime | None = None
@@ -94,6 +113,30 @@ def sources_of(predicate: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(parameters, Mapping):
         uris += _named_sources(parameters)
     return tuple(sorted({uri.removeprefix("git+") for uri in uris}))
+
+
+def trees_of(predicate: Mapping[str, Any]) -> frozenset[Digest]:
+    """The trees that an archive of ours was bundled from (docs/formats/predicates/build-types.md).
+
+    Empty for any other build type. Raises FormatError for one that cannot be read.
+    """
+    definition = predicate.get("buildDefinition")
+    if not isinstance(definition, Mapping) or definition.get("buildType") != BUNDLE:
+        return frozenset()
+    rows = definition.get("resolvedDependencies")
+    return frozenset(_tree(row) for row in rows if _is_tree(row)) if isinstance(rows, list) else frozenset()
+
+
+def _is_tree(row: object) -> bool:
+    return isinstance(row, Mapping) and str(row.get("name")).startswith(COMPONENT)
+
+
+def _tree(row: Mapping[str, Any]) -> Digest:
+    found = row.get("digest")
+    text = found.get("sha256") if isinstance(found, Mapping) else None
+    if not is_digest(f"sha256:{text}"):
+        raise FormatError(f"SLSA provenance: the dependency {str(row['name'])[:80]!r} has no sha256 digest")
+    return from_hex(str(text))
 
 
 def _named_sources(parameters: Mapping[str, Any]) -> list[str]:

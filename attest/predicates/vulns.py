@@ -94,7 +94,10 @@ def _finding(row: object) -> Finding:
     severity = row.get("severity", []) if isinstance(row, Mapping) else None
     if not isinstance(name, str) or not name or not isinstance(severity, list):
         raise FormatError("vulns: a finding without id or with a severity that is no list")
-    return Finding(name, dict(_severity(name, number, item) for number, item in enumerate(severity)))
+    rows = [_severity(name, number, item) for number, item in enumerate(severity)]
+    if len(dict(rows)) != len(rows):
+        raise FormatError(f"vulns: {name[:60]} has two severities by one method")
+    return Finding(name, dict(rows))
 
 
 def _severity(name: str, number: int, item: object) -> tuple[str, str]:

@@ -247,6 +247,14 @@ class TestKeyless:
         with pytest.raises(TrustError, match="is not valid at 2025-03-26T23:47:30Z"):
             self.check(self.root(self.SIGNED + timedelta(seconds=1)), sigstore_root)
 
+    def test_a_role_of_a_name_that_began_after_the_signature_does_not_count(self, sigstore_root: bytes) -> None:
+        entries = (
+            TrustIdentity("bcr", self.PUBLISHER, None, self.SIGNED, None),
+            TrustIdentity("late", self.PUBLISHER, None, self.SIGNED + timedelta(days=1), None),
+        )
+        found = self.check(trust_root(*entries, builder=("bcr",), auditor=("late",)), sigstore_root)
+        assert (found.names, found.roles) == ({"bcr"}, {"builder"})
+
     def test_an_identity_that_ended_is_refused(self, sigstore_root: bytes) -> None:
         with pytest.raises(TrustError, match="is not valid at 2026-01-11"):
             self.check(self.root(self.SIGNED, NOW), sigstore_root)
