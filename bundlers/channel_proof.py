@@ -1,12 +1,13 @@
 """Which ledger entries prove where a channel stands, and judging them by the ledger's own rules.
 
 Promises: publisher and consumer run the same selection and the same fold, so what a publisher
-leaves out shows as a missing entry or object, never as a weaker check. Two kinds of entries:
+leaves out shows as a missing entry or object, never as a weaker check. Three kinds of entries:
 *judged* ones pass the very rules of `casstore.ledger.rules`; a *seed* is a move that is only the
-starting point of a judged one, checked for signature, role, channel and place. Leaves to others:
-that entries are in the ledger (`consumer.ledger_proof`).
+starting point of a judged one, or its end, checked for signature, role, channel and place; a
+*witness* recorded evidence first, and tells by which trust root it is judged (ADR 7). Leaves to
+others: that entries are in the ledger (`consumer.ledger_proof`).
 
-    chosen = select(history, "prod", head=41)
+    chosen = select(history, "prod", 41, policies, history.recorder)
     result = judge_channel(start, history, "prod", chosen, reader)
     result.state.channels["prod"].release
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from attest.digests import Digest
 from attest.errors import VerificationError
@@ -22,16 +24,22 @@ from attest.predicates import promotion
 from attest.predicates.promotion import Promotion
 from attest.statements import Statement
 from attest.trust_roots import TrustRoot
+from attest.verify import VerifiedStatement
 from casstore.attestations import parse_unverified
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT
-from casstore.ledger.rules.reader import check_place
+from casstore.ledger.rules.reader import check_place, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move
 
 TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE})
 _HEADS = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
+_TAKES_IN = frozenset({EntryKind.EVIDENCE, EntryKind.COMPONENT, EntryKind.REHEARSAL})
+"""Kinds whose statement is recorded evidence itself."""
+
+
+Recorder = Callable[[Digest, Promotion], int | None]
 
 
 class History:
@@ -88,18 +96,37 @@ class History:
         ]
         return max(found, default=None)
 
+    def next_head(self, channel: str, after: int, before: int) -> int | None:
+        """The next promotion or rollback in a channel after an entry and before another."""
+        found = (n for n, e in self.entries.items() if e.kind in _HEADS and e.channel == channel and after < n < before)
+        return min(found, default=None)
+
+    def recorder(self, attestation: Digest, _move: Promotion) -> int | None:
+        """The first entry that took an attestation in, of those that are here."""
+        return self._recorders.get(attestation)
+
+    @cached_property
+    def _recorders(self) -> dict[Digest, int]:
+        found: dict[Digest, int] = {}
+        for number, entry in sorted(self.entries.items()):
+            taken = (entry.statement,) if entry.kind in _TAKES_IN else ()
+            for digest in self.claim(entry).evidence if entry.kind in _HEADS else taken:
+                found.setdefault(digest, number)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Numbers of entries: those to judge, and those that only start from."""
+    """Numbers of entries: those to judge, those that only start from, those that recorded evidence."""
 
     judged: frozenset[int]
     seeds: frozenset[int]
+    witnesses: frozenset[int] = frozenset()
 
     @property
     def numbers(self) -> frozenset[int]:
         """All of them."""
-        return self.judged | self.seeds
+        return self.judged | self.seeds | self.witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +141,29 @@ class ChannelJudgement:
     """The promotion or rollback that brought the release."""
 
 
-def select(history: History, channel: str, head: int, policies: Callable[[Digest], TrustRoot | None]) -> Selection:
-    """The entries for a channel whose last move is `head`. `policies`: trust root by digest.
+def select(
+    history: History,
+    channel: str,
+    head: int,
+    policies: Callable[[Digest], TrustRoot | None],
+    recorder: Recorder,
+) -> Selection:
+    """The entries for a channel whose last move is `head`.
 
-    Raises VerificationError when one that is needed is not in the history.
+    `policies`: trust root by digest. `recorder`: the entry that took an attestation in first, which
+    a move leans on; None where that tells nothing new.
+    Raises VerificationError when an entry that is needed is not in the history.
     """
     judged: set[int] = set()
     seeds: set[int] = set()
+    recorders: set[int] = set()
     todo = [(channel, head)]
     while todo:
         name, number = todo.pop()
         move = _brought(history, name, number, judged)
         release, claim = history.release_of(move), history.claim(move)
         judged.add(history.release_entry(release))
+        recorders |= {found for digest in claim.evidence if (found := recorder(digest, claim)) is not None}
         if claim.from_move is not None:
             seeds.add(history.by_digest(claim.from_move).number)
         if move.kind is EntryKind.ROLLBACK and (earlier := history.last_head(name, release, move.number)) is not None:
@@ -135,7 +172,10 @@ def select(history: History, channel: str, head: int, policies: Callable[[Digest
         source = root.channels[name].from_channel if root is not None and name in root.channels else None
         if source is not None and (there := history.last_head(source, release, move.number)) is not None:
             todo.append((source, there))
-    return Selection(frozenset(judged), frozenset(seeds - judged))
+            if (left := history.next_head(source, there, move.number)) is not None:
+                seeds.add(left)
+    witnesses = recorders & history.entries.keys()
+    return Selection(frozenset(judged), frozenset(seeds - judged), frozenset(witnesses - judged - seeds))
 
 
 def _brought(history: History, channel: str, number: int, judged: set[int]) -> Entry:
@@ -181,15 +221,28 @@ def _step(state: LedgerState, entry: Entry, chosen: Selection, reader: Reader) -
         return judge(state, entry, reader)
     if entry.number in chosen.seeds:
         return _seed(state, entry, reader)
+    if entry.number in chosen.witnesses and entry.kind in _HEADS:
+        return _witness(state, entry, reader)
     return step(state, entry, reader)
 
 
-def _seed(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+def _witness(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """A move of any channel, of which only the list of its evidence matters here."""
+    claim, _ = _signed(state, entry, reader)
+    return with_records(state, entry.number, claim.time, (entry.statement, *claim.evidence))
+
+
+def _signed(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Promotion, VerifiedStatement]:
     claim = promotion.parse(reader.unverified(entry).predicate)
     signed = reader.verified(state, entry, promotion.TYPE, at=claim.time, role="promoter")
     check_place(state, store=claim.store, ledger=claim.ledger)
     if (claim.action, claim.channel) != (str(entry.kind), entry.channel):
         raise VerificationError(f"ledger entry {entry.number}: its statement is a {claim.action} of {claim.channel}")
+    return claim, signed
+
+
+def _seed(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    claim, signed = _signed(state, entry, reader)
     move = Move(
         entry.number,
         entry.digest,
@@ -203,4 +256,5 @@ def _seed(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     )
     before = state.channels.get(claim.channel, ChannelState(claim.channel))
     after = before.moved(move, pinned=entry.kind in (EntryKind.ROLLBACK, EntryKind.PIN))
+    state = with_records(state, entry.number, claim.time, (entry.statement, *claim.evidence))
     return replace(state, channels={**state.channels, claim.channel: after})

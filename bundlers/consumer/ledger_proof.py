@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from attest import checkpoints, merkle, tiles, times
+from attest import checkpoints, merkle, tiles, times, trust_roots
 from attest.checkpoints import NoteKey
 from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TrustError, VerificationError
@@ -105,6 +105,7 @@ def prove(
     pins = pins_of(proof.store, proof.ledger)
     entries = _parse_entries(proof)
     objects = Objects(proof.store, {sha256(item.statement): item.statement for item in proof.entries})
+    objects = objects.with_more(_sigstore_roots(source, proof, entries))
     roots = _trust_roots(proof, entries, Reader(objects, sigstore_root))
     _check_roots(roots, first_trust_root, pins, at)
     root_hash = _checkpoint(source, proof, roots[-1], at)
@@ -154,6 +155,27 @@ def _trust_roots(proof: LedgerProof, entries: list[Entry], reader: Reader) -> tu
         why = state.void[0][1] if state.void else "there is none"
         raise TrustError(f"no trust root holds: {why}")
     return state.trust_roots
+
+
+def _sigstore_roots(source: Source, proof: LedgerProof, entries: list[Entry]) -> dict[Digest, bytes]:
+    """The sigstore roots that the trust roots pin; each is checked against its digest."""
+    found: dict[Digest, bytes] = {}
+    for entry, item in zip(entries, proof.entries, strict=True):
+        pinned = _pins(item.statement) if entry.kind in _ROOTS else None
+        if pinned is not None and pinned not in found:
+            data = source.read(records.sigstore_root_path(pinned))
+            if sha256(data) != pinned:
+                raise VerificationError(f"{records.sigstore_root_path(pinned)}: other bytes than the trust root pins")
+            found[pinned] = data
+    return found
+
+
+def _pins(signed: bytes) -> Digest | None:
+    """What a trust root claims to pin; one that cannot be read is void and pins nothing."""
+    try:
+        return trust_roots.parse_payload(trust_roots.payload_of(signed)).sigstore_root
+    except FormatError:
+        return None
 
 
 def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins | None, at: datetime) -> None:

@@ -35,6 +35,7 @@ from casstore.errors import Conflict, StoreDamaged
 from casstore.ledger import state as states
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
+from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.release_objects import Release, ReleaseArchive
 
@@ -117,9 +118,9 @@ def verify_channel(
     move = PinnedMove(judged.head.number, judged.head.digest)
     after = ledger_proof.pins_after(ledger, pins)
     claim = ledger.history.claim(judged.brought)
-    root = ledger.policies(claim.trust_root) or ledger.trust_root
     closed = sorted({*release.evidence, *claim.evidence})
-    signed = tuple(_signed(objects.read(digest), root, claim.time, sigstore_root) for digest in closed)
+    reader = Reader(objects, sigstore_root)
+    signed = tuple(_signed(objects.read(digest), judged.state, claim.time, reader) for digest in closed)
     return VerifiedChannel(
         store=ledger.store,
         ledger=ledger.ledger,
@@ -130,7 +131,7 @@ def verify_channel(
         action=str(judged.brought.kind),
         move=move,
         moved_at=claim.time,
-        promoted_by=_signed(objects.read(judged.brought.statement), root, claim.time, sigstore_root).names,
+        promoted_by=_signed(objects.read(judged.brought.statement), judged.state, claim.time, reader).names,
         approved_by=tuple(sorted({n for s in signed if s.predicate_type == approval.TYPE for n in s.names})),
         evidence=signed,
         products={name: _product(source, record, release, name) for name in sorted(release.products)},
@@ -162,7 +163,7 @@ def _judge(
 ) -> ChannelJudgement:
     start = states.start(ledger.store, ledger.ledger)
     head = record.move_number
-    chosen = channel_proof.select(ledger.history, channel, head, ledger.policies)
+    chosen = channel_proof.select(ledger.history, channel, head, ledger.policies, ledger.history.recorder)
     try:
         judged = channel_proof.judge_channel(
             start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root)
@@ -225,17 +226,19 @@ def _product(source: Source, record: ChannelRecord, release: Release, name: str)
     return VerifiedProduct(name, made.format, made.archive, published.path, product_manifests.parse(data), data)
 
 
-def _signed(raw: bytes, root: TrustRoot, at: datetime, sigstore_root: bytes | None) -> Signed:
+def _signed(raw: bytes, state: LedgerState, at: datetime, reader: Reader) -> Signed:
     """Who signed an attestation, for reports; the decision has judged already what it is worth."""
     said = parse_unverified(raw)
+    record = state.recorded.get(sha256(raw))
+    root = record.trust_root if record else state.require_trust_root()
     try:
         found = verify.verify(
             raw,
             trust_root=root,
             predicate_type=said.predicate_type,
             subjects=said.digests,
-            at=at,
-            sigstore_root=sigstore_root,
+            at=record.at if record else at,
+            sigstore_root=reader.sigstore_roots(root).of(root),
         )
     except VerificationError:
         return Signed(sha256(raw), said.predicate_type, ())

@@ -17,13 +17,16 @@ from typing import Protocol
 
 from attest import checkpoints
 from attest.checkpoints import Checkpoint
+from attest.decisions import Record
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, PolicyDenied
 from attest.merkle import MemoryTree
 from attest.predicates import slsa_provenance
+from attest.predicates.promotion import Promotion
 from attest.signers import Signer
+from attest.trust_roots import TrustRoot
 from bundlers import channel_proof, kit_files
-from bundlers.channel_proof import TRUST, ChannelJudgement, History, Selection
+from bundlers.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
 from bundlers.kit_files import Member
 from bundlers.publish import records
 from bundlers.publish.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
@@ -114,7 +117,7 @@ def gather_channel(
     bytes that are gone.
     """
     roots = {root.digest: root for root in state.trust_roots}
-    chosen = channel_proof.select(history, channel, head, roots.get)
+    chosen = channel_proof.select(history, channel, head, roots.get, recorder(state))
     reading = _Recording(store)
     start = states.start(state.store, state.ledger)
     judged = channel_proof.judge_channel(start, history, channel, head, chosen, Reader(reading, sigstore_root))
@@ -131,6 +134,24 @@ def gather_channel(
     return ChannelFiles(record, judged, chosen, release)
 
 
+def recorder(state: LedgerState) -> Recorder:
+    """The entry that took an attestation in first, where a move judges it otherwise without knowing that."""
+
+    def entry_of(attestation: Digest, move: Promotion) -> int | None:
+        record = state.recorded.get(attestation)
+        root = next(root for root in state.trust_roots if root.digest == move.trust_root)
+        return record.number if record is not None and _tells(record, root, move) else None
+
+    return entry_of
+
+
+def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
+    policy = root.channels[move.channel]
+    if record.trust_root != root or policy.max_age or policy.rules:
+        return True
+    return any(entry.valid_at(record.at) != entry.valid_at(move.time) for entry in root.identities)
+
+
 def gather_ledger(
     into: Gathered, store: ReadStore, state: LedgerState, history: History, numbers: set[int], checkpoint: bytes
 ) -> None:
@@ -143,6 +164,9 @@ def gather_ledger(
     into.add(records.CHECKPOINT, checkpoint)
     for version, digest in enumerate(state.trust_root_files, start=1):
         into.refer(records.trust_root_path(version), digest, store)
+    for root in state.trust_roots:
+        if root.sigstore_root is not None:
+            into.refer(records.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
 
 
 def sign_checkpoint(history: History, state: LedgerState, signer: Signer) -> bytes:

@@ -280,7 +280,8 @@ def _carried(
         name = path.removeprefix("channels/").removesuffix(".json")
         if path == records.channel_path(name) and name != run.channel:
             other = ChannelRecord.parse(run.store.read(last.targets[path].digest))
-            numbers |= channel_proof.select(history, name, other.move_number, roots.get).numbers
+            chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
+            numbers |= chosen.numbers
     return carried
 
 

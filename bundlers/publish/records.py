@@ -31,6 +31,11 @@ def channel_path(channel: str) -> str:
     return f"channels/{channel}.json"
 
 
+def sigstore_root_path(digest: Digest) -> str:
+    """A sigstore root that a trust root pins."""
+    return f"trust-root/{hex_of(digest)}.trusted_root.json"
+
+
 def trust_root_path(version: int) -> str:
     """Target path of a signed trust root."""
     return f"trust-root/{version}.json"

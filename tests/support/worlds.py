@@ -8,7 +8,7 @@ world.promote("1.0.0", "dev")
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -77,9 +77,9 @@ def trust_root(store_id: str, **changes: Any) -> TrustRoot:
     return TrustRoot(**{**values, **changes})
 
 
-def identity(name: str, **changes: Any) -> TrustIdentity:
-    """The entry of one person."""
-    who = signer(name)
+def identity(name: str, key: str = "", **changes: Any) -> TrustIdentity:
+    """The entry of one person; `key` names another key than their first."""
+    who = signer(key or name)
     values: dict[str, Any] = {"valid_from": NOW - timedelta(days=30), "valid_until": None, **changes}
     return TrustIdentity(name, who.identity, who.public_pem, **values)
 
@@ -125,6 +125,21 @@ class World:
     def genesis(self, root: TrustRoot) -> None:
         digest = self.store.put_bytes(signed(root), subjects=[root.digest])
         commit(self.ledger, self.store, self.state, EntryKind.GENESIS, digest, now=self.now)
+
+    def next_root(self, *owners: str, **changes: Any) -> TrustRoot:
+        """The next trust root, in force from now on; `changes` replace fields."""
+        old = self.state.require_trust_root()
+        new = replace(old, **{"version": old.version + 1, "created": self.now, **changes})
+        digest = self.store.put_bytes(signed(new, *owners, previous=old), subjects=[new.digest])
+        commit(self.ledger, self.store, self.state, EntryKind.TRUST_ROOT, digest, now=self.now)
+        return new
+
+    def rotate(self, *names: str) -> TrustRoot:
+        """New keys for some people: `signer("ci#2")` is ci's from now on."""
+        entries = self.state.require_trust_root().identities
+        return self.next_root(
+            identities=tuple(identity(e.name, f"{e.name}#2") if e.name in names else e for e in entries)
+        )
 
     def append(self, kind: EntryKind, raw: bytes, channel: str | None = None) -> None:
         """An entry as a careful writer makes it."""
