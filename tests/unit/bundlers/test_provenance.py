@@ -19,7 +19,9 @@ from tests.support.worlds import signer
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Line:
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
+    for system in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(system, raising=False)
     return Line.make(tmp_path, toml=TOML)
 
 
