@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attest.errors import CasstoreError, PolicyDenied
@@ -87,6 +88,8 @@ class PolicyViolation(CasstoreError):
 class MoveDenied(PolicyDenied):
     """A channel may not move; `decision` says which rules are open and who may act."""
 
-    def __init__(self, message: str, *, decision: Decision, hint: str = "") -> None:
+    def __init__(self, message: str, *, decision: Decision, names: Mapping[str, str], hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.decision = decision
+        self.names = dict(names)
+        """What the commands that mend it are about: release, channel, action."""

@@ -154,7 +154,7 @@ def _say_decision(exc: CasstoreError) -> None:
     if decision is not None:
         from cli import wording
 
-        wording.say_decision(decision)
+        wording.say_decision(decision, **getattr(exc, "names", {}))
 
 
 def _os_error(exc: OSError) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "approve": "casstore approve {release} --channel {channel} --action {action} --key URI",
-    "attest": "casstore attest sign --type {type} --subject DIGEST --key URI",
+    "attest": "casstore attest sign FILE --type {type} --predicate JSON --hand-in --key URI",
     "promote-first": "casstore promote {release} --to {from_channel}",
     "unpin": "casstore unpin {channel} --reason TEXT",
     "change-policy": "casstore keys ceremony draft",
@@ -29,7 +29,13 @@ _COMMANDS = {
 def command_for(rule: Rule, **names: str) -> str:
     """The command that mends a rule, or an empty text."""
     template = _COMMANDS.get(rule.action, "")
-    known = {"release": "RELEASE", "channel": "CHANNEL", "from_channel": "CHANNEL", "action": "promote", "type": "TYPE"}
+    known = {
+        "release": "RELEASE",
+        "channel": "CHANNEL",
+        "from_channel": "CHANNEL",
+        "action": "promote",
+        "type": rule.id,
+    }
     return template.format(**{**known, **names})
 
 

@@ -123,6 +123,7 @@ def require(decision: Decision, at: Situation) -> None:
         f"{at.action} of {at.release.version} to {at.channel.name} is denied: "
         + "; ".join(rule.message for rule in open_rules),
         decision=decision,
+        names={"release": at.release.version, "channel": at.channel.name, "action": at.action},
         hint=f"what is missing, and who may give it: casstore explain {at.release.version} --to {at.channel.name}",
     )
 

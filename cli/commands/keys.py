@@ -243,6 +243,18 @@ def finish(session: Session, draft_file: str, signatures: tuple[str, ...], out: 
         render.line(f"trust root version {root.version} is in force, ledger entry {entry.number}")
 
 
+def check_alone(session: Session, key: str) -> None:
+    """Whether `start_alone` can work, before anything is made. Raises BadInput, SignerError."""
+    from attest.errors import BadInput
+
+    session.signer(key)
+    config = session.optional_config
+    if config is None or not config.channels:
+        raise BadInput(
+            "a trust root needs channel policies", hint="write [channels.NAME] with approvals = N in casstore.toml"
+        )
+
+
 def start_alone(session: Session, key: str, expires_days: int) -> str:
     """A first trust root in which one key holds every role; returns its digest."""
     from attest import ceremony as steps

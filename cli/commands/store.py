@@ -34,6 +34,10 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
 
     url, config = session.store_url, session.optional_config
     options = StoreOptions(config.store.compress, Durability(config.store.durability)) if config else StoreOptions()
+    if key:
+        from cli.commands.keys import check_alone
+
+        check_alone(session, key)
     probe(open_storage(url, network=session.network, create=True)).require()
     with Store.init(url, network=session.network, options=options) as store:
         result = {"store": store.url, "id": store.store_id}

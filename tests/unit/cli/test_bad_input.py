@@ -211,3 +211,23 @@ def test_offline_holds_for_libraries_too(monkeypatch: pytest.MonkeyPatch, capsys
     assert "--offline opens no socket" in refused(capsys, 12, "--offline", "doctor")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", 9))
+
+
+def test_init_with_a_key_makes_all_or_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "casstore.toml").write_text('[store]\nurl = "./store"\n')
+    assert invoke(["keys", "generate", "key.pem", "--no-passphrase"]) == 0
+    refused(capsys, 2, "init", "--key", "key.pem")
+    refused(capsys, 2, "init", "--key", "missing.pem")
+    assert not (here / "store").exists()
+
+
+def test_a_denial_gives_the_very_command(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "casstore.toml").write_text(CONFIG.replace("approvals = 0", "approvals = 1"))
+    (here / "in").mkdir()
+    (here / "in" / "file").write_text("content")
+    assert invoke(["keys", "generate", "key.pem", "--no-passphrase"]) == 0
+    assert invoke(["init", "--key", "key.pem"]) == 0
+    assert invoke(["put", "--all", "--release-version", "1", "--key", "key.pem"]) == 0
+    assert invoke(["release", "1", "--key", "key.pem"]) == 0
+    told = refused(capsys, 4, "promote", "1", "--to", "dev", "--key", "key.pem")
+    assert "casstore approve 1 --channel dev --action promote" in told
