@@ -87,7 +87,7 @@ def test_a_store_of_a_newer_format(here: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        ("[store\n", "line 1"),
+        ("[store\n", "casstore.toml:1"),
         ('[store]\nulr = "x"\n', "casstore.toml:2: key 'store.ulr'"),
         ("[products.p]\ncomponents = ['a']\nformat = 'zip'\n", "casstore.toml:2: key 'products.p.components'"),
         ("[channels.prod]\nrequire = []\n", "casstore.toml:1: key 'channels.prod'"),
