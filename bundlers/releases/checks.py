@@ -37,7 +37,7 @@ def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
     outcomes = gates.run(_view(request, plan), _listed(request), Phase.INPUTS)
     settings = isolation.Settings.parse(request.config.isolation)
     compared = isolation.check(request.store, plan.manifests, settings)
-    _settle(request, outcomes, [Blocker(ISOLATION, f.told, _places(f), _FIX) for f in compared.findings])
+    _settle(request, outcomes, _leaks(compared))
     return InputsChecked(outcomes, compared)
 
 
@@ -66,6 +66,16 @@ def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArch
         plan.provenance,
         request.now,
     )
+
+
+def _leaks(compared: IsolationReport) -> list[Blocker]:
+    """One record per finding; the report itself has the last word."""
+    found = [Blocker(ISOLATION, finding.told, _places(finding), _FIX) for finding in compared.findings]
+    try:
+        compared.require()
+    except CrossProductLeak as exc:
+        return found or [Blocker(ISOLATION, exc.message, (), exc.hint)]
+    return found
 
 
 def _places(finding: isolation.Finding) -> tuple[str, ...]:

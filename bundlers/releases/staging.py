@@ -38,11 +38,9 @@ class Quarantine:
         self._prefix = f".{os.path.basename(self.out) if self.out else 'casstore-release'}."
         try:
             os.makedirs(self._above, exist_ok=True)
-            self.folder = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self._above)
-            self._lock = os.open(self.folder, os.O_RDONLY)
+            self.folder, self._lock = self._make()
         except OSError as exc:
             raise StorageUnavailable(f"{self._above}: no folder can be made here: {exc.strerror}") from exc
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._sweep()
 
     def __enter__(self) -> Self:
@@ -97,6 +95,17 @@ class Quarantine:
             os.fsync(above)
         finally:
             os.close(above)
+
+    def _make(self) -> tuple[str, int]:
+        """A new folder and the lock on it; another run may sweep it away before it is locked, then one more."""
+        while True:
+            folder = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self._above)
+            with contextlib.suppress(FileNotFoundError):
+                lock = os.open(folder, os.O_RDONLY)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.path.isdir(folder):
+                    return folder, lock
+                os.close(lock)
 
     def _sweep(self) -> None:
         """Take away what killed runs left; a lock that is held means that somebody works there."""

@@ -428,6 +428,22 @@ def test_killed_runs_leave_no_quarantine_for_ever(line: Line) -> None:
     assert [path.name for path in line.out.iterdir()] == ["1.0.0"]
 
 
+def test_quarantine_that_was_swept_before_its_lock_is_made_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bundlers.releases import staging
+
+    real, swept = staging.fcntl.flock, []
+
+    def late(lock: int, how: int) -> None:
+        if not swept:
+            swept.extend(line.out.iterdir())
+            swept[0].rmdir()
+        real(lock, how)
+
+    monkeypatch.setattr(staging.fcntl, "flock", late)
+    assert line.ship("1.0.0").entry is not None
+    assert swept and [path.name for path in line.out.iterdir()] == ["1.0.0"]
+
+
 def test_every_entry_holds(line: Line) -> None:
     line.ship("1.0.0")
     assert not line.state.void
