@@ -57,3 +57,9 @@ class NotInstalled(CasstoreError):
 
 class SignerError(CasstoreError):
     """A key cannot be opened or a signer cannot sign."""
+
+
+class ServiceUnavailable(SignerError):
+    """A service that signing needs does not answer, or not in time; nothing was signed."""
+
+    exit_code = 12

@@ -77,6 +77,13 @@ def verify_keyless_artifact(
     return _verify(raw, trusted_root_json, at, check)
 
 
+def stamp_times(raw: bytes, root_json: bytes) -> list[datetime]:
+    """The times of a bundle's stamps that the trusted root vouches for; the signature itself is not judged."""
+    from sigstore import models
+
+    return validity_windows.stamp_times(models.Bundle.from_json(raw), _load_root(bytes(root_json)))
+
+
 def _verify(raw: bytes, root_json: bytes, at: datetime, check: _Check) -> KeylessSignature:
     # The strict reader goes first: duplicate keys and the like never reach a laxer one.
     canonical.loads_object(raw, what="sigstore bundle")

@@ -115,6 +115,18 @@ def _public_from_pem(pem: bytes) -> PublicKey:
     return public  # type: ignore[return-value]
 
 
+def public_from_der(der: bytes) -> PublicKey:
+    """DER SubjectPublicKeyInfo to public key. Raises FormatError for what is no key, BadInput for other types."""
+    if len(der) > MAX_PEM:
+        raise FormatError(f"the public key has {len(der)} bytes, more than the limit of {MAX_PEM}")
+    try:
+        public = serialization.load_der_public_key(der)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise FormatError(f"not a public key in DER: {_first_line(exc)}", hint=_ACCEPTED) from exc
+    algorithm_of(public)  # type: ignore[arg-type]  # the union is what it checks
+    return public  # type: ignore[return-value]
+
+
 def public_to_der(public: PublicKey) -> bytes:
     """DER SubjectPublicKeyInfo: the bytes whose hash is the identity."""
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

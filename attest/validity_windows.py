@@ -19,19 +19,18 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from attest import time_stamps
 from attest import times as time_text
 from attest.errors import TrustError, VerificationError
 
 if TYPE_CHECKING:
     from sigstore.models import Bundle
-    from sigstore_models.trustroot.v1 import CertificateAuthority, TrustedRoot
-
-MAX_TIMESTAMPS = 32
+    from sigstore_models.trustroot.v1 import TrustedRoot
 
 
 def proven_times(bundle: Bundle, root: TrustedRoot) -> list[datetime]:
     """Times at which the signature is proven to have existed. Raises VerificationError for none."""
-    found = [time for stamp in _stamps(bundle) if (time := _verified_stamp(stamp, bundle.signature, root)) is not None]
+    found = stamp_times(bundle, root)
     promised = _promised_time(bundle)
     if promised is not None:
         found.append(promised)
@@ -41,6 +40,12 @@ def proven_times(bundle: Bundle, root: TrustedRoot) -> list[datetime]:
             hint="give the trusted_root.json of the instance that signed it",
         )
     return found
+
+
+def stamp_times(bundle: Bundle, root: TrustedRoot) -> list[datetime]:
+    """The times of the RFC 3161 stamps that an authority of the root made inside its window."""
+    found = [_verified_stamp(stamp, bundle.signature, root) for stamp in _stamps(bundle)]
+    return [time for time in found if time is not None]
 
 
 def valid_parts(root: TrustedRoot, bundle: Bundle, signed: Sequence[datetime]) -> TrustedRoot:
@@ -64,8 +69,8 @@ def valid_parts(root: TrustedRoot, bundle: Bundle, signed: Sequence[datetime]) -
 def _stamps(bundle: Bundle) -> list[Any]:
     data = bundle.verification_material.timestamp_verification_data
     stamps = [] if data is None else list(data.rfc3161_timestamps)
-    if len(stamps) > MAX_TIMESTAMPS:
-        raise VerificationError(f"{len(stamps)} time stamps, more than the limit of {MAX_TIMESTAMPS}")
+    if len(stamps) > time_stamps.MAX_STAMPS:
+        raise VerificationError(f"{len(stamps)} time stamps, more than the limit of {time_stamps.MAX_STAMPS}")
     return stamps
 
 
@@ -78,29 +83,12 @@ def _promised_time(bundle: Bundle) -> datetime | None:
 
 def _verified_stamp(stamp: Any, signature: bytes, root: TrustedRoot) -> datetime | None:
     """The stamp's time where a time stamp authority of the root made it inside its window."""
-    time: datetime = stamp.tst_info.gen_time
     for authority in root.timestamp_authorities:
-        if _holds(authority.valid_for, [time]) and _stamp_matches(stamp, signature, authority):
+        chain = [certificate.raw_bytes for certificate in authority.cert_chain.certificates]
+        time = time_stamps.time_of(stamp, signature, chain) if len(chain) > 1 else None
+        if time is not None and _holds(authority.valid_for, [time]):
             return time
     return None
-
-
-def _stamp_matches(stamp: Any, signature: bytes, authority: CertificateAuthority) -> bool:
-    from cryptography.x509 import load_der_x509_certificate
-    from rfc3161_client import VerificationError as StampError
-    from rfc3161_client import VerifierBuilder
-
-    chain = [load_der_x509_certificate(c.raw_bytes) for c in authority.cert_chain.certificates]
-    if len(chain) < 2:
-        return False
-    builder = VerifierBuilder().tsa_certificate(chain[0]).add_root_certificate(chain[-1])
-    for intermediate in chain[1:-1]:
-        builder = builder.add_intermediate_certificate(intermediate)
-    try:
-        builder.build().verify_message(stamp, signature)
-    except StampError:
-        return False
-    return True
 
 
 def _sct_times(certificate: Any) -> list[datetime]:

@@ -63,6 +63,7 @@ class Fulcio:
     def __init__(self, clock: Clock, oidc: Oidc, start: datetime) -> None:
         self.clock, self.oidc = clock, oidc
         self.lies: set[str] = set()
+        self.life = LIFE
         self.authority: Authority = certificate_authority("fulcio", start)
         self.ct_key = ec.generate_private_key(ec.SECP256R1())
 
@@ -82,7 +83,7 @@ class Fulcio:
     def _leaf(self, public: Any, claims: Mapping[str, Any]) -> x509.Certificate:
         extensions = self._extensions(claims)
         start = self.clock.now() - (timedelta(days=1) if "expired" in self.lies else timedelta(0))
-        fixed = {"start": start, "life": LIFE, "serial": x509.random_serial_number()}
+        fixed = {"start": start, "life": self.life, "serial": x509.random_serial_number()}
         issue = self.authority.signer.issue
         bare = issue(x509.Name([]), public, extensions, **fixed)
         if "no-sct" in self.lies:
