@@ -4,6 +4,7 @@ Rules, after TUF's root role (https://theupdateframework.github.io/specification
 
 - it has a version, an expiry, and is signed by a threshold of its own owners;
 - version N is also signed by a threshold of the owners of version N-1, and names the same store;
+- an owner whose identity was revoked does not count, as long as enough others are left;
 - thresholds are at least 1 and count identities: one key under two names is one;
 - signatures are judged at the time the document says it was made, which must not lie in the
   future nor before the version before; a keyless owner may sign up to 30 days after it;
@@ -18,7 +19,7 @@ Expiry is judged where a trust root is used, not here: an expired one can still 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -319,10 +320,15 @@ def verify_next(
     *,
     previous: TrustRoot,
     at: datetime,
+    revoked: Collection[str] = (),
     read: ReadBlob | None = None,
     sigstore_root: bytes | None = None,
 ) -> TrustRoot:
-    """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError."""
+    """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError.
+
+    `revoked`: identities whose signature counts no more, as long as enough other owners are left:
+    else nobody could ever replace them.
+    """
     root = _claimed(raw_signed, at)
     if root.version != previous.version + 1:
         raise TrustError(f"trust root version {previous.version + 1} is wanted next, this is {root.version}")
@@ -331,7 +337,7 @@ def verify_next(
     if root.created < previous.created:
         raise TrustError("the next trust root was created before the one that it follows")
     for by in (previous, root):
-        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root))
+        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root), revoked)
     return root
 
 
@@ -354,9 +360,25 @@ def _claimed(raw: bytes, at: datetime) -> TrustRoot:
     return root
 
 
-def _require(raw: bytes, root: TrustRoot, by: TrustRoot, at: datetime, sigstore_root: bytes | None) -> None:
-    signed = owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root)
-    have, need = len({item.identity for item in signed}), by.threshold("owner")
+def _owners(root: TrustRoot, at: datetime) -> set[str]:
+    """The identities that are owners at a time."""
+    holders = set(root.holders("owner"))
+    return {entry.identity for entry in root.identities if entry.name in holders and entry.valid_at(at)}
+
+
+def _require(
+    raw: bytes,
+    root: TrustRoot,
+    by: TrustRoot,
+    at: datetime,
+    sigstore_root: bytes | None,
+    revoked: Collection[str] = (),
+) -> None:
+    need = by.threshold("owner")
+    signed = {item.identity for item in owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root)}
+    if len(_owners(by, root.created) - set(revoked)) >= need:
+        signed -= set(revoked)
+    have = len(signed)
     if have < need:
         raise TrustError(
             f"trust root version {root.version} has {have} of the {need} owner signatures that version"

@@ -85,7 +85,8 @@ def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime) -> Entr
         root = trust_roots.parse_payload(trust_roots.payload_of(signed))
         if root.digest == state.trust_root.digest:
             raise Conflict(f"trust root version {root.version} is in force already")
-        root, kind = trust_roots.verify_next(signed, previous=state.trust_root, at=now), EntryKind.TRUST_ROOT
+        root = trust_roots.verify_next(signed, previous=state.trust_root, at=now, revoked=state.revoked)
+        kind = EntryKind.TRUST_ROOT
     statement = store.put_many([NewObject(signed, Kind.ATTESTATION, (root.digest,))])[0]
     entry, _ = commit(ledger, store, state, kind, statement, now=now)
     return entry

@@ -33,7 +33,12 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
         raise TrustError("there is no trust root yet that this one could follow")
     raw = reader.read(entry.statement, entry)
     root = trust_roots.verify_next(
-        raw, previous=state.trust_root, at=entry.time, read=reader.pinned, sigstore_root=reader.sigstore_root
+        raw,
+        previous=state.trust_root,
+        at=entry.time,
+        revoked=state.revoked,
+        read=reader.pinned,
+        sigstore_root=reader.sigstore_root,
     )
     return _with_root(state, root, entry, reader)
 

@@ -180,3 +180,16 @@ def test_the_order_of_signatures_means_nothing() -> None:
     payload = ceremony.draft(FIRST)
     one, two = (signer(name).sign_statement(payload) for name in ("olga", "otto"))
     assert trust_roots.sign_file([one, two]) == trust_roots.sign_file([two, one, one])
+
+
+def test_a_revoked_owner_counts_only_where_nobody_could_replace_it() -> None:
+    stolen = {signer("olga").identity}
+    one_of_two = replace(FIRST, roles={**FIRST.roles, "owner": Role("owner", ("olga", "otto"), 1)})
+    following = replace(one_of_two, version=2, created=NOW)
+    assert verify_next(signed(following, "olga"), previous=one_of_two, at=NOW)
+    with pytest.raises(TrustError, match="0 of the 1"):
+        verify_next(signed(following, "olga"), previous=one_of_two, at=NOW, revoked=stolen)
+    assert verify_next(signed(following, "otto"), previous=one_of_two, at=NOW, revoked=stolen)
+    with pytest.raises(TrustError, match="1 of the 2"):
+        verify_next(signed(next_root(), "olga"), previous=FIRST, at=NOW, revoked=stolen)
+    assert verify_next(signed(next_root()), previous=FIRST, at=NOW, revoked=stolen).version == 2

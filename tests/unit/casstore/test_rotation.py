@@ -69,6 +69,18 @@ def test_a_revoked_key_takes_everything_back(world: World) -> None:
         world.later().rollback("prod")
 
 
+def test_a_revoked_owner_makes_no_next_trust_root(world: World) -> None:
+    roles = world.state.require_trust_root().roles
+    world.next_root(roles={**roles, "owner": replace(roles["owner"], threshold=1)})
+    stolen = signer("olga").identity
+    promotion.revoke(
+        world.store, world.ledger, stolen, kind="identity", reason="stolen", signer=signer("aud"), now=world.now
+    )
+    with pytest.raises(CasstoreError, match="0 of the 1 owner signatures"):
+        world.later().next_root("olga")
+    assert world.next_root("otto").version == 3
+
+
 def test_new_evidence_by_the_old_key_counts_for_nothing(world: World) -> None:
     world.rotate("ci")
     late = provenance({"x": Digest("sha256:" + "ab" * 32)}, "ci")
