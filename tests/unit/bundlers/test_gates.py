@@ -173,10 +173,10 @@ def test_gates_run_side_by_side_and_all_failures_are_told(plug_in: Any) -> None:
 
 def test_slow_gates_wait_for_a_free_slot_without_being_late() -> None:
     def nap(view: Any, settings: Any) -> GateResult:
-        time.sleep(0.15)
+        time.sleep(0.25)
         return GateResult(True)
 
-    ready = [running.prepare(str(n), gate(nap), {"timeout": 0.4}) for n in range(6)]
+    ready = [running.prepare(str(n), gate(nap), {"timeout": 1.2}) for n in range(6)]
     assert all(outcome.passed for outcome in running.run(VIEW, ready, Phase.INPUTS, slots=1))
 
 
