@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
+from casstore import config_files
+from casstore.config_files import FewSettings
 
 if TYPE_CHECKING:
     from attest.signers import Signer
@@ -33,6 +35,7 @@ class Session:
         self.config_path = config_path
         self.offline = offline
         self._config: Config | None = None
+        self._few: FewSettings | None = None
         self._stores: dict[bool, Store] = {}
         self._ledgers: dict[str, tuple[Store, Ledger]] = {}
         self._closers: list[Callable[[], None]] = []
@@ -61,44 +64,49 @@ class Session:
     @property
     def optional_config(self) -> Config | None:
         """The configuration, or None where no casstore.toml is found."""
-        from casstore import config
-
-        if self._config is None and self.config_path is None and config.find_config(os.getcwd()) is None:
+        if self._config is None and self.config_path is None and config_files.find_config(os.getcwd()) is None:
             return None
         return self.config
 
     @property
+    def few(self) -> FewSettings | None:
+        """What every command needs of casstore.toml; None where there is none. Raises ConfigError."""
+        if self._few is None:
+            path = self.config_path or config_files.find_config(os.getcwd())
+            if path is not None and (few := config_files.few_settings(path)) is None:
+                found = self.config
+                few = FewSettings(found.store_url, found.store.ledger, tuple(found.network.allow), found.folder)
+            self._few = few if path is not None else None
+        return self._few
+
+    @property
     def root(self) -> str:
         """The folder that relative names of the configuration start from."""
-        found = self.optional_config
-        return str(found.folder) if found else os.getcwd()
+        return self.few.folder if self.few else os.getcwd()
 
     @property
     def network(self) -> NetworkGuard:
         """The network policy of the configuration; refuses everything with --offline."""
         from casstore.network import NetworkGuard
 
-        found = self.optional_config
-        return NetworkGuard(found.network.allow if found else (), offline=self.offline)
+        return NetworkGuard(self.few.allow if self.few else (), offline=self.offline)
 
     @property
     def store_url(self) -> str:
         """--store, else CASSTORE_STORE, else [store] url. Raises BadInput."""
         if self._store_url:
             return self._store_url
-        found = self.optional_config
-        if found is None:
+        if self.few is None:
             raise BadInput(
                 "no store is named, and no casstore.toml is here or above",
                 hint="give --store URL, set CASSTORE_STORE, or write casstore.toml with [store] url",
             )
-        return found.store_url
+        return self.few.store_url
 
     @property
     def ledger_name(self) -> str:
         """[store] ledger, by default `main`."""
-        found = self.optional_config
-        return found.store.ledger if found else "main"
+        return self.few.ledger if self.few else "main"
 
     def open_store(self, *, read_only: bool = False) -> Store:
         """The store, opened once; a writable one serves readers too."""

@@ -9,16 +9,13 @@ the proposal that a ceremony signs; promotion reads the signed policy.
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 
 from attest import digests
 from casstore.config.model import Component, Config, Consumer, Destination, Network, Product, StoreSettings
+from casstore.config_files import MAX_BYTES, NAME, find_config
 from casstore.errors import ConfigError
-
-NAME = "casstore.toml"
-MAX_BYTES = 1024 * 1024
 
 __all__ = [
     "NAME",
@@ -33,19 +30,6 @@ __all__ = [
     "load",
     "parse",
 ]
-
-
-def find_config(folder: str) -> str | None:
-    """The nearest casstore.toml in a folder or above it."""
-    folder = os.path.abspath(folder)
-    while True:
-        path = os.path.join(folder, NAME)
-        if os.path.isfile(path):
-            return path
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
 
 
 def load(path: str | None, cwd: str) -> Config:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from attest.digests import Digest
 from attest.policies import ChannelPolicy
+from casstore import config_files
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 from casstore.network import entry_problem
@@ -136,7 +137,7 @@ class Config(_File):
 
     def absolute(self, url: str) -> str:
         """A URL, or a path that starts at the file's folder."""
-        return url if "://" in url else os.path.normpath(os.path.join(self.folder, url))
+        return config_files.absolute(url, self.folder)
 
     def with_channels(self, channels: Mapping[str, ChannelPolicy]) -> Config:
         """The same with the proposed policies."""

@@ -1,0 +1,70 @@
+"""Finding casstore.toml, and the few settings that every command needs, without the cost of checking all.
+
+Checking the whole file takes longer to import than most commands take to run; a command that needs
+no more than the store and the network policy reads these alone. Whatever is not as it should be
+gives None: then `casstore.config` reads it all, and says what is wrong and where.
+
+    path = find_config(os.getcwd())
+    few = few_settings(path)
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NAME = "casstore.toml"
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FewSettings:
+    """`[store] url` (absolute) and `ledger`, `[network] allow`, and the file's folder."""
+
+    store_url: str
+    ledger: str
+    allow: tuple[str, ...]
+    folder: str
+
+
+def find_config(folder: str) -> str | None:
+    """The nearest casstore.toml in a folder or above it."""
+    folder = os.path.abspath(folder)
+    while True:
+        path = os.path.join(folder, NAME)
+        if os.path.isfile(path):
+            return path
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def absolute(url: str, folder: str) -> str:
+    """A URL as it is; a path, from the file's folder on."""
+    return url if "://" in url else os.path.normpath(os.path.join(folder, url))
+
+
+def few_settings(path: str) -> FewSettings | None:
+    """The few settings of a file, or None where anything about them is odd."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        value = tomllib.loads(data.decode("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    store, network = value.get("store", {}), value.get("network", {})
+    if len(data) > MAX_BYTES or not isinstance(store, dict) or not isinstance(network, dict):
+        return None
+    return _few(store, network, os.path.dirname(os.path.abspath(path)))
+
+
+def _few(store: Mapping[str, Any], network: Mapping[str, Any], folder: str) -> FewSettings | None:
+    url, ledger, allow = store.get("url", "./store"), store.get("ledger", "main"), network.get("allow", [])
+    plain = isinstance(url, str) and isinstance(ledger, str) and isinstance(allow, list)
+    if not plain or not all(isinstance(host, str) for host in allow):
+        return None
+    return FewSettings(absolute(url, folder), ledger, tuple(allow), folder)
