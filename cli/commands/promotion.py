@@ -272,8 +272,8 @@ def policy(session: Session, as_json: bool) -> None:
       casstore policy
     Exit status: 0 the same, 4 casstore.toml differs (sign it with `casstore keys ceremony`).
     """
-    root = session.trust_root()
     proposed = proposed_policies(session)
+    root = session.trust_root()
     differing = (
         []
         if proposed is None
