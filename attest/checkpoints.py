@@ -125,6 +125,12 @@ def parse(raw: bytes) -> tuple[Checkpoint, tuple[NoteSignature, ...]]:
     return _checkpoint(text), signatures
 
 
+def parse_note(raw: bytes) -> tuple[bytes, Checkpoint, tuple[NoteSignature, ...]]:
+    """As `parse`, with the very bytes that are signed: other logs sign by keys that are not Ed25519."""
+    text, signatures = _split(raw)
+    return text.encode(), _checkpoint(text), signatures
+
+
 def verify(raw: bytes, *, origin: str, known: Collection[NoteKey], threshold: int = 1) -> VerifiedCheckpoint:
     """Raises FormatError, VerificationError; TrustError when fewer than `threshold` known identities signed."""
     text, signatures = _split(raw)

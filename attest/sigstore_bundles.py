@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attest import canonical, envelopes
@@ -56,6 +56,8 @@ class SigstoreBundle:
     """DER of the leaf certificate, when it was signed keyless."""
     log_entries: int
     timestamps: int
+    material: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """`verificationMaterial` as it was read."""
 
     @staticmethod
     def parse(raw: bytes) -> SigstoreBundle:
@@ -76,12 +78,32 @@ class SigstoreBundle:
             _leaf(material, kind) if kind != "publicKey" else None,
             len(_list(material, "tlogEntries")),
             len(_list(material.get("timestampVerificationData") or {}, "rfc3161Timestamps")),
+            material,
         )
 
     @property
     def digest(self) -> Digest:
         """The digest of the bundle's bytes, by which it is stored and named."""
         return sha256(self.raw)
+
+    @property
+    def signature(self) -> bytes:
+        """The raw signature, over DSSE's PAE or over an artifact."""
+        holder = self.envelope or self.message_signature
+        return b"" if holder is None else holder.signature
+
+    @property
+    def stamps(self) -> list[bytes]:
+        """The RFC 3161 responses. Raises FormatError."""
+        found = _list(self.material.get("timestampVerificationData") or {}, "rfc3161Timestamps")
+        if not all(isinstance(item, dict) for item in found):
+            raise FormatError("sigstore bundle: a time stamp is no object")
+        return [envelopes.decode_base64(item.get("signedTimestamp"), "sigstore bundle: time stamp") for item in found]
+
+    @property
+    def logged(self) -> list[Any]:
+        """The `tlogEntries`, as they are."""
+        return _list(self.material, "tlogEntries")
 
     @property
     def statement_envelope(self) -> Envelope:

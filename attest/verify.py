@@ -73,7 +73,8 @@ def verify(
     _check_payload_type(bundle.statement_envelope)
     signed_at = None
     if bundle.certificate is None:
-        identity = _verify_managed(bundle, trust_root)
+        known = _verify_managed(bundle, trust_root)
+        identity, signed_at = known.identity, _proven_time(bundle, known.public, sigstore_root, at)
     else:
         _check_pinned(trust_root, sigstore_root)
         identity, signed_at = _verify_keyless(bundle, sigstore_root, at)
@@ -84,9 +85,18 @@ def verify(
 
 
 def verify_with_key(
-    raw: bytes, public_pem: bytes, *, predicate_type: str, subjects: Collection[Digest]
+    raw: bytes,
+    public_pem: bytes,
+    *,
+    predicate_type: str,
+    subjects: Collection[Digest],
+    sigstore_root: bytes | None = None,
+    at: datetime | None = None,
 ) -> VerifiedStatement:
-    """Verify against one public key, with no trust root: no role, no window. Raises as `verify`."""
+    """Verify against one public key, with no trust root: no role, no window. Raises as `verify`.
+
+    With `sigstore_root` and `at`, a log entry and time stamps beside the signature must hold, and prove `signed_at`.
+    """
     _check_expectations(predicate_type, subjects)
     bundle = SigstoreBundle.parse(raw)
     envelope = bundle.statement_envelope
@@ -97,7 +107,8 @@ def verify_with_key(
     _verify_envelope(envelope, public)
     statement = _judge_statement(envelope.payload, predicate_type, subjects)
     identity = keys.identity_of(public)
-    return VerifiedStatement(statement, envelope.payload, identity, frozenset(), frozenset(), sha256(raw), None)
+    signed_at = None if at is None else _proven_time(bundle, public, sigstore_root, at)
+    return VerifiedStatement(statement, envelope.payload, identity, frozenset(), frozenset(), sha256(raw), signed_at)
 
 
 def _check_expectations(predicate_type: str, subjects: Collection[Digest]) -> None:
@@ -119,7 +130,18 @@ def _verify_envelope(envelope: Envelope, public: PublicKey) -> None:
     keys.verify_signature(public, envelope.signature, pae(envelope.payload_type, envelope.payload))
 
 
-def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> str:
+def _proven_time(
+    bundle: SigstoreBundle, public: PublicKey, sigstore_root: bytes | None, at: datetime
+) -> datetime | None:
+    """The signing time that a log or a time stamp authority of the sigstore root proves of a managed key's bundle."""
+    if sigstore_root is None or not (bundle.log_entries or bundle.timestamps):
+        return None
+    from attest import managed_proofs
+
+    return managed_proofs.judge(bundle, public, root_json=sigstore_root, at=at).signed_at
+
+
+def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> _KnownKey:
     """The identity whose key made the signature; the hint only says which key to try first."""
     pems = {entry.public_pem for entry in trust_root.identities if entry.public_pem is not None}
     candidates = sorted((_known_key(pem) for pem in pems), key=lambda known: known.hint != bundle.key_hint)
@@ -128,7 +150,7 @@ def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> str:
             _verify_envelope(bundle.statement_envelope, known.public)
         except VerificationError:
             continue
-        return known.identity
+        return known
     if candidates and candidates[0].hint == bundle.key_hint:
         raise VerificationError(
             f"the signature does not match {identities.short(candidates[0].identity)}, the key that it names",
