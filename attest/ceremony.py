@@ -8,7 +8,7 @@ transcript(raw, at=now)                   # who signed what, to be printed and a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,13 +116,20 @@ def combine(
 
 
 def verify_file(
-    raw: bytes, *, at: datetime, previous: TrustRoot | None = None, sigstore: SigstoreRoots | None = None
+    raw: bytes,
+    *,
+    at: datetime,
+    previous: TrustRoot | None = None,
+    sigstore: SigstoreRoots | None = None,
+    revoked: Collection[str] = frozenset(),
 ) -> TrustRoot:
     """A signed file as the version after `previous`, or the first. Raises FormatError, TrustError."""
     roots = sigstore or SigstoreRoots()
     if previous is None:
         return trust_roots.verify_first(raw, at=at, read=roots.read, sigstore_root=roots.given)
-    return trust_roots.verify_next(raw, previous=previous, at=at, read=roots.read, sigstore_root=roots.given)
+    return trust_roots.verify_next(
+        raw, previous=previous, at=at, read=roots.read, sigstore_root=roots.given, revoked=revoked
+    )
 
 
 def transcript(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from attest import times
+from attest import ceremony, times
 from attest.errors import CasstoreError
 from casstore import config
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 IMPORT_NAMES = ("attest", "casstore", "bundlers", "cli")
-SOON = timedelta(days=30)
 _EARLIEST = 1_700_000_000
 """A clock that shows less has not been set: this program is younger."""
 _SKEW = timedelta(minutes=10)
@@ -214,8 +213,8 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("trust root", WARN, "there is none yet", "casstore keys ceremony draft --help")
     elif now >= root.expires:
         yield Row("trust root", FAIL, f"version {root.version} expired {times.format(root.expires)}", _ROTATE)
-    elif now + SOON >= root.expires:
-        yield Row("trust root", WARN, f"version {root.version} expires {times.format(root.expires)}", _ROTATE)
+    elif soon := ceremony.endings(root, now):
+        yield from (Row("trust root", WARN, ending.told, _ROTATE) for ending in soon)
     else:
         yield Row("trust root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
 

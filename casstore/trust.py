@@ -2,15 +2,19 @@
 
 payload = propose(change, store_id=store.store_id, previous=None, channels=policies, now=now)
 entry = adopt(store, ledger, signed, now=now)
+
+What it pins (`sigstoreRoot`) is put beside it, in the same commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from attest import ceremony, identities, keys, trust_roots
+from attest.decisions import SigstoreRoots
+from attest.digests import sha256
 from attest.errors import BadInput
 from attest.policies import ChannelPolicy
 from attest.trust_roots import ROLES, Role, TrustIdentity, TrustRoot
@@ -40,6 +44,12 @@ class TrustChange:
     roles: Mapping[str, RoleChange] = field(default_factory=dict)
     remove: Sequence[str] = ()
     expires_days: int = 365
+    valid_from: Mapping[str, datetime] = field(default_factory=dict)
+    """Name -> from when on it counts; by default from now on, for a new name or key."""
+    valid_until: Mapping[str, datetime] = field(default_factory=dict)
+    """Name -> until when it counts (exclusive); by default without end."""
+    sigstore_root: bytes | None = None
+    """The trusted_root.json to pin; None keeps the one before."""
 
 
 def propose(
@@ -60,7 +70,9 @@ def propose(
     if unknown:
         raise BadInput(f"{unknown[0]!r} is no identity of the trust root", hint=f"known: {', '.join(known) or 'none'}")
     named = {name: _identity(name, value, now) for name, value in change.identities.items()}
-    entries = {name: entry for name, entry in {**known, **named}.items() if name not in change.remove}
+    kept = {name: entry for name, entry in {**known, **named}.items() if name not in change.remove}
+    entries = _with_windows(kept, change)
+    before = previous.sigstore_root if previous else None
     root = TrustRoot(
         version=previous.version + 1 if previous else 1,
         store=store_id,
@@ -69,27 +81,45 @@ def propose(
         identities=tuple(entries[name] for name in sorted(entries)),
         roles=_roles(change, previous),
         channels=channels or (previous.channels if previous else {}),
+        sigstore_root=before if change.sigstore_root is None else sha256(change.sigstore_root),
     )
     return ceremony.draft(root)
 
 
-def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime) -> Entry:
+def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime, sigstore_root: bytes | None = None) -> Entry:
     """Record a signed trust root: the genesis of a ledger, or its next version.
 
-    Adopting the one in force again gives Conflict. Raises FormatError, TrustError.
+    `sigstore_root` is the file that it pins, or, where it pins none, what keyless owners are judged
+    by. Adopting the one in force again gives Conflict. Raises FormatError, TrustError.
     """
-    state = replay(ledger, store)
-    if state.trust_root is None:
-        root, kind = trust_roots.verify_first(signed, at=now), EntryKind.GENESIS
-    else:
-        root = trust_roots.parse_payload(trust_roots.payload_of(signed))
-        if root.digest == state.trust_root.digest:
-            raise Conflict(f"trust root version {root.version} is in force already")
-        root = trust_roots.verify_next(signed, previous=state.trust_root, at=now, revoked=state.revoked)
-        kind = EntryKind.TRUST_ROOT
-    statement = store.put_many([NewObject(signed, Kind.ATTESTATION, (root.digest,))])[0]
-    entry, _ = commit(ledger, store, state, kind, statement, now=now)
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    root = trust_roots.parse_payload(trust_roots.payload_of(signed))
+    if state.trust_root is not None and root.digest == state.trust_root.digest:
+        raise Conflict(f"trust root version {root.version} is in force already")
+    versions = [root] if state.trust_root is None else [state.trust_root, root]
+    found = sigstore_roots(store, versions, sigstore_root)
+    ceremony.verify_file(signed, at=now, previous=state.trust_root, sigstore=found, revoked=state.revoked)
+    objects = [NewObject(data, Kind.BLOB, ()) for data in found.pinned.values()]
+    store.put_many([*objects, NewObject(signed, Kind.ATTESTATION, (root.digest,))])
+    kind = EntryKind.GENESIS if state.trust_root is None else EntryKind.TRUST_ROOT
+    entry, _ = commit(ledger, store, state, kind, sha256(signed), now=now, sigstore_root=sigstore_root)
     return entry
+
+
+def sigstore_roots(store: Store, roots: Sequence[TrustRoot], given: bytes | None) -> SigstoreRoots:
+    """What keyless signatures are judged by: what the trust roots pin, from `given` or the store, else `given`.
+
+    Raises TrustError for one that is pinned and nowhere.
+    """
+    pinned = {}
+    for digest in {root.sigstore_root for root in roots if root.sigstore_root is not None}:
+        if given is not None and sha256(given) == digest:
+            pinned[digest] = given
+        elif store.has(digest):
+            pinned[digest] = store.read(digest)
+        else:
+            SigstoreRoots().read(digest)  # raises: it says what is missing
+    return SigstoreRoots(given, pinned)
 
 
 def _identity(name: str, value: bytes | str, now: datetime) -> TrustIdentity:
@@ -98,6 +128,18 @@ def _identity(name: str, value: bytes | str, now: datetime) -> TrustIdentity:
         return TrustIdentity(name, identities.parse(value), None, valid_from)
     public = keys.public_from_pem(value)
     return TrustIdentity(name, keys.identity_of(public), keys.public_to_pem(public), valid_from)
+
+
+def _with_windows(entries: Mapping[str, TrustIdentity], change: TrustChange) -> dict[str, TrustIdentity]:
+    for name in sorted({*change.valid_from, *change.valid_until}):
+        if name not in entries:
+            raise BadInput(f"{name!r} is no identity of the trust root", hint=f"known: {', '.join(sorted(entries))}")
+        start = change.valid_from.get(name, entries[name].valid_from)
+        end = change.valid_until.get(name, entries[name].valid_until)
+        if end is not None and end <= start:
+            raise BadInput(f"the identity {name} would end before it begins")
+        entries = {**entries, name: replace(entries[name], valid_from=start, valid_until=end)}
+    return dict(entries)
 
 
 def _roles(change: TrustChange, previous: TrustRoot | None) -> dict[str, Role]:

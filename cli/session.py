@@ -41,7 +41,10 @@ class Session:
         self._closers: list[Callable[[], None]] = []
 
     def close(self) -> None:
-        """Close what was opened, last first."""
+        """Close what was opened, last first; warn of a trust root or identity that ends within 30 days."""
+        for _, ledger in self._ledgers.values():
+            _warn_of_ends(ledger, self.now)
+        self._ledgers.clear()
         while self._closers:
             self._closers.pop()()
 
@@ -152,6 +155,17 @@ class Session:
         from attest.signers import open_signer
 
         return open_signer(uri, read=read_file, password=lambda: passphrase(uri), network=self.network)
+
+
+def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
+    """By what this run has folded of the ledger anyway."""
+    from attest import ceremony
+    from cli import render
+
+    newest = max(ledger.folded.values(), key=lambda state: state.count, default=None)
+    if newest is not None and newest.trust_root is not None:
+        for ending in ceremony.endings(newest.trust_root, now):
+            render.warning(f"{ending.told}: the owners sign the next version (casstore keys ceremony draft)")
 
 
 def passphrase(what: str) -> bytes | None:

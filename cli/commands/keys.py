@@ -1,20 +1,13 @@
-"""keys: generate, show, list, ceremony (draft, sign, status, finish)."""
+"""keys: generate, show, list; ceremony, rotate and revoke stand in `ceremony`."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import click
 
 from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.ceremony import ceremony, revoke, rotate
+from cli.params import json_option, pass_session
 from cli.session import Session, passphrase, read_file, write_new
-
-if TYPE_CHECKING:
-    from attest.trust_roots import TrustRoot
-    from casstore.trust import RoleChange
-
-MAX_DRAFT = 4 * 1024 * 1024
 
 
 @click.group()
@@ -95,154 +88,6 @@ def list_identities(session: Session, as_json: bool) -> None:
     )
 
 
-@keys.group()
-def ceremony() -> None:
-    """Make or rotate the trust root: draft it, each owner signs alone, finish."""
-
-
-@ceremony.command()
-@click.option(
-    "--identity", "identities", multiple=True, metavar="NAME=PUBKEY", help="A .pub file, or oidc:ISSUER#SUBJECT."
-)
-@click.option(
-    "--role", "roles", multiple=True, metavar="ROLE=NAME[,NAME][:N]", help="Who holds a role; N is its threshold."
-)
-@click.option("--remove", multiple=True, metavar="NAME", help="Take an identity out of the trust root.")
-@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
-@click.option("--out", required=True, metavar="FILE", help="The draft that every owner signs.")
-@json_option
-@pass_session
-def draft(
-    session: Session,
-    identities: tuple[str, ...],
-    roles: tuple[str, ...],
-    remove: tuple[str, ...],
-    expires_days: int,
-    out: str,
-    as_json: bool,
-) -> None:
-    """Write the next trust root as a draft: the one in force, changed as the options say.
-
-    Channel policies are taken from [channels] of casstore.toml. Roles: owner, builder, approver,
-    promoter, publisher, ledger, auditor.
-
-    \b
-    Example:
-      casstore keys ceremony draft --identity alice=alice.pem.pub --role owner=alice \\
-        --role approver=alice,bob --out root.draft
-    Exit status: 0 written, 2 a name or role is wrong, 9 FILE exists.
-    """
-    from attest import trust_roots
-    from casstore import trust
-
-    state = session.state()
-    config = session.optional_config
-    change = trust.TrustChange(
-        {name: _identity(value) for name, value in map(_pair, identities)},
-        {name: _role(value) for name, value in map(_pair, roles)},
-        remove,
-        expires_days,
-    )
-    payload = trust.propose(
-        change,
-        store_id=session.open_store().store_id,
-        previous=state.trust_root,
-        channels=config.channels if config else {},
-        now=session.now,
-    )
-    write_new(out, payload)
-    root = trust_roots.parse_payload(payload)
-    if as_json:
-        render.json_object({"draft": out, "version": root.version, "digest": root.digest})
-    else:
-        render.line(f"draft of trust root version {root.version}, {root.digest}, written to {out}")
-        render.say(
-            f"next, each owner ({', '.join(root.holders('owner'))}): casstore keys ceremony sign {out} --key URI"
-        )
-
-
-@ceremony.command()
-@click.argument("draft_file", metavar="DRAFT")
-@click.option("--out", metavar="FILE", help="The signature file; default: DRAFT.<identity>.sig.")
-@key_option
-@json_option
-@pass_session
-def sign(session: Session, draft_file: str, out: str | None, key: str | None, as_json: bool) -> None:
-    """Sign a draft as one of its owners; needs no store, so it can be done offline.
-
-    \b
-    Example:
-      casstore keys ceremony sign root.draft --key alice.pem --out alice.sig
-    Exit status: 0 signed, 3 this key is no owner, 9 FILE exists.
-    """
-    from attest import ceremony as steps
-    from attest import identities, trust_roots
-
-    payload = read_file(draft_file, max_bytes=MAX_DRAFT)
-    signer = session.signer(key)
-    _say_root(trust_roots.parse_payload(payload))
-    bundle = steps.sign(payload, signer)
-    target = out or f"{draft_file}.{identities.short(signer.identity).rpartition(':')[2]}.sig"
-    write_new(target, bundle)
-    render.json_object({"signature": target}) if as_json else render.line(f"signed: {target}")
-
-
-@ceremony.command()
-@click.argument("draft_file", metavar="DRAFT")
-@click.argument("signatures", nargs=-1, metavar="[SIGNATURE]...")
-@json_option
-@pass_session
-def status(session: Session, draft_file: str, signatures: tuple[str, ...], as_json: bool) -> None:
-    """Who has signed a draft, and who is still missing.
-
-    \b
-    Example:
-      casstore keys ceremony status root.draft *.sig
-    Exit status: 0 enough have signed, 4 signatures are missing.
-    """
-    from attest import ceremony as steps
-
-    payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
-    found = steps.status(payload, bundles, previous=session.state().trust_root)
-    if as_json:
-        render.json_object({"quorums": [quorum.to_json() for quorum in found]})
-    else:
-        for q in found:
-            missing = f"; missing: {', '.join(q.missing)}" if q.missing else ""
-            render.line(f"owners of version {q.version}: {q.distinct} of {q.threshold} needed have signed{missing}")
-    if not all(quorum.reached for quorum in found):
-        raise click.exceptions.Exit(4)
-
-
-@ceremony.command()
-@click.argument("draft_file", metavar="DRAFT")
-@click.argument("signatures", nargs=-1, required=True, metavar="SIGNATURE...")
-@click.option("--out", metavar="FILE", help="Also write the signed trust root to this file.")
-@json_option
-@pass_session
-def finish(session: Session, draft_file: str, signatures: tuple[str, ...], out: str | None, as_json: bool) -> None:
-    """Join the signatures, verify them, and record the trust root in the ledger.
-
-    \b
-    Example:
-      casstore keys ceremony finish root.draft alice.sig bob.sig
-    Exit status: 0 recorded, 3 signatures are missing or wrong, 9 it is in force already.
-    """
-    from attest import ceremony as steps
-    from casstore import trust
-
-    payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
-    signed = steps.combine(payload, bundles, at=session.now, previous=session.state().trust_root)
-    if out:
-        write_new(out, signed)
-    entry = trust.adopt(session.open_store(), session.ledger(), signed, now=session.now)
-    root = session.trust_root()
-    if as_json:
-        render.json_object({"version": root.version, "digest": root.digest, "entry": entry.number})
-    else:
-        render.line(f"trust root version {root.version} is in force, ledger entry {entry.number}")
-
-
 def check_alone(session: Session, key: str) -> None:
     """Whether `start_alone` can work, before anything is made. Raises BadInput, SignerError."""
     from attest.errors import BadInput
@@ -277,34 +122,8 @@ def start_alone(session: Session, key: str, expires_days: int) -> str:
     return session.trust_root().digest
 
 
-def _say_root(root: TrustRoot) -> None:
-    render.say(
-        f"trust root version {root.version} for store {root.store}, until {root.expires:%Y-%m-%d}, {root.digest}"
-    )
-    for role in root.roles.values():
-        render.say(f"  {role.name}: {', '.join(role.identities)} (threshold {role.threshold})")
-    for name, policy in root.channels.items():
-        render.say(f"  channel {name}: {policy.approvals} approvals, requires {', '.join(policy.require) or 'nothing'}")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name or not value:
-        raise click.UsageError(f"not of the form NAME=VALUE: {text!r}")
-    return name, value
-
-
-def _identity(value: str) -> bytes | str:
-    return value if value.startswith("oidc:") else read_file(value)
-
-
-def _role(value: str) -> RoleChange:
-    from casstore.trust import RoleChange
-
-    names, separator, threshold = value.partition(":")
-    if separator and not (threshold.isdigit() and int(threshold)):
-        raise click.UsageError(f"not a threshold: {threshold!r}")
-    return RoleChange(tuple(name for name in names.split(",") if name), int(threshold) if separator else None)
-
+keys.add_command(ceremony)
+keys.add_command(rotate)
+keys.add_command(revoke)
 
 COMMANDS = {"keys": keys}

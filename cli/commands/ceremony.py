@@ -1,0 +1,347 @@
+"""keys ceremony (draft, sign, status, finish), keys rotate, keys revoke."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session, read_file, write_new
+
+if TYPE_CHECKING:
+    from attest.predicates.ceremony import Transcript
+    from attest.trust_roots import TrustRoot
+    from casstore.trust import RoleChange, TrustChange
+
+MAX_DRAFT = 4 * 1024 * 1024
+
+out_option = click.option("--out", required=True, metavar="FILE", help="The draft that every owner signs.")
+sigstore_option = click.option(
+    "--sigstore-root", metavar="FILE", help="trusted_root.json that keyless owners are judged by."
+)
+
+
+@click.group()
+def ceremony() -> None:
+    """Make or rotate the trust root: draft it, each owner signs alone, finish."""
+
+
+@ceremony.command()
+@click.option(
+    "--identity", "identities", multiple=True, metavar="NAME=PUBKEY", help="A .pub file, or oidc:ISSUER#SUBJECT."
+)
+@click.option(
+    "--role", "roles", multiple=True, metavar="ROLE=NAME[,NAME][:N]", help="Who holds a role; N is its threshold."
+)
+@click.option("--remove", multiple=True, metavar="NAME", help="Take an identity out of the trust root.")
+@click.option("--valid-from", multiple=True, metavar="NAME=TIME", help="From when on an identity counts.")
+@click.option("--valid-until", multiple=True, metavar="NAME=TIME", help="Until when it counts: 2026-12-31.")
+@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@click.option("--sigstore-root", metavar="FILE", help="Pin this trusted_root.json for all keyless signatures.")
+@out_option
+@json_option
+@pass_session
+def draft(
+    session: Session,
+    identities: tuple[str, ...],
+    roles: tuple[str, ...],
+    remove: tuple[str, ...],
+    valid_from: tuple[str, ...],
+    valid_until: tuple[str, ...],
+    expires_days: int,
+    sigstore_root: str | None,
+    out: str,
+    as_json: bool,
+) -> None:
+    """Write the next trust root as a draft: the one in force, changed as the options say.
+
+    Channel policies are taken from [channels] of casstore.toml. Roles: owner, builder, approver,
+    promoter, publisher, ledger, auditor.
+
+    \b
+    Example:
+      casstore keys ceremony draft --identity alice=alice.pem.pub --role owner=alice \\
+        --role approver=alice,bob --valid-until bob=2026-12-31 --out root.draft
+    Exit status: 0 written, 2 a name or role is wrong, 9 FILE exists.
+    """
+    from casstore import trust
+
+    change = trust.TrustChange(
+        {name: _identity(value) for name, value in map(_pair, identities)},
+        {name: _role(value) for name, value in map(_pair, roles)},
+        remove,
+        expires_days,
+        {name: _time(value) for name, value in map(_pair, valid_from)},
+        {name: _time(value) for name, value in map(_pair, valid_until)},
+        read_file(sigstore_root) if sigstore_root else None,
+    )
+    _draft(session, change, out, as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("new", metavar="NEW")
+@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@out_option
+@json_option
+@pass_session
+def rotate(session: Session, name: str, new: str, expires_days: int, out: str, as_json: bool) -> None:
+    """Draft a trust root in which NAME has the key NEW (a .pub file, or oidc:ISSUER#SUBJECT).
+
+    What the old key signed and the ledger recorded stays good. If the key leaked, revoke it too.
+
+    \b
+    Example:
+      casstore keys rotate ci ci-2027.pem.pub --out root.draft
+    Exit status: 0 written, 2 no such name, 9 FILE exists.
+    """
+    from casstore import trust
+
+    root = session.trust_root()
+    _known(root, name)
+    _draft(session, trust.TrustChange({name: _identity(new)}, expires_days=expires_days), out, as_json)
+    _say_leak(root, name)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@out_option
+@json_option
+@pass_session
+def revoke(session: Session, name: str, expires_days: int, out: str, as_json: bool) -> None:
+    """Draft a trust root without NAME. What NAME signed before needs `casstore revoke` to count no more.
+
+    \b
+    Example:
+      casstore keys revoke bob --out root.draft
+    Exit status: 0 written, 2 no such name, or a role would have too few, 9 FILE exists.
+    """
+    from casstore import trust
+
+    root = session.trust_root()
+    _known(root, name)
+    _draft(session, trust.TrustChange(remove=(name,), expires_days=expires_days), out, as_json)
+    _say_leak(root, name)
+
+
+@ceremony.command()
+@click.argument("draft_file", metavar="DRAFT")
+@click.option("--previous", metavar="FILE", help="The signed trust root before, for owners who are leaving.")
+@click.option("--out", metavar="FILE", help="The signature file; default: DRAFT.<identity>.sig.")
+@key_option
+@json_option
+@pass_session
+def sign(
+    session: Session, draft_file: str, previous: str | None, out: str | None, key: str | None, as_json: bool
+) -> None:
+    """Sign a draft as one of its owners; needs no store, so it can be done offline.
+
+    \b
+    Example:
+      casstore keys ceremony sign root.draft --key alice.pem --out alice.sig
+    Exit status: 0 signed, 3 this key is no owner, 9 FILE exists.
+    """
+    from attest import ceremony as steps
+    from attest import identities, trust_roots
+
+    payload = read_file(draft_file, max_bytes=MAX_DRAFT)
+    signer = session.signer(key)
+    root = trust_roots.parse_payload(payload)
+    before = trust_roots.parse_payload(trust_roots.payload_of(read_file(previous))) if previous else None
+    _say_root(root)
+    for line in steps.changes(root, before) if before else ():
+        render.say(f"  changes: {line}")
+    bundle = steps.sign(payload, signer, previous=before)
+    target = out or f"{draft_file}.{identities.short(signer.identity).rpartition(':')[2]}.sig"
+    write_new(target, bundle)
+    render.json_object({"signature": target}) if as_json else render.line(f"signed: {target}")
+
+
+@ceremony.command()
+@click.argument("draft_file", metavar="DRAFT")
+@click.argument("signatures", nargs=-1, metavar="[SIGNATURE]...")
+@sigstore_option
+@json_option
+@pass_session
+def status(
+    session: Session, draft_file: str, signatures: tuple[str, ...], sigstore_root: str | None, as_json: bool
+) -> None:
+    """Who has signed a draft, and who is still missing.
+
+    \b
+    Example:
+      casstore keys ceremony status root.draft *.sig
+    Exit status: 0 enough have signed, 4 signatures are missing.
+    """
+    from attest import ceremony as steps
+    from attest import trust_roots
+    from casstore import trust
+
+    payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
+    previous = session.state().trust_root
+    given = read_file(sigstore_root) if sigstore_root else None
+    versions = [root for root in (previous, trust_roots.parse_payload(payload)) if root is not None]
+    found = steps.status(
+        payload,
+        bundles,
+        previous=previous,
+        at=session.now,
+        sigstore=trust.sigstore_roots(session.open_store(), versions, given),
+    )
+    if as_json:
+        render.json_object({"quorums": [quorum.to_json() for quorum in found]})
+    else:
+        for q in found:
+            missing = f"; missing: {', '.join(q.missing)}" if q.missing else ""
+            render.line(f"owners of version {q.version}: {q.distinct} of {q.threshold} needed have signed{missing}")
+    if not all(quorum.reached for quorum in found):
+        raise click.exceptions.Exit(4)
+
+
+@ceremony.command()
+@click.argument("draft_file", metavar="DRAFT")
+@click.argument("signatures", nargs=-1, required=True, metavar="SIGNATURE...")
+@click.option("--out", metavar="FILE", help="Also write the signed trust root to this file.")
+@sigstore_option
+@key_option
+@json_option
+@pass_session
+def finish(
+    session: Session,
+    draft_file: str,
+    signatures: tuple[str, ...],
+    out: str | None,
+    sigstore_root: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Join the signatures, verify them, record the trust root in the ledger, print the transcript.
+
+    With a key (--key or CASSTORE_KEY) of somebody in it the transcript is signed and recorded too.
+
+    \b
+    Example:
+      casstore keys ceremony finish root.draft alice.sig bob.sig --key alice.pem
+    Exit status: 0 recorded, 3 signatures are missing or wrong, 9 it is in force already.
+    """
+    import os
+
+    from attest import ceremony as steps
+    from attest import trust_roots
+    from casstore import promotion, trust
+
+    store, previous, now = session.open_store(), session.state().trust_root, session.now
+    payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
+    given = read_file(sigstore_root) if sigstore_root else None
+    versions = [root for root in (previous, trust_roots.parse_payload(payload)) if root is not None]
+    roots = trust.sigstore_roots(store, versions, given)
+    signer = session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None
+    signed = steps.combine(payload, bundles, at=now, previous=previous, sigstore=roots)
+    told = steps.transcript(signed, at=now, previous=previous, sigstore=roots)
+    if out:
+        write_new(out, signed)
+    entry = trust.adopt(store, session.ledger(), signed, now=now, sigstore_root=given)
+    root = session.trust_root()
+    kept = None
+    if signer is not None:
+        raw = signer.sign_statement(steps.transcript_statement(told, root.digest).to_bytes())
+        kept, _ = promotion.import_attestation(store, session.ledger(), raw, now=now)
+    if as_json:
+        result = {"version": root.version, "digest": root.digest, "entry": entry.number}
+        render.json_object({**result, "transcript": told.to_json(), "attestation": kept})
+        return
+    _say_transcript(told)
+    render.line(f"trust root version {root.version} is in force, ledger entry {entry.number}")
+    if kept is None:
+        render.say("the transcript was not signed: give --key URI of somebody in the trust root")
+
+
+def _draft(session: Session, change: TrustChange, out: str, as_json: bool) -> None:
+    from attest import ceremony as steps
+    from attest import trust_roots
+    from casstore import trust
+
+    config, previous = session.optional_config, session.state().trust_root
+    payload = trust.propose(
+        change,
+        store_id=session.open_store().store_id,
+        previous=previous,
+        channels=config.channels if config else {},
+        now=session.now,
+    )
+    write_new(out, payload)
+    root = trust_roots.parse_payload(payload)
+    changes = steps.changes(root, previous)
+    if as_json:
+        render.json_object({"draft": out, "version": root.version, "digest": root.digest, "changes": list(changes)})
+        return
+    render.line(f"draft of trust root version {root.version}, {root.digest}, written to {out}")
+    for line in changes if previous else ():
+        render.say(f"  changes: {line}")
+    render.say(f"next, each owner ({', '.join(root.holders('owner'))}): casstore keys ceremony sign {out} --key URI")
+
+
+def _say_transcript(told: Transcript) -> None:
+    for line in told.changes:
+        render.say(f"  changed: {line}")
+    for row in told.signatures:
+        render.say(f"  signed by {', '.join(row.names)} ({row.identity})")
+
+
+def _known(root: TrustRoot, name: str) -> None:
+    from attest.errors import BadInput
+
+    if root.identity_of(name) is None:
+        known = ", ".join(entry.name for entry in root.identities)
+        raise BadInput(f"{name!r} is no identity of the trust root", hint=f"known: {known}")
+
+
+def _say_leak(root: TrustRoot, name: str) -> None:
+    entry = root.identity_of(name)
+    if entry is not None:
+        render.say("what it signed and the ledger recorded stays good; if the key leaked:")
+        render.say(f"  casstore revoke {entry.identity} --kind identity --reason TEXT --key URI --confirm")
+
+
+def _say_root(root: TrustRoot) -> None:
+    render.say(
+        f"trust root version {root.version} for store {root.store}, until {root.expires:%Y-%m-%d}, {root.digest}"
+    )
+    for role in root.roles.values():
+        render.say(f"  {role.name}: {', '.join(role.identities)} (threshold {role.threshold})")
+    for name, policy in root.channels.items():
+        render.say(f"  channel {name}: {policy.approvals} approvals, requires {', '.join(policy.require) or 'nothing'}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name or not value:
+        raise click.UsageError(f"not of the form NAME=VALUE: {text!r}")
+    return name, value
+
+
+def _time(text: str) -> datetime:
+    from attest import times
+    from attest.errors import FormatError
+
+    try:
+        return times.parse(text if "T" in text else f"{text}T00:00:00Z")
+    except FormatError as exc:
+        raise click.UsageError(f"not a time: {text!r} (write 2026-12-31 or 2026-12-31T12:00:00Z)") from exc
+
+
+def _identity(value: str) -> bytes | str:
+    return value if value.startswith("oidc:") else read_file(value)
+
+
+def _role(value: str) -> RoleChange:
+    from casstore.trust import RoleChange
+
+    names, separator, threshold = value.partition(":")
+    if separator and not (threshold.isdigit() and int(threshold)):
+        raise click.UsageError(f"not a threshold: {threshold!r}")
+    return RoleChange(tuple(name for name in names.split(",") if name), int(threshold) if separator else None)
