@@ -23,6 +23,8 @@ _COMMANDS = {
     "change-policy": "casstore keys ceremony draft",
     "rotate": "casstore keys ceremony draft",
     "rehearse": "casstore rehearse {channel}",
+    "wait": "casstore explain {release} --to {channel}",
+    "new-release": "casstore release VERSION",
 }
 
 
@@ -113,4 +115,15 @@ def policy_line(policy: ChannelPolicy) -> str:
     parts = [f"from {policy.from_channel}" if policy.from_channel else "first channel", f"{policy.approvals} approvals"]
     if policy.require:
         parts.append("requires " + ", ".join(policy.require))
+    if policy.rebuilds > 1:
+        parts.append(f"{policy.rebuilds} independent builders")
+    if policy.soak:
+        parts.append(f"soaks {policy.soak // 3600} hours in {policy.from_channel}")
+    if policy.max_age:
+        parts.append("no older than " + ", ".join(f"{name} {age // 3600} h" for name, age in policy.max_age.items()))
+    if policy.vulnerabilities:
+        limits = ", ".join(f"{name} {limit}" for name, limit in policy.vulnerabilities.items())
+        parts.append(f"findings at most {limits}")
+    parts += [f"frozen {window.told}" for window in policy.freeze]
+    parts += [f"rule {rule.id}" for rule in policy.rules]
     return "; ".join(parts)

@@ -7,7 +7,7 @@ import click
 from attest import digests
 from cli import render, wording
 from cli.params import confirm_option, json_option, key_option, pass_session
-from cli.session import Session, write_new
+from cli.session import Session, read_file, write_new
 
 
 @click.command()
@@ -261,10 +261,10 @@ def channel(session: Session, name: str | None, as_json: bool) -> None:
         wording.told_channels(report)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-@pass_session
-def policy(session: Session, as_json: bool) -> None:
+@click.pass_context
+def policy(ctx: click.Context, as_json: bool) -> None:
     """Show the signed policy of each channel and where casstore.toml proposes another.
 
     \b
@@ -272,6 +272,44 @@ def policy(session: Session, as_json: bool) -> None:
       casstore policy
     Exit status: 0 the same, 4 casstore.toml differs (sign it with `casstore keys ceremony`).
     """
+    if ctx.invoked_subcommand is None:
+        _show_policy(ctx.find_object(Session) or ctx.fail("no session"), as_json)
+
+
+@policy.command(name="test")
+@click.argument("file")
+@click.option("--signed", is_flag=True, help="Test the policy that the owners signed, not casstore.toml's.")
+@json_option
+@pass_session
+def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> None:
+    """Decide every case of a table and compare with what it expects (docs/formats/policy-cases.md).
+
+    \b
+    Example:
+      casstore policy test policy-cases.toml
+    Exit status: 0 all as expected, 4 some are not, 2 or 3 the table cannot be read.
+    """
+    from attest import policy_cases
+    from attest.errors import BadInput
+    from casstore.config.cases import read_table
+
+    channels = session.trust_root().channels if signed else proposed_policies(session)
+    if not channels:
+        raise BadInput("no channel policy is proposed", hint="write [channels.NAME] in casstore.toml, or give --signed")
+    table = policy_cases.parse(read_table(read_file(file), file))
+    results = policy_cases.run(table, channels, now=session.now)
+    failed = [result for result in results if not result.passed]
+    if as_json:
+        render.json_object({"cases": [result.to_json() for result in results], "failed": len(failed)})
+    else:
+        for result in results:
+            render.line(f"{'ok  ' if result.passed else 'FAIL'}  {result.told}")
+        render.line(f"{len(results)} cases, {len(failed)} not as expected")
+    if failed:
+        raise click.exceptions.Exit(4)
+
+
+def _show_policy(session: Session, as_json: bool) -> None:
     proposed = proposed_policies(session)
     root = session.trust_root()
     differing = (
