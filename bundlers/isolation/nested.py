@@ -1,30 +1,39 @@
-"""What is inside a file that is itself an archive: members by digest, as deep as the caps allow.
+"""What is inside a file that is itself packed: members by digest, as deep and as large as the caps allow.
 
-tar (plain, gz, bz2, xz) and zip (jar, wheel, ...) are opened by the standard library, which only
-reads here: nothing is extracted, names are labels. What looks like an archive and cannot be
-opened, or lies beyond a cap, is listed as unopened.
+Which forms are opened stands in `containers`. Nothing is extracted and names are only labels; a
+member lies in memory, or in an unnamed temporary file when it is large. What looks packed and
+cannot be opened, or lies beyond a cap, is listed as unopened, with the reason.
+
+    inside = look_inside(blob, size, Limits())
 """
 
 from __future__ import annotations
 
-import io
-import lzma
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+import hashlib
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from attest import digests
 from attest.digests import Digest
+from bundlers.isolation import containers
 
 _PIECE = 1024 * 1024
+_SPOOL = 16 * 1024 * 1024
 _MAX_MEMBERS = 200_000
-_MAX_RATIO = 1000
-_ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError)
-_BROKEN = (*_ERRORS, tarfile.TarError, zipfile.BadZipFile)
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+_SMALL = 64 * 1024
+"""A tiny file may unpack to so many bytes times the ratio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps (see `settings`)."""
+
+    max_depth: int = 4
+    max_member: int = 256 << 20
+    max_total: int = 8 << 30
+    max_ratio: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,110 +50,82 @@ class Inside:
     """All that was found in one file."""
 
     members: list[Member] = field(default_factory=list)
-    unopened: list[str] = field(default_factory=list)
+    unopened: list[tuple[str, str]] = field(default_factory=list)
+    """(place below the file, why)"""
 
 
-Visit = Callable[[str, bytes], None]
+Visit = Callable[[str, IO[bytes]], None]
 
 
-def look_inside(blob: BinaryIO, max_depth: int, max_member: int, visit: Visit | None = None) -> Inside:
+class _TooMuch(Exception):
+    """A cap of the whole file is reached; the message says which."""
+
+
+def look_inside(blob: IO[bytes], size: int, limits: Limits, visit: Visit | None = None) -> Inside:
     """Members of an archive, and of archives in it; an ordinary file has none. `visit` sees each one's bytes."""
-    inside = Inside()
-    _look(blob, "", max_depth, max_member, inside, visit)
-    return inside
-
-
-def _look(blob: IO[bytes], prefix: str, depth: int, max_member: int, inside: Inside, visit: Visit | None) -> None:
-    kind = _kind(blob)
-    if not kind:
-        return
-    if depth == 0:
-        inside.unopened.append(prefix)
-        return
+    look = _Look(limits, min(limits.max_total, limits.max_ratio * max(size, _SMALL)), visit)
     try:
-        for path, size, stream in _members(blob, kind):
-            place = f"{prefix}!{path}" if prefix else path
-            if size > max_member or len(inside.members) >= _MAX_MEMBERS:
-                inside.unopened.append(f"!{place}")
-                continue
-            data = _read(stream, max_member)
-            inside.members.append(Member(place, digests.sha256(data), len(data)))
-            if visit is not None:
-                visit(place, data)
-            _look(io.BytesIO(data), place, depth - 1, max_member, inside, visit)
-    except _BROKEN:
-        inside.unopened.append(f"!{prefix}" if prefix else "")
+        look.at(blob, "", limits.max_depth)
+    except _TooMuch as exc:
+        look.inside.unopened.append(("", str(exc)))
+    return look.inside
 
 
-def _kind(blob: IO[bytes]) -> str:
-    blob.seek(0)
-    head = blob.read(512)
-    blob.seek(0)
-    if head[257:262] == b"ustar":
-        return "tar"
-    if head.startswith(_PACKED):
-        return "packed"
-    if head.startswith((b"PK\3\4", b"PK\5\6")) or _ends_as_zip(blob):
-        return "zip"
-    return ""
+class _Look:
+    """One walk through one file."""
 
+    def __init__(self, limits: Limits, budget: int, visit: Visit | None) -> None:
+        self.inside = Inside()
+        self._limits, self._budget, self._visit = limits, budget, visit
 
-def _ends_as_zip(blob: IO[bytes]) -> bool:
-    """A zip may follow other bytes: a self-extracting program."""
-    try:
-        return zipfile.is_zipfile(blob)
-    except _ERRORS:
-        return False
-    finally:
+    def at(self, blob: IO[bytes], prefix: str, depth: int) -> None:
+        """Every member of what lies here."""
+        kind = containers.kind_of(blob)
+        if not kind:
+            return
+        if depth == 0:
+            self._skip(prefix, f"it is packed {self._limits.max_depth} deep")
+            return
         blob.seek(0)
+        try:
+            for path, stream in containers.members(blob, kind):
+                self._member(f"{prefix}!{path}" if path else prefix, stream, depth, unnamed=not path)
+        except containers.BROKEN as exc:
+            self._skip(prefix, f"it looks like {kind} and cannot be opened: {type(exc).__name__}: {exc}"[:200])
 
+    def _member(self, place: str, stream: IO[bytes] | None, depth: int, *, unnamed: bool) -> None:
+        """One member; the inside of a packed single file has no name of its own."""
+        if stream is None:
+            self._skip(place, "it is encrypted")
+            return
+        if len(self.inside.members) >= _MAX_MEMBERS:
+            raise _TooMuch(f"it has more than {_MAX_MEMBERS} members")
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+            copied = self._copy(stream, cast("IO[bytes]", spool))
+            if copied is None:
+                self._skip(place, f"it is larger than {self._limits.max_member} bytes")
+                return
+            digest, size = copied
+            data = cast("IO[bytes]", spool)
+            label = f"{place}!content" if unnamed else place
+            self.inside.members.append(Member(label.removeprefix("!"), digest, size))
+            if self._visit is not None:
+                data.seek(0)
+                self._visit(label.removeprefix("!"), data)
+            self.at(data, place, depth - 1)
 
-def _members(blob: IO[bytes], kind: str) -> Iterator[tuple[str, int, IO[bytes]]]:
-    if kind == "zip":
-        yield from _zip_members(blob)
-        return
-    try:
-        with tarfile.open(fileobj=blob, mode="r:*") as tar:
-            for info in tar:
-                stream = tar.extractfile(info) if info.isreg() else None
-                if stream is not None:
-                    yield info.name, info.size, stream
-        return
-    except tarfile.ReadError:
-        if kind == "tar":
-            raise
-    blob.seek(0)
-    yield "content", 0, _single(blob)
+    def _copy(self, stream: IO[bytes], out: IO[bytes]) -> tuple[Digest, int] | None:
+        hashing, size = hashlib.sha256(), 0
+        while piece := stream.read(_PIECE):
+            size += len(piece)
+            self._budget -= len(piece)
+            if self._budget < 0:
+                raise _TooMuch("it unpacks to more bytes than the caps allow")
+            if size > self._limits.max_member:
+                return None
+            hashing.update(piece)
+            out.write(piece)
+        return digests.from_raw(hashing.digest()), size
 
-
-def _zip_members(blob: IO[bytes]) -> Iterator[tuple[str, int, IO[bytes]]]:
-    with zipfile.ZipFile(blob) as archive:
-        for entry in archive.infolist():
-            if entry.is_dir():
-                continue
-            if entry.file_size > _MAX_RATIO * max(entry.compress_size, 1024):
-                raise ValueError("a member is packed tighter than any honest one")
-            with archive.open(entry) as stream:
-                yield entry.filename, entry.file_size, stream
-
-
-def _single(blob: IO[bytes]) -> IO[bytes]:
-    """One packed file that is no tar."""
-    import bz2
-    import gzip
-
-    head = blob.read(2)
-    blob.seek(0)
-    if head == b"\x1f\x8b":
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=blob))
-    return bz2.BZ2File(blob) if head == b"BZ" else lzma.LZMAFile(blob)
-
-
-def _read(stream: IO[bytes], limit: int) -> bytes:
-    parts, have = [], 0
-    while piece := stream.read(_PIECE):
-        have += len(piece)
-        if have > limit:
-            raise ValueError("a member is larger than it says, or than the cap")
-        parts.append(piece)
-    return b"".join(parts)
+    def _skip(self, place: str, why: str) -> None:
+        self.inside.unopened.append((place if not place or place.startswith("!") else f"!{place}", why))

@@ -1,0 +1,227 @@
+"""Holds all products against each other: by digest, by the marks of programs, by copied parts.
+
+What a component may share by its reason, and what the references hold, is taken out first, with
+everything that is packed inside it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from attest.digests import Digest
+from bundlers.isolation.reports import Finding, IsolationReport
+from bundlers.isolation.scanning import ContentStore, Scan, Unit, scan
+from bundlers.isolation.settings import Settings
+from bundlers.product_manifests import ProductFile, ProductManifest
+
+_Pair = tuple[str, str, str, str]
+
+
+@dataclass
+class _Allowed:
+    """Content that any product may carry."""
+
+    shared: dict[Digest, int] = field(default_factory=dict)
+    digests: set[Digest] = field(default_factory=set)
+    units: list[Unit] = field(default_factory=list)
+    marks: set[str] = field(default_factory=set)
+
+    def take(self, digest: Digest, found: Scan) -> None:
+        self.digests.add(digest)
+        self.digests.update(member.digest for member in found.members)
+        self.units += found.units
+        self.marks.update(mark for unit in found.units for mark in unit.marks)
+
+
+@dataclass
+class _Places:
+    """Content or mark -> where it is, by product."""
+
+    of: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    sizes: dict[str, tuple[Digest, int]] = field(default_factory=dict)
+
+    def add(self, key: str, digest: Digest, size: int, product: str, path: str) -> None:
+        self.sizes.setdefault(key, (digest, size))
+        self.of[key].setdefault(product, path)
+
+    def in_two(self) -> Iterator[tuple[str, tuple[str, str], tuple[str, str]]]:
+        for key in sorted(key for key, found in self.of.items() if len(found) > 1):
+            for one, two in combinations(sorted(self.of[key].items()), 2):
+                yield key, one, two
+
+
+class Comparison:
+    """One comparison of the products of a release."""
+
+    def __init__(
+        self, store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int = 2
+    ) -> None:
+        self._store, self._settings = store, settings
+        self._manifests = dict(sorted(manifests.items()))
+        self._allowed = _allowed(store, self._manifests, settings, workers)
+        self._files = {product: list(self._compared(manifest)) for product, manifest in self._manifests.items()}
+        sizes = {file.content: file.size for files in self._files.values() for file in files}
+        self._scans = dict(scan(store, sizes, settings, workers))
+        self._findings: dict[_Pair, Finding] = {}
+        self._unopened: list[tuple[str, str, str, Digest]] = []
+
+    def report(self) -> IsolationReport:
+        """Everything that was found."""
+        compared = self._by_digest()
+        self._by_marks()
+        if self._settings.copies != "off":
+            self._by_parts()
+        findings = list(self._findings.values())
+        if self._settings.unopened == "fail":
+            findings += [
+                Finding("unopened", product, path, product, path, digest, 0, why=why)
+                for product, path, why, digest in self._unopened
+            ]
+        return IsolationReport(
+            {product: manifest.digest for product, manifest in self._manifests.items()},
+            self._settings,
+            _reasons(self._manifests),
+            tuple(findings),
+            compared,
+            tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
+            _common(self._manifests, self._allowed.shared),
+        )
+
+    def _compared(self, manifest: ProductManifest) -> Iterator[ProductFile]:
+        for file in manifest.files:
+            if file.digest in self._allowed.digests or not file.size or file.size < self._settings.min_size:
+                continue
+            yield file
+
+    def _by_digest(self) -> int:
+        """Equal files and members; how many contents there are."""
+        places = _Places()
+        for product, files in self._files.items():
+            for file in files:
+                found = self._scans[file.content]
+                places.add(file.content, file.content, file.size, product, file.path)
+                for place, why in found.unopened:
+                    self._unopened.append((product, f"{file.path}{place}", why, file.content))
+                for member in found.members:
+                    if self._counts(member.digest, member.size):
+                        path = f"{file.path}!{member.path}"
+                        places.add(member.digest, member.digest, member.size, product, path)
+        for key, one, two in places.in_two():
+            kind = "nested" if "!" in one[1] or "!" in two[1] else "file"
+            self._add(Finding(kind, *one, *two, *places.sizes[key]))
+        return len(places.of)
+
+    def _counts(self, digest: Digest, size: int) -> bool:
+        return size > 0 and size >= self._settings.min_size and digest not in self._allowed.digests
+
+    def _by_marks(self) -> None:
+        """The same program in two products, though not the same bytes."""
+        places = _Places()
+        for product, file, unit in self._units():
+            for mark in unit.marks:
+                if mark not in self._allowed.marks:
+                    places.add(mark, file.content, file.size, product, _place(file, unit))
+        for mark, one, two in places.in_two():
+            kind, _, value = mark.partition(":")
+            self._add(Finding("variant", *one, *two, *places.sizes[mark], why=f"same {kind} {value[:16]}"))
+
+    def _by_parts(self) -> None:
+        """Copies inside larger files."""
+        from bundlers.isolation import copies, matching
+
+        rows = list(self._units())
+        names = list(self._files)
+        carried = [matching.Carried(names.index(product), unit) for product, _, unit in rows]
+        common = matching.hashes_of(self._allowed.units)
+
+        def known(a: int, b: int) -> bool:
+            one, two = ((rows[n][0], rows[n][1].path) for n in (a, b))
+            return _outer(*one, *two) in self._findings
+
+        blobs = [file.content for _, file, _ in rows]
+        for copy in copies.find(self._store, blobs, carried, common, self._settings, known):
+            (product_a, file_a, unit_a), (product_b, file_b, unit_b) = rows[copy.a], rows[copy.b]
+            self._add(
+                Finding(
+                    "copy",
+                    product_a,
+                    _place(file_a, unit_a),
+                    product_b,
+                    _place(file_b, unit_b),
+                    copy.digest,
+                    copy.total,
+                    copy.offset_a,
+                    copy.offset_b,
+                    copy.length,
+                )
+            )
+
+    def _units(self) -> Iterator[tuple[str, ProductFile, Unit]]:
+        """What was fingerprinted or marked, each blob once per product."""
+        for product, files in self._files.items():
+            seen: set[Digest] = set()
+            for file in files:
+                if file.content in seen:
+                    continue
+                seen.add(file.content)
+                inner = {member.path: member.digest for member in self._scans[file.content].members}
+                for unit in self._scans[file.content].units:
+                    if inner.get(unit.path) not in self._allowed.digests:
+                        yield product, file, unit
+
+    def _add(self, finding: Finding) -> None:
+        """One finding for two outer files, the first is the plainest."""
+        a, b = finding.path_a.partition("!")[0], finding.path_b.partition("!")[0]
+        self._findings.setdefault(_outer(finding.product_a, a, finding.product_b, b), finding)
+
+
+def _outer(product_a: str, path_a: str, product_b: str, path_b: str) -> _Pair:
+    return (product_a, path_a, product_b, path_b) if product_a < product_b else (product_b, path_b, product_a, path_a)
+
+
+def _place(file: ProductFile, unit: Unit) -> str:
+    return f"{file.path}!{unit.path}" if unit.path else file.path
+
+
+def _files(store: ContentStore, trees: Iterable[Digest]) -> dict[Digest, int]:
+    return {
+        entry.content: entry.size
+        for tree in sorted(set(trees))
+        for _, entry in store.walk(tree)
+        if entry.kind == "file" and entry.size
+    }
+
+
+def _allowed(
+    store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int
+) -> _Allowed:
+    trees = [c.tree for manifest in manifests.values() for c in manifest.components.values() if c.shared]
+    allowed = _Allowed(_files(store, trees))
+    for digest, found in scan(
+        store, {**_files(store, settings.references.values()), **allowed.shared}, settings, workers
+    ):
+        allowed.take(digest, found)
+    return allowed
+
+
+def _reasons(manifests: Mapping[str, ProductManifest]) -> dict[str, str]:
+    found = ((name, c.shared) for manifest in manifests.values() for name, c in manifest.components.items())
+    return {name: reason for name, reason in sorted(found) if reason}
+
+
+def _common(
+    manifests: Mapping[str, ProductManifest], shared: Mapping[Digest, int]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """What two products both carry by a shared component."""
+    carried = {
+        product: {file.digest for file in manifest.files if file.digest in shared}
+        for product, manifest in manifests.items()
+    }
+    counted = {}
+    for one, two in combinations(carried, 2):
+        both = carried[one] & carried[two]
+        counted[one, two] = (len(both), sum(shared[digest] for digest in both if digest))
+    return counted
