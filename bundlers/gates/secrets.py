@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from attest.digests import Digest
 from attest.errors import BadInput
@@ -62,7 +61,8 @@ class Scanned:
     """All of one file."""
 
     secrets: tuple[Secret, ...]
-    unopened: tuple[str, ...] = ()
+    unopened: tuple[tuple[str, str], ...] = ()
+    """(place below the file, why)"""
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:
@@ -107,7 +107,7 @@ def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateR
     messages, files, unopened, count, allowed = [], [], [], 0, set()
     for name, found in scanned:
         count += 1
-        unopened += [f"{name}{place}: could not be opened, and was searched as it is" for place in found.unopened]
+        unopened += [f"{name}{place}: was searched as it is: {why}" for place, why in found.unopened]
         for secret in found.secrets:
             if secret.fingerprint in settings.allow:
                 allowed.add(secret.fingerprint)
@@ -122,21 +122,22 @@ def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateR
 
 
 def scan_blob(blob: BinaryIO, settings: Settings = Settings()) -> Scanned:
-    """A file as it is, and what is inside when it is an archive."""
+    """A file as it is, and what is inside when it is an archive; each secret once, where it lies deepest."""
     secrets = list(scan(blob))
     blob.seek(0)
 
-    def visit(path: str, data: bytes) -> None:
-        secrets.extend(
-            Secret(found.rule, found.fingerprint, found.offset, f"!{path}") for found in scan(io.BytesIO(data))
-        )
+    def visit(path: str, member: IO[bytes]) -> None:
+        place = path if path.startswith("!") else f"!{path}"
+        secrets.extend(Secret(found.rule, found.fingerprint, found.offset, place) for found in scan(member))
 
-    inside = nested.look_inside(blob, settings.max_depth, settings.max_member, visit)
-    known = dict.fromkeys((s.rule, s.fingerprint, s.place, s.offset) for s in secrets)
-    return Scanned(tuple(Secret(r, f, o, p) for r, f, p, o in known), tuple(inside.unopened))
+    size = blob.seek(0, os.SEEK_END)
+    limits = nested.Limits(max_depth=settings.max_depth, max_member=settings.max_member)
+    inside = nested.look_inside(blob, size, limits, visit)
+    deepest = {(secret.rule, secret.fingerprint): secret for secret in secrets}
+    return Scanned(tuple(deepest.values()), tuple(inside.unopened))
 
 
-def scan(stream: BinaryIO) -> Iterator[Secret]:
+def scan(stream: IO[bytes]) -> Iterator[Secret]:
     """The secrets in a stream, each one once; UTF-16 texts (wide strings of programs) included."""
     found: set[tuple[str, str]] = set()
     offset, tail = 0, b""
