@@ -40,7 +40,7 @@ lock: ## the locked requirements, from pyproject.toml
 	$(LOCK) --custom-compile-command 'make lock' -o requirements/runtime.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo -o requirements/demo.txt
 	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
-	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --group dev -o requirements/dev.txt
+	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --extra cel --extra sbom --group dev -o requirements/dev.txt
 	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
 
 wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
