@@ -20,14 +20,18 @@ from attest import canonical, digests
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from attest.fields import Fields
+from bundlers import platforms
 from casstore.errors import UnsupportedInput
 from casstore.objects.tree import TreeEntry, check_link
+from casstore.release_objects import check_version
 
 FORMAT = "casstore-product-manifest/1"
 MAX_BYTES = 256 * 1024 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _MODES = {"0644": 0o644, "0755": 0o755}
+_MAX_EPOCH = 8**11 - 1
+"""What a tar header can say."""
 
 
 class TreeStore(Protocol):
@@ -152,10 +156,7 @@ def build(
         product, version, archive_format, epoch, dict(sorted(components.items())), ordered, platform
     )
     _check_files(manifest)
-    if platform.startswith("windows"):
-        from bundlers.platforms import check_windows
-
-        check_windows(manifest)
+    platforms.check(manifest)
     return manifest
 
 
@@ -199,6 +200,12 @@ def _row(value: object) -> ProductFile:
 def _check_files(manifest: ProductManifest) -> None:
     if not _NAME.fullmatch(manifest.product):
         raise FormatError(f"ProductManifest: not a product name: {manifest.product[:80]!r}")
+    try:
+        check_version(manifest.version)  # it becomes a part of file names
+    except BadInput as exc:
+        raise FormatError(f"ProductManifest: {exc.message}") from exc
+    if manifest.epoch > _MAX_EPOCH:
+        raise FormatError(f"ProductManifest: the epoch {manifest.epoch} is later than an archive can say")
     paths = [file.path.encode() for file in manifest.files]
     if paths != sorted(set(paths)):
         raise FormatError("ProductManifest: files are not sorted, or a path stands twice")

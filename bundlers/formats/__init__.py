@@ -43,6 +43,7 @@ FORMATS = {
     "tar.gz": "bundlers.formats.tar_gz",
     "tar.zst": "bundlers.formats.tar_zst",
     "zip": "bundlers.formats.zip",
+    "oci": "bundlers.formats.oci",
 }
 """Format -> module."""
 

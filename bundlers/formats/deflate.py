@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from bundlers.formats.parallel import in_order
 
 LEVEL = 6
 _WINDOW = 32 * 1024
 
+Job: TypeAlias = tuple[bytes, bytes, bool]
+"""The bytes before a piece, the piece, and whether it is the last one."""
+
 
 def compressed(pieces: Iterable[bytes], workers: int) -> Iterator[bytes]:
     """Raw deflate of exact pieces (`tar_stream.grouped`)."""
-    return in_order(_compress, _with_context(pieces), workers)
+    return in_order(compress, jobs(pieces), workers)
 
 
-def _with_context(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bool]]:
+def jobs(pieces: Iterable[bytes]) -> Iterator[Job]:
+    """What `compress` is to be called with, one after the other or in threads; at least one job."""
     before, held = b"", None
     for piece in pieces:
         if held is not None:
@@ -31,7 +36,8 @@ def _with_context(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bytes, bool]
     yield before, held or b"", True
 
 
-def _compress(job: tuple[bytes, bytes, bool]) -> bytes:
+def compress(job: Job) -> bytes:
+    """One piece of the stream."""
     dictionary, piece, last = job
     engine = zlib.compressobj(LEVEL, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, dictionary)
     return engine.compress(piece) + engine.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)

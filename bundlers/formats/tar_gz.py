@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Protocol
 
 from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
@@ -17,28 +17,50 @@ MEDIA_TYPE = "application/gzip"
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
+Tap = Callable[[bytes], object]
+
+
+class Source(Protocol):
+    """Where compressed bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes, none at the end."""
+
 
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
     """Write a product's archive."""
-    check = _Check()
-    out.write(_HEADER)
-    for piece in deflate.compressed(check.over(tar_stream.grouped(tar_stream.pieces(manifest, reader))), workers):
+    for piece in stream(manifest, reader, workers):
         out.write(piece)
-    out.write(check.trailer)
 
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """Strictly: our header, one member, matching trailer, nothing after it."""
-    what = f"{manifest.product} archive"
-    inner = _Inflated(source, what)
+    return members(manifest, source, f"{manifest.product} archive")
+
+
+def stream(manifest: ProductManifest, reader: ProductReader, workers: int, tap: Tap | None = None) -> Iterator[bytes]:
+    """The archive piece by piece; `tap` sees the unpacked stream."""
+    check = _Check(tap)
+    yield _HEADER
+    yield from deflate.compressed(check.over(tar_stream.grouped(tar_stream.pieces(manifest, reader))), workers)
+    yield check.trailer
+
+
+def members(
+    manifest: ProductManifest, source: Source, what: str, tap: Tap | None = None
+) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """As `read`; `tap` sees the unpacked stream."""
+    inner = _Inflated(source, what, _Check(tap))
     yield from tar_stream.members(manifest, tar := ExactReader(inner.more, what), what)
     tar.expect_end()
     inner.check_trailer()
 
 
 class _Check:
-    def __init__(self) -> None:
-        self._crc, self._size = 0, 0
+    """CRC and length of the unpacked stream."""
+
+    def __init__(self, tap: Tap | None) -> None:
+        self._crc, self._size, self._tap = 0, 0, tap
 
     def over(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -48,6 +70,8 @@ class _Check:
     def update(self, piece: bytes) -> None:
         self._crc = zlib.crc32(piece, self._crc)
         self._size += len(piece)
+        if self._tap is not None:
+            self._tap(piece)
 
     @property
     def trailer(self) -> bytes:
@@ -57,10 +81,9 @@ class _Check:
 class _Inflated:
     """The inside of one gzip member, never more than a piece at a time."""
 
-    def __init__(self, source: BinaryIO, what: str) -> None:
-        self._source, self._what = source, what
+    def __init__(self, source: Source, what: str, check: _Check) -> None:
+        self._source, self._what, self._check = source, what, check
         self._engine = zlib.decompressobj(-15)
-        self._check = _Check()
         if source.read(len(_HEADER)) != _HEADER:
             raise HostileArchive(f"{what}: it does not begin as our tar.gz", hint="fetch the archive again")
 

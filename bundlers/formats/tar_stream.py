@@ -14,7 +14,7 @@ from bundlers.reader import ProductReader
 
 BLOCK = 512
 _MAX_OCTAL_SIZE = 8**11 - 1
-_END = b"\0" * (2 * BLOCK)
+END = b"\0" * (2 * BLOCK)
 
 
 def header(file: ProductFile, epoch: int) -> bytes:
@@ -40,7 +40,7 @@ def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
         if file.digest is not None:
             yield from checked_size(file, reader.chunks(file.digest))
             yield b"\0" * (-file.size % BLOCK)
-    yield _END
+    yield END
 
 
 def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
@@ -55,18 +55,24 @@ def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterat
         for _ in chunks:  # whatever the caller left
             pass
         source.expect(b"\0" * (-file.size % BLOCK), f"the padding of {file.path}")
-    source.expect(_END, "the end")
+    source.expect(END, "the end")
 
 
 def grouped(stream: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
-    """The same bytes in pieces of exactly `size`, the last one shorter."""
-    buffer = bytearray()
+    """The same bytes in pieces of exactly `size`, the last one shorter; none is empty."""
+    held: list[bytes | memoryview] = []
+    have = 0
     for piece in stream:
-        buffer += piece
-        while len(buffer) >= size:
-            yield bytes(buffer[:size])
-            del buffer[:size]
-    yield bytes(buffer)
+        rest = memoryview(piece)
+        while have + len(rest) >= size:
+            held.append(rest[: size - have])
+            yield b"".join(held)
+            rest, held, have = rest[size - have :], [], 0
+        if rest:
+            held.append(rest)
+            have += len(rest)
+    if held:
+        yield b"".join(held)
 
 
 def _short(name: bytes) -> bytes:

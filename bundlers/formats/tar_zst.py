@@ -1,4 +1,4 @@
-"""tar.zst: zstd frames of 8 MiB (RFC 8878, with content size and checksum), over `tar_stream`."""
+"""tar.zst: zstd frames of 2 MiB (RFC 8878, with content size and checksum), over `tar_stream`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from bundlers.reader import ProductReader
 
 SUFFIX = "tar.zst"
 MEDIA_TYPE = "application/zstd"
-LEVEL = 3
-FRAME = 8 * 1024 * 1024
+LEVEL = 1
+"""Twice as fast as 3, a tenth larger: as fast as `tar | zstd -1 -T0`, with every byte verified and hashed."""
+FRAME = 2 * 1024 * 1024
 
 
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
@@ -39,10 +40,10 @@ def _compress(piece: bytes) -> bytes:
 
 
 class _Frames:
-    """The inside of the frames, one after the other; each has its size in its header, FRAME at most."""
+    """The inside of the frames, one after the other; each has its size in its header, all but the last FRAME."""
 
     def __init__(self, source: BinaryIO, what: str) -> None:
-        self._source, self._what, self._raw = source, what, b""
+        self._source, self._what, self._raw, self._last = source, what, b"", False
 
     def more(self) -> bytes:
         self._raw = self._raw or self._source.read(PIECE)
@@ -57,8 +58,9 @@ class _Frames:
         while len(self._raw) < 18 and (piece := self._source.read(PIECE)):
             self._raw += piece
         size = zstandard.frame_content_size(self._raw)
-        if not 0 < size <= FRAME:
-            raise HostileArchive(f"{self._what}: a zstd frame of {size} bytes is not ours")
+        if self._last or not 0 < size <= FRAME:
+            raise HostileArchive(f"{self._what}: a zstd frame of {size} bytes is not ours, or follows the last one")
+        self._last = size < FRAME
         engine = zstandard.ZstdDecompressor(max_window_size=FRAME).decompressobj()
         parts = [engine.decompress(self._raw)]
         while not engine.eof:

@@ -17,6 +17,7 @@ from typing import IO, BinaryIO
 from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
 from bundlers.formats.members import PIECE, ExactReader, checked_size, content
+from bundlers.formats.parallel import in_order
 from bundlers.product_manifests import ProductFile, ProductManifest
 from bundlers.reader import ProductReader
 
@@ -24,6 +25,8 @@ SUFFIX = "zip"
 MEDIA_TYPE = "application/zip"
 FLOOR = 315532800
 """1980-01-01T00:00:00Z, the earliest time of the format."""
+CEILING = 4354819198
+"""2107-12-31T23:59:58Z, the latest."""
 
 _SPOOL = 32 * 1024 * 1024
 _LIMIT = 0xFFFFFFFF
@@ -75,15 +78,15 @@ class _Member:
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
     """Write a product's archive."""
     members, offset = [], 0
-    for file in manifest.files:
-        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
-            member = _Member(file, _pack(file, reader, spool, workers), spool.tell(), offset, _dos_time(manifest.epoch))
-            spool.seek(0)
-            out.write(member.local())
-            while piece := spool.read(PIECE):
-                out.write(piece)
-        offset += len(member.local()) + member.packed
-        members.append(member)
+    with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+        for part, packed in in_order(_packed, _parts(manifest, reader), workers):
+            spool.write(packed)
+            if part.last:
+                member = _Member(part.file, part.crc, spool.tell(), offset, _dos_time(manifest.epoch))
+                out.write(member.local())
+                _move(spool, out)
+                offset += len(member.local()) + member.packed
+                members.append(member)
     out.write(_directory(members, offset))
 
 
@@ -104,24 +107,42 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
     raw.expect_end()
 
 
-def _pack(file: ProductFile, reader: ProductReader, spool: IO[bytes], workers: int) -> int:
-    """Write a member's packed data; returns its CRC."""
-    if file.digest is None:
-        spool.write(file.link.encode())
-        return zlib.crc32(file.link.encode())
-    if not file.size:
-        return 0
-    crc = 0
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a member's data on its way: to be deflated, or to be stored as it is."""
 
-    def summed() -> Iterator[bytes]:
-        nonlocal crc
-        for piece in tar_stream.grouped(checked_size(file, reader.chunks(file.content))):
-            crc = zlib.crc32(piece, crc)
-            yield piece
+    file: ProductFile
+    crc: int
+    """Of the member up to here."""
+    last: bool
+    stored: bytes = b""
 
-    for piece in deflate.compressed(summed(), workers if file.size > 2 * PIECE else 1):
-        spool.write(piece)
-    return crc
+
+def _parts(manifest: ProductManifest, reader: ProductReader) -> Iterator[tuple[_Part, deflate.Job | None]]:
+    """All members' data, piece by piece: so threads have work at many small files too."""
+    for file in manifest.files:
+        if file.digest is None or not file.size:
+            target = file.link.encode()
+            yield _Part(file, zlib.crc32(target), True, target), None
+            continue
+        crc = 0
+        for job in deflate.jobs(tar_stream.grouped(checked_size(file, reader.chunks(file.digest)))):
+            crc = zlib.crc32(job[1], crc)
+            yield _Part(file, crc, job[2]), job
+
+
+def _packed(item: tuple[_Part, deflate.Job | None]) -> tuple[_Part, bytes]:
+    part, job = item
+    return part, deflate.compress(job) if job else part.stored
+
+
+def _move(spool: IO[bytes], out: BinaryIO) -> None:
+    """Everything in the spool, which is empty then."""
+    spool.seek(0)
+    while piece := spool.read(PIECE):
+        out.write(piece)
+    spool.seek(0)
+    spool.truncate()
 
 
 class _Data:
@@ -155,24 +176,28 @@ class _Data:
             raise HostileArchive(f"{self._what}: the CRC of {self.file.path} is not that of its bytes")
 
     def _inflate(self) -> Iterator[bytes]:
+        """The unpacked data, then nothing for ever; raises HostileArchive unless it ends where it says."""
         engine, left = zlib.decompressobj(-15), self.member.packed
-        if not self.file.size and left:
-            raise HostileArchive(f"{self._what}: the empty file {self.file.path} has packed data")
-        while left:
+        while self.file.size and left and not engine.eof:
             raw = self._raw.take(min(left, PIECE))
             left -= len(raw)
-            while raw:
-                try:
-                    piece = engine.decompress(raw, PIECE)
-                except zlib.error as exc:
-                    raise HostileArchive(f"{self._what}: {self.file.path} cannot be decompressed: {exc}") from exc
-                raw = engine.unconsumed_tail
-                if piece:
-                    yield piece
-        if self.file.size and (not engine.eof or engine.unused_data):
+            yield from self._pieces(engine, raw)
+        if left or (self.file.size and (not engine.eof or engine.unused_data)):
             raise HostileArchive(f"{self._what}: the packed data of {self.file.path} does not end where it says")
         while True:
             yield b""
+
+    def _pieces(self, engine: zlib._Decompress, raw: bytes) -> Iterator[bytes]:
+        while not engine.eof:
+            try:
+                piece = engine.decompress(raw, PIECE)
+            except zlib.error as exc:
+                raise HostileArchive(f"{self._what}: {self.file.path} cannot be decompressed: {exc}") from exc
+            raw = engine.unconsumed_tail
+            if piece:
+                yield piece
+            elif not raw:
+                return
 
 
 def _directory(members: list[_Member], offset: int) -> bytes:
@@ -188,7 +213,7 @@ def _directory(members: list[_Member], offset: int) -> bytes:
 
 
 def _dos_time(epoch: int) -> int:
-    t = time.gmtime(max(epoch, FLOOR))
+    t = time.gmtime(min(max(epoch, FLOOR), CEILING))
     return (
         ((t.tm_year - 1980) << 25)
         | (t.tm_mon << 21)

@@ -56,7 +56,7 @@ def files() -> dict[str, bytes]:
     """Name below `golden` -> bytes."""
     made = {"product-manifest/core.json": manifest("tar.gz").to_bytes()}
     sums: dict[str, Digest] = {}
-    for name in ("tar.gz", "tar.zst", "zip"):
+    for name in formats.FORMATS:
         file = formats.archive_name(manifest(name))
         made[f"archives/{file}"] = archive(name)
         sums[file] = sha256(made[f"archives/{file}"])

@@ -29,7 +29,7 @@ from bundlers.product_manifests import ComponentTree, ProductFile, ProductManife
 from bundlers.reader import ProductReader
 from casstore.errors import Conflict
 
-FORMATS = ("tar.gz", "tar.zst", "zip")
+FORMATS = ("tar.gz", "tar.zst", "zip", "oci")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -1,0 +1,124 @@
+"""oci: a tar of an OCI image layout with one layer, which is the product's tar.gz.
+
+The order of its five files lets it be written and verified in one pass: the layer comes first, all
+that speaks of it after it, the pointer last (docs/formats/archives.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from typing import IO, BinaryIO
+
+from attest import digests
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from bundlers.errors import HostileArchive
+from bundlers.formats import oci_documents as oci
+from bundlers.formats import tar_gz, tar_stream
+from bundlers.formats.members import PIECE, ExactReader
+from bundlers.product_manifests import ProductFile, ProductManifest
+from bundlers.reader import ProductReader
+
+SUFFIX = "oci.tar"
+MEDIA_TYPE = "application/x-tar"
+
+_SPOOL = 32 * 1024 * 1024
+
+
+def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
+    """Write a product's archive; the layer waits in a temporary file until its digest is known."""
+    unpacked, packed = hashlib.sha256(), hashlib.sha256()
+    with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+        for piece in tar_gz.stream(manifest, reader, workers, unpacked.update):
+            packed.update(piece)
+            spool.write(piece)
+        layer = oci.pointer(oci.LAYER, digests.from_raw(packed.digest()), spool.tell())
+        out.write(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch))
+        _write_layer(layer, spool, out, manifest.epoch)
+    out.write(_after(manifest, layer, digests.from_raw(unpacked.digest())))
+
+
+def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """Strictly: every byte outside the layer as we would write it, the layer as `tar_gz` reads it."""
+    what = f"{manifest.product} archive"
+    raw = ExactReader(lambda: source.read(PIECE), what)
+    raw.expect(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch), "its beginning")
+    layer = _Layer(raw, manifest.epoch, what)
+    unpacked = hashlib.sha256()
+    yield from tar_gz.members(manifest, layer, what, unpacked.update)
+    raw.expect(_after(manifest, layer.end(), digests.from_raw(unpacked.digest())), "what follows its layer")
+    raw.expect_end()
+
+
+def _member(path: str, data: bytes, epoch: int) -> bytes:
+    return tar_stream.header(_row(path, digests.sha256(data), len(data)), epoch) + data + _padding(len(data))
+
+
+def _row(path: str, digest: Digest, size: int) -> ProductFile:
+    return ProductFile(path, 0o644, size, digest)
+
+
+def _padding(size: int) -> bytes:
+    return b"\0" * (-size % tar_stream.BLOCK)
+
+
+def _write_layer(layer: oci.Descriptor, spool: IO[bytes], out: BinaryIO, epoch: int) -> None:
+    row = _row(oci.blob_path(layer["digest"]), layer["digest"], layer["size"])
+    out.write(tar_stream.header(row, epoch))
+    spool.seek(0)
+    while piece := spool.read(PIECE):
+        out.write(piece)
+    out.write(_padding(row.size))
+
+
+def _after(manifest: ProductManifest, layer: oci.Descriptor, diff_id: Digest) -> bytes:
+    """Everything after the layer."""
+    config = oci.image_config(manifest, diff_id)
+    image = oci.image_manifest(manifest, oci.descriptor(oci.CONFIG, config), layer)
+    tagged = oci.descriptor(oci.MANIFEST, image, annotations={oci.REF_NAME: manifest.version})
+    parts = [(oci.blob_path(digests.sha256(data)), data) for data in (config, image)]
+    parts.append((oci.INDEX_FILE, oci.index([tagged])))
+    return b"".join(_member(path, data, manifest.epoch) for path, data in parts) + tar_stream.END
+
+
+class _Layer:
+    """The compressed layer inside the outer tar: its header says how long, and which digest it has."""
+
+    def __init__(self, raw: ExactReader, epoch: int, what: str) -> None:
+        self._raw, self._what, self._hash = raw, what, hashlib.sha256()
+        blocks = raw.take(tar_stream.BLOCK)
+        if blocks[156:157] == b"x":  # a layer of 8 GiB and more says its size in a pax record
+            blocks += raw.take(2 * tar_stream.BLOCK)
+        self._digest, self._size = self._named(blocks)
+        self._left = self._size
+        row = _row(oci.blob_path(self._digest), self._digest, self._size)
+        if tar_stream.header(row, epoch) != blocks:
+            raise self._hostile("the header of its layer is not ours")
+
+    def read(self, size: int, /) -> bytes:
+        """As a file's `read`."""
+        data = self._raw.take(min(size, self._left))
+        self._left -= len(data)
+        self._hash.update(data)
+        return data
+
+    def end(self) -> oci.Descriptor:
+        """The descriptor of a layer that was read to its end and has the digest of its name."""
+        if self._left or digests.from_raw(self._hash.digest()) != self._digest:
+            raise self._hostile("its layer has not the digest of its name")
+        self._raw.expect(_padding(self._size), "the padding of its layer")
+        return oci.pointer(oci.LAYER, self._digest, self._size)
+
+    def _named(self, blocks: bytes) -> tuple[Digest, int]:
+        last = blocks[-tar_stream.BLOCK :]
+        record = blocks[tar_stream.BLOCK :].partition(b"size=")[2].partition(b"\n")[0]
+        try:
+            size = int(record) if record else int(last[124:135], 8)
+            return digests.from_hex(last[13:77].decode("ascii")), size
+        except (ValueError, CasstoreError) as exc:
+            raise self._hostile("the header of its layer names no digest and size") from exc
+
+    def _hostile(self, problem: str) -> HostileArchive:
+        return HostileArchive(f"{self._what}: {problem}", hint="fetch the archive again")
