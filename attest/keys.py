@@ -16,6 +16,7 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from attest import identities
 from attest.errors import BadInput, FormatError, SignerError, VerificationError
@@ -161,6 +162,25 @@ def verify_signature(public: PublicKey, signature: bytes, data: bytes) -> None:
             f"the signature does not match the key {identities.short(identity_of(public))}",
             hint="the bytes were changed or another key signed them: get the file again, or name the right key",
         ) from exc
+
+
+def verify_artifact(public: PublicKey, signature: bytes, sha256: bytes, content: bytes | None) -> None:
+    """As `verify_signature`, over an artifact of which ECDSA needs the SHA-256 alone and Ed25519 all bytes.
+
+    Raises BadInput where the bytes are needed and not given.
+    """
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        if content is None:
+            raise BadInput("an Ed25519 signature is verified over the file, not its digest", hint="give the file")
+        return verify_signature(public, signature, content)
+    try:
+        public.verify(signature, sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
+    except InvalidSignature as exc:
+        raise VerificationError(
+            f"the signature does not match the key {identities.short(identity_of(public))}",
+            hint="the file was changed or another key signed it: get both again, or name the right key",
+        ) from exc
+    return None
 
 
 def _unreadable(pem: bytes, password: bytes | None, exc: Exception) -> SignerError:

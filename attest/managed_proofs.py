@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from attest import log_entries, sigstore_roots, time_stamps, times
-from attest.digests import to_raw
+from attest.digests import Digest, to_raw
 from attest.envelopes import pae
 from attest.errors import FormatError, TrustError, VerificationError
 from attest.keys import PublicKey
@@ -41,11 +41,20 @@ class Proven:
 
 
 def judge(
-    bundle: SigstoreBundle, public: PublicKey, *, root_json: bytes, at: datetime, required: bool = False
+    bundle: SigstoreBundle,
+    public: PublicKey,
+    *,
+    root_json: bytes,
+    at: datetime,
+    required: bool = False,
+    artifact: Digest | None = None,
 ) -> Proven:
-    """Raises FormatError, VerificationError; TrustError where a proof is required and not there."""
+    """`artifact` is what a bundle without envelope signs; it need not say so itself.
+
+    Raises FormatError, VerificationError; TrustError where a proof is required and not there.
+    """
     root = sigstore_roots.parse(root_json)
-    signed = signed_by(bundle, public)
+    signed = signed_by(bundle, public, artifact)
     stamps = _stamp_times(bundle, root)
     promised, logged = _judge_log(bundle, signed, root, stamps)
     found = sorted([*stamps, *promised])
@@ -62,16 +71,17 @@ def judge(
     return Proven(found[0] if found else None, logged, bool(stamps))
 
 
-def signed_by(bundle: SigstoreBundle, public: PublicKey) -> Signed:
+def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None = None) -> Signed:
     """What this bundle says was signed, as a log names it. Raises FormatError."""
     if bundle.envelope is not None:
         envelope = bundle.envelope
         digest = hashlib.sha256(pae(envelope.payload_type, envelope.payload)).digest()
         return Signed(envelope.signature, public, digest, envelope.payload)
     message = bundle.message_signature
-    if message is None or message.digest is None:
+    digest_of = artifact or (message and message.digest)
+    if message is None or not digest_of:
         raise FormatError("sigstore bundle: it does not say which artifact it signs")
-    return Signed(message.signature, public, to_raw(message.digest), None)
+    return Signed(message.signature, public, to_raw(digest_of), None)
 
 
 def _stamp_times(bundle: SigstoreBundle, root: SigstoreRoot) -> list[datetime]:

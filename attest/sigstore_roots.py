@@ -107,6 +107,17 @@ def packaged(instance: str) -> bytes:
         raise BadInput(f"no trusted root of sigstore's {instance} instance is installed", hint=hint) from exc
 
 
+def join_trust_config(root: bytes, signing_config: bytes) -> bytes:
+    """The client trust config of a trusted root and a signing config that come as two files. Raises FormatError."""
+    return canonical.dumps(
+        {
+            "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+            "trustedRoot": canonical.loads_object(root, what="sigstore trusted root", max_bytes=MAX_ROOT),
+            "signingConfig": canonical.loads_object(signing_config, what="signing config", max_bytes=MAX_ROOT),
+        }
+    )
+
+
 def _parts(value: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     found = value.get(name) or []
     if not isinstance(found, list) or len(found) > MAX_PARTS or not all(isinstance(part, dict) for part in found):

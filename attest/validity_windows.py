@@ -16,7 +16,7 @@ before its time is used, a log's integrated time counts only beside the log's si
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from attest import time_stamps
@@ -51,7 +51,8 @@ def stamp_times(bundle: Bundle, root: TrustedRoot) -> list[datetime]:
 def valid_parts(root: TrustedRoot, bundle: Bundle, signed: Sequence[datetime]) -> TrustedRoot:
     """The root without what was not valid when it was used. Raises TrustError where nothing is left.
 
-    Time stamp authorities stay: their windows decided in `proven_times` which stamps count.
+    Time stamp authorities stay: their windows decided in `proven_times` which stamps count. sigstore-python
+    takes the end of theirs as outside, so it is moved behind the last moment that is inside.
     """
     certificate = bundle.signing_certificate
     promised = _promised_time(bundle)
@@ -62,6 +63,7 @@ def valid_parts(root: TrustedRoot, bundle: Bundle, signed: Sequence[datetime]) -
             "certificate_authorities": _authorities(root.certificate_authorities, issued, "certificate authority"),
             "ctlogs": _logs(root.ctlogs, _sct_times(certificate), "certificate log"),
             "tlogs": _logs(root.tlogs, logged, "transparency log"),
+            "timestamp_authorities": [_closed(authority) for authority in root.timestamp_authorities],
         }
     )
 
@@ -104,6 +106,14 @@ def _authorities(parts: Iterable[Any], moments: Sequence[datetime], what: str) -
 
 def _logs(parts: Iterable[Any], moments: Sequence[datetime], what: str) -> list[Any]:
     return _some([part for part in parts if _holds(part.public_key.valid_for, moments)], moments, what)
+
+
+def _closed(authority: Any) -> Any:
+    window = authority.valid_for
+    if window is None or window.end is None:
+        return authority
+    later = window.model_copy(update={"end": window.end + timedelta(microseconds=1)})
+    return authority.model_copy(update={"valid_for": later})
 
 
 def _some(kept: list[Any], moments: Sequence[datetime], what: str) -> list[Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from attest import digests
+from attest.digests import Digest
+from attest.errors import BadInput
 from cli.session import Session
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -20,3 +24,12 @@ confirm_option: Callable[[Any], Any] = click.option(
 )
 
 pass_session: Callable[[Any], Any] = click.make_pass_decorator(Session)
+
+
+def digest_of_file(path: str) -> Digest:
+    """The digest of a file of any size. Raises BadInput."""
+    try:
+        with open(path, "rb") as file:
+            return digests.from_raw(hashlib.file_digest(file, "sha256").digest())
+    except OSError as exc:
+        raise BadInput(f"{path}: cannot be read: {exc.strerror}", hint="give a file or NAME=sha256:...") from exc

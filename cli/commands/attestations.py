@@ -1,4 +1,4 @@
-"""attest: sign, verify, show, export."""
+"""attest: sign, verify, show, export; sign-bundle and verify-bundle are in `sigstore_bundles`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 from attest import digests
 from attest.digests import Digest
 from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands import sigstore_bundles
+from cli.params import digest_of_file, json_option, key_option, pass_session
 from cli.session import Session, read_file, write_new
 
 MAX_PREDICATE = 16 * 1024 * 1024
@@ -27,6 +28,10 @@ def attest() -> None:
 @click.option("--predicate", "predicate_file", required=True, metavar="FILE", help="The predicate, a JSON object.")
 @click.option("--out", metavar="FILE", help="The attestation; default: FIRST_SUBJECT.sigstore.json.")
 @click.option("--hand-in", is_flag=True, help="Also record it as evidence in the ledger.")
+@click.option("--rekor", metavar="URL", help="With a managed key: log the signature there.")
+@click.option("--rekor-version", type=click.IntRange(1, 2), help="The log's API; default 1, or the config's.")
+@click.option("--tsa", metavar="URL", help="With a managed key: a time stamp authority to stamp the signature.")
+@click.option("--trust-config", metavar="FILE", help="With a managed key: log and stamp at this sigstore instance.")
 @key_option
 @json_option
 @pass_session
@@ -37,6 +42,10 @@ def sign(
     predicate_file: str,
     out: str | None,
     hand_in: bool,
+    rekor: str | None,
+    rekor_version: int | None,
+    tsa: str | None,
+    trust_config: str | None,
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -45,7 +54,7 @@ def sign(
     \b
     Example:
       casstore attest sign core-1.4.0.tar.gz --type cyclonedx --predicate sbom.json --key ci.pem
-    Exit status: 0 signed, 2 no such file or type, 9 the output file exists.
+    Exit status: 0 signed, 2 no such file or type, 9 the output file exists, 12 a service does not answer.
     """
     from attest import canonical, predicates, statements
     from attest.errors import BadInput
@@ -55,7 +64,8 @@ def sign(
         raise BadInput(f"not one predicate type: {kind!r}", hint=f"give a URI, or one of: {', '.join(types)}")
     predicate = canonical.loads_object(read_file(predicate_file, max_bytes=MAX_PREDICATE), what=predicate_file)
     statement = statements.of_digests(dict(map(_subject, subjects)), types[0], predicate)
-    raw = session.signer(key).sign_statement(statement.to_bytes())
+    signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
+    raw = signer.sign_statement(statement.to_bytes())
     target = out or f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"
     write_new(target, raw)
     entry = None
@@ -73,7 +83,7 @@ def sign(
 @click.option("--type", "kind", required=True, help="The predicate type that is expected.")
 @click.option("--public-key", metavar="FILE", help="Verify by this key alone; else by the store's trust root.")
 @click.option("--role", metavar="ROLE", help="With the trust root: the role that the signer must hold.")
-@click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by.")
+@click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers and time stamps by.")
 @json_option
 @pass_session
 def verify(
@@ -93,7 +103,7 @@ def verify(
       casstore attest verify core.sigstore.json core.tar.gz --type slsa-provenance --public-key ci.pem.pub
     Exit status: 0 verified, 3 it does not hold.
     """
-    from attest import predicates
+    from attest import predicates, times
     from attest import verify as verifying
 
     raw = read_file(attestation, max_bytes=MAX_PREDICATE)
@@ -102,7 +112,14 @@ def verify(
     claimed = _type_of(raw)
     expected = claimed if claimed in types else types[0]
     if public_key:
-        found = verifying.verify_with_key(raw, read_file(public_key), predicate_type=expected, subjects=wanted)
+        found = verifying.verify_with_key(
+            raw,
+            read_file(public_key),
+            predicate_type=expected,
+            subjects=wanted,
+            sigstore_root=read_file(sigstore_root) if sigstore_root else None,
+            at=session.now,
+        )
     else:
         found = verifying.verify(
             raw,
@@ -120,6 +137,7 @@ def verify(
         "roles": sorted(found.roles),
         "predicateType": found.statement.predicate_type,
         "attestation": found.bundle,
+        "signedAt": times.format(found.signed_at) if found.signed_at else None,
     }
     who = ", ".join(sorted(found.names)) or found.identity
     render.json_object(result) if as_json else render.line(f"verified: {found.statement.predicate_type} by {who}")
@@ -149,15 +167,16 @@ def show(session: Session, attestation: str) -> None:
 @attest.command()
 @click.argument("release")
 @click.argument("folder")
-@click.option("--format", "form", type=click.Choice(["sigstore", "jsonl", "in-toto"]), required=True)
+@click.option("--format", "form", type=click.Choice(["sigstore", "jsonl", "dsse", "in-toto"]), required=True)
 @key_option
 @json_option
 @pass_session
 def export(session: Session, release: str, folder: str, form: str, key: str | None, as_json: bool) -> None:
     """Write the evidence of RELEASE into a new FOLDER, for other tools.
 
-    sigstore: one bundle file per attestation. jsonl: one file of bundles. in-toto: a layout and its
-    links for `in-toto-verify`, signed by --key.
+    sigstore: one bundle file per attestation. jsonl: one file of bundles. dsse: bare envelopes, whose
+    verification summaries `slsa-verifier verify-vsa` reads. in-toto: a layout and its links for
+    `in-toto-verify`, signed by --key.
 
     \b
     Example:
@@ -193,19 +212,10 @@ def _subject(text: str) -> tuple[str, Digest]:
     name, separator, digest = text.rpartition("=")
     if digests.is_digest(digest):
         return (name if separator else digest), digests.parse(digest)
-    return os.path.basename(text), _digest_of_file(text)
+    return os.path.basename(text), digest_of_file(text)
 
 
-def _digest_of_file(path: str) -> Digest:
-    import hashlib
-
-    from attest.errors import BadInput
-
-    try:
-        with open(path, "rb") as file:
-            return digests.from_raw(hashlib.file_digest(file, "sha256").digest())
-    except OSError as exc:
-        raise BadInput(f"{path}: cannot be read: {exc.strerror}", hint="give a file or NAME=sha256:...") from exc
-
+attest.add_command(sigstore_bundles.sign_bundle)
+attest.add_command(sigstore_bundles.verify_bundle)
 
 COMMANDS = {"attest": attest}
