@@ -1,7 +1,7 @@
 """The evidence of a release in a new folder, in forms that other tools read.
 
-`sigstore`: one bundle per file. `jsonl`: one file, a bundle per line. `in-toto`: layout, links
-and the archives to check them against.
+`sigstore`: one bundle per file. `jsonl`: one file, a bundle per line. `dsse`: bare envelopes, as
+slsa-verifier reads summaries. `in-toto`: layout, links and the archives to check them against.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from attest import digests, in_toto_export
+from attest import digests, dsse_export, in_toto_export
 from attest.digests import Digest
 from attest.errors import BadInput
 from attest.in_toto_export import ProductStep, ReleaseSteps
@@ -59,6 +59,7 @@ def export(
     else:
         found = {digest: store.read(digest) for digest in _evidence(store, state, info.digest, made)}
         files, blobs = _bundles(found, form), {}
+        command = _summary_command(found) if form == "dsse" else ""
     _write(store, folder, files, blobs)
     return ExportedEvidence(tuple(sorted([*files, *blobs])), command)
 
@@ -70,9 +71,17 @@ def _evidence(store: Store, state: LedgerState, release: Digest, made: Release) 
     return sorted({*made.evidence, state.releases[release].statement, *since})
 
 
+def _summary_command(found: dict[Digest, bytes]) -> str:
+    """How the first summary is checked by slsa-verifier."""
+    commands = (dsse_export.vsa_command(raw, dsse_export.file_name(raw)) for raw in found.values())
+    return next((command for command in commands if command), "")
+
+
 def _bundles(found: dict[Digest, bytes], form: str) -> dict[str, bytes]:
     if form == "jsonl":
         return {"evidence.intoto.jsonl": b"".join(raw.strip() + b"\n" for raw in found.values())}
+    if form == "dsse":
+        return {dsse_export.file_name(raw): dsse_export.bare(raw) for raw in found.values()}
     return {f"{digests.hex_of(digest)}.sigstore.json": raw for digest, raw in found.items()}
 
 

@@ -5,7 +5,7 @@ Source: https://slsa.dev/spec/v1.0/verification_summary
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,3 +54,12 @@ def result_of(predicate: object) -> str:
     if found not in ("PASSED", "FAILED"):
         raise FormatError("verification summary: verificationResult is neither PASSED nor FAILED")
     return str(found)
+
+
+def about(predicate: Mapping[str, Any]) -> tuple[str, str]:
+    """(verifier id, resource URI). Raises FormatError."""
+    verifier, resource = predicate.get("verifier"), predicate.get("resourceUri")
+    name = verifier.get("id") if isinstance(verifier, Mapping) else None
+    if not isinstance(name, str) or not isinstance(resource, str):
+        raise FormatError("verification summary: verifier.id or resourceUri is missing")
+    return name, resource
