@@ -31,14 +31,33 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
         report.longrepr = f"must not be skipped here: {reason}"
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):  # type: ignore[no-untyped-def]
+    """A file skipped as a whole, for a library that is not there, fails too."""
+    outcome = yield
+    report = outcome.get_result()
+    if REQUIRE_ALL and report.skipped and isinstance(collector, pytest.Module):
+        report.outcome = "failed"
+        report.longrepr = f"must not be skipped here: {report.longrepr}"
+
+
 def pytest_terminal_summary(terminalreporter):  # type: ignore[no-untyped-def]
-    """The last lines: what was skipped and why, and the counts."""
-    stats = terminalreporter.stats
-    skipped = stats.get("skipped", [])
+    """What was skipped, and why, where nobody can overlook it."""
+    skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
         terminalreporter.write_line(f"SKIPPED {len(skipped)}: what they prove was NOT proven on this machine:")
         for reason in sorted({str(r.longrepr[2]) for r in skipped if isinstance(r.longrepr, tuple)}):
             terminalreporter.write_line(f"  {reason}")
-    counts = {name: len(stats.get(name, [])) for name in ("passed", "failed", "error", "skipped")}
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_sessionfinish(session):  # type: ignore[no-untyped-def]
+    """The very last line: the counts."""
+    yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    counts = {name: len(reporter.stats.get(name, [])) for name in ("passed", "failed", "error", "skipped")}
     failed = counts["failed"] + counts["error"]
-    terminalreporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")
+    reporter.ensure_newline()
+    reporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")
