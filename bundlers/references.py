@@ -108,13 +108,20 @@ def listing(store: Store, target: Target) -> list[Row]:
     return [_product_row(file) for file in target.files.values()]
 
 
+def tree_of(store: Store, target: Target) -> Digest:
+    """The tree of a target that has files. Raises BadInput for a single file."""
+    if target.blob is not None:
+        raise BadInput(f"{target.ref} is a single file", hint="name a component, a product or a tree")
+    return target.tree or store.build_tree({file.path.encode(): _entry(file) for file in target.files.values()})
+
+
 def write_to(store: Store, target: Target, path: str) -> Written:
     """Write a target to a path that does not exist, complete or not at all. Raises Conflict, ObjectDamaged."""
     if os.path.lexists(path):
         raise Conflict(f"{path}: is there already and was not overwritten", hint="name another path")
     if target.blob is not None:
         return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
-    tree = target.tree or store.build_tree({file.path.encode(): _entry(file) for file in target.files.values()})
+    tree = tree_of(store, target)
     report = store.checkout(tree, path)
     return Written(path, tree, report.files, report.bytes)
 

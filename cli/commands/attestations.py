@@ -11,6 +11,7 @@ from attest import digests
 from attest.digests import Digest
 from cli import render
 from cli.commands import sigstore_bundles
+from cli.commands.sbom import sbom
 from cli.params import digest_of_file, json_option, key_option, pass_session
 from cli.session import Session, read_file, write_new
 
@@ -215,6 +216,7 @@ def _subject(text: str) -> tuple[str, Digest]:
     return os.path.basename(text), digest_of_file(text)
 
 
+attest.add_command(sbom)
 attest.add_command(sigstore_bundles.sign_bundle)
 attest.add_command(sigstore_bundles.verify_bundle)
 
