@@ -7,12 +7,12 @@ everything that is packed inside it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
 from attest.digests import Digest
-from bundlers.isolation.reports import Finding, IsolationReport
+from bundlers.isolation.reports import REFERENCE, Common, Finding, IsolationReport
 from bundlers.isolation.scanning import ContentStore, Scan, Unit, scan
 from bundlers.isolation.settings import Settings
 from bundlers.product_manifests import ProductFile, ProductManifest
@@ -24,7 +24,8 @@ _Pair = tuple[str, str, str, str]
 class _Allowed:
     """Content that any product may carry."""
 
-    shared: dict[Digest, int] = field(default_factory=dict)
+    why: dict[Digest, tuple[str, str]] = field(default_factory=dict)
+    """Content -> the component and its reason, or the reference."""
     digests: set[Digest] = field(default_factory=set)
     units: list[Unit] = field(default_factory=list)
     marks: set[str] = field(default_factory=set)
@@ -87,7 +88,8 @@ class Comparison:
             tuple(findings),
             compared,
             tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
-            _common(self._manifests, self._allowed.shared),
+            tuple(_common(self._manifests, self._allowed.why)),
+            {product: (len(m.files), m.size) for product, m in self._manifests.items()},
         )
 
     def _compared(self, manifest: ProductManifest) -> Iterator[ProductFile]:
@@ -186,23 +188,29 @@ def _place(file: ProductFile, unit: Unit) -> str:
     return f"{file.path}!{unit.path}" if unit.path else file.path
 
 
-def _files(store: ContentStore, trees: Iterable[Digest]) -> dict[Digest, int]:
-    return {
-        entry.content: entry.size
-        for tree in sorted(set(trees))
-        for _, entry in store.walk(tree)
-        if entry.kind == "file" and entry.size
-    }
+def _files(store: ContentStore, tree: Digest) -> dict[Digest, int]:
+    return {entry.content: entry.size for _, entry in store.walk(tree) if entry.kind == "file" and entry.size}
 
 
 def _allowed(
     store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int
 ) -> _Allowed:
-    trees = [c.tree for manifest in manifests.values() for c in manifest.components.values() if c.shared]
-    allowed = _Allowed(_files(store, trees))
-    for digest, found in scan(
-        store, {**_files(store, settings.references.values()), **allowed.shared}, settings, workers
-    ):
+    """Contents of shared components and of references, and why they are."""
+    trees = {
+        (name, c.shared): c.tree
+        for manifest in manifests.values()
+        for name, c in manifest.components.items()
+        if c.shared
+    }
+    trees |= {(name, REFERENCE): tree for name, tree in settings.references.items()}
+    allowed = _Allowed()
+    sizes: dict[Digest, int] = {}
+    for source, tree in trees.items():
+        files = _files(store, tree)
+        sizes |= files
+        for digest in files:
+            allowed.why.setdefault(digest, source)
+    for digest, found in scan(store, sizes, settings, workers):
         allowed.take(digest, found)
     return allowed
 
@@ -212,16 +220,16 @@ def _reasons(manifests: Mapping[str, ProductManifest]) -> dict[str, str]:
     return {name: reason for name, reason in sorted(found) if reason}
 
 
-def _common(
-    manifests: Mapping[str, ProductManifest], shared: Mapping[Digest, int]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """What two products both carry by a shared component."""
+def _common(manifests: Mapping[str, ProductManifest], why: Mapping[Digest, tuple[str, str]]) -> Iterator[Common]:
+    """What two products both carry and may, by source."""
     carried = {
-        product: {file.digest for file in manifest.files if file.digest in shared}
+        product: {file.digest: file.size for file in manifest.files if file.digest in why}
         for product, manifest in manifests.items()
     }
-    counted = {}
     for one, two in combinations(carried, 2):
-        both = carried[one] & carried[two]
-        counted[one, two] = (len(both), sum(shared[digest] for digest in both if digest))
-    return counted
+        sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for digest in carried[one].keys() & carried[two].keys():
+            if digest is not None:
+                sizes[why[digest]].append(carried[one][digest])
+        for (source, reason), held in sorted(sizes.items()):
+            yield Common(one, two, source, reason, len(held), sum(held))

@@ -61,6 +61,31 @@ class Finding:
         return f"{a} is {b} ({self.digest}, {self.size} bytes)"
 
 
+REFERENCE = "a reference of common content"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What two products both carry, and may: whole files of one component, or of one reference."""
+
+    product_a: str
+    product_b: str
+    source: str
+    why: str
+    files: int
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "products": [self.product_a, self.product_b],
+            "source": self.source,
+            "why": self.why,
+            "files": self.files,
+            "bytes": self.size,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class IsolationReport:
     """What was compared and what was found."""
@@ -71,8 +96,15 @@ class IsolationReport:
     findings: tuple[Finding, ...]
     compared: int
     unopened: tuple[str, ...]
-    common: Mapping[tuple[str, str], tuple[int, int]]
-    """Two products -> (files, bytes) that both carry because a component is shared."""
+    common: tuple[Common, ...]
+    sizes: Mapping[str, tuple[int, int]]
+    """Product -> (files, bytes)."""
+
+    def between(self, one: str, two: str) -> tuple[list[Common], list[Finding]]:
+        """What two products share: with a reason, and without."""
+        pair = {one, two}
+        may = [row for row in self.common if {row.product_a, row.product_b} == pair]
+        return may, [found for found in self.findings if {found.product_a, found.product_b} == pair]
 
     def require(self) -> None:
         """Raises CrossProductLeak naming the first finding and how many there are."""
@@ -96,5 +128,4 @@ class IsolationReport:
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        common = [{"products": list(pair), "files": n, "bytes": size} for pair, (n, size) in self.common.items()]
-        return {**self.predicate().to_json(), "common": common}
+        return {**self.predicate().to_json(), "common": [row.to_json() for row in self.common]}

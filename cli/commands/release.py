@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,7 +10,10 @@ from attest import digests
 from attest.digests import Digest
 from cli import render
 from cli.params import json_option, key_option, pass_session
-from cli.session import Session, read_file
+from cli.session import Session, read_file, write_new
+
+if TYPE_CHECKING:
+    from bundlers.isolation import IsolationReport
 
 
 @click.command()
@@ -192,14 +195,15 @@ def run_gate(name: str, folder: str, manifest: str | None, as_json: bool) -> Non
 @click.command()
 @click.argument("release_ref", metavar="RELEASE")
 @click.argument("products", nargs=-1, metavar="[PRODUCT PRODUCT]")
+@click.option("--svg", metavar="FILE", help="Also draw a matrix of the products into this new file.")
 @json_option
 @pass_session
-def isolation(session: Session, release_ref: str, products: tuple[str, ...], as_json: bool) -> None:
-    """Compare the products of RELEASE by content once more; with two products, only those.
+def isolation(session: Session, release_ref: str, products: tuple[str, ...], svg: str | None, as_json: bool) -> None:
+    """What the products of RELEASE share, and why: compared by content once more; with two, only those.
 
     \b
     Example:
-      casstore isolation prod core agent-linux
+      casstore isolation prod core agent-linux --svg shared.svg
     Exit status: 0 nothing is in two products but what is shared with a reason, 11 a leak.
     """
     from bundlers import isolation as check
@@ -211,18 +215,34 @@ def isolation(session: Session, release_ref: str, products: tuple[str, ...], as_
     manifests = references.manifests_of(store, session.state(), release_ref, products)
     config = session.optional_config
     report = check.check(store, manifests, check.Settings.parse(config.isolation if config else {}))
+    if svg:
+        from bundlers.isolation import pictures
+
+        write_new(svg, pictures.matrix(report).encode())
     if as_json:
         render.json_object(report.to_json())
     else:
-        for name, reason in report.shared.items():
-            render.line(f"shared {name}: {reason}")
-        for finding in report.findings:
-            render.line(f"leak {finding.told}")
-        for place in report.unopened:
-            render.line(f"unopened {place}")
-        render.line(f"{report.compared} contents compared, {len(report.findings)} in two products")
+        _tell_isolation(report)
     if report.findings:
         raise click.exceptions.Exit(11)
+
+
+def _tell_isolation(report: IsolationReport) -> None:
+    rows = [
+        (f"{c.product_a}, {c.product_b}", "allowed", f"{c.files} files", render.size(c.size), f"{c.source}: {c.why}")
+        for c in report.common
+    ]
+    rows += [
+        (f"{f.product_a}, {f.product_b}", "LEAK", f.kind, render.size(f.size), f"{f.path_a} = {f.path_b}")
+        for f in report.findings
+    ]
+    render.table(("PRODUCTS", "VERDICT", "WHAT", "SIZE", "WHY"), rows)
+    for finding in report.findings:
+        render.line(f"leak: {finding.told}")
+    for place in report.unopened:
+        render.line(f"not looked into: {place}")
+    render.line(f"{report.compared} contents compared, {len(report.findings)} shared without a reason")
+    render.say("what is encoded (base64) or encrypted cannot be seen")
 
 
 COMMANDS = {"release": release, "gate": gate, "isolation": isolation}

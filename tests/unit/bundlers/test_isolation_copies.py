@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from attest.errors import BadInput
 from bundlers import isolation, product_manifests
 from bundlers.isolation import IsolationReport, Settings, fingerprints, scanning, variants
+from bundlers.isolation.reports import Common
 from bundlers.product_manifests import ComponentTree
 from casstore.store import Store
 
@@ -163,7 +164,8 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
     }
     report = isolation.check(store, manifests, Settings())
     assert not report.findings
-    assert report.common == {("one", "two"): (1, len(text))}
+    assert report.common == (Common("one", "two", "l", "all ship it", 1, len(text)),)
+    assert report.between("two", "one") == ([report.common[0]], [])
 
 
 def test_an_unchanged_blob_is_not_read_twice(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
