@@ -11,7 +11,7 @@ from attest.errors import BadInput, FormatError
 
 NAME = "SHA256SUMS"
 
-_LINE = re.compile(r"([0-9a-f]{64})  ([^\\\n\r]+)")
+_LINE = re.compile(r"([0-9a-f]{64})  ((?!/)[^\\\n\r]+)")
 
 
 def to_bytes(files: Mapping[str, Digest]) -> bytes:
@@ -30,7 +30,7 @@ def parse(data: bytes) -> dict[str, Digest]:
     except UnicodeDecodeError as exc:
         raise FormatError(f"{NAME}: not UTF-8 at byte {exc.start}") from exc
     found: dict[str, Digest] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
         match = _LINE.fullmatch(line)
         if match is None or match[2] in found:
             raise FormatError(f"{NAME}: line {number} is not '<64 hex digits>  <name>', or repeats a name")

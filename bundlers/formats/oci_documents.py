@@ -1,4 +1,4 @@
-"""The JSON documents of an OCI image layout, as exact bytes (docs/formats/archives.md, oci-release.md).
+"""The JSON documents of an OCI image layout, as exact bytes (docs/formats/archives.md).
 
 Source: https://github.com/opencontainers/image-spec . Every document is canonical JSON, so it is a
 function of what it says.
