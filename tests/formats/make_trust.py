@@ -20,9 +20,10 @@ import moves  # noqa: E402
 from moves import NOW, STORE, approval, identity, request, root, signer  # noqa: E402
 
 from attest import canonical, ceremony  # noqa: E402
-from attest.decisions import decide  # noqa: E402
+from attest.decisions import SigstoreRoots, decide  # noqa: E402
 from attest.digests import sha256  # noqa: E402
 from attest.policies import ChannelPolicy  # noqa: E402
+from attest.policy_parts import CustomRule, Freeze  # noqa: E402
 from attest.predicates import (  # noqa: E402
     approval as approvals,
 )
@@ -40,6 +41,27 @@ from attest.trust_roots import Role, TrustRoot  # noqa: E402
 GOLDEN = HERE / "golden"
 LEAST = ChannelPolicy(None, 0)
 USUAL = ChannelPolicy("staging", 2, ("gate:unit-tests", "sbom", "slsa-provenance"), False, 1)
+
+
+FULL = ChannelPolicy(
+    "staging",
+    2,
+    ("gate:unit-tests", "slsa-provenance", "vulns"),
+    True,
+    1,
+    signers={"openvex": ("auditor",), "vulns": ("auditor",)},
+    soak=172800,
+    freeze=(
+        Freeze(NOW, NOW + timedelta(days=14), reason="holidays"),
+        Freeze(days=("sat", "sun"), reason="nobody is there"),
+    ),
+    max_age={"vulns": 604800},
+    builders=("https://github.com/example/*",),
+    sources=("git+https://github.com/example/core@*",),
+    vulnerabilities={"critical": 0, "high": 3},
+    rebuilds=2,
+    rules=(CustomRule("small", "size(request.archives) <= 4", ("vulns",), "at most four archives", "owner"),),
+)
 
 
 def first() -> TrustRoot:
@@ -64,11 +86,21 @@ def second() -> TrustRoot:
     )
 
 
+def third() -> TrustRoot:
+    """A full policy, and a sigstore root that all readers judge by."""
+    before = second()
+    channels = {**before.channels, "prod": FULL}
+    return replace(
+        before, version=3, created=NOW + timedelta(days=2), channels=channels, sigstore_root=sha256(b"trusted root")
+    )
+
+
 def signed(claimed: TrustRoot, *owners: str, previous: TrustRoot | None = None) -> bytes:
     """The signed file."""
     payload = ceremony.draft(claimed)
     bundles = [ceremony.sign(payload, signer(name), previous=previous) for name in owners]
-    return ceremony.combine(payload, bundles, at=claimed.created, previous=previous)
+    sigstore = SigstoreRoots(pinned={sha256(b"trusted root"): b"trusted root"})
+    return ceremony.combine(payload, bundles, at=claimed.created, previous=previous, sigstore=sigstore)
 
 
 def predicates() -> dict[str, Any]:
@@ -126,11 +158,13 @@ def decisions() -> dict[str, Any]:
 
 def files() -> dict[str, bytes]:
     """Path below the golden folder -> content."""
-    one, two = first(), second()
-    policies = {"least": LEAST, "usual": USUAL}
+    one, two, three = first(), second(), third()
+    policies = {"least": LEAST, "usual": USUAL, "full": FULL}
     return {
         "trust-root/1.signed.json": signed(one, "olga", "otto"),
         "trust-root/2.signed.json": signed(two, "oscar", "otto", "olga", previous=one),
+        "trust-root/3.signed.json": signed(three, "oscar", "otto", previous=two),
+        "trust-root/3.json": canonical.dumps(three.to_json()),
         "trust-root/1.json": canonical.dumps(one.to_json()),
         "trust-root/2.json": canonical.dumps(two.to_json()),
         **{f"policy/{name}.json": canonical.dumps(policy.to_json()) for name, policy in policies.items()},

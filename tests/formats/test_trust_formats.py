@@ -30,10 +30,10 @@ def test_no_golden_file_is_forgotten(folder: str) -> None:
 
 
 def test_the_golden_chain_verifies() -> None:
-    raws = [(GOLDEN / f"trust-root/{version}.signed.json").read_bytes() for version in (1, 2)]
-    chain = trust_roots.verify_chain(raws, at=MADE["second"]().created)
+    raws = [(GOLDEN / f"trust-root/{version}.signed.json").read_bytes() for version in (1, 2, 3)]
+    chain = trust_roots.verify_chain(raws, at=MADE["third"]().created, read=lambda _: b"trusted root")
     assert [canonical.dumps(root.to_json()) for root in chain] == [
-        (GOLDEN / f"trust-root/{version}.json").read_bytes() for version in (1, 2)
+        (GOLDEN / f"trust-root/{version}.json").read_bytes() for version in (1, 2, 3)
     ]
 
 
