@@ -54,8 +54,13 @@ class UriSigner:
         """The raw signature, verified before it is handed on: a device may hold another key than it shows."""
         try:
             signature = bytes.fromhex(self.backend.sign(data).signature)
+        except CasstoreError:
+            raise
         except Exception as exc:  # the door: PKCS#11, cloud and network errors of five libraries
-            raise SignerError(f"the key device or service did not sign: {_one_line(exc)}") from exc
+            raise SignerError(
+                f"the key device or service did not sign: {_one_line(exc)}",
+                hint="check its PIN or credentials, and that the key may be used for signing",
+            ) from exc
         keys.verify_signature(self.public, signature, data)
         return signature
 
