@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, TrustError
@@ -74,6 +75,11 @@ class Evidence:
     """Verified, but revoked."""
     ignored: dict[Digest, str] = field(default_factory=dict)
 
+    @cached_property
+    def made(self) -> frozenset[Digest]:
+        """The release and what is in it; once, since every attestation is held against it."""
+        return self.request.made
+
     def take(self, raw: bytes) -> None:
         """Verify one more attestation."""
         digest = sha256(raw)
@@ -115,7 +121,7 @@ class Evidence:
         Revoked ones too: to revoke a provenance must not turn its signer into an approver.
         """
         found = [item for item in (*self.verified, *self.withdrawn) if item.statement.predicate_type in _BUILT]
-        return [item for item in found if "builder" in item.roles and item.statement.digests & self.request.made]
+        return [item for item in found if "builder" in item.roles and item.statement.digests & self.made]
 
     def age(self, found: VerifiedStatement) -> int | None:
         """Seconds since the earliest time that is known of it: claimed, proven by its signature, or recorded.

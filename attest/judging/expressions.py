@@ -34,7 +34,7 @@ def check(rule: CustomRule) -> None:
 def judge(rule: CustomRule, evidence: Evidence) -> Rule:
     """The rule `rule:<id>`. Raises NotInstalled."""
     types = {kind for name in rule.uses for kind in predicates.types_of(name)}
-    seen = [item for item in evidence.of_type(types) if item.statement.digests & evidence.request.made]
+    seen = [item for item in evidence.of_type(types) if item.statement.digests & evidence.made]
     used = tuple(sorted(item.bundle for item in seen))
     problem = _problem(rule, evidence, sorted(seen, key=lambda item: item.bundle))
     name = f"rule:{rule.id}"

@@ -46,7 +46,7 @@ class Asked:
         """Those that count, about the release or what is in it; the others are ignored with the reason."""
         fit = []
         for found in self.evidence.of_type(frozenset(types)):
-            if not found.statement.digests & self.evidence.request.made:
+            if not found.statement.digests & self.evidence.made:
                 continue
             if reason := self._unfit(found, holds):
                 self.evidence.ignore(found, reason)
