@@ -1,8 +1,8 @@
 """Unpack an archive into a new folder: strictly, beside the target, and in place by one rename.
 
 Every byte was checked by the format's reader against the ProductManifest; this module only writes:
-folders and files below a descriptor it holds, never through a link, links last. A failure leaves
-nothing.
+folders and files below a descriptor it holds, never through a link, links last; all is on the disk
+before the name is there. Modes do not depend on the umask. A failure leaves nothing.
 
     extract(manifest, source, "/opt/core/releases/1.4.0")
 """
@@ -19,6 +19,7 @@ from attest.errors import BadInput
 from bundlers import formats
 from bundlers.product_manifests import ProductFile, ProductManifest
 from casstore.errors import Conflict
+from casstore.storage.base import os_error
 
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -28,21 +29,29 @@ def extract(manifest: ProductManifest, source: BinaryIO, into: str) -> int:
     """Unpack into a folder that does not exist yet; returns how many bytes were written.
 
     Raises HostileArchive when the archive is not exactly what the ProductManifest gives, Conflict
-    when the target is there.
+    when the target is there, StorageUnavailable when the disk is full.
     """
     into = os.path.abspath(into)
-    if os.path.lexists(into):
-        raise Conflict(f"{into}: is there already", hint="name a folder that does not exist")
+    _check_free(into)
     staged = f"{into}.{os.getpid()}.partial"
     _make(staged)
     try:
         written = _fill(manifest, source, staged)
+        _check_free(into)
         os.rename(staged, into)
         _sync_folder(os.path.dirname(into))
+    except OSError as exc:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise os_error(exc, into, writing=True) from exc
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
     return written
+
+
+def _check_free(into: str) -> None:
+    if os.path.lexists(into):
+        raise Conflict(f"{into}: is there already", hint="name a folder that does not exist")
 
 
 def _make(staged: str) -> None:
@@ -67,7 +76,9 @@ def _fill(manifest: ProductManifest, source: BinaryIO, staged: str) -> int:
         for link in links:
             with _parent(top, link.path) as (folder, name):
                 os.symlink(link.link, name, dir_fd=folder)
-        os.fsync(top)
+        for _, _, _, folder in os.fwalk(dir_fd=top, topdown=False):
+            os.fchmod(folder, 0o755)
+            os.fsync(folder)
     finally:
         os.close(top)
     return written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import random
 import shutil
@@ -14,9 +15,12 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +29,7 @@ from attest.errors import BadInput, FormatError
 from bundlers import checksums, formats
 from bundlers.errors import CrossProductLeak, HostileArchive
 from bundlers.extract import extract
+from bundlers.formats import tar_zst
 from bundlers.product_manifests import ComponentTree, ProductFile, ProductManifest, parse
 from bundlers.reader import ProductReader
 from casstore.errors import Conflict
@@ -236,3 +241,83 @@ def test_checksums_refuse_names_that_need_escapes() -> None:
         checksums.to_bytes({"a\\b": sha256(b"")})
     listed = {"b": sha256(b"b"), "a": sha256(b"a")}
     assert checksums.parse(checksums.to_bytes(listed)) == listed
+
+
+@pytest.mark.parametrize("archive_format", FORMATS)
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_tar_of_whole_pieces_has_no_empty_last_one(archive_format: str, frames: int) -> None:
+    contents = {"a": random.Random(3).randbytes(frames * tar_zst.FRAME - 512 - 1024)}
+    manifest = product(contents, archive_format)
+    assert read(manifest, written(manifest, contents)) == contents
+
+
+def test_zstd_frames_of_other_sizes_are_refused() -> None:
+    contents = {"a": b"x" * 10_000}
+    manifest = product(contents, "tar.zst")
+    tar = zstandard.ZstdDecompressor().decompress(written(manifest, contents))
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress
+    assert read(manifest, packed(tar)) == contents  # the same content, packed by another level
+    skipped = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"evil"
+    for other in (packed(tar[:512]) + packed(tar[512:]), packed(tar) + packed(b""), skipped + packed(tar)):
+        with pytest.raises(HostileArchive):
+            read(manifest, other)
+
+
+@pytest.mark.parametrize(("epoch", "year"), [(0, 1980), (315532800, 1980), (1_700_000_000, 2023), (8**11 - 1, 2107)])
+def test_zip_times_are_held_between_what_the_format_can_say(epoch: int, year: int) -> None:
+    manifest = replace(product({"a": b"x"}, "zip"), epoch=epoch)
+    data = written(manifest, {"a": b"x"})
+    assert read(manifest, data) == {"a": b"x"}
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        assert packed.infolist()[0].date_time[0] == year
+
+
+def test_a_zip_member_that_claims_more_packed_bytes_is_refused_at_once() -> None:
+    contents = {"a": b"x" * 1000}
+    manifest = product(contents, "zip")
+    data = bytearray(written(manifest, contents))
+    packed = struct.unpack_from("<I", data, 18)[0]
+    struct.pack_into("<I", data, 18, packed + 50)
+    data[31 + packed : 31 + packed] = b"\0" * 50
+    with pytest.raises(HostileArchive, match="does not end where it says"):
+        read(manifest, bytes(data))
+
+
+@pytest.mark.parametrize("changes", [{"version": "../x"}, {"version": ""}, {"product": "a/b"}, {"epoch": 8**11}])
+def test_a_manifest_whose_names_or_time_no_archive_can_have_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(FormatError):
+        parse(replace(product({"a": b"x"}, "zip"), **changes).to_bytes())
+
+
+def oci_members(data: bytes) -> list[tuple[str, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return [(member.name, tar.extractfile(member).read()) for member in tar]  # type: ignore[union-attr]
+
+
+def test_an_image_layout_names_only_what_it_holds() -> None:
+    manifest = product(SOME, "oci", LINKS)
+    members = oci_members(written(manifest, SOME))
+    blobs = {f"blobs/sha256/{sha256(data)[7:]}": data for _, data in members}
+    assert members[0][0] == "oci-layout"
+    assert all(blobs[name] == data for name, data in members[1:4])
+    (described,) = json.loads(members[4][1])["manifests"]
+    image = json.loads(blobs[f"blobs/sha256/{described['digest'][7:]}"])
+    config = json.loads(blobs[f"blobs/sha256/{image['config']['digest'][7:]}"])
+    layer = blobs[f"blobs/sha256/{image['layers'][0]['digest'][7:]}"]
+    assert config["rootfs"]["diff_ids"] == [sha256(gzip.decompress(layer))]
+    assert layer == written(replace(manifest, archive_format="tar.gz"), SOME)
+
+
+def test_an_image_layout_packed_by_others_is_refused() -> None:
+    manifest = product({"a": b"x"}, "oci")
+    members = oci_members(written(manifest, {"a": b"x"}))
+    other_layer = [(f"blobs/sha256/{sha256(b'')[7:]}" if "blobs" in name else name, data) for name, data in members]
+    for hostile in (members[::-1], [*members, ("more", b"")], members[:4], members[:1], other_layer):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, data in hostile:
+                info = tarfile.TarInfo(name)
+                info.size, info.mtime = len(data), manifest.epoch
+                tar.addfile(info, io.BytesIO(data))
+        with pytest.raises(HostileArchive):
+            read(manifest, out.getvalue())
