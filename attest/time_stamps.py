@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from attest.errors import FormatError, TrustError
@@ -59,6 +60,7 @@ def time_of(answer: Any, signature: bytes, chain: Sequence[bytes]) -> datetime |
     return time
 
 
+@lru_cache(maxsize=64)
 def _verifier(chain: tuple[bytes, ...]) -> Any:
     from cryptography.x509 import load_der_x509_certificate
     from rfc3161_client import VerifierBuilder
