@@ -84,7 +84,9 @@ def sign(
 @click.option("--type", "kind", required=True, help="The predicate type that is expected.")
 @click.option("--public-key", metavar="FILE", help="Verify by this key alone; else by the store's trust root.")
 @click.option("--role", metavar="ROLE", help="With the trust root: the role that the signer must hold.")
-@click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers and time stamps by.")
+@click.option(
+    "--sigstore-root", metavar="FILE", help="trusted_root.json for keyless signers and stamps; default: the pinned one."
+)
 @json_option
 @pass_session
 def verify(
@@ -122,14 +124,16 @@ def verify(
             at=session.now,
         )
     else:
+        root = session.trust_root()
+        given = read_file(sigstore_root) if sigstore_root else None
         found = verifying.verify(
             raw,
-            trust_root=session.trust_root(),
+            trust_root=root,
             predicate_type=expected,
             subjects=wanted,
             at=session.now,
             role=role,
-            sigstore_root=read_file(sigstore_root) if sigstore_root else None,
+            sigstore_root=given if given or not root.sigstore_root else _pinned(session, root.sigstore_root),
         )
     result = {
         "verified": True,
@@ -168,7 +172,7 @@ def show(session: Session, attestation: str) -> None:
 @attest.command()
 @click.argument("release")
 @click.argument("folder")
-@click.option("--format", "form", type=click.Choice(["sigstore", "jsonl", "dsse", "in-toto"]), required=True)
+@click.option("--format", "form", type=click.Choice(["sigstore", "jsonl", "dsse", "in-toto", "oci"]), required=True)
 @key_option
 @json_option
 @pass_session
@@ -177,7 +181,7 @@ def export(session: Session, release: str, folder: str, form: str, key: str | No
 
     sigstore: one bundle file per attestation. jsonl: one file of bundles. dsse: bare envelopes, whose
     verification summaries `slsa-verifier verify-vsa` reads. in-toto: a layout and its links for
-    `in-toto-verify`, signed by --key.
+    `in-toto-verify`, signed by --key. oci: an image layout of archives and attestations for skopeo and oras.
 
     \b
     Example:
@@ -201,6 +205,10 @@ def export(session: Session, release: str, folder: str, form: str, key: str | No
     render.line(f"{len(written.files)} files in {folder}")
     if written.command:
         render.say(f"check it: {written.command}")
+
+
+def _pinned(session: Session, digest: Digest) -> bytes:
+    return session.open_store(read_only=True).read(digest)
 
 
 def _type_of(raw: bytes) -> str:
