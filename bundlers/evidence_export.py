@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from attest import digests, dsse_export, in_toto_export
 from attest.digests import Digest
 from attest.errors import BadInput
 from attest.in_toto_export import ProductStep, ReleaseSteps
 from attest.signers import Signer
-from bundlers import product_manifests
+from bundlers import oci_export, product_manifests
 from casstore import attestations, release_objects
 from casstore.errors import Conflict
 from casstore.ledger.state import LedgerState
@@ -25,6 +27,7 @@ from casstore.release_objects import Release
 from casstore.store import Store
 
 LIFETIME = timedelta(days=365)
+_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,13 @@ def export(
     info = state.find_release(ref)
     made = release_objects.parse(store.read(info.digest))
     command = ""
+    if form == "oci":
+        plan = oci_export.layout(
+            store, made, store.read(info.digest), {d: store.read(d) for d in _evidence(store, state, info.digest, made)}
+        )
+        _write(store, folder, plan.files, plan.blobs, plan.parts)
+        names = sorted([*plan.files, *plan.blobs, *plan.parts])
+        return ExportedEvidence(tuple(names), f"skopeo copy oci:{folder}:{_first_tag(made)} dir:out")
     if form == "in-toto":
         if signer is None:
             raise BadInput("a layout needs a signer", hint="give --key URI")
@@ -97,20 +107,44 @@ def _steps(store: Store, made: Release) -> ReleaseSteps:
     return ReleaseSteps(components, products)
 
 
-def _write(store: Store, folder: str, files: dict[str, bytes], blobs: dict[str, Digest]) -> None:
+def _first_tag(made: Release) -> str:
+    return f"{min(made.products)}-{made.version}"
+
+
+def _write(
+    store: Store,
+    folder: str,
+    files: Mapping[str, bytes],
+    blobs: Mapping[str, Digest],
+    parts: Mapping[str, tuple[Digest, int, int]] = MappingProxyType({}),
+) -> None:
     if os.path.lexists(folder):
         raise Conflict(f"{folder}: is there already and was not overwritten", hint="name a new folder")
     staged = f"{os.path.abspath(folder)}.{os.getpid()}.partial"
     os.makedirs(staged)
     try:
         for name, data in files.items():
-            with open(os.path.join(staged, name), "xb") as file:
-                file.write(data)
+            _write_file(staged, name, (data,))
         for name, digest in blobs.items():
-            with open(os.path.join(staged, name), "xb") as file:
-                for chunk in store.chunks(digest):
-                    file.write(chunk)
+            _write_file(staged, name, store.chunks(digest))
+        for name, part in parts.items():
+            _write_file(staged, name, _part(store, *part))
         os.rename(staged, folder)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+
+
+def _write_file(staged: str, name: str, pieces: Iterable[bytes]) -> None:
+    path = os.path.join(staged, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "xb") as file:
+        file.writelines(pieces)
+
+
+def _part(store: Store, digest: Digest, offset: int, length: int) -> Iterator[bytes]:
+    with store.open_blob(digest) as blob:
+        blob.seek(offset)
+        while length and (piece := blob.read(min(length, _PIECE))):
+            length -= len(piece)
+            yield piece

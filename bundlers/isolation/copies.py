@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
@@ -32,7 +31,9 @@ MAX_FOUND = 1000
 
 _PIECE = 256 * 1024
 _SAMPLE = 1024 * 1024
-_HELD = 64 << 20
+_HELD = 96 << 20
+_WHOLE = 32 << 20
+"""Larger files are read piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,6 @@ class Copy:
     length: int
     digest: Digest
     total: int
-    entropy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,6 @@ def _measure(
         best.length,
         _digest(a, best),
         total,
-        _entropy(a, best),
     )
 
 
@@ -175,8 +174,9 @@ def _overlap(start: int, end: int, spans: list[tuple[int, int]]) -> int:
 def _entropy(a: IO[bytes], run: Run) -> float:
     """Shannon's, in bits per byte, of the first MiB."""
     a.seek(run.start)
-    data = a.read(min(run.length, _SAMPLE))
-    return -sum(n / len(data) * math.log2(n / len(data)) for n in Counter(data).values())
+    counts = np.bincount(np.frombuffer(a.read(min(run.length, _SAMPLE)), np.uint8))
+    parts = counts[counts > 0] / counts.sum()
+    return float(-(parts * np.log2(parts)).sum())
 
 
 def _digest(a: IO[bytes], run: Run) -> Digest:
@@ -210,7 +210,7 @@ class _Opener:
         blob: BinaryIO = self._store.open_blob(digest)
         if not path:
             size = blob.seek(0, io.SEEK_END)
-            return (io.BytesIO(_whole(blob)), size) if size <= _HELD // 4 else (blob, _HELD // 4)
+            return (io.BytesIO(_whole(blob)), size) if size <= _WHOLE else (blob, _WHOLE)
         return _member(blob, path, self._limits)
 
 
@@ -224,7 +224,7 @@ def _member(blob: BinaryIO, path: str, limits: Limits) -> tuple[IO[bytes], int]:
     import shutil
     import tempfile
 
-    out: Any = tempfile.SpooledTemporaryFile(_HELD // 4)  # noqa: SIM115  closed with the last reference
+    out: Any = tempfile.SpooledTemporaryFile(_WHOLE)  # noqa: SIM115  closed with the last reference
     found = [0]
 
     def take(place: str, data: IO[bytes]) -> None:
@@ -234,4 +234,4 @@ def _member(blob: BinaryIO, path: str, limits: Limits) -> tuple[IO[bytes], int]:
 
     with blob:
         nested.look_inside(blob, blob.seek(0, io.SEEK_END), limits, take)
-    return out, min(found[0], _HELD // 4)
+    return out, min(found[0], _WHOLE)
