@@ -14,11 +14,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from attest import identities
+from attest import identities, spki
 from attest.errors import BadInput, FormatError, SignerError, VerificationError
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -69,6 +69,8 @@ def private_to_pem(key: PrivateKey, password: bytes | None) -> bytes:
     """PKCS#8 PEM, encrypted where a passphrase is given. Raises BadInput for an empty one."""
     if password is not None and not password:
         raise BadInput("the passphrase is empty", hint="give one, or none at all")
+    from cryptography.hazmat.primitives import serialization
+
     encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
 
@@ -77,6 +79,8 @@ def private_from_pem(pem: bytes, password: bytes | None) -> PrivateKey:
     """PEM to private key. Raises SignerError for a wrong, missing or needless passphrase and for other PEM."""
     if len(pem) > MAX_PEM:
         raise SignerError(f"the key file has {len(pem)} bytes, more than the limit of {MAX_PEM}")
+    from cryptography.hazmat.primitives import serialization
+
     try:
         key = serialization.load_pem_private_key(pem, password or None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -95,6 +99,8 @@ def is_encrypted(pem: bytes) -> bool:
 
 def public_to_pem(public: PublicKey) -> bytes:
     """SubjectPublicKeyInfo PEM, as openssl and cosign read it."""
+    from cryptography.hazmat.primitives import serialization
+
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -108,6 +114,11 @@ def _public_from_pem(pem: bytes) -> PublicKey:
     # Remembered: a release has thousands of attestations by few keys, and parsing costs as much as verifying.
     if len(pem) > MAX_PEM:
         raise FormatError(f"the public key has {len(pem)} bytes, more than the limit of {MAX_PEM}")
+    usual = spki.of_pem(pem)
+    if usual is not None:
+        return usual
+    from cryptography.hazmat.primitives import serialization
+
     try:
         public = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -120,6 +131,11 @@ def public_from_der(der: bytes) -> PublicKey:
     """DER SubjectPublicKeyInfo to public key. Raises FormatError for what is no key, BadInput for other types."""
     if len(der) > MAX_PEM:
         raise FormatError(f"the public key has {len(der)} bytes, more than the limit of {MAX_PEM}")
+    usual = spki.of_der(der)
+    if usual is not None:
+        return usual
+    from cryptography.hazmat.primitives import serialization
+
     try:
         public = serialization.load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -130,6 +146,11 @@ def public_from_der(der: bytes) -> PublicKey:
 
 def public_to_der(public: PublicKey) -> bytes:
     """DER SubjectPublicKeyInfo: the bytes whose hash is the identity."""
+    usual = spki.to_der(public)
+    if usual is not None:
+        return usual
+    from cryptography.hazmat.primitives import serialization
+
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
