@@ -17,7 +17,7 @@ from bundlers.reader import ProductReader
 SUFFIX = "tar.zst"
 MEDIA_TYPE = "application/zstd"
 LEVEL = 1
-"""Twice as fast as 3, a tenth larger: as fast as `tar | zstd -1 -T0`, with every byte verified and hashed."""
+"""A third faster than 3 and a tenth larger, on 301 MB of Python packages: a release waits for it, a store keeps it."""
 FRAME = 2 * 1024 * 1024
 
 
