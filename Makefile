@@ -35,6 +35,9 @@ format: $(VENV)/.dev ## mend what can be mended
 golden: $(VENV)/.dev ## make the golden files anew (a format changed: see CONTRIBUTING.md)
 	for script in tests/formats/make_*.py; do $(BIN)/python $$script || exit 1; done
 
+docs: $(VENV)/.dev ## docs/commands.md, anew from the commands' own help
+	$(BIN)/python docs/make_commands.py
+
 lock: ## the locked requirements, from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) --custom-compile-command 'make lock' -o requirements/runtime.txt
@@ -50,4 +53,4 @@ bench-small: $(VENV)/.dev ## the benchmarks on small input
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script --small || exit 1; done
 
 clean: ## everything that make made
-	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache

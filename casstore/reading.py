@@ -171,5 +171,5 @@ def damaged(digest: Digest, located: Located) -> ObjectDamaged:
         offset = 0
     return ObjectDamaged(
         f"{digest}: damaged in pack {located.pack.hex()} at byte {offset}; its bytes were not served",
-        hint="take it again from a store that has it: casstore fsck --repair --from STORE",
+        hint="copy that pack back from another copy of the store, then: casstore fsck",
     )

@@ -22,7 +22,7 @@ _COMMANDS = {
     "unpin": "casstore unpin {channel} --reason TEXT",
     "change-policy": "casstore keys ceremony draft",
     "rotate": "casstore keys ceremony draft",
-    "rehearse": "casstore rehearse {channel}",
+    "rehearse": "casstore attest sign FILE --type rehearsal --predicate JSON --hand-in --key URI",
     "wait": "casstore explain {release} --to {channel}",
     "new-release": "casstore release VERSION",
 }

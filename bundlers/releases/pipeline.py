@@ -133,7 +133,7 @@ def _lost(request: ReleaseRequest, plan: Plan) -> ReleaseReport:
     state = replay(request.ledger, request.store)
     if request.version not in state.versions:
         raise Conflict(
-            f"version {request.version}: the ledger refused it", hint="look at what changed: casstore ledger show"
+            f"version {request.version}: the ledger refused it", hint="look at what changed: casstore ledger log"
         )
     return _again(request, state, plan)
 

@@ -79,7 +79,7 @@ def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"the attestation {digest} of release {at.release.version} is gone",
-                hint="get it back from another copy of the store: casstore sync",
+                hint="copy its pack back from another copy of the store, then: casstore fsck",
             ) from exc
     return found
 

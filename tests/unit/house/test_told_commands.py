@@ -1,0 +1,137 @@
+"""What documents, hints and examples tell people to type is there: the commands, and their options."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from casstore import config
+from cli.main import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [page for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")) if page.name != "commands.md"]
+_BLOCK = re.compile(r"```(?:sh|bash)\n(.*?)```", re.DOTALL)
+_INLINE = re.compile(r"(?<!`)`(casstore [^`]+)`(?!`)")
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+NOT_YET = {"audit", "baseline", "gc", "isolation", "pin", "rehearse", "restore", "snapshot", "sync"} - set(COMMANDS)
+"""Words that look like commands of ours; a hint may not name one before it is there."""
+
+
+def told(page: Path) -> Iterator[str]:
+    text = page.read_text(encoding="utf-8")
+    for block in _BLOCK.findall(text):
+        lines = block.replace("\\\n", " ").splitlines()
+        yield from (line.partition(" #")[0] for line in lines if line.startswith("casstore "))
+    yield from _INLINE.findall(_BLOCK.sub("", text))
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+
+
+def problem(line: str) -> str:
+    """What a shell would be told about this line; empty when the command and its options are there."""
+    command: click.Command = main
+    known = options(main)
+    for word in line.split()[1:]:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            if _OPTION.fullmatch(name) and name not in known:
+                return f"{command.name} has no option {name}"
+        elif isinstance(command, click.Group):
+            with click.Context(command) as ctx:
+                found = command.get_command(ctx, word)
+            if found is None:
+                return f"{command.name} has no command {word}"
+            command, known = found, options(found)
+    return ""
+
+
+def test_the_judge_itself() -> None:
+    assert problem("casstore --offline verify kit.tar --channel prod") == ""
+    assert problem("casstore verify kit.tar --nonsense") == "verify has no option --nonsense"
+    assert problem("casstore nonsense") == "main has no command nonsense"
+    assert problem("casstore keys ceremony nonsense") == "ceremony has no command nonsense"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_tells_only_what_is_there(page: Path) -> None:
+    assert {line: found for line in told(page) if (found := problem(line))} == {}
+
+
+def texts() -> Iterator[tuple[str, int, str]]:
+    """Every text of the packages that may reach a person; f-strings with their holes as X."""
+    for package in ("attest", "casstore", "bundlers", "cli"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (str(v.value) if isinstance(v, ast.Constant) else "X" for v in node.values)
+                    yield str(path.relative_to(ROOT)), node.lineno, "".join(parts)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield str(path.relative_to(ROOT)), node.lineno, node.value
+
+
+def test_hints_name_only_what_is_there() -> None:
+    """`casstore` is also a word of prose, so a command is what stands in the table or on the list above."""
+    wrong = []
+    for path, line, text in texts():
+        for found in re.finditer(r"\bcasstore ((?:--offline )?([a-z-]+)[^\n`]*)", text):
+            if found[2] in NOT_YET:
+                wrong.append(f"{path}:{line}: no command {found[2]}")
+            elif found[2] in COMMANDS and (what := problem("casstore " + _upto_prose(found[1]))):
+                wrong.append(f"{path}:{line}: {what}")
+    assert wrong == []
+
+
+def _upto_prose(text: str) -> str:
+    """The command, its sub-commands and its options; the rest may be a sentence."""
+    words = text.split()
+    kept, command = [], main
+    for word in words:
+        if isinstance(command, click.Group) and not word.startswith("-"):
+            with click.Context(command) as ctx:
+                found = command.get_command(ctx, word)
+            if found is None:
+                break
+            kept.append(word)
+            command = found
+        elif _OPTION.fullmatch(word):
+            kept.append(word)
+    return " ".join(kept)
+
+
+def test_every_make_target_that_is_told_has_a_recipe() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = set(re.findall(r"^([a-z-]+):[^\n]*\n\t", makefile, re.MULTILINE))
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
+    assert phony - recipes == set()
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)`", page.read_text(encoding="utf-8"))}
+    assert named - recipes == set()
+
+
+def test_exit_codes_of_errors_are_on_the_page() -> None:
+    table = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"\| (\d+) \|", table)}
+    given = set()
+    for path in ("attest/errors.py", "casstore/errors.py", "bundlers/errors.py"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                if isinstance(target, ast.Name) and target.id == "exit_code":
+                    given.add(node.value.value)
+    assert given - documented == set()
+    assert {0, 1, 2, 130} <= documented
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/formats/config.md"])
+def test_a_whole_casstore_toml_that_is_shown_is_accepted(page: str) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    whole = [block for block in blocks if "[store]" in block]
+    assert whole
+    for block in whole:
+        assert config.parse(block.encode(), page).products
