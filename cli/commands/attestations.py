@@ -224,6 +224,26 @@ def _subject(text: str) -> tuple[str, Digest]:
     return os.path.basename(text), digest_of_file(text)
 
 
+@attest.command()
+@click.argument("folder")
+@click.option("--gpg-key", required=True, metavar="ID", help="The GPG key: its address, or fingerprint.")
+@json_option
+def sign_checksums(folder: str, gpg_key: str, as_json: bool) -> None:
+    """Write SHA256SUMS.asc beside the checksums in FOLDER, for those who must have a GPG signature.
+
+    It is no identity to casstore and counts in no threshold.
+
+    \b
+    Example:
+      casstore attest sign-checksums dist/1.4.0 --gpg-key releases@example.org
+    Exit status: 0 signed, 1 GPG does not sign, 8 no checksums there, 9 the signature is there.
+    """
+    from bundlers import gpg
+
+    written = gpg.sign_checksums(folder, key=gpg_key)
+    render.json_object({"signature": written}) if as_json else render.line(written)
+
+
 attest.add_command(sbom)
 attest.add_command(sigstore_bundles.sign_bundle)
 attest.add_command(sigstore_bundles.verify_bundle)
