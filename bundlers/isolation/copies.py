@@ -9,31 +9,28 @@ and the copies between two files add up to `min_copy_total`.
 from __future__ import annotations
 
 import hashlib
-import io
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO
+from itertools import islice
+from typing import IO
 
 import numpy as np
 
 from attest import digests
 from attest.digests import Digest
-from bundlers.isolation import nested
 from bundlers.isolation.fingerprints import Hashes, K, Prints
 from bundlers.isolation.matching import Candidate, Carried, candidates, is_in
-from bundlers.isolation.nested import Limits
+from bundlers.isolation.reopening import Opener
 from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 
 MAX_FOUND = 1000
-"""So many pairs of files are told; a release with more is stopped by the first as well."""
+"""When so many pairs of files are found no further ones are looked for."""
 
 _PIECE = 256 * 1024
 _SAMPLE = 1024 * 1024
-_HELD = 96 << 20
-_WHOLE = 32 << 20
-"""Larger files are read piece by piece."""
+_BATCH = 1000
+"""Pairs with most in common first; within a batch in the order of their files, which are opened once then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +65,16 @@ def find(
     known: Callable[[int, int], bool],
 ) -> Iterator[Copy]:
     """Copies between units (`blobs` names each one's blob). `known` pairs are told already and left out."""
-    opener = _Opener(store, settings)
+    opener = Opener(store, settings, ((blob, item.unit.path) for blob, item in zip(blobs, carried, strict=True)))
+    hints = (hint for hint in candidates(carried, common) if not known(hint.a, hint.b))
     count = 0
-    for candidate in candidates(carried, common):
-        if known(candidate.a, candidate.b):
-            continue
-        a = opener.open(blobs[candidate.a], carried[candidate.a].unit.path)
-        b = opener.open(blobs[candidate.b], carried[candidate.b].unit.path)
-        found = _measure(candidate, a, b, _reference_spans(carried[candidate.a], common), settings)
-        if found is not None:
-            yield found
-            count += 1
-            if count >= MAX_FOUND:
-                return
+    while count < MAX_FOUND and (batch := list(islice(hints, _BATCH))):
+        for hint in sorted(batch, key=lambda hint: (blobs[hint.a], hint.a, blobs[hint.b], hint.b)):
+            a, b = (opener.open(blobs[number], carried[number].unit.path) for number in (hint.a, hint.b))
+            found = _measure(hint, a, b, _reference_spans(carried[hint.a], common), settings)
+            if found is not None:
+                yield found
+                count += 1
 
 
 def _measure(
@@ -186,52 +180,3 @@ def _digest(a: IO[bytes], run: Run) -> Digest:
         hashing.update(piece)
         left -= len(piece)
     return digests.from_raw(hashing.digest())
-
-
-class _Opener:
-    """The bytes of units again; the last few are held, as neighbours are asked for in a row."""
-
-    def __init__(self, store: ContentStore, settings: Settings) -> None:
-        self._store = store
-        self._limits = Limits(settings.max_depth, settings.max_member, settings.max_total, settings.max_ratio)
-        self._held: OrderedDict[tuple[Digest, str], tuple[IO[bytes], int]] = OrderedDict()
-
-    def open(self, digest: Digest, path: str) -> IO[bytes]:
-        """A seekable stream of a blob or of a member of it."""
-        key = (digest, path)
-        if key not in self._held:
-            self._held[key] = self._load(digest, path)
-            while sum(size for _, size in self._held.values()) > _HELD and len(self._held) > 2:
-                self._held.popitem(last=False)
-        self._held.move_to_end(key)
-        return self._held[key][0]
-
-    def _load(self, digest: Digest, path: str) -> tuple[IO[bytes], int]:
-        blob: BinaryIO = self._store.open_blob(digest)
-        if not path:
-            size = blob.seek(0, io.SEEK_END)
-            return (io.BytesIO(_whole(blob)), size) if size <= _WHOLE else (blob, _WHOLE)
-        return _member(blob, path, self._limits)
-
-
-def _whole(blob: BinaryIO) -> bytes:
-    blob.seek(0)
-    return blob.read()
-
-
-def _member(blob: BinaryIO, path: str, limits: Limits) -> tuple[IO[bytes], int]:
-    """A member's bytes, unpacked once more."""
-    import shutil
-    import tempfile
-
-    out: Any = tempfile.SpooledTemporaryFile(_WHOLE)  # noqa: SIM115  closed with the last reference
-    found = [0]
-
-    def take(place: str, data: IO[bytes]) -> None:
-        if place == path and not found[0]:
-            shutil.copyfileobj(data, out)
-            found[0] = out.tell()
-
-    with blob:
-        nested.look_inside(blob, blob.seek(0, io.SEEK_END), limits, take)
-    return out, min(found[0], _WHOLE)

@@ -43,7 +43,10 @@ class Candidate:
 def hashes_of(units: Iterable[Unit]) -> Hashes:
     """All fingerprints of some units, sorted, each once."""
     parts = [np.frombuffer(unit.hashes, "<u8") for unit in units if unit.hashes]
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+    if not parts:
+        return np.empty(0, np.uint64)
+    found = np.sort(np.concatenate(parts))
+    return found[np.concatenate(([True], found[1:] != found[:-1]))]
 
 
 def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -96,7 +99,7 @@ def _in_two_products(carried: Sequence[Carried]) -> Hashes:
     for item in carried:
         by_product.setdefault(item.product, []).append(item.unit)
     every = np.sort(np.concatenate([hashes_of(units) for units in by_product.values()] or [np.empty(0, np.uint64)]))
-    repeated: Hashes = np.unique(every[1:][every[1:] == every[:-1]])
+    repeated: Hashes = every[1:][every[1:] == every[:-1]]
     return repeated
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, cast
@@ -77,6 +78,7 @@ class _Look:
     def __init__(self, limits: Limits, budget: int, visit: Visit | None) -> None:
         self.inside = Inside()
         self._limits, self._budget, self._visit = limits, budget, visit
+        self._labels: Counter[str] = Counter()
 
     def at(self, blob: IO[bytes], prefix: str, depth: int) -> None:
         """Every member of what lies here."""
@@ -107,12 +109,18 @@ class _Look:
                 return
             digest, size = copied
             data = cast("IO[bytes]", spool)
-            label = f"{place}!content" if unnamed else place
-            self.inside.members.append(Member(label.removeprefix("!"), digest, size))
+            label = self._named_once((f"{place}!content" if unnamed else place).removeprefix("!"))
+            self.inside.members.append(Member(label, digest, size))
             if self._visit is not None:
                 data.seek(0)
-                self._visit(label.removeprefix("!"), data)
+                self._visit(label, data)
             self.at(data, place, depth - 1)
+
+    def _named_once(self, label: str) -> str:
+        """An archive may hold several members of one name: the second is called `name#2`."""
+        self._labels[label] += 1
+        count = self._labels[label]
+        return label if count == 1 else self._named_once(f"{label}#{count}")
 
     def _copy(self, stream: IO[bytes], out: IO[bytes]) -> tuple[Digest, int] | None:
         hashing, size = hashlib.sha256(), 0

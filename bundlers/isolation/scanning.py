@@ -25,7 +25,7 @@ from casstore.objects.tree import TreeEntry
 
 _PIECE = 1024 * 1024
 _MAX_PROGRAM = 256 << 20
-_VERSION = 2
+_VERSION = 3
 """Of what a scan looks for; the fingerprints have their own."""
 
 

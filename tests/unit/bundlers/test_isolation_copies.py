@@ -12,12 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attest.errors import BadInput
 from bundlers import isolation, product_manifests
-from bundlers.isolation import IsolationReport, Settings, fingerprints, scanning, variants
+from bundlers.isolation import IsolationReport, Settings, fingerprints, reopening, scanning, variants
 from bundlers.isolation.reports import Common
 from bundlers.product_manifests import ComponentTree
 from casstore.store import Store
@@ -133,6 +134,38 @@ def test_a_copy_inside_a_packed_member_is_found_and_named(store: Store, tmp_path
     (found,) = report.findings
     assert found.path_b.startswith("x.tgz!")
     assert found.length == 8000
+
+
+def test_members_of_one_name_are_told_apart(store: Store, tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    agent = noise(9000)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for data in (noise(3000), noise(500) + agent[:5000], noise(3000)):
+            info = tarfile.TarInfo("same")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    report = compare(store, tmp_path, core={"x.tgz": out.getvalue()}, agent={"a": agent})
+    (found,) = report.findings
+    assert found.length == 5000
+
+
+def test_many_large_copies_are_measured_with_little_held(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reopening, "_HELD", 100_000)
+    monkeypatch.setattr(reopening, "_SPOOL", 30_000)
+    agents = {f"a{n}": noise(50_000) for n in range(6)}
+    packed = b"".join(ar_member(f"m{n}", noise(100) + data[1000:]) for n, data in enumerate(agents.values()))
+    report = compare(store, tmp_path, core={"x.a": zstandard.compress(b"!<arch>\n" + packed)}, agent=agents)
+    assert [found.size for found in report.findings] == [49_000] * 6
+
+
+def ar_member(name: str, data: bytes) -> bytes:
+    head = f"{name + '/':16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode()
+    return head + data + b"\n" * (len(data) % 2)
 
 
 def test_references_are_taken_out_and_listed(store: Store, tmp_path: Path) -> None:
