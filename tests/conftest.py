@@ -18,6 +18,8 @@ hypothesis.settings.load_profile(os.environ.get("CASSTORE_PROFILE", "ci" if os.e
 
 REQUIRE_ALL = os.environ.get("CASSTORE_REQUIRE_ALL") == "1"
 TOOLS = ("server", "foreign")
+UNREACHED = os.environ.get("CASSTORE_UNREACHED", "").split()
+"""Tools that CI could not install for want of a network: their skips stay skips, told and counted."""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -27,6 +29,8 @@ def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
     report = outcome.get_result()
     if REQUIRE_ALL and report.skipped and any(item.get_closest_marker(name) for name in TOOLS):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        if any(tool in str(reason) for tool in UNREACHED):
+            return
         report.outcome = "failed"
         report.longrepr = f"must not be skipped here: {reason}"
 
