@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import render
 from cli.params import json_option, key_option, pass_session
 from cli.session import Session
+
+if TYPE_CHECKING:
+    from bundlers.provenance import PutReport
 
 
 @click.command()
@@ -107,7 +111,11 @@ def put(
         )
     if as_json:
         render.json_object(report.to_json())
-        return
+    else:
+        _told_components(report)
+
+
+def _told_components(report: PutReport) -> None:
     render.table(
         ("COMPONENT", "TREE", "FILES", "SIZE", "NEW", "TIME"),
         [

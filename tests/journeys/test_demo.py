@@ -82,24 +82,27 @@ def test_foreign_readers(run: tuple[Path, Path], tmp_path: Path, tool: str) -> N
         "sha256sum": ["sha256sum", "-c", "SHA256SUMS"],
         "tar": ["tar", "-xzf", "core-1.0.0.tar.gz", "-C", str(tmp_path)],
         "unzip": ["unzip", "-q", "agent-windows-1.0.0.zip", "-d", str(tmp_path)],
-        "openssl": ["sh", "-euc", OPENSSL, "sh", str(tmp_path), str(folder / "ci.pem.pub")],
+        "openssl": [
+            "sh",
+            "-euc",
+            f'cd "$1"\n{openssl_steps()}',
+            "sh",
+            str(tmp_path),
+            str(folder / "ci.pem.pub"),
+            str(published),
+        ],
     }
     done = subprocess.run(commands[tool], cwd=published, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not done.stderr.strip()
 
 
-OPENSSL = """
-python3 - "$1" <<'PY'
-import base64, json, sys
-envelope = json.load(open("core-1.0.0.tar.gz.sigstore.json"))["dsseEnvelope"]
-payload = base64.b64decode(envelope["payload"])
-kind = envelope["payloadType"].encode()
-open(sys.argv[1] + "/signed", "wb").write(b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
-open(sys.argv[1] + "/signature", "wb").write(base64.b64decode(envelope["signatures"][0]["sig"]))
-PY
-openssl dgst -sha256 -verify "$2" -signature "$1/signature" "$1/signed"
-"""
+def openssl_steps() -> str:
+    """The commands of the consumer's guide, with the demo's names in them."""
+    page = Path(__file__).parents[2] / "docs" / "guide" / "consumer.md"
+    block = next(part for part in page.read_text().split("```") if "openssl dgst" in part).removeprefix("sh\n")
+    assert "core-1.4.0.tar.gz" in block and "ci.pem.pub" in block
+    return block.replace("1.4.0", "1.0.0").replace("ci.pem.pub", '"$2"').replace("f=core", 'f="$3"/core')
 
 
 @pytest.mark.foreign

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from worlds import World
 
 from casstore import doctor
+from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger.state import LedgerState
+from casstore.storage.memory import MemoryStorage
 from casstore.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -131,3 +136,92 @@ def test_a_key_file_that_others_can_read(tmp_path: Path) -> None:
     assert doctor._key_file(str(key)).status == "warn"
     key.chmod(0o600)
     assert doctor._key_file(str(key)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [((), 0), (("ok",), 0), (("ok", "warn"), 2), (("warn", "fail"), 1), (("fail", "ok"), 1)],
+)
+def test_a_warning_is_told_apart_from_a_failure(rows: tuple[str, ...], code: int) -> None:
+    report = doctor.DoctorReport(tuple(doctor.Row("check", status, "what", "next") for status in rows))
+    assert report.exit_code == code
+    assert report.to_json()["exitCode"] == code
+    assert [row["status"] for row in report.to_json()["rows"]] == list(rows)
+
+
+def test_a_configuration_that_is_there_and_one_that_is_broken(tmp_path: Path) -> None:
+    file = tmp_path / "casstore.toml"
+    file.write_text('[store]\nurl = "./store"\n[components.a]\ninclude = ["**"]\n')
+    row = doctor._configuration(None, str(tmp_path))
+    assert (row.status, "1 components" in row.message) == ("ok", True)
+    file.write_text('[store]\nurll = "./store"\n')
+    row = doctor._configuration(None, str(tmp_path))
+    assert row.status == "fail"
+    assert "casstore.toml:2" in row.message
+    assert doctor._configuration(str(tmp_path / "other.toml"), str(tmp_path)).status == "fail"
+
+
+def test_a_library_that_the_distribution_needs_and_nobody_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "casstore-99.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: casstore\nVersion: 99.0\n"
+        "Requires-Dist: nobody-has-this>=1\nRequires-Dist: nor-this; extra == 'more'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (row,) = doctor._libraries()
+    assert (row.status, row.message) == ("fail", "not installed: nobody-has-this")
+
+
+class Overwriting(MemoryStorage):
+    """A server that answers 200 and overwrites."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        self.replace(key, data)
+        return True
+
+
+class Unreachable(MemoryStorage):
+    def create(self, key: str, data: bytes) -> bool:
+        raise StorageUnavailable("memory://: no answer", hint="try again")
+
+
+def test_a_storage_that_overwrites_and_one_that_is_away() -> None:
+    def row(storage: MemoryStorage) -> doctor.Row:
+        return doctor._exclusive(SimpleNamespace(storage=storage))  # type: ignore[arg-type]
+
+    assert row(Overwriting()).status == "fail"
+    assert (row(Unreachable()).status, row(Unreachable()).hint) == ("warn", "try again")
+    assert row(MemoryStorage()).status == "ok"
+
+
+def test_a_damaged_pack_is_a_row_of_the_index(tmp_path: Path) -> None:
+    world = World.make(str(tmp_path / "world"))
+    state = world.state
+    world.store.close()
+    for pack in Path(world.store.url).rglob("*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:-40])
+    for file in Path(world.store.catalog.folder).rglob("data.mdb"):
+        file.unlink()
+    with Store.open(world.store.url) as store:
+        row = examine_store(store, state)["index"]
+        assert (row.status, "cannot be read" in row.message) == ("fail", True)
+
+
+def test_void_entries_no_trust_root_and_a_ledger_that_cannot_be_read(tmp_path: Path) -> None:
+    state = World.make(str(tmp_path / "world")).state
+
+    def rows(replay: Callable[[], LedgerState]) -> dict[str, doctor.Row]:
+        return {row.check: row for row in doctor._ledger(replay, NOW)}
+
+    def broken() -> LedgerState:
+        raise StoreDamaged("ledger entry 3: its bytes are gone")
+
+    void = rows(lambda: replace(state, void=((3, "its statement does not verify"),)))
+    assert void["ledger"].status == "warn"
+    assert "1 of" in void["ledger"].message
+    assert rows(broken)["ledger"].status == "fail"
+    assert rows(lambda: LedgerState("store", "main"))["trust root"].status == "warn"

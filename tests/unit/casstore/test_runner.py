@@ -87,7 +87,8 @@ def test_ctrl_c_ends_the_program_and_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = (
-        "import sys; from casstore import runner\n"
+        "import signal; from casstore import runner\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell ignores it
         f"runner.run(['sh', '-c', {sys.executable!r} + ' -c \"$0\" & wait', {child!r}], cwd='/')"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
