@@ -1,10 +1,15 @@
-"""The store against its peers: put, put again, check out, check; alternating rounds, medians.
+"""The store against its peers, phase by phase, each tool in turn on a fresh file system; medians and pairwise ratios.
 
-    python benchmarks/bench_store.py [--small] [--rounds 3] [--folder DIR]
+    python benchmarks/bench_store.py [--small] [--corpora DIR] [--corpus small|binaries|versions]
+                                     [--tools NAME ...] [--phases cold again next restore check]
+                                     [--rounds 3] [--image FILE]
 
-The corpus is made of the files of installed packages, so it is real and needs no network: `--small` takes
-3,000 files, else all that there are. Peers that are not installed are left out and named. Every store is
-new in every round.
+One round takes every tool through: cold (a first put), again (nothing changed), next (the next release at the same
+path, every file's times are new), restore (every byte verified; not by ostree and cp), check (every byte of the
+store). The tree is read once before each put, so the page cache is warm, as after a build. `--image FILE` (root) makes
+an ext4 anew in a loop file before each tool: a file system on which a large tree was just deleted is not fit for
+timing. Put the file on a tmpfs to measure the work and not the disk. `--small` makes a small corpus from what is
+installed here and takes one round.
 """
 
 from __future__ import annotations
@@ -12,141 +17,153 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
-import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+import corpora
 import harness
+import peers
 from harness import Timing
+from peers import Tool
 
-CASSTORE = f"{sys.executable} -m cli.main --store store"
-
-
-def corpus(target: str, limit: int | None) -> tuple[int, int]:
-    """Copy installed packages into `target`; (files, bytes)."""
-    source, count, size = sysconfig.get_paths()["purelib"], 0, 0
-    for where, folders, names in os.walk(source):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(names):
-            path = os.path.join(where, name)
-            if os.path.islink(path) or (limit is not None and count >= limit):
-                continue
-            copy = os.path.join(target, os.path.relpath(path, source))
-            os.makedirs(os.path.dirname(copy), exist_ok=True)
-            shutil.copyfile(path, copy)
-            count, size = count + 1, size + os.path.getsize(copy)
-    return count, size
+PHASES = ("cold", "again", "next", "restore", "check")
+TREES = {
+    "small": ("small-a", "small-a", "small-b"),
+    "binaries": ("binaries", "binaries"),
+    "versions": tuple(f"versions/{number}" for number in (1, 2, 3, 4)),
+}
+NAMES = {"small": ("cold", "again", "next"), "binaries": ("cold", "again"), "versions": ("cold", "2", "3", "4")}
 
 
 class Bench:
-    """One folder in which every round begins anew."""
+    """One place for store and restored tree, emptied before each tool."""
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.env = {
-            "HOME": folder,
-            "RESTIC_PASSWORD": "x",
-            "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
-            "BORG_BASE_DIR": f"{folder}/borg-base",
-        }
+    def __init__(self, place: str, image: str | None, phases: Sequence[str]) -> None:
+        self.place, self.image, self.phases = place, image, phases
 
     def fresh(self) -> None:
-        """Nothing but the corpus."""
-        for name in os.listdir(self.folder):
-            if name != "src":
-                shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+        """An empty place."""
+        if not self.image:
+            shutil.rmtree(self.place, ignore_errors=True)
+            os.makedirs(self.place)
+            return
+        os.makedirs(self.place, exist_ok=True)
+        self.unmount()
+        with open(self.image, "wb") as file:
+            file.truncate(16 * 2**30)
+        steps = (["mkfs.ext4", "-q", "-F", self.image], ["mount", "-o", "loop", self.image, self.place])
+        for step in steps:
+            subprocess.run(step, check=True)
 
-    def timed(self, command: str, *before: str) -> Callable[[], Timing]:
-        """A command to time, with what must be there first."""
+    def unmount(self) -> None:
+        """Nothing mounted at the place."""
+        if self.image and os.path.ismount(self.place):
+            subprocess.run(["umount", self.place], check=True)
 
-        def go() -> Timing:
-            for step in before:
-                harness.run(step, cwd=self.folder, env=self.env)
-            return harness.run(command, cwd=self.folder, env=self.env)
+    def run(self, command: str, tool: Tool, **names: str) -> Timing:
+        """One phase; then what it left unsynced is synced, untimed."""
+        values = {"S": f"{self.place}/store", "D": f"{self.place}/out", **names}
+        env = {name: filled(value, values) for name, value in tool.env.items()}
+        timing = harness.run(filled(command, values), cwd=self.place, env={"HOME": self.place, **env})
+        os.sync()
+        return timing
 
-        return go
-
-
-PEERS = {
-    "restic": (
-        ["restic", "version"],
-        "restic -q init -r r --repository-version 2",
-        "cd src && restic -q -r ../r --no-cache --compression off backup --host h .",
-        "restic -q -r r --no-cache restore latest --target out",
-        "restic -q -r r --no-cache check --read-data",
-    ),
-    "borg": (
-        ["borg", "--version"],
-        "borg init -e none b",
-        "cd src && borg create --noxattrs --noacls --noflags -C none ../b::n$RANDOM$RANDOM .",
-        "mkdir -p out && cd out && borg extract ../b::$(borg list --last 1 --format '{archive}' ../b)",
-        "borg check --verify-data b",
-    ),
-    "git": (
-        ["git", "--version"],
-        "git init -q --bare g && git --git-dir=g config gc.auto 0",
-        "git --git-dir=g --work-tree=src -c core.bare=false add -A -f ."
-        " && git --git-dir=g --work-tree=src -c user.name=b -c user.email=b@b -c core.bare=false"
-        " commit -q --allow-empty -m x",
-        "mkdir -p out && git --git-dir=g --work-tree=out -c core.bare=false checkout -q -f HEAD -- .",
-        "git --git-dir=g fsck --full --no-progress",
-    ),
-}
-COPY = "cp -a src c && (cd src && find . -type f -print0 | xargs -0 sha256sum > ../sums)"
-COPY_SSL = "cp -a src c && (cd src && find . -type f -print0 | xargs -0 openssl dgst -r -sha256 > ../sums)"
+    def one(self, tool: Tool, corpus: str, folder: str) -> Iterator[tuple[str, Timing | float]]:
+        """(phase, figures) of one tool on one corpus; `size` is MiB on disk at the end."""
+        self.fresh()
+        self.run(tool.init, tool)
+        trees = [os.path.join(folder, name) for name in TREES[corpus]]
+        for number, (phase, tree) in enumerate(zip(NAMES[corpus], trees, strict=True)):
+            if phase == "next" and "next" not in self.phases:
+                break
+            with at_one_path(tree) as source:
+                read(source)
+                yield phase, self.run(tool.ingest, tool, T=source, N=f"n{number}")
+                last = f"n{number}"
+        os.mkdir(f"{self.place}/out")
+        for phase in ("restore", "check"):
+            if phase in self.phases and (command := getattr(tool, phase)):
+                yield phase, self.run(command, tool, N=last)
+        yield "size", size(f"{self.place}/store")
 
 
-def works(bench: Bench, peer: tuple[list[str], str, str, str, str]) -> bool:
-    """Whether an installed peer can do its work here at all."""
-    bench.fresh()
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Text with {X} replaced."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+@contextmanager
+def at_one_path(tree: str) -> Iterator[str]:
+    """Every release lies at the same path, as in a CI workspace."""
+    source = os.path.join(os.path.dirname(tree), "workspace")
+    os.rename(tree, source)
     try:
-        bench.timed(peer[2], peer[1])()
-    except RuntimeError as exc:
-        print(f"left out: {peer[0][0]}: {str(exc).splitlines()[-1]}")
-        return False
-    return True
+        yield source
+    finally:
+        os.rename(source, tree)
+
+
+def read(tree: str) -> None:
+    """Into the page cache."""
+    for where, _, names in os.walk(tree):
+        for name in names:
+            with open(os.path.join(where, name), "rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+
+
+def size(folder: str) -> float:
+    """MiB of a folder's files."""
+    found = [os.lstat(os.path.join(where, name)).st_size for where, _, names in os.walk(folder) for name in names]
+    return sum(found) / 2**20
 
 
 def main() -> None:
     """Print the tables for RESULTS.md."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", default=None)
+    parser.add_argument("--corpora")
+    parser.add_argument("--corpus", choices=sorted(TREES), action="append")
+    parser.add_argument("--tools", nargs="+", choices=sorted(peers.TOOLS), default=list(peers.TOOLS))
+    parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--image")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        bench = Bench(folder)
-        count, size = corpus(os.path.join(folder, "src"), 3000 if given.small else None)
-        peers = {name: peer for name, peer in PEERS.items() if harness.version(peer[0]) and works(bench, peer)}
-        print(f"{count} files, {size / 2**20:.0f} MiB; {harness.machine()}")
-        print("versions:", "; ".join(harness.version(peer[0]) for peer in peers.values()) or "no peer installed")
-        init, put = f"{CASSTORE} init", f"{CASSTORE} put src"
-        rows = {
-            "cold put": {
-                "casstore": bench.timed(put, init),
-                "cp -a + sha256sum": bench.timed(COPY),
-                "cp -a + openssl dgst": bench.timed(COPY_SSL),
-                **{n: bench.timed(p[2], p[1]) for n, p in peers.items()},
-            },
-            "put again, nothing changed": {
-                "casstore": bench.timed(put, init, put),
-                **{n: bench.timed(p[2], p[1], p[2]) for n, p in peers.items()},
-            },
-            "check out, every byte verified": {
-                "casstore": bench.timed(f"{CASSTORE} get $(cut -d' ' -f1 tree) out", init, f"{put} > tree"),
-                "cp -a": bench.timed("cp -a c out", "cp -a src c"),
-                **{n: bench.timed(p[3], p[1], p[2]) for n, p in peers.items()},
-            },
-            "check of the whole store": {
-                "casstore": bench.timed(f"{CASSTORE} fsck", init, put),
-                "sha256sum -c": bench.timed("cd c && sha256sum --quiet -c ../sums", COPY),
-                **{n: bench.timed(p[4], p[1], p[2]) for n, p in peers.items()},
-            },
-        }
-        for title, commands in rows.items():
-            found = harness.alternate(commands, rounds=given.rounds, before=bench.fresh)
-            print(f"\n### {title}\n\n{harness.table(found, against='casstore')}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        trees = os.path.abspath(given.corpora or os.path.join(folder, "corpora"))
+        corpora.make(trees, is_full=not given.small)
+        bench = Bench(os.path.join(folder, "place"), given.image, given.phases)
+        tools = peers.installed(given.tools)
+        print(f"{harness.machine()}\nversions: {peers.versions(tools)}")
+        try:
+            for corpus in given.corpus or ["small", "binaries", "versions"]:
+                measure(bench, tools, corpus, trees, given.rounds or (1 if given.small else 3))
+        finally:
+            bench.unmount()
+
+
+def measure(bench: Bench, tools: Mapping[str, Tool], corpus: str, trees: str, rounds: int) -> None:
+    """All rounds of one corpus, and its tables."""
+    timings: dict[str, dict[str, list[Timing]]] = {}
+    sizes: dict[str, float] = {}
+    for _ in range(rounds):
+        for name, tool in tools.items():
+            for phase, found in bench.one(tool, corpus, trees):
+                if isinstance(found, Timing):
+                    timings.setdefault(phase, {}).setdefault(name, []).append(found)
+                else:
+                    sizes[name] = found
+            print(f"{corpus} {name}: done", file=sys.stderr, flush=True)
+    for phase, rows in timings.items():
+        print(f"\n### {corpus}: {phase}\n\n{harness.table(rows, against=next(iter(rows)))}", flush=True)
+    print(f"\n### {corpus}: size of the store at the end\n\n| what | MiB |\n|---|---|")
+    for name, mib in sizes.items():
+        print(f"| {name} | {mib:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
