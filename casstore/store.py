@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
 
-_MAX_TREE = 256 * 1024 * 1024
-
 
 class Store:
     """An open store. Open one with `Store.open`, make one with `Store.init`; close it, or use `with`."""
@@ -245,7 +243,7 @@ class Store:
 
     def tree(self, digest: Digest) -> Tree:
         """One folder. Raises FormatError when the object is no tree."""
-        data = self.read(digest, max_bytes=_MAX_TREE)
+        data = self.read(digest, max_bytes=trees.MAX_TREE)
         try:
             return trees.parse(data)
         except FormatError as exc:
@@ -261,7 +259,7 @@ class Store:
 
     def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
-        job = Checkout(self._reader, self._catalog, self._packs, self.tree, progress or NullProgress())
+        job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
 
     def attestations(self, subject: Digest) -> list[Digest]:

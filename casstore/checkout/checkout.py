@@ -12,17 +12,17 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attest.digests import Digest, from_raw
+from attest.digests import Digest, from_raw, to_raw
 from casstore.catalog import Catalog
-from casstore.checkout.plan import Item, Job, Survey, make_jobs, survey
-from casstore.checkout.team import Failed, share
-from casstore.checkout.writing import write_chunks, write_job
-from casstore.errors import Conflict
-from casstore.objects.tree import Tree, show
+from casstore.checkout.plan import Region, Survey, regions, survey
+from casstore.checkout.team import share
+from casstore.checkout.writing import Failed, RegionWriter, write_chunks
+from casstore.errors import Conflict, ObjectDamaged
+from casstore.objects.tree import MAX_TREE, show
 from casstore.packs import LocalPacks, Packs, wrapped
 from casstore.reading import ObjectReader
 from casstore.workers import WorkerProcess, processors
@@ -60,20 +60,15 @@ class Checkout:
     """See the module; used once."""
 
     def __init__(
-        self,
-        reader: ObjectReader,
-        catalog: Catalog,
-        packs: Packs,
-        load: Callable[[Digest], Tree],
-        progress: Progress,
-        workers: int = 0,
+        self, reader: ObjectReader, catalog: Catalog, packs: Packs, progress: Progress, workers: int = 0
     ) -> None:
         self._reader = reader
         self._catalog = catalog
         self._packs = packs
-        self._load = load
         self._progress = progress
         self._workers = workers or processors()
+        self._processes: list[WorkerProcess] = []
+        self._found = Survey()
         self._masked = False
         """Whether the umask takes bits away, so that modes must be set again."""
 
@@ -82,71 +77,92 @@ class Checkout:
         started = time.monotonic()
         where = show(target)
         _check_free(target)
-        found = survey(self._load, tree)
         parent, name = os.path.split(os.path.abspath(target))
         temporary = os.path.join(parent, b".%s.%s.tmp" % (name[:200], secrets.token_hex(6).encode()))
         with wrapped(where):
             os.makedirs(parent, exist_ok=True)
             os.mkdir(temporary, 0o755)
         try:
-            self._fill(found, temporary, where)
+            self._fill(to_raw(tree), temporary, where)
             with wrapped(where):
                 _put_in_place(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        return CheckoutReport(tree, os.fsdecode(target), len(found.files), found.bytes, time.monotonic() - started)
+        found = self._found
+        return CheckoutReport(tree, os.fsdecode(target), found.files, found.bytes, time.monotonic() - started)
 
-    def _fill(self, found: Survey, top: bytes, where: str) -> None:
-        self._progress.start("checkout", len(found.files), found.bytes)
+    def _fill(self, tree: bytes, temporary: bytes, where: str) -> None:
         with wrapped(where):
-            self._masked = stat.S_IMODE(os.stat(top).st_mode) != 0o755
-        processes = self._start(found, top)
+            top = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         ended_well = False
         try:
-            jobs = make_jobs(found.files, self._catalog.locate_many)
             with wrapped(where):
-                for path in found.folders:
-                    os.mkdir(top + b"/" + path, 0o755)
-            self._write(processes, jobs, top)
+                self._masked = stat.S_IMODE(os.fstat(top).st_mode) != 0o755
+            for _ in survey(self._read_trees, tree, self._found):
+                self._start(temporary)
+            self._make(top, where)
             ended_well = True
         finally:
-            for process in processes:
+            for process in self._processes:
                 process.end(kill=not ended_well)
+            os.close(top)
+
+    def _read_trees(self, raws: Iterable[bytes]) -> dict[bytes, bytes]:
+        return self._reader.read_many(raws, max_bytes=MAX_TREE)
+
+    def _make(self, top: int, where: str) -> None:
+        """Everything that the survey has found; an absolute path would be longer than the system's limit sooner."""
+        found = self._found
+        self._progress.start("checkout", found.files, found.bytes)
+        with wrapped(where):
+            for path, _ in found.folders[1:]:
+                os.mkdir(path, 0o755, dir_fd=top)
+        for region, failed in self._write(top):
+            for folder, row in failed:
+                self._otherwise(top, region[folder][0], *region[folder][1][row])
+            files = [row for _, rows in region for row in rows]
+            self._progress.advance(len(files), sum(row[2] for row in files), 0)
         with wrapped(where):
             for path, target in found.links:
-                os.symlink(target, top + b"/" + path)
-            for path in (*found.folders, b"") if self._masked else ():
-                os.chmod(top + b"/" + path, 0o755)  # noqa: S103  what every tree says of folders
+                os.symlink(target, path, dir_fd=top)
+            for path, _ in found.folders if self._masked else ():
+                os.chmod(path or b".", 0o755, dir_fd=top)  # noqa: S103  what every tree says of folders
         self._progress.finish()
 
-    def _write(self, processes: Sequence[WorkerProcess], jobs: Sequence[Job], top: bytes) -> None:
-        for done, failed in share(processes, jobs) if processes else self._alone(jobs, top):
-            for number, at in failed:
-                self._otherwise(top, done[number].items[at])
-            items = [item for job in done for item in job.items]
-            self._progress.advance(len(items), sum(item.length for item in items), 0)
+    def _write(self, top: int) -> Iterator[tuple[Region, Failed]]:
+        work = regions(self._found.folders)
+        if self._processes:
+            return share(self._processes, work)
+        writer = RegionWriter(self._packs.read, self._spot, top, masked=self._masked)
+        return ((region, writer.write(region)) for region in work)
 
-    def _alone(self, jobs: Sequence[Job], top: bytes) -> Iterator[tuple[list[Job], Failed]]:
-        for job in jobs:
-            yield [job], [(0, at) for at in write_job(self._packs.read, top, job, masked=self._masked)]
+    def _spot(self, raw: bytes) -> tuple[bytes, bytes, int, int, int] | None:
+        found = self._catalog.locate(raw)
+        if found is None:
+            return None
+        return found.pack, found.pieces, found.place.piece, found.place.inner, found.place.length
 
-    def _start(self, found: Survey, top: bytes) -> list[WorkerProcess]:
-        """Worker processes, where they pay: they get ready while the jobs are made."""
-        if self._workers < 2 or len(found.files) < 2 or not isinstance(self._packs, LocalPacks):
-            return []
-        if len(found.files) < _MANY_FILES and found.bytes < _MUCH:
-            return []
-        setup = {"store": self._packs.root, "top": top, "masked": self._masked}
-        processes: list[WorkerProcess] = []
+    def _start(self, top: bytes) -> None:
+        """Worker processes, as soon as they pay: they get ready while the survey goes on."""
+        found = self._found
+        if self._processes or self._workers < 2 or found.files < 2 or not isinstance(self._packs, LocalPacks):
+            return
+        if found.files < _MANY_FILES and found.bytes < _MUCH:
+            return
+        setup = {"store": self._packs.root, "top": top, "masked": self._masked, "index": self._catalog.index.path}
         with contextlib.suppress(OSError):  # then with those that could be started, or alone
             for _ in range(self._workers):
-                processes.append(WorkerProcess("casstore.checkout.process", setup))
-        return processes
+                self._processes.append(WorkerProcess("casstore.checkout.process", setup))
 
-    def _otherwise(self, top: bytes, item: Item) -> None:
+    def _otherwise(self, top: int, folder: bytes, name: bytes, mode: int, size: int, raw: bytes) -> None:
         """By the reader, which looks for another copy, or says what is damaged."""
-        write_chunks(top + b"/" + item.path, item.mode, self._reader.chunks(from_raw(item.raw)))
+        digest = from_raw(raw)
+        path = folder + name
+        there = self._reader.locate(digest).place.length
+        if there != size:
+            raise ObjectDamaged(f"{show(path)}: the tree says {size} bytes, its object has {there}")
+        write_chunks(path, top, mode & 0o777, self._reader.chunks(digest))
 
 
 def _check_free(target: bytes) -> None:

@@ -1,52 +1,39 @@
-"""What a checkout has to write: folders, links, and files in the order in which they lie in the packs.
+"""What a checkout has to make: folders and links at once, files in regions that are shared out.
 
-plan = make_plan(load_tree, locate, tree_digest)
-plan.folders, plan.links, plan.jobs
+A region is a run of neighbouring folders with their files. Its files mostly lie in
+neighbouring blocks of a few packs, so whoever writes a region decodes each block once.
+
+    found = survey(reader.read_many, raw_digest)
+    for region in regions(found.folders): ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
-from attest.digests import Digest, to_raw
-from casstore.catalog import Located
-from casstore.errors import ObjectDamaged
-from casstore.objects.pack_format import PIECE
-from casstore.objects.pack_reader import run_of
-from casstore.objects.tree import Tree, TreeEntry, check_link, show
+from attest.digests import Digest, from_raw
+from attest.errors import FormatError
+from casstore.objects import tree as trees
+from casstore.objects.tree import DIR, LINK, Tree, TreeEntry, check_link
 
-JOB_FILES = 128
-"""A job never has more files, so that work can be shared out."""
+_REGION_FILES = 4096
+_REGION_BYTES = 16 * 1024 * 1024
 
-
-class Item(NamedTuple):
-    """One file to write: from `inner` of the job's pieces on, `length` bytes with this raw digest."""
-
-    path: bytes
-    mode: int
-    inner: int
-    length: int
-    raw: bytes
+Region = list[tuple[bytes, list[list[Any]]]]
+"""(folder with a slash at its end, or nothing for the top; rows [name, mode, size, raw digest] of files)."""
 
 
-class Job(NamedTuple):
-    """Files out of one piece, or one file out of several; `pieces` are rows of the pack's list."""
-
-    pack: bytes
-    pieces: bytes
-    items: list[Item]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Survey:
-    """Everything to make, paths relative to the target; folders come before what is in them."""
+    """What has been found below a tree so far; paths are relative to the target."""
 
-    folders: list[bytes]
-    links: list[tuple[bytes, bytes]]
-    files: list[Item]
-    bytes: int
+    folders: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(path and a slash, its tree's bytes: they need a fifth of their rows); a folder comes before those in it."""
+    links: list[tuple[bytes, bytes]] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
 
 
 def walk(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
@@ -64,54 +51,57 @@ def walk(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, 
             stack.pop()
 
 
-def survey(load: Callable[[Digest], Tree], tree: Digest) -> Survey:
-    """What a tree holds. Raises NoSuchObject, ObjectDamaged, UnsupportedInput for a link that may lead out."""
-    folders: list[bytes] = []
-    links: list[tuple[bytes, bytes]] = []
-    files: list[Item] = []
-    for path, entry in walk(load, tree):
-        if entry.kind == "dir":
-            folders.append(path)
-        elif entry.kind == "link":
-            check_link(path, entry.target)
-            links.append((path, entry.target))
+def survey(read_many: Callable[[Iterable[bytes]], dict[bytes, bytes]], tree: bytes, found: Survey) -> Iterator[None]:
+    """Fills `found` level by level. Raises NoSuchObject, ObjectDamaged, FormatError, UnsupportedInput."""
+    level = [(b"", tree)]
+    while level:
+        objects = read_many(raw for _, raw in level)
+        parsed = {raw: _rows(raw, data) for raw, data in objects.items()}
+        below: list[tuple[bytes, bytes]] = []
+        for prefix, raw in level:
+            found.folders.append((prefix, objects[raw]))
+            below += _take(found, prefix, parsed[raw])
+        level = below
+        yield
+    found.folders.sort(key=lambda folder: folder[0].replace(b"/", b"\0"))
+
+
+def _take(found: Survey, prefix: bytes, rows: list[list[Any]]) -> list[tuple[bytes, bytes]]:
+    """Notes one folder; the folders in it. A link of a stranger must not lead out."""
+    below = []
+    for name, mode, size, last in rows:
+        if mode == DIR:
+            below.append((prefix + name + b"/", last))
+        elif mode == LINK:
+            check_link(prefix + name, last)
+            found.links.append((prefix + name, last))
         else:
-            files.append(Item(path, entry.mode, 0, entry.size, to_raw(entry.content)))
-    return Survey(folders, links, files, sum(item.length for item in files))
+            found.files += 1
+            found.bytes += size
+    return below
 
 
-def make_jobs(files: list[Item], locate: Callable[[list[bytes]], dict[bytes, Located]]) -> list[Job]:
-    """The files in the order of the packs. Raises NoSuchObject; ObjectDamaged where tree and object disagree."""
-    places = locate(sorted({item.raw for item in files}))
-    return _jobs(files, places)
+def _rows(raw: bytes, data: bytes) -> list[list[Any]]:
+    try:
+        return trees.rows(data)
+    except FormatError as exc:
+        raise FormatError(f"{from_raw(raw)}: {exc.message}", hint="name the digest of a tree") from exc
 
 
-def _jobs(files: list[Item], places: dict[bytes, Located]) -> list[Job]:
-    placed = sorted(((_place(item, places), item) for item in files), key=_order)
-    jobs: list[Job] = []
-    last: tuple[bytes, int] | None = None
-    for located, item in placed:
-        run = run_of(located.pieces, located.place)
-        here = (located.pack, run.start)
-        item = item._replace(inner=located.place.inner)
-        if len(run) == 1 and here == last and len(jobs[-1].items) < JOB_FILES:
-            jobs[-1].items.append(item)
-            continue
-        rows = located.pieces[run.start * PIECE.size : run.stop * PIECE.size]
-        jobs.append(Job(located.pack, rows, [item]))
-        last = here if len(run) == 1 else None
-    return jobs
-
-
-def _place(item: Item, places: dict[bytes, Located]) -> Located:
-    located = places[item.raw]
-    if located.place.length != item.length:
-        raise ObjectDamaged(
-            f"{show(item.path)}: the tree says {item.length} bytes, its object has {located.place.length}"
-        )
-    return located
-
-
-def _order(pair: tuple[Located, Item]) -> tuple[bytes, int, int]:
-    place = pair[0].place
-    return pair[0].pack, place.piece, place.inner
+def regions(folders: Iterable[tuple[bytes, bytes]]) -> Iterator[Region]:
+    """The folders with files, cut so that no region is too large to share work out evenly."""
+    region: Region = []
+    files = size = 0
+    for prefix, data in folders:
+        rows = trees.files_again(data)
+        start = 0
+        for end, row in enumerate(rows, 1):
+            files += 1
+            size += row[2]
+            if files >= _REGION_FILES or size >= _REGION_BYTES:
+                yield [*region, (prefix, rows[start:end])]
+                region, files, size, start = [], 0, 0, end
+        if start < len(rows):
+            region.append((prefix, rows[start:]))
+    if region:
+        yield region

@@ -1,6 +1,6 @@
-"""Shares the jobs of a checkout out among worker processes: whoever is free gets the next batch.
+"""Shares the regions of a checkout out among worker processes: whoever is free gets the next one.
 
-for jobs, failed in share(processes, jobs): ...
+for region, failed in share(processes, regions): ...
 """
 
 from __future__ import annotations
@@ -12,28 +12,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from casstore.checkout.plan import Job
+from casstore.checkout.plan import Region
+from casstore.checkout.writing import Failed
 from casstore.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
 
-_BATCH_FILES = 256
-_BATCH_BYTES = 4 * 1024 * 1024
 _AHEAD = 2
-"""Batches that a worker has at once, so that it never waits for us."""
-
-Failed = list[tuple[int, int]]
-"""(number of the job in its batch, position of the item)."""
+"""Regions that a worker has at once, so that it never waits for us."""
 
 
-def share(processes: Sequence[WorkerProcess], jobs: Sequence[Job]) -> Iterator[tuple[list[Job], Failed]]:
-    """Each batch of jobs as it is done, with what could not be verified. Raises what a worker raised."""
+def share(processes: Sequence[WorkerProcess], regions: Iterator[Region]) -> Iterator[tuple[Region, Failed]]:
+    """Each region as it is done, with what could not be verified. Raises what a worker raised."""
     results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
     for number, process in enumerate(processes):
         threading.Thread(target=_listen, args=(number, process, results), daemon=True).start()
-    sent: list[list[list[Job]]] = [[] for _ in processes]
-    batches = _batches(jobs)
+    sent: list[list[Region]] = [[] for _ in processes]
     for _ in range(_AHEAD):
         for number, process in enumerate(processes):
-            _give(process, sent[number], batches)
+            _give(process, sent[number], regions)
     while any(sent):
         number, message = results.get()
         if isinstance(message, Ended):
@@ -43,29 +38,15 @@ def share(processes: Sequence[WorkerProcess], jobs: Sequence[Job]) -> Iterator[t
         if message[0] == "error":
             raise error_of(*message[1:])
         yield sent[number].pop(0), message[1]
-        _give(processes[number], sent[number], batches)
+        _give(processes[number], sent[number], regions)
 
 
-def _give(process: WorkerProcess, sent: list[list[Job]], batches: Iterator[list[Job]]) -> None:
-    batch = next(batches, None)
-    if batch is not None:
-        sent.append(batch)
+def _give(process: WorkerProcess, sent: list[Region], regions: Iterator[Region]) -> None:
+    region = next(regions, None)
+    if region is not None:
+        sent.append(region)
         with contextlib.suppress(BrokenPipeError):  # its end, or its error, comes through the queue
-            send(process.input, batch)
-
-
-def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    batch: list[Job] = []
-    files = size = 0
-    for job in jobs:
-        batch.append(job)
-        files += len(job.items)
-        size += sum(item.length for item in job.items)
-        if files >= _BATCH_FILES or size >= _BATCH_BYTES:
-            yield batch
-            batch, files, size = [], 0, 0
-    if batch:
-        yield batch
+            send(process.input, region)
 
 
 def _listen(number: int, process: WorkerProcess, results: queue.SimpleQueue[tuple[int, Any]]) -> None:

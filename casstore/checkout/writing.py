@@ -1,93 +1,120 @@
-"""Writes the files of one job, each verified before its first byte (a large one: before it counts).
+"""Writes the files of one region, each verified before its first byte (a large one: before it counts).
 
-failed = write_job(packs.read, b"/out/.tmp", job, masked=False)      # positions that must be done otherwise
+writer = RegionWriter(packs.read, spot, top_fd, masked=False)
+failed = writer.write(region)      # (folder, row) positions that must be done otherwise
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+from typing import Any
 
 from attest.errors import FormatError
-from casstore.checkout.plan import Job
 from casstore.errors import NoSuchObject
-from casstore.objects.pack_format import PIECE, Piece
+from casstore.objects.pack_format import FRAME, piece_at
 from casstore.objects.pack_reader import decode_piece
 from casstore.objects.tree import show
 from casstore.packs import wrapped
 
 Read = Callable[[bytes, int, int], bytes]
+Find = Callable[[bytes], tuple[bytes, bytes, int, int, int] | None]
+"""Raw digest -> the pack's name, its pieces, the object's first piece, where in it, its length."""
+Failed = list[tuple[int, int]]
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_ORDER = itemgetter(0, 1, 2)
 
 
-def write_job(read: Read, top: bytes, job: Job, *, masked: bool) -> list[int]:
-    """Positions of the items whose bytes could not be verified; nothing of them stays."""
-    pieces = [Piece(*row) for row in PIECE.iter_unpack(job.pieces)]
-    if len(pieces) > 1:
-        return [] if _write_run(read, top, job, pieces, masked=masked) else [0]
-    data = b""
-    if pieces:
-        try:
-            data = decode_piece(pieces[0], read(job.pack, pieces[0].offset, pieces[0].stored))
-        except (FormatError, NoSuchObject):
-            return list(range(len(job.items)))
-    return _write_items(top, job, data, masked=masked)
+class RegionWriter:
+    """See the module; one thread or process each. Paths are opened relative to `top`, a folder's descriptor."""
 
+    def __init__(self, read: Read, find: Find, top: int, *, masked: bool) -> None:
+        self._read = read
+        self._find = find
+        self._top = top
+        self._masked = masked
 
-def _write_items(top: bytes, job: Job, data: bytes, *, masked: bool) -> list[int]:
-    failed = []
-    view, sha256 = memoryview(data), hashlib.sha256
-    path = top
-    try:
-        for number, (name, mode, inner, length, raw) in enumerate(job.items):
-            part = view[inner : inner + length]
-            if sha256(part).digest() != raw:
-                failed.append(number)
+    def write(self, region: Sequence[Any]) -> Failed:
+        """Positions of the files whose bytes could not be found and verified; nothing of them stays."""
+        failed: Failed = []
+        work = []
+        for folder, (prefix, rows) in enumerate(region):
+            for row, (name, mode, size, raw) in enumerate(rows):
+                spot = self._find(raw)
+                if spot is None or spot[4] != size:
+                    failed.append((folder, row))
+                    continue
+                pack, pieces, piece, inner, _ = spot
+                work.append((pack, piece, inner, pieces, size, prefix + name, mode & 0o777, raw, (folder, row)))
+        work.sort(key=_ORDER)
+        self._write_all(work, failed)
+        return failed
+
+    def _write_all(self, work: list[tuple[Any, ...]], failed: Failed) -> None:
+        sha256, write = hashlib.sha256, self._write_file
+        before: tuple[bytes, int] | None = None
+        block: memoryview | None = None
+        for pack, piece, inner, pieces, size, path, mode, raw, position in work:
+            if size > FRAME:
+                if not self._write_large(pack, pieces, piece, size, path, mode, raw):
+                    failed.append(position)
                 continue
-            path = top + b"/" + name
-            fd = os.open(path, CREATE, mode)
+            if size and (pack, piece) != before:
+                before, block = (pack, piece), self._load(pack, pieces, piece)
+            part: Any = b"" if not size else None if block is None else block[inner : inner + size]
+            if part is None or sha256(part).digest() != raw:
+                failed.append(position)
+                continue
+            write(path, mode, part, size)
+
+    def _load(self, pack: bytes, pieces: bytes, number: int) -> memoryview | None:
+        try:
+            piece = piece_at(pieces, number)
+            return memoryview(decode_piece(piece, self._read(pack, piece.offset, piece.stored)))
+        except (FormatError, NoSuchObject):
+            return None
+
+    def _write_file(self, path: bytes, mode: int, part: memoryview, size: int) -> None:
+        try:
+            fd = os.open(path, CREATE, mode, dir_fd=self._top)
             try:
-                if length and os.write(fd, part) != length:
-                    os.lseek(fd, 0, os.SEEK_SET)
-                    write_all(fd, part)
-                if masked:
+                if size and (done := os.write(fd, part)) != size:
+                    write_all(fd, part[done:])
+                if self._masked:
                     os.fchmod(fd, mode)
             finally:
                 os.close(fd)
-    except OSError:
+        except OSError:
+            with wrapped(show(path)):
+                raise
+
+    def _write_large(
+        self, pack: bytes, pieces: bytes, first: int, size: int, path: bytes, mode: int, raw: bytes
+    ) -> bool:
         with wrapped(show(path)):
-            raise
-    return failed
+            fd = os.open(path, CREATE, mode, dir_fd=self._top)
+            try:
+                good = self._copy(fd, pack, pieces, range(first, first - -size // FRAME)) == raw
+                if self._masked:
+                    os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
+            if not good:
+                os.unlink(path, dir_fd=self._top)
+        return good
 
-
-def _write_run(read: Read, top: bytes, job: Job, pieces: list[Piece], *, masked: bool) -> bool:
-    item = job.items[0]
-    path = top + b"/" + item.path
-    with wrapped(show(path)):
-        fd = os.open(path, CREATE, item.mode)
-        try:
-            good = _copy(read, fd, job, pieces) == item.raw
-            if masked:
-                os.fchmod(fd, item.mode)
-        finally:
-            os.close(fd)
-        if not good:
-            os.unlink(path)
-    return good
-
-
-def _copy(read: Read, fd: int, job: Job, pieces: list[Piece]) -> bytes:
-    """The raw digest of what was written."""
-    hasher = hashlib.sha256()
-    with contextlib.suppress(FormatError, NoSuchObject):
-        for piece in pieces:
-            data = decode_piece(piece, read(job.pack, piece.offset, piece.stored))
+    def _copy(self, fd: int, pack: bytes, pieces: bytes, run: range) -> bytes:
+        """The raw digest of what was written."""
+        hasher = hashlib.sha256()
+        for number in run:
+            data = self._load(pack, pieces, number)
+            if data is None:
+                return b""
             hasher.update(data)
-            write_all(fd, memoryview(data))
+            write_all(fd, data)
         return hasher.digest()
-    return b""
 
 
 def write_all(fd: int, view: memoryview) -> None:
@@ -96,10 +123,10 @@ def write_all(fd: int, view: memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
-def write_chunks(path: bytes, mode: int, chunks: Iterator[bytes]) -> None:
-    """The slow way, for an item that `write_job` could not verify; `chunks` verify themselves."""
+def write_chunks(path: bytes, top: int, mode: int, chunks: Iterator[bytes]) -> None:
+    """The slow way, for a file that a `RegionWriter` could not verify; `chunks` verify themselves."""
     with wrapped(show(path)):
-        fd = os.open(path, CREATE, mode)
+        fd = os.open(path, CREATE, mode, dir_fd=top)
         try:
             for chunk in chunks:
                 write_all(fd, memoryview(chunk))

@@ -25,11 +25,16 @@ FORMAT = "casstore-tree/1"
 EntryKind = Literal["file", "dir", "link"]
 MAX_NAME = 255
 MAX_TARGET = 4095
+MAX_TREE = 256 * 1024 * 1024
+"""No larger object is read as a tree."""
 
 FILE = 0o100644
 EXECUTABLE = 0o100755
 DIR = 0o040000
 LINK = 0o120000
+_KEPT = frozenset((FILE, EXECUTABLE, DIR))
+_SIZELESS = frozenset((DIR, LINK))
+_DOTS = (b".", b"..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,11 @@ def encode_rows(rows: list[list[Any]]) -> bytes:
 
 def parse(data: bytes) -> Tree:
     """Bytes to tree. Raises FormatError unless they are exactly what `encode` writes."""
+    return Tree(tuple(_entry(*row) for row in rows(data)))
+
+
+def rows(data: bytes) -> list[list[Any]]:
+    """Bytes to rows [name, mode, size, digest or target], as strict as `parse` and without its objects."""
     try:
         value = msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0, max_map_len=0)
     except (ValueError, msgpack.UnpackException, RecursionError, UnicodeDecodeError) as exc:
@@ -92,13 +102,40 @@ def parse(data: bytes) -> Tree:
     if not isinstance(value, list) or len(value) != 2 or value[0] != FORMAT or not isinstance(value[1], list):
         raise FormatError("tree: not a casstore-tree/1")
     try:
-        entries = tuple(_entry(row) for row in value[1])
-        again = encode(entries)
+        _check_rows(value[1])
     except UnsupportedInput as exc:
         raise FormatError(f"tree: {exc.message}") from exc
-    if again != data:
+    if msgpack.packb(value) != data:
         raise FormatError("tree: not in its one valid encoding")
-    return Tree(entries)
+    return cast("list[list[Any]]", value[1])
+
+
+def files_again(data: bytes) -> list[list[Any]]:
+    """The rows of the files, out of bytes that `rows` has accepted before."""
+    return [row for row in msgpack.unpackb(data)[1] if row[1] == FILE or row[1] == EXECUTABLE]
+
+
+def _check_rows(found: list[Any]) -> None:
+    """One loop without calls for what is common: large trees are made of nothing else."""
+    before = b""
+    for row in found:
+        if type(row) is not list or len(row) != 4:
+            raise FormatError("tree: an entry is not [name, mode, size, digest or target]")
+        name, mode, size, last = row
+        if not (type(name) is type(last) is bytes and type(mode) is type(size) is int):
+            raise FormatError("tree: an entry is not [name, mode, size, digest or target]")
+        if name <= before or b"/" in name or b"\0" in name or name in _DOTS or len(name) > MAX_NAME:
+            check_name(name)
+            raise FormatError("tree: its names are not sorted, or one stands twice")
+        before = name
+        if mode == LINK:
+            check_target(last)
+        elif len(last) != 32:
+            raise FormatError("tree: a digest has not 32 bytes")
+        elif mode not in _KEPT:
+            raise FormatError(f"tree: unknown mode {mode:o}")
+        if not 0 <= size < 2**63 or (size and mode in _SIZELESS):
+            raise FormatError("tree: a size that no entry can have")
 
 
 def check_name(name: bytes) -> None:
@@ -153,16 +190,9 @@ def _row(entry: TreeEntry) -> list[Any]:
     return [entry.name, mode, entry.size, to_raw(entry.content)]
 
 
-def _entry(row: Any) -> TreeEntry:
-    if not isinstance(row, list) or [type(value) for value in row] != [bytes, int, int, bytes]:
-        raise FormatError("tree: an entry is not [name, mode, size, digest or target]")
-    name, mode, size, last = row
+def _entry(name: bytes, mode: int, size: int, last: bytes) -> TreeEntry:
     if mode == LINK:
         return TreeEntry(name, "link", 0o777, 0, None, last)
-    if len(last) != 32:
-        raise FormatError("tree: a digest has not 32 bytes")
     if mode == DIR:
         return TreeEntry(name, "dir", 0o755, 0, from_raw(last))
-    if mode not in (FILE, EXECUTABLE):
-        raise FormatError(f"tree: unknown mode {mode:o}")
     return TreeEntry(name, "file", mode & 0o777, size, from_raw(last))
