@@ -9,7 +9,7 @@ installed here, without a network: real files too, but fewer. Both are made once
 |---|---|---|
 | `small-a`, `small-b` | 78,305 and 80,935 files, 414 and 427 MiB | 4,000 files; in b a tenth have other bytes |
 | `binaries` | 554 files, 1,465 MiB | the 12 largest shared objects |
-| `versions/1` to `4` | three packages with large shared objects, 1,142 MiB in all | the 4 largest, a quarter changed each time |
+| `versions/1` to `4` | three packages, 1,142 MiB in all | the 4 largest shared objects, one changed each time |
 
 The sources' own times are not kept: every file is as old as the corpus, but those of `small-b` are newer.
 """
