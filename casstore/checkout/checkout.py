@@ -131,7 +131,7 @@ class Checkout:
         self._progress.finish()
 
     def _write(self, top: int) -> Iterator[tuple[Region, Failed]]:
-        work = regions(self._found.folders)
+        work = regions(self._found)
         if self._processes:
             return share(self._processes, work)
         writer = RegionWriter(self._packs.read, self._spot, top, masked=self._masked)

@@ -3,15 +3,15 @@
 A region is a run of neighbouring folders with their files. Its files mostly lie in
 neighbouring blocks of a few packs, so whoever writes a region decodes each block once.
 
-    found = survey(reader.read_many, raw_digest)
-    for region in regions(found.folders): ...
+    for _ in survey(reader.read_many, raw_digest, found): ...
+    for region in regions(found): ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from attest.digests import Digest, from_raw
 from attest.errors import FormatError
@@ -31,6 +31,8 @@ class Survey:
 
     folders: list[tuple[bytes, bytes]] = field(default_factory=list)
     """(path and a slash, its tree's bytes: they need a fifth of their rows); a folder comes before those in it."""
+    giants: list[tuple[bytes, list[Any]]] = field(default_factory=list)
+    """(path and a slash, row) of every file that fills a region alone."""
     links: list[tuple[bytes, bytes]] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
@@ -69,7 +71,8 @@ def survey(read_many: Callable[[Iterable[bytes]], dict[bytes, bytes]], tree: byt
 def _take(found: Survey, prefix: bytes, rows: list[list[Any]]) -> list[tuple[bytes, bytes]]:
     """Notes one folder; the folders in it. A link of a stranger must not lead out."""
     below = []
-    for name, mode, size, last in rows:
+    for row in rows:
+        name, mode, size, last = row
         if mode == DIR:
             below.append((prefix + name + b"/", last))
         elif mode == LINK:
@@ -78,6 +81,8 @@ def _take(found: Survey, prefix: bytes, rows: list[list[Any]]) -> list[tuple[byt
         else:
             found.files += 1
             found.bytes += size
+            if size >= _REGION_BYTES:
+                found.giants.append((prefix, row))
     return below
 
 
@@ -88,12 +93,14 @@ def _rows(raw: bytes, data: bytes) -> list[list[Any]]:
         raise FormatError(f"{from_raw(raw)}: {exc.message}", hint="name the digest of a tree") from exc
 
 
-def regions(folders: Iterable[tuple[bytes, bytes]]) -> Iterator[Region]:
-    """The folders with files, cut so that no region is too large to share work out evenly."""
+def regions(found: Survey) -> Iterator[Region]:
+    """All files: first those that fill a region alone, largest first (one begun last would be waited for)."""
+    for prefix, row in sorted(found.giants, key=lambda giant: -cast("int", giant[1][2])):
+        yield [(prefix, [row])]
     region: Region = []
     files = size = 0
-    for prefix, data in folders:
-        rows = trees.files_again(data)
+    for prefix, data in found.folders:
+        rows = [row for row in trees.files_again(data) if row[2] < _REGION_BYTES]
         start = 0
         for end, row in enumerate(rows, 1):
             files += 1
