@@ -25,6 +25,7 @@ OWN_NAMES = (
     "baseline",
     "rehearsal",
     "ceremony",
+    "collection",
 )
 """Each has a module here with `TYPE` and `parse`; the trust root's is `attest.trust_roots`."""
 

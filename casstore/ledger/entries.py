@@ -141,12 +141,12 @@ def pack_list(packs: Sequence[Digest]) -> bytes:
     return canonical.dumps({"format": PACK_LIST_FORMAT, "packs": sorted(packs)})
 
 
-def parse_pack_list(raw: bytes) -> tuple[Digest, ...]:
-    """The packs of such a blob. Raises FormatError."""
+def parse_pack_list(raw: bytes, *, empty: bool = False) -> tuple[Digest, ...]:
+    """The packs of such a blob; `empty` = it may have none. Raises FormatError."""
     value = canonical.loads_canonical(raw, what="pack list")
     if value.keys() != {"format", "packs"} or value["format"] != PACK_LIST_FORMAT:
         raise FormatError("pack list: not of the format casstore-pack-list/1")
-    return _packs(value["packs"])
+    return () if empty and value["packs"] == [] else _packs(value["packs"])
 
 
 def _check_format(value: object) -> None:

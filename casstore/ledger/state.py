@@ -22,7 +22,7 @@ from attest.digests import Digest
 from casstore.errors import NoSuchObject
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
-from casstore.ledger.views import ChannelState, Move, Publication, ReleaseInfo, Revocation
+from casstore.ledger.views import ChannelState, Condemned, Move, Publication, ReleaseInfo, Revocation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChannelState",
+    "Condemned",
     "LedgerState",
     "Move",
     "ObjectReader",
@@ -90,8 +91,10 @@ class LedgerState:
     revocations: tuple[Revocation, ...] = ()
     revoked: frozenset[str] = frozenset()
     """Digests of artifacts and attestations, and identities."""
-    collections: tuple[tuple[int, str, Digest], ...] = ()
-    """(entry, condemn or delete, statement)."""
+    condemned: Mapping[Digest, Condemned] = field(default_factory=_empty)
+    """Packs on which nobody may lean any more."""
+    given_up: frozenset[Digest] = frozenset()
+    """Packs whose files may be gone."""
     void: tuple[tuple[int, str], ...] = ()
 
     @property

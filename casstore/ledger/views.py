@@ -129,6 +129,14 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class Condemned:
+    """A pack that waits to be given up: by which entry, and until when its grace lasts."""
+
+    number: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """What counts no more, and since when."""
 

@@ -29,6 +29,7 @@ from attest.predicates import (  # noqa: E402
 )
 from attest.predicates import (  # noqa: E402
     baseline,
+    collection,
     isolation,
     promotion,
     publication,
@@ -144,6 +145,7 @@ def predicates() -> dict[str, Any]:
             (ceremonies.OwnerSignature(signer("olga").identity, ("olga",), digest),),
             NOW,
         ),
+        "collection": collection.Collection("delete", STORE, "main", NOW, 0, digest, (41,)),
     }
 
 

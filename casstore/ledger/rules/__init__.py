@@ -15,7 +15,7 @@ from dataclasses import replace
 from attest.errors import BadInput, FormatError, PolicyDenied, VerificationError
 from casstore.errors import Conflict, StoreDamaged
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.rules import content, moves, publications, trust
+from casstore.ledger.rules import collections, content, moves, publications, trust
 from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
 
@@ -36,8 +36,8 @@ RULES: dict[EntryKind, Rule] = {
     EntryKind.UNPIN: moves.unpin,
     EntryKind.PUBLISH: publications.publish,
     EntryKind.REVOKE: trust.revoke,
-    EntryKind.CONDEMN: publications.collect,
-    EntryKind.DELETE: publications.collect,
+    EntryKind.CONDEMN: collections.condemn,
+    EntryKind.DELETE: collections.delete,
 }
 
 _VOID = (BadInput, Conflict, FormatError, PolicyDenied, VerificationError)

@@ -1,10 +1,10 @@
-"""What left the store: publish; and what the collection of garbage gives up: condemn, delete."""
+"""What left the store: publish."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from attest.errors import TrustError, VerificationError
+from attest.errors import VerificationError
 from attest.predicates import publication
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
@@ -39,12 +39,3 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     )
     after = replace(state, publications={**state.publications, claim.destination: (*before, row)})
     return with_time(after, claim.time)
-
-
-def collect(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
-    """A collection of garbage goes on; what it names is judged by the collector, here only who says so."""
-    kind = reader.unverified(entry).predicate_type
-    found = reader.verified(state, entry, kind, at=entry.time, role=None)
-    if not found.roles & {"owner", "promoter"}:
-        raise TrustError(f"{', '.join(sorted(found.names))} may not collect: the role owner or promoter is needed")
-    return replace(state, collections=(*state.collections, (entry.number, str(entry.kind), entry.statement)))
