@@ -29,6 +29,7 @@ from casstore.errors import Conflict, NoSuchObject, NotWritable, UnsupportedInpu
 from casstore.index import Index
 from casstore.ingest import IngestOptions, IngestReport, Intake
 from casstore.ingest.globs import Selection
+from casstore.ingest.stream import Outcome, StreamIntake
 from casstore.ingest.walk import Folder, listed
 from casstore.ingest.walk import walk as walk_workspace
 from casstore.objects import tree as trees
@@ -174,6 +175,20 @@ class Store:
         """As `put_tree`, for exactly these files and links (paths relative to `root`)."""
         name = _folder_name(root)
         return self._take_in(name, listed(name, list(files)), Selection(), progress, options)
+
+    def put_stream(self, paths: Sequence[bytes]) -> Iterator[Outcome]:
+        """Store files one by one; each outcome that is yielded is durable, or says why it was not kept.
+
+        A path that cannot be kept does not stop the others. Raises StorageUnavailable.
+        """
+        self._check_writable()
+        self._catalog.refresh()
+        stream = StreamIntake(self._catalog, self._packs, self.options.level)
+        try:
+            yield from stream.put(paths)
+        finally:
+            self._take(stream.new_packs, learned=True)
+            self._met_known |= stream.met_known
 
     def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
         """A tree out of known blobs and links: relative path -> entry (its name is the path's last part)."""

@@ -12,6 +12,8 @@ from cli.params import json_option, key_option, pass_session
 from cli.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bundlers.provenance import PutReport
 
 
@@ -63,6 +65,8 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
 @click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
 @click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
+@click.option("--from-stdin", is_flag=True, help="Store the files that standard input names, a line each.")
+@click.option("-0", "--null", is_flag=True, help="With --from-stdin: names and answers end with a NUL.")
 @key_option
 @json_option
 @pass_session
@@ -73,22 +77,29 @@ def put(
     all_components: bool,
     release_version: str | None,
     root: str | None,
+    from_stdin: bool,
+    null: bool,
     key: str | None,
     as_json: bool,
 ) -> None:
     """Store files and folders, or whole components with signed provenance.
 
     A component's files are those that its `include` globs name. What is known already costs
-    nothing. Success is reported only when everything is durable.
+    nothing. Success is reported only when everything is durable. With --from-stdin each file is
+    acknowledged by `DIGEST PATH` as soon as it is durable; what cannot be kept is named, the others go on.
 
     \b
     Examples:
       casstore put --all --release-version 1.4.0 --key ci.pem
       casstore put build/out
+      find build -type f -print0 | casstore put --from-stdin -0
     Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store, 12 disk full.
     """
-    if bool(paths) == bool(components or all_components):
-        raise click.UsageError("give either PATHs, or --component NAME / --all with --release-version")
+    if bool(paths) + bool(components or all_components) + from_stdin != 1:
+        raise click.UsageError("give either PATHs, --from-stdin, or --component NAME / --all with --release-version")
+    if from_stdin:
+        _put_stream(session, b"\0" if null else b"\n", as_json)
+        return
     if paths:
         _put_paths(session, paths, as_json)
         return
@@ -151,6 +162,39 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
     else:
         for row in rows:
             render.line(f"{row.get('tree') or row['digest']} {row['path']}")
+
+
+def _put_stream(session: Session, end: bytes, as_json: bool) -> None:
+    from casstore.errors import UnsupportedInput
+
+    store = session.open_store()
+    kept: list[dict[str, str]] = []
+    failed = 0
+    for paths in _named_on_stdin(end):
+        for outcome in store.put_stream(paths):
+            if outcome.error is not None:
+                failed += 1
+                render.error(outcome.error.message, hint=outcome.error.hint)
+            elif as_json:
+                kept.append({"path": os.fsdecode(outcome.path), "digest": str(outcome.digest)})
+            else:
+                render.raw(b"%b %b%b" % (str(outcome.digest).encode(), outcome.path, end))
+        render.flush()
+    if as_json:
+        render.json_object({"stored": kept, "failed": failed})
+    if failed:
+        raise UnsupportedInput(f"{failed} of the named paths were not kept", hint="see above; the others are stored")
+
+
+def _named_on_stdin(end: bytes) -> Iterator[list[bytes]]:
+    """The paths that have arrived by now, whenever some have."""
+    left = b""
+    while data := os.read(0, 1 << 20):
+        *names, left = (left + data).split(end)
+        if names := [name for name in names if name]:
+            yield names
+    if left:
+        yield [left]
 
 
 @click.command()
