@@ -23,6 +23,7 @@ from attest.errors import CasstoreError
 from casstore import config
 
 if TYPE_CHECKING:
+    from attest.trust_roots import TrustRoot
     from casstore.ledger.state import LedgerState
     from casstore.store import Store
 
@@ -217,6 +218,18 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield from (Row("trust root", WARN, ending.told, _ROTATE) for ending in soon)
     else:
         yield Row("trust root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
+    if root is not None:
+        yield from _policies(root, now)
+
+
+def _policies(root: TrustRoot, now: datetime) -> Iterator[Row]:
+    """A channel that asks for more approvals than there are approvers denies for ever."""
+    approvers = len({one.identity for one in root.identities if "approver" in root.roles_of(one.identity, now)})
+    for name, policy in sorted(root.channels.items()):
+        for act, count in (("promotion", policy.approvals), ("rollback", policy.rollback_approvals)):
+            if count > approvers:
+                told = f"{name}: a {act} needs {count} approvals and there are {approvers} approvers now"
+                yield Row("policy", WARN, told, _ROTATE)
 
 
 _ROTATE = "the owners sign the next version: casstore keys ceremony draft"

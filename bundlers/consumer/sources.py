@@ -22,7 +22,7 @@ from attest.errors import TrustError, VerificationError
 from bundlers.consumer.readers import FolderReader, Reader, open_reader, read_all
 from bundlers.consumer.state import ConsumerState, SourceState
 from bundlers.kit_files import HEAD, KitFile
-from casstore.errors import NoSuchObject, StorageUnavailable
+from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
 
 if TYPE_CHECKING:
     from bundlers.consumer.tuf_client import TufClient
@@ -148,7 +148,10 @@ def _open_published(
     at: datetime,
     tuf_root: Digest | None,
 ) -> PublishedSource:
-    reader = open_reader(url, network=network)
+    try:
+        reader = open_reader(url, network=network)
+    except NoSuchStore as exc:
+        raise _nothing_at(url) from exc
     here = state.source(reader.url)
     if offline and reader.remote:
         if not os.path.isdir(here.mirror):
@@ -165,7 +168,10 @@ def _refreshed(
 ) -> PublishedSource:
     from bundlers.consumer.tuf_client import Expired, TufClient, times_in_date
 
-    root = here.tuf_root() or read_all(reader, "metadata/1.root.json", max_bytes=MAX_ROOT)
+    try:
+        root = here.tuf_root() or read_all(reader, "metadata/1.root.json", max_bytes=MAX_ROOT)
+    except NoSuchObject as exc:
+        raise _nothing_at(here.url) from exc
     if tuf_root is not None and sha256(root) != tuf_root:
         raise TrustError(f"{here.url}: TUF root 1 is {sha256(root)}, not {tuf_root} that was given")
     moments = [at]
@@ -183,6 +189,12 @@ def _refreshed(
             continue
         return PublishedSource(client, reader, here, root, at)
     raise VerificationError(f"{here.url}: its metadata was at no time in date altogether")
+
+
+def _nothing_at(url: str) -> NoSuchObject:
+    return NoSuchObject(
+        f"{url}: nothing is published there, and it is no kit", hint="check the URL with whoever runs: casstore publish"
+    )
 
 
 class KitSource:

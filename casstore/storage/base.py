@@ -23,7 +23,7 @@ from casstore.errors import NotWritable, StorageUnavailable
 MAX_CREATE = 1024 * 1024
 """Exclusive objects stay small: above some size clients turn to multipart, where the condition is lost."""
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*")
 _MAX_KEY = 1024
 
 

@@ -273,3 +273,12 @@ def test_receipt_is_canonical_and_complete(world: PublishedWorld, tmp_path: Path
     assert value["productManifest"] == sha256(
         (tmp_path / "core/receipts" / f"{report.receipt.name}.product-manifest.json").read_bytes()
     )
+
+
+def test_where_nothing_is_published_it_says_so(world: PublishedWorld, tmp_path: Path) -> None:
+    (tmp_path / "public").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        with pytest.raises(NoSuchObject, match="nothing is published there") as caught:
+            do(world, tmp_path)
+        assert "casstore publish" in caught.value.hint
+        (tmp_path / "public").mkdir(exist_ok=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from worlds import World
+from worlds import World, trust_root
 
+from attest.policies import ChannelPolicy
 from casstore import doctor
 from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger.state import LedgerState
@@ -225,3 +226,27 @@ def test_void_entries_no_trust_root_and_a_ledger_that_cannot_be_read(tmp_path: P
     assert "1 of" in void["ledger"].message
     assert rows(broken)["ledger"].status == "fail"
     assert rows(lambda: LedgerState("store", "main"))["trust root"].status == "warn"
+
+
+def test_a_policy_that_nobody_can_meet(tmp_path: Path) -> None:
+    """Two approvers, and a channel that asks for three."""
+    world = World.make(
+        str(tmp_path / "world"),
+        roles={
+            role: replace(
+                held, identities=tuple(name for name in held.identities if name not in ("paul", "builder-bob"))
+            )
+            for role, held in trust_root("x").roles.items()
+        },
+        channels={"dev": ChannelPolicy(None, 0), "prod": ChannelPolicy("dev", 3, rollback_approvals=2)},
+    )
+    report = doctor.examine(
+        config_path=None,
+        cwd=str(tmp_path),
+        open_store=lambda: world.store,
+        replay=lambda: world.state,
+        key_files=(),
+        now=world.now,
+    )
+    told = [row.message for row in report.rows if row.check == "policy"]
+    assert told == ["prod: a promotion needs 3 approvals and there are 2 approvers now"]

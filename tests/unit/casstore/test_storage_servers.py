@@ -102,6 +102,18 @@ def test_objects_of_all_sizes(storage: Storage, tmp_path: Path) -> None:
         storage.read("packs/0")
 
 
+def test_names_that_a_url_must_quote(storage: Storage, tmp_path: Path) -> None:
+    """A version may hold a plus sign, which some take for a blank."""
+    (tmp_path / "f").write_bytes(b"plus")
+    for key in ("releases/1.0.0+build.5/core-1.0.0+build.5.tar.gz", "releases/1.0.0~rc1/SHA256SUMS"):
+        storage.put_file(key, str(tmp_path / "f"), sha256(b"plus"))
+        assert storage.read(key) == b"plus"
+        assert list(storage.list(key[:15])) == [key]
+        storage.replace(key, b"other")
+        assert storage.read(key) == b"other"
+        assert storage.create(key, b"late") is False
+
+
 def test_a_race_of_sixteen(storage: Storage) -> None:
     with ThreadPoolExecutor(16) as pool:
         for number in range(20):
