@@ -1,4 +1,4 @@
-"""What a person calls a thing: REF to digests, listings, comparisons, usage.
+"""What a person calls a thing: REF to digests, and what is below it.
 
 A REF is a digest; COMPONENT@VERSION; or RELEASE[/PRODUCT[/PATH]] or RELEASE/ARCHIVE, where RELEASE
 is a version, a release digest or a channel.
@@ -10,23 +10,22 @@ is a version, a release digest or a channel.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest import digests
-from attest.digests import Digest
 from attest.errors import BadInput
-from bundlers import product_manifests
-from bundlers.product_manifests import ProductFile, ProductManifest
-from casstore import release_objects
 from casstore.errors import Conflict, NoSuchObject
-from casstore.ledger.state import LedgerState
 from casstore.objects.kinds import Kind
-from casstore.objects.tree import TreeEntry, show
-from casstore.release_objects import Release
-from casstore.store import Store
+
+if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
+    from attest.digests import Digest
+    from bundlers.product_manifests import ProductFile, ProductManifest
+    from casstore.ledger.state import LedgerState
+    from casstore.objects.tree import TreeEntry
+    from casstore.release_objects import Release
+    from casstore.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,132 +125,6 @@ def write_to(store: Store, target: Target, path: str) -> Written:
     return Written(path, tree, report.files, report.bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One path that differs."""
-
-    path: str
-    sign: str
-    """`+`, `-` or `M`."""
-    before: Row | None
-    after: Row | None
-
-    @property
-    def told(self) -> str:
-        """Sizes and modes, where they differ."""
-        if self.before is None or self.after is None:
-            row = self.after or self.before
-            return f"{row.size} bytes" if row else ""
-        parts = [f"{self.before.size} -> {self.after.size} bytes"] if self.before.digest != self.after.digest else []
-        return ", ".join(
-            [*parts, *([f"{self.before.mode} -> {self.after.mode}"] * (self.before.mode != self.after.mode))]
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """A comparison of two targets."""
-
-    rows: tuple[Change, ...]
-    same: int
-
-    def _count(self, sign: str) -> int:
-        return sum(row.sign == sign for row in self.rows)
-
-    @property
-    def added(self) -> int:
-        """Paths only in the new one."""
-        return self._count("+")
-
-    @property
-    def removed(self) -> int:
-        """Paths only in the old one."""
-        return self._count("-")
-
-    @property
-    def changed(self) -> int:
-        """Paths with other bytes, mode or target."""
-        return self._count("M")
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "changes": [
-                {
-                    "path": row.path,
-                    "sign": row.sign,
-                    "before": row.before.to_json() if row.before else None,
-                    "after": row.after.to_json() if row.after else None,
-                }
-                for row in self.rows
-            ],
-            "same": self.same,
-        }
-
-
-def compare(store: Store, old: Target, new: Target) -> Changes:
-    """What differs between two targets, by path."""
-    before = {row.path: row for row in listing(store, old)}
-    after = {row.path: row for row in listing(store, new)}
-    rows = []
-    for path in sorted({*before, *after}):
-        one, two = before.get(path), after.get(path)
-        if one != two:
-            rows.append(Change(path, "+" if one is None else "-" if two is None else "M", one, two))
-    return Changes(tuple(rows), len(before.keys() & after.keys()) - sum(row.sign == "M" for row in rows))
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a release holds; `alone` is in no other release."""
-
-    version: str
-    files: int
-    bytes: int
-    alone: int
-
-    @property
-    def shared(self) -> int:
-        """Bytes that other releases hold as well."""
-        return self.bytes - self.alone
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            "version": self.version,
-            "files": self.files,
-            "bytes": self.bytes,
-            "alone": self.alone,
-            "shared": self.shared,
-        }
-
-
-def usage(store: Store, state: LedgerState) -> list[Usage]:
-    """Distinct contents per release (files and archives), uncompressed bytes."""
-    held = {info.version: _contents(store, info.digest) for info in state.releases.values()}
-    counts: dict[Digest, int] = {}
-    for contents in held.values():
-        for digest in contents:
-            counts[digest] = counts.get(digest, 0) + 1
-    return [
-        Usage(
-            version,
-            len(contents),
-            sum(contents.values()),
-            sum(size for digest, size in contents.items() if counts[digest] == 1),
-        )
-        for version, contents in held.items()
-    ]
-
-
-def _contents(store: Store, release: Digest) -> dict[Digest, int]:
-    made = release_objects.parse(store.read(release))
-    found = {row.archive.digest: row.archive.size for row in made.products.values()}
-    for tree in made.components.values():
-        found |= {entry.content: entry.size for _, entry in store.walk(tree) if entry.kind == "file"}
-    return found
-
-
 def _by_digest(store: Store, digest: Digest) -> Target:
     if store.kind(digest) is Kind.TREE:
         return Target(digest, tree=digest)
@@ -259,10 +132,14 @@ def _by_digest(store: Store, digest: Digest) -> Target:
 
 
 def _release(store: Store, state: LedgerState, ref: str) -> Release:
+    from casstore import release_objects
+
     return release_objects.parse(store.read(state.find_release(ref).digest))
 
 
 def _manifest(store: Store, made: Release, product: str) -> ProductManifest:
+    from bundlers import product_manifests
+
     return product_manifests.parse(store.read(made.products[product].product_manifest))
 
 
@@ -286,11 +163,15 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
 
 
 def _archives(made: Release) -> Iterator[tuple[str, ProductFile]]:
+    from bundlers.product_manifests import ProductFile
+
     for row in made.products.values():
         yield row.archive.name, ProductFile(row.archive.name, 0o644, row.archive.size, row.archive.digest)
 
 
 def _entry(file: ProductFile) -> TreeEntry:
+    from casstore.objects.tree import TreeEntry
+
     name = file.path.rpartition("/")[2].encode()
     if file.digest is None:
         return TreeEntry(name, "link", target=file.link.encode())
@@ -298,6 +179,8 @@ def _entry(file: ProductFile) -> TreeEntry:
 
 
 def _tree_row(path: bytes, entry: TreeEntry) -> Row:
+    from casstore.objects.tree import show
+
     if entry.kind == "link":
         return Row(show(path), f"link to {show(entry.target)}", 0, None)
     return Row(show(path), f"{entry.mode:04o}", entry.size, entry.digest)
@@ -310,6 +193,8 @@ def _product_row(file: ProductFile) -> Row:
 
 
 def _write_blob(store: Store, digest: Digest, path: str) -> int:
+    import tempfile
+
     folder = os.path.dirname(os.path.abspath(path))
     size = 0
     fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)

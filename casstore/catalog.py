@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attest.digests import from_raw
 from attest.errors import FormatError
@@ -25,8 +24,10 @@ from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.index import Index, IndexDoubt, Options
 from casstore.index.rows import pack, unpack
 from casstore.objects.pack_format import PackTable, Place
-from casstore.objects.pack_writer import SealedPack
 from casstore.packs import Durability, LocalPacks, Packs, table_of
+
+if TYPE_CHECKING:
+    from casstore.objects.pack_writer import SealedPack
 
 T = TypeVar("T")
 
@@ -211,7 +212,7 @@ class Catalog:
         self._note_scan(now)
 
     def _note_scan(self, folders: dict[str, int], before: dict[str, int] | None = None) -> None:
-        limit = int(clock.now().timestamp() * 1_000_000_000) - _SETTLED_NS
+        limit = clock.unix_ns() - _SETTLED_NS
         settled = {folder: mtime for folder, mtime in folders.items() if mtime < limit}
         if settled != before:
             self.ask(lambda index: index.note(_SCAN, pack(settled)))
@@ -264,6 +265,8 @@ def index_folder(local_path: str | None, store_id: str) -> str:
             return os.path.join(cache, "index")
     except OSError:
         pass
+    import tempfile
+
     return tempfile.mkdtemp(prefix="casstore-index-")
 
 

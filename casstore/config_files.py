@@ -11,7 +11,6 @@ gives None: then `casstore.config` reads it all, and says what is wrong and wher
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +49,8 @@ def absolute(url: str, folder: str) -> str:
 
 def few_settings(path: str) -> FewSettings | None:
     """The few settings of a file, or None where anything about them is odd."""
+    import tomllib
+
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)

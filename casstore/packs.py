@@ -14,20 +14,22 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import secrets
 import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attest import digests
 from casstore.errors import NoSuchObject, NotWritable
 from casstore.objects.pack_format import PackTable
 from casstore.objects.pack_reader import read_table
-from casstore.objects.pack_writer import SealedPack
-from casstore.storage.base import Storage, os_error
+from casstore.storage.base import os_error
+
+if TYPE_CHECKING:
+    from casstore.objects.pack_writer import SealedPack
+    from casstore.storage.base import Storage
 
 FOLDER = "packs"
 TEMP = "tmp"
@@ -109,7 +111,7 @@ class LocalPacks:
             os.makedirs(folder, exist_ok=True)
         except OSError as exc:
             raise os_error(exc, folder, writing=True) from exc
-        return os.path.join(folder, f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}")
+        return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}{SUFFIX}")
 
     def adopt(self, sealed: SealedPack) -> int:
         """fsync, rename, fsync of the folder (and of `packs/` when that is new)."""
@@ -234,7 +236,7 @@ class RemotePacks:
         if self._storage.read_only:
             raise NotWritable(f"{self._storage.url}: can only be read here")
         os.makedirs(self._temp, exist_ok=True)
-        return os.path.join(self._temp, f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}")
+        return os.path.join(self._temp, f"{os.getpid()}-{os.urandom(8).hex()}{SUFFIX}")
 
     def adopt(self, sealed: SealedPack) -> int:
         """See `Packs`."""

@@ -13,37 +13,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from attest.digests import Digest, from_raw, is_digest, to_raw
 from attest.errors import BadInput, FormatError
 from casstore import clock, store_config
 from casstore.catalog import Catalog, cache_folder, index_folder
-from casstore.checkout import Checkout, CheckoutReport, walk
 from casstore.errors import Conflict, NoSuchObject, NotWritable, UnsupportedInput
-from casstore.index import Index
-from casstore.ingest import IngestOptions, IngestReport, Intake
-from casstore.ingest.globs import Selection
-from casstore.ingest.stream import Outcome, StreamIntake
-from casstore.ingest.walk import Folder, listed
-from casstore.ingest.walk import walk as walk_workspace
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
-from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import Tree, TreeEntry, show
 from casstore.packs import LocalPacks, Packs, RemotePacks, wrapped
-from casstore.progress import NullProgress, Progress
+from casstore.progress import NullProgress
 from casstore.reading import ObjectReader
-from casstore.storage import Storage, open_storage
+from casstore.storage import open_storage
 from casstore.store_config import StoreConfig, StoreOptions
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    from casstore.checkout import CheckoutReport
+    from casstore.index import Index
+    from casstore.ingest import IngestOptions, IngestReport
+    from casstore.ingest.globs import Selection
+    from casstore.ingest.stream import Outcome
+    from casstore.ingest.walk import Folder
     from casstore.network import NetworkGuard
+    from casstore.progress import Progress
+    from casstore.storage import Storage
 
 __all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
 
@@ -75,7 +75,7 @@ class Store:
     ) -> Store:
         """Make a store. Raises Conflict where there is one already."""
         storage = open_storage(url, network=network, create=True)
-        config = StoreConfig(secrets.token_hex(16), options)
+        config = StoreConfig(os.urandom(16).hex(), options)
         if not storage.create(store_config.KEY, config.to_bytes()):
             raise Conflict(f"{storage.url}: there is a store already", hint="use it, or choose another place")
         return Store(storage, config)
@@ -125,22 +125,28 @@ class Store:
         new = self._catalog.ask(lambda index: _unknown(index, wanted))
         self._met_known |= len(new) < len(wanted)
         if new:
-            path = self._packs.new_path()
-            with wrapped(path):
-                writer = PackWriter(path, level=self.options.level, nonce=os.urandom(16))
-            try:
-                with wrapped(path):
-                    for raw, item in new.items():
-                        writer.add(raw, item.data, item.kind, [to_raw(subject) for subject in item.subjects])
-                    sealed = writer.finish()
-            except BaseException:
-                writer.abandon()
-                raise
-            self._packs.adopt(sealed)
-            self._take([sealed.name])
+            self._take([self._pack(new)])
         return [from_raw(raw) for raw, _ in wanted]
 
-    def put_path(self, path: str | bytes, *, options: IngestOptions = IngestOptions()) -> Digest:  # noqa: B008
+    def _pack(self, new: Mapping[bytes, NewObject]) -> bytes:
+        """Makes one durable pack of these objects; its name."""
+        from casstore.objects.pack_writer import PackWriter
+
+        path = self._packs.new_path()
+        with wrapped(path):
+            writer = PackWriter(path, level=self.options.level, nonce=os.urandom(16))
+        try:
+            with wrapped(path):
+                for raw, item in new.items():
+                    writer.add(raw, item.data, item.kind, [to_raw(subject) for subject in item.subjects])
+                sealed = writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        self._packs.adopt(sealed)
+        return sealed.name
+
+    def put_path(self, path: str | bytes, *, options: IngestOptions | None = None) -> Digest:
         """Store one regular file as a blob."""
         name = os.fsencode(os.path.abspath(path))
         found = _lstat(name)
@@ -156,9 +162,12 @@ class Store:
         include: Sequence[str] = ("**",),
         exclude: Sequence[str] = (),
         progress: Progress | None = None,
-        options: IngestOptions = IngestOptions(),  # noqa: B008  frozen
+        options: IngestOptions | None = None,
     ) -> IngestReport:
         """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
+        from casstore.ingest.globs import Selection
+        from casstore.ingest.walk import walk as walk_workspace
+
         name = _folder_name(root)
         selection = Selection(include, exclude)
         folders = walk_workspace(name, selection, forbidden=self._own_place())
@@ -170,9 +179,12 @@ class Store:
         files: Sequence[bytes],
         *,
         progress: Progress | None = None,
-        options: IngestOptions = IngestOptions(),  # noqa: B008  frozen
+        options: IngestOptions | None = None,
     ) -> IngestReport:
         """As `put_tree`, for exactly these files and links (paths relative to `root`)."""
+        from casstore.ingest.globs import Selection
+        from casstore.ingest.walk import listed
+
         name = _folder_name(root)
         return self._take_in(name, listed(name, list(files)), Selection(), progress, options)
 
@@ -181,6 +193,8 @@ class Store:
 
         A path that cannot be kept does not stop the others. Raises StorageUnavailable.
         """
+        from casstore.ingest.stream import StreamIntake
+
         self._check_writable()
         self._catalog.refresh()
         stream = StreamIntake(self._catalog, self._packs, self.options.level)
@@ -266,14 +280,16 @@ class Store:
 
     def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
         """(path, entry) of every file and link below a tree, depth first, names sorted."""
-        return ((path, entry) for path, entry in walk(self.tree, digest) if entry.kind != "dir")
+        return ((path, entry) for path, entry in trees.walk(self.tree, digest) if entry.kind != "dir")
 
     def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
         """As `walk`, with the folders."""
-        return walk(self.tree, digest)
+        return trees.walk(self.tree, digest)
 
     def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
+        from casstore.checkout import Checkout
+
         job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
 
@@ -298,11 +314,14 @@ class Store:
         folders: Iterator[Folder],
         selection: Selection,
         progress: Progress | None,
-        options: IngestOptions,
+        options: IngestOptions | None,
     ) -> IngestReport:
+        from casstore.ingest import IngestOptions, Intake
+
         self._check_writable()
         self._catalog.refresh()
-        job = Intake(root, self._catalog, self._packs, self.options.level, options, progress or NullProgress())
+        chosen, shown = options or IngestOptions(), progress or NullProgress()
+        job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
         report = job.put(folders, selection.takes)
         self._take(job.packs, learned=True)
         self._met_known |= report.new_files < report.files

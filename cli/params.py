@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +27,8 @@ pass_session: Callable[[Any], Any] = click.make_pass_decorator(Session)
 
 def digest_of_file(path: str) -> Digest:
     """The digest of a file of any size. Raises BadInput."""
+    import hashlib
+
     try:
         with open(path, "rb") as file:
             return digests.from_raw(hashlib.file_digest(file, "sha256").digest())

@@ -6,7 +6,6 @@ well without colour. rich is imported only for tables and bars on a terminal.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +37,8 @@ def flush() -> None:
 
 def json_object(value: Mapping[str, Any]) -> None:
     """The one JSON object of a command."""
+    import json
+
     print(json.dumps(value, indent=2, ensure_ascii=True, sort_keys=False))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
@@ -16,6 +15,8 @@ from casstore import config_files
 from casstore.config_files import FewSettings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from attest.signers import Signer
     from attest.trust_roots import TrustRoot
     from casstore.config import Config
@@ -118,7 +119,9 @@ class Session:
                 return self._stores[mode]
         from casstore.store import Store
 
-        store = self._stores[read_only] = Store.open(self.store_url, network=self.network, read_only=read_only)
+        url = self.store_url
+        network = self.network if "://" in url else None  # a folder needs none, and costs nothing to load
+        store = self._stores[read_only] = Store.open(url, network=network, read_only=read_only)
         self._closers.append(store.close)
         return store
 

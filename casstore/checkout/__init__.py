@@ -4,6 +4,5 @@ report = Checkout(reader, catalog, packs, progress).run(tree_digest, b"/srv/out"
 """
 
 from casstore.checkout.checkout import Checkout, CheckoutReport
-from casstore.checkout.plan import walk
 
-__all__ = ["Checkout", "CheckoutReport", "walk"]
+__all__ = ["Checkout", "CheckoutReport"]

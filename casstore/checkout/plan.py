@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from attest.digests import Digest, from_raw
+from attest.digests import from_raw
 from attest.errors import FormatError
 from casstore.objects import tree as trees
-from casstore.objects.tree import DIR, LINK, Tree, TreeEntry, check_link
+from casstore.objects.tree import DIR, LINK, check_link
 
 _REGION_FILES = 4096
 _REGION_BYTES = 16 * 1024 * 1024
@@ -36,21 +36,6 @@ class Survey:
     links: list[tuple[bytes, bytes]] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
-
-
-def walk(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-    """Every file, link and folder below a tree with its path, depth first, names sorted; folders first."""
-    stack = [(b"", iter(load(tree)))]
-    while stack:
-        prefix, entries = stack[-1]
-        for entry in entries:
-            path = prefix + entry.name
-            yield path, entry
-            if entry.kind == "dir":
-                stack.append((path + b"/", iter(load(entry.content))))
-                break
-        else:
-            stack.pop()
 
 
 def survey(read_many: Callable[[Iterable[bytes]], dict[bytes, bytes]], tree: bytes, found: Survey) -> Iterator[None]:

@@ -15,9 +15,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -241,6 +238,8 @@ def _started(environment: Environment, fresh: str | None) -> Environment:
 
 
 def _private(options: Options) -> Environment:
+    import tempfile
+
     folder = tempfile.mkdtemp(prefix="casstore-index-")
     return Environment(folder, _new_generation(folder), options)
 
@@ -272,13 +271,15 @@ def _open_lmdb(path: str, chosen: Options) -> tuple[Any, dict[bytes, Any]]:
 def _new_generation(folder: str) -> str:
     """An empty generation, made the current one by a rename; the one before is removed."""
     before = _current(folder)
-    name = f"g-{secrets.token_hex(8)}"
+    name = f"g-{os.urandom(8).hex()}"
     os.mkdir(os.path.join(folder, name))
-    pointer = os.path.join(folder, f".current-{secrets.token_hex(4)}")
+    pointer = os.path.join(folder, f".current-{os.urandom(4).hex()}")
     with open(pointer, "w", encoding="ascii") as file:
         file.write(name)
     os.replace(pointer, os.path.join(folder, "current"))
     if before is not None:
+        import shutil
+
         shutil.rmtree(os.path.join(folder, before), ignore_errors=True)
     return name
 

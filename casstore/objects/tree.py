@@ -10,7 +10,7 @@ folder cannot know it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -136,6 +136,21 @@ def _check_rows(found: list[Any]) -> None:
             raise FormatError(f"tree: unknown mode {mode:o}")
         if not 0 <= size < 2**63 or (size and mode in _SIZELESS):
             raise FormatError("tree: a size that no entry can have")
+
+
+def walk(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+    """Every file, link and folder below a tree with its path, depth first, names sorted; folders first."""
+    stack = [(b"", iter(load(tree)))]
+    while stack:
+        prefix, entries = stack[-1]
+        for entry in entries:
+            path = prefix + entry.name
+            yield path, entry
+            if entry.kind == "dir":
+                stack.append((path + b"/", iter(load(entry.content))))
+                break
+        else:
+            stack.pop()
 
 
 def check_name(name: bytes) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from attest.errors import BadInput
 from casstore.storage.base import MAX_CREATE, Storage, check_key
@@ -29,6 +28,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def _file(url: str, _network: NetworkGuard | None, create: bool) -> Storage:
+    from urllib.parse import unquote, urlsplit
+
     from casstore.storage.file import open_file
 
     parts = urlsplit(url)

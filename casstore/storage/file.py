@@ -12,7 +12,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
@@ -173,7 +172,7 @@ def sync_folder(folder: str) -> None:
 
 def _write_temp(folder: str, write: Callable[[BinaryIO], object]) -> str:
     """A synced temporary file in this folder; a failed fsync drops it for good."""
-    temp = os.path.join(folder, f".tmp-{os.getpid()}-{secrets.token_hex(8)}")
+    temp = os.path.join(folder, f".tmp-{os.getpid()}-{os.urandom(8).hex()}")
     try:
         with open(temp, "xb") as file:
             write(file)

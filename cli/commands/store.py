@@ -313,7 +313,8 @@ def diff(session: Session, old: str, new: str, as_json: bool) -> None:
       casstore diff prod staging
     Exit status: 0 told (also when nothing differs), 8 no such object.
     """
-    from bundlers.references import compare, resolve
+    from bundlers.comparisons import compare
+    from bundlers.references import resolve
 
     store = session.open_store(read_only=True)
     changes = compare(store, resolve(store, session.state, old), resolve(store, session.state, new))
@@ -335,7 +336,7 @@ def du(session: Session, as_json: bool) -> None:
     Example:
       casstore du
     """
-    from bundlers.references import usage
+    from bundlers.comparisons import usage
 
     rows = usage(session.open_store(read_only=True), session.state())
     if as_json:
