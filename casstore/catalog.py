@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,6 +60,8 @@ class Catalog:
         """Packs whose table cannot be read, and why; their objects cannot be found."""
         self.healed: list[str] = []
         """What was wrong with the index and has been made good."""
+        self._tables: dict[bytes, PackTable] = {}
+        """Of condemned packs, which the index does not know any more."""
         self.index = self._open()
 
     def close(self) -> None:
@@ -77,11 +79,57 @@ class Catalog:
         return question(self.index)
 
     def locate(self, raw: bytes) -> Located | None:
-        """Where an object is, after a look for new packs when it is not known."""
+        """Where an object is, after a look for new packs when it is not known, and into condemned ones."""
         found = self.ask(lambda index: _locate(index, raw))
         if found is None and self.refresh():
             found = self.ask(lambda index: _locate(index, raw))
-        return found
+        return found or next((there for table in self._condemned() if (there := _in_table(table, raw))), None)
+
+    def knows(self, raw: bytes) -> bool:
+        """Whether a writer may count on the object: it is there, and not in condemned packs only."""
+        return self.ask(lambda index: index.get(raw)) is not None
+
+    def condemned_about(self, subject: bytes) -> list[bytes]:
+        """Attestations about this subject that only condemned packs hold."""
+        return [raw for table in self._condemned() for about, raw in table.iter_subjects() if about == subject]
+
+    def doomed(self) -> dict[bytes, bool]:
+        """Packs on which nobody may lean; True = given up."""
+        return self.ask(lambda index: index.doomed())
+
+    def doom(self, owner: str, packs: Mapping[bytes, bool]) -> None:
+        """From now on `owner` (a ledger) dooms exactly these packs; True = given up."""
+        with self._lock:
+            rows = self.ask(lambda index: index.doom_rows())
+            if {name: by[owner] for name, by in rows.items() if owner in by} == packs:
+                return
+            told = {name: {who: gone for who, gone in by.items() if who != owner} for name, by in rows.items()}
+            for name, gone in packs.items():
+                told.setdefault(name, {})[owner] = gone
+            self._doom({name: by for name, by in told.items() if by})
+
+    def _doom(self, told: Mapping[bytes, Mapping[str, bool]]) -> None:
+        tables: dict[bytes, PackTable] = {}
+        lifted = None
+        while lifted is None:
+            for name in self._known_names():
+                if name not in told and name not in tables:
+                    tables[name] = table_of(self._packs, name)[0]
+            lifted = self.ask(lambda index: index.doom(told, tables))
+        for name in told:
+            self.damaged.pop(name, None)
+        self.learn(sorted(name for name in lifted if self._packs.size(name) is not None))
+
+    def _condemned(self) -> Iterator[PackTable]:
+        """The tables of packs that were condemned and not given up."""
+        names = [name for name, gone in self.doomed().items() if not gone]
+        for name in names:
+            if name not in self._tables:
+                try:
+                    self._tables[name] = table_of(self._packs, name)[0]
+                except (FormatError, NoSuchObject):
+                    continue
+            yield self._tables[name]
 
     def locate_many(self, raws: list[bytes]) -> dict[bytes, Located]:
         """Where all these are; sorted digests are fastest. Raises NoSuchObject."""
@@ -134,9 +182,7 @@ class Catalog:
                 return  # another thread has done it
             names = self._known_names()
             self.healed.append(reason)
-            with contextlib.suppress(OSError):
-                self.index.discard()
-            self.index = self._open()
+            self._empty()
             self.damaged.clear()
             if isinstance(self._packs, LocalPacks):
                 self._refresh(self._packs)
@@ -147,6 +193,17 @@ class Catalog:
         """As `heal`, from a listing of all packs: maintenance."""
         self.heal(reason)
         self.learn(self._packs.names())
+
+    def _empty(self) -> None:
+        """A new, empty index; what is doomed stays so."""
+        told: dict[bytes, dict[str, bool]] = {}
+        with contextlib.suppress(IndexDoubt):
+            told = self.index.doom_rows()
+        with contextlib.suppress(OSError):
+            self.index.discard()
+        self.index = self._open()
+        if told:
+            self.index.doom(told, {})
 
     def _open(self) -> Index:
         return Index.open(self.folder, self._store_id, self._options)
@@ -184,7 +241,7 @@ class Catalog:
         if expected - there:
             self._forget_gone(packs, expected - there)
             return True
-        new = there - expected - set(self.damaged)
+        new = there - expected - set(self.damaged) - self.doomed().keys()
         if new and self.index.fresh is not None and not before:
             self.healed.append(self.index.fresh)
         self.learn(sorted(new))
@@ -196,16 +253,14 @@ class Catalog:
 
     def lost(self) -> list[bytes]:
         """Packs that were there once and are not: remembered until they are back."""
-        names = self.ask(_lost)
-        return [name for name in names if self._packs.size(name) is None]
+        names, doomed = self.ask(_lost), self.doomed()
+        return [name for name in names if name not in doomed and self._packs.size(name) is None]
 
     def _forget_gone(self, packs: LocalPacks, gone: set[bytes]) -> None:
         """Packs that the index knows are not there any more."""
         lost = sorted(gone | set(self.ask(_lost)))
-        with contextlib.suppress(OSError):
-            self.index.discard()
+        self._empty()
         self.healed.append("the index named packs that are gone")
-        self.index = self._open()
         self.ask(lambda index: index.note(_LOST, pack(lost)))
         now = packs.folders()
         self.learn(packs.names())
@@ -234,7 +289,17 @@ def _locate(index: Index, raw: bytes) -> Located | None:
     if row is None:
         return None
     place = Place(row.kind, row.piece, row.inner, row.length)
-    return Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+    try:
+        return Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+    except IndexDoubt:
+        if index.get(raw) == row:
+            raise
+        return _locate(index, raw)  # its pack was dropped between the two looks
+
+
+def _in_table(table: PackTable, raw: bytes) -> Located | None:
+    place = table.find(raw)
+    return None if place is None else Located(table.name, table.pieces, place)
 
 
 def _locate_all(index: Index, raws: list[bytes]) -> dict[bytes, Located]:
@@ -243,7 +308,11 @@ def _locate_all(index: Index, raws: list[bytes]) -> dict[bytes, Located]:
         rows = {raw: row for raw in raws if (row := reader.get(raw)) is not None}
     for raw, row in rows.items():
         place = Place(row.kind, row.piece, row.inner, row.length)
-        places[raw] = Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+        try:
+            places[raw] = Located(index.pack_name(row.pack), index.pieces(row.pack), place)
+        except IndexDoubt:
+            if (found := _locate(index, raw)) is not None:
+                places[raw] = found
     return places
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "Conflict",
+    "GivenUp",
     "MoveDenied",
     "NoSuchObject",
     "NoSuchStore",
@@ -71,6 +72,14 @@ class Conflict(CasstoreError):
     """It exists with other bytes, or the version is taken; nothing was overwritten."""
 
     exit_code = 9
+
+
+class GivenUp(Conflict):
+    """A collection of garbage took bytes while they were put to use; putting again stores them anew."""
+
+    def __init__(self, what: str) -> None:
+        message = f"{what}: was given up by a collection of garbage meanwhile; nothing was recorded"
+        super().__init__(message, hint="run the command again: it stores the bytes anew")
 
 
 class StorageUnavailable(CasstoreError):

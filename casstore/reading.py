@@ -15,10 +15,11 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from attest.digests import Digest, from_raw, to_raw
-from attest.errors import BadInput, FormatError
+from attest.errors import BadInput, CasstoreError, FormatError
 from casstore.catalog import Catalog, Located, no_such_object
 from casstore.errors import NoSuchObject, ObjectDamaged
 from casstore.objects.pack_format import FRAME, Piece, piece_at
@@ -87,7 +88,7 @@ class ObjectReader:
                     if other.pack == located.pack:
                         self._catalog.heal(f"the index led to other bytes for {digest}")
                     return data
-            raise damaged(digest, located)
+            raise self._missing(digest, located)
         return data
 
     def _attempt(self, raw: bytes, located: Located) -> bytes | None:
@@ -100,14 +101,40 @@ class ObjectReader:
 
     def _stream(self, digest: Digest, located: Located) -> Iterator[bytes]:
         hasher = hashlib.sha256()
-        try:
-            for chunk in object_chunks(located.pieces, located.place, lambda _, p: self._load(located.pack, p)):
-                hasher.update(chunk)
-                yield chunk
-        except (FormatError, NoSuchObject) as exc:
-            raise damaged(digest, located) from exc
+        done, tried = 0, {located.pack}
+        while True:
+            try:
+                for chunk in islice(self._pieces(located), done, None):
+                    done += 1
+                    hasher.update(chunk)
+                    yield chunk
+                break
+            except NoSuchObject as exc:  # its pack was collected while we read: the object lies in another one
+                moved = next((other for other in self._places(digest) if other.pack not in tried), None)
+                if moved is None:
+                    raise self._missing(digest, located) from exc
+                located = moved
+                tried.add(moved.pack)
+            except FormatError as exc:
+                raise damaged(digest, located) from exc
         if hasher.digest() != to_raw(digest):
             raise damaged(digest, located)
+
+    def _pieces(self, located: Located) -> Iterator[bytes]:
+        return object_chunks(located.pieces, located.place, lambda _, piece: self._load(located.pack, piece))
+
+    def _places(self, digest: Digest) -> Iterator[Located]:
+        """Where else to look: what the index says now, then every pack's own table."""
+        found = self._catalog.locate(to_raw(digest))
+        if found is not None:
+            yield found
+        yield from self._catalog.locate_in_packs(to_raw(digest))
+
+    def _missing(self, digest: Digest, located: Located) -> CasstoreError:
+        """Collected as garbage, or damaged."""
+        if self._catalog.doomed().get(located.pack):
+            return no_such_object(to_raw(digest))
+        return damaged(digest, located)
 
     def piece(self, pack: bytes, number: int, piece: Piece) -> bytes:
         """A piece's raw bytes, through the cache."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from casstore.index import rows
+from casstore.index import dooms, rows
 from casstore.index.environment import Environment, Options
 from casstore.index.rows import IndexDoubt, PackRow, Row
 from casstore.objects.kinds import Kind
@@ -15,7 +15,7 @@ from casstore.objects.pack_format import FRAME, PackTable
 
 _FORMAT = b"format"
 _STORE = b"store"
-_EPOCH = b"epoch"
+_EPOCH = dooms.EPOCH
 
 
 class IndexReader:
@@ -213,7 +213,7 @@ class Index:
         next_number = self._next_number(txn)
         empty = txn.stat(self._tables[b"objects"])["entries"] == 0
         for table, size in tables:
-            if txn.get(table.name, db=self._tables[b"names"]) is not None:
+            if txn.get(table.name, db=self._tables[b"names"]) is not None or dooms.has(txn, self._tables, table.name):
                 continue
             key = next_number.to_bytes(4, "big")
             self._put(txn, b"packs", key, rows.pack([table.name, size, announced]))
@@ -242,7 +242,28 @@ class Index:
 
     def _next_number(self, txn: Any) -> int:
         cursor = txn.cursor(self._tables[b"packs"])
-        return _number(cursor.key()) + 1 if cursor.last() else 0
+        return max(dooms.next_number(txn, self._tables), _number(cursor.key()) + 1 if cursor.last() else 0)
+
+    # packs on which nobody may lean any more: see `dooms`
+
+    def doomed(self) -> dict[bytes, bool]:
+        """Names of the packs that were condemned, or given up (True)."""
+        with self._environment.read() as txn:
+            return {name: any(by.values()) for name, by in dooms.load(txn, self._tables)}
+
+    def doom_rows(self) -> dict[bytes, dict[str, bool]]:
+        """As `doomed`, with who said so."""
+        with self._environment.read() as txn:
+            return dict(dooms.load(txn, self._tables))
+
+    def doom(
+        self, told: Mapping[bytes, Mapping[str, bool]], tables: Mapping[bytes, PackTable]
+    ) -> frozenset[bytes] | None:
+        """From now on exactly these packs are doomed; their objects are found in the packs of `tables`.
+
+        Returns the packs that are doomed no more, or None when a pack became known whose table is not given.
+        """
+        return self._environment.write(lambda txn: dooms.change(txn, self._tables, told, tables))
 
     # small things
 

@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 
 from attest.digests import Digest
+from casstore.ledger import presence
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
@@ -41,7 +42,9 @@ def commit(
     while True:
         state = replay(ledger, store, state, sigstore_root=sigstore_root)
         entry = ledger.place(draft)
+        presence.check_statement(store, statement)
         after = judge(state, entry, reader)
+        presence.check(store, state, after)
         if ledger.offer(entry):
             return entry, after
         losses += 1

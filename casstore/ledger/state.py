@@ -174,4 +174,12 @@ def replay(
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
         ledger.folded[sigstore_root] = state
+        _tell(store, state)
     return state
+
+
+def _tell(store: ObjectReader, state: LedgerState) -> None:
+    """A real store must know on which packs nobody may lean."""
+    follow = getattr(store, "follow", None)
+    if follow is not None and (state.condemned or state.given_up):
+        follow(state.ledger, dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))

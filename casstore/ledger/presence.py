@@ -1,0 +1,75 @@
+"""Is all still there that an entry names? Asked before it is created, when packs were given up meanwhile.
+
+What was stored, or found known, before a collection of garbage gave packs up may have lain in
+them. The collector saw only the entries before its own; whoever comes after it must look.
+
+    check_statement(store, statement)
+    check(store, before, after)          # raises GivenUp: store it again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from attest.digests import Digest
+from casstore.errors import GivenUp, NoSuchObject
+from casstore.ledger.state import LedgerState
+from casstore.objects.tree import TreeEntry
+from casstore.release_objects import parse
+
+
+@runtime_checkable
+class CollectedStore(Protocol):
+    """A store whose packs may be collected."""
+
+    def packs_were_doomed(self) -> bool:
+        """Whether this handle may have counted on packs that were condemned or given up since."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether it is in the store, outside of what was given up."""
+
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """Its bytes."""
+
+    def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """All that is in a tree."""
+
+
+def check_statement(store: object, statement: Digest) -> None:
+    """Raises GivenUp when a collection gave the statement up."""
+    if isinstance(store, CollectedStore) and store.packs_were_doomed() and not store.has(statement):
+        raise GivenUp(statement)
+
+
+def check(store: object, before: LedgerState, after: LedgerState) -> None:
+    """Raises GivenUp when the step between the two states names what a collection gave up."""
+    if not isinstance(store, CollectedStore) or not store.packs_were_doomed():
+        return
+    for digest in _named(store, before, after):
+        if not store.has(digest):
+            raise GivenUp(digest)
+
+
+def _named(store: CollectedStore, before: LedgerState, after: LedgerState) -> Iterator[Digest]:
+    for key, tree in after.components.items():
+        if before.components.get(key) != tree:
+            yield from _tree(store, tree)
+    for digest in after.releases.keys() - before.releases.keys():
+        made = parse(store.read(digest))
+        yield from (made.checksums, *made.evidence, *made.archives.values())
+        yield from (product.product_manifest for product in made.products.values())
+        if made.config is not None:
+            yield made.config
+        for tree in made.components.values():
+            yield from _tree(store, tree)
+
+
+def _tree(store: CollectedStore, tree: Digest) -> Iterator[Digest]:
+    yield tree
+    try:
+        for _, entry in store.walk_all(tree):
+            if entry.kind != "link":
+                yield entry.content
+    except NoSuchObject as exc:
+        raise GivenUp(tree) from exc
