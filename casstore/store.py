@@ -15,14 +15,14 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from attest.digests import Digest, from_raw, is_digest, to_raw
 from attest.errors import BadInput, FormatError
 from casstore import clock, store_config
 from casstore.catalog import Catalog, cache_folder, index_folder
-from casstore.errors import Conflict, NoSuchObject, NotWritable, UnsupportedInput
+from casstore.errors import Conflict, GivenUp, NoSuchObject, NotWritable, UnsupportedInput
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.tree import Tree, TreeEntry, show
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
 
+_TRIES = 5
+"""How often a put begins again when collections of garbage take what it counted on."""
+
 
 class Store:
     """An open store. Open one with `Store.open`, make one with `Store.init`; close it, or use `with`."""
@@ -65,6 +68,7 @@ class Store:
         self._met_known = False
         self._lock = threading.Lock()
         self._catalog.refresh()
+        self._epoch = self._now_epoch()
 
     @staticmethod
     def init(
@@ -122,11 +126,14 @@ class Store:
         """Store many objects as one pack and one commit; their digests in order."""
         self._check_writable()
         wanted = [(hashlib.sha256(item.data).digest(), item) for item in items]
-        new = self._catalog.ask(lambda index: _unknown(index, wanted))
-        self._met_known |= len(new) < len(wanted)
-        if new:
-            self._take([self._pack(new)])
-        return [from_raw(raw) for raw, _ in wanted]
+        while True:
+            epoch = self._now_epoch()
+            new = self._catalog.ask(lambda index: _unknown(index, wanted))
+            self._met_known |= len(new) < len(wanted)
+            if new:
+                self._take([self._pack(new)])
+            if self._now_epoch() == epoch:  # else a collection may have taken what was counted on
+                return [from_raw(raw) for raw, _ in wanted]
 
     def _pack(self, new: Mapping[bytes, NewObject]) -> bytes:
         """Makes one durable pack of these objects; its name."""
@@ -170,8 +177,8 @@ class Store:
 
         name = _folder_name(root)
         selection = Selection(include, exclude)
-        folders = walk_workspace(name, selection, forbidden=self._own_place())
-        return self._take_in(name, folders, selection, progress, options)
+        own = self._own_place()
+        return self._take_in(name, lambda: walk_workspace(name, selection, forbidden=own), selection, progress, options)
 
     def put_paths(
         self,
@@ -186,7 +193,7 @@ class Store:
         from casstore.ingest.walk import listed
 
         name = _folder_name(root)
-        return self._take_in(name, listed(name, list(files)), Selection(), progress, options)
+        return self._take_in(name, lambda: listed(name, list(files)), Selection(), progress, options)
 
     def put_stream(self, paths: Sequence[bytes]) -> Iterator[Outcome]:
         """Store files one by one; each outcome that is yielded is durable, or says why it was not kept.
@@ -244,6 +251,14 @@ class Store:
         """Packs that a ledger entry names: their objects can be found from now on."""
         self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)
 
+    def follow(self, ledger: str, packs: Mapping[Digest, bool]) -> None:
+        """What a ledger condemned, or gave up (True): nobody may lean on it from now on."""
+        self._catalog.doom(ledger, {to_raw(name): gone for name, gone in packs.items()})
+
+    def packs_were_doomed(self) -> bool:
+        """Whether anything was condemned, given up or forgotten since this handle was opened."""
+        return self._now_epoch() != self._epoch
+
     # reading
 
     def has(self, digest: Digest) -> bool:
@@ -297,7 +312,8 @@ class Store:
         """Digests of the attestations whose subjects include this one, sorted."""
         raw = _raw(subject)
         self._catalog.refresh()
-        return [from_raw(found) for found in self._catalog.ask(lambda index: index.subjects(raw))]
+        found = self._catalog.ask(lambda index: index.subjects(raw))
+        return [from_raw(one) for one in sorted({*found, *self._catalog.condemned_about(raw)})]
 
     def digests(self, prefix: str = "") -> list[Digest]:
         """All known digests whose hex digits start with `prefix` (an even number of digits is fastest)."""
@@ -311,7 +327,7 @@ class Store:
     def _take_in(
         self,
         root: bytes,
-        folders: Iterator[Folder],
+        folders: Callable[[], Iterator[Folder]],
         selection: Selection,
         progress: Progress | None,
         options: IngestOptions | None,
@@ -321,11 +337,26 @@ class Store:
         self._check_writable()
         self._catalog.refresh()
         chosen, shown = options or IngestOptions(), progress or NullProgress()
-        job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
-        report = job.put(folders, selection.takes)
-        self._take(job.packs, learned=True)
-        self._met_known |= report.new_files < report.files
-        return report
+        for _ in range(_TRIES):
+            epoch = self._now_epoch()
+            job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
+            report = job.put(folders(), selection.takes)
+            self._take(job.packs, learned=True)
+            self._met_known |= report.new_files < report.files
+            if self._now_epoch() == epoch or self._knows_all(report.tree):
+                return report
+        raise GivenUp(report.tree)
+
+    def _knows_all(self, tree: Digest) -> bool:
+        """Whether a writer may count on the whole tree."""
+        try:
+            found = [entry.content for _, entry in self.walk_all(tree) if entry.kind != "link"]
+        except NoSuchObject:
+            return False
+        return all(self._catalog.knows(to_raw(digest)) for digest in (tree, *found))
+
+    def _now_epoch(self) -> bytes:
+        return self._catalog.ask(lambda index: index.epoch())
 
     def _take(self, names: Sequence[bytes], *, learned: bool = False) -> None:
         with self._lock:
