@@ -21,7 +21,7 @@ from typing import Any
 
 import msgpack
 
-_FORMAT = "casstore-stat-cache/1"
+_FORMAT = "casstore-stat-cache/2"
 _SLACK_NS = 100_000_000
 _COARSE_SLACK_NS = 2_100_000_000
 """For file systems that keep whole seconds only (FAT: two)."""
@@ -30,7 +30,7 @@ _NONE = bytes(32)
 
 
 class StatCache:
-    """One workspace's cache: folder -> names, signatures, digests."""
+    """One workspace's cache: folder -> names, signatures, digests, tree, shape."""
 
     def __init__(self, path: str, epoch: bytes, began_ns: int, folders: dict[bytes, list[bytes]]) -> None:
         self._path = path
@@ -38,6 +38,8 @@ class StatCache:
         self._began = began_ns
         self._old = folders
         self._new: dict[bytes, list[bytes]] = {}
+        self._same: set[bytes] = set()
+        """Folders of which every file is as it was."""
 
     @staticmethod
     def load(path: str, epoch: bytes, began_ns: int) -> StatCache:
@@ -58,6 +60,7 @@ class StatCache:
             return [None] * len(names)
         if b"/".join(names) == old[0] and b"".join(signs) == old[1]:
             digests = old[2]
+            self._same.add(folder)
             return [digests[at : at + 32] for at in range(0, len(digests), 32)]
         by_name = {
             name: (old[1][at * _SIGN : at * _SIGN + _SIGN], old[2][at * 32 : at * 32 + 32])
@@ -69,11 +72,27 @@ class StatCache:
             found.append(before[1] if before is not None and before[0] == sign else None)
         return found
 
-    def remember(self, folder: bytes, names: list[bytes], signs: list[bytes], digests: list[bytes | None]) -> None:
-        """A folder as it has just been stored."""
+    def tree(self, folder: bytes, shape: bytes) -> bytes | None:
+        """The tree of a folder whose files, links and folders are all as they were; it is remembered on."""
+        old = self._old.get(folder)
+        if old is None or folder not in self._same or old[4] != shape:
+            return None
+        self._new[folder] = old
+        return old[3]
+
+    def remember(
+        self,
+        folder: bytes,
+        names: list[bytes],
+        signs: list[bytes],
+        digests: list[bytes | None],
+        tree: bytes,
+        shape: bytes,
+    ) -> None:
+        """A folder as it has just been stored; `shape` is what its tree holds beside these."""
         kept = [sign if self._is_settled(sign) else _NONE for sign in signs]
         joined = b"".join([digest or _NONE for digest in digests])
-        self._new[folder] = [b"/".join(names), b"".join(kept), joined]
+        self._new[folder] = [b"/".join(names), b"".join(kept), joined, tree, shape]
 
     def save(self) -> None:
         """Write it, when it says something new; a failure costs only time at the next put."""

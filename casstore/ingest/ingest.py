@@ -152,7 +152,7 @@ class Intake:
         folder.digests = self._cache.known(folder.path, folder.names, folder.signs)
         wanted = [at for at, digest in enumerate(folder.digests) if digest is None]
         if len(wanted) < len(folder.names):
-            known = sum(map(size_of, folder.signs)) - sum(size_of(folder.signs[at]) for at in wanted)
+            known = folder.size - sum(size_of(folder.signs[at]) for at in wanted)
             self._advance(len(folder.names) - len(wanted), known, 0)
         return wanted
 

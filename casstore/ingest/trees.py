@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
+
 from casstore.errors import UnsupportedInput
 from casstore.ingest.files import size_of
 from casstore.ingest.walk import Folder
@@ -43,18 +45,27 @@ class TreeBuilder:
         here: Folder | None = folder
         while here is not None and here.pending == 0:
             parent = here.parent
-            if self._cache is not None and here.names:
-                self._cache.remember(here.path, here.names, here.signs, here.digests)
-            rows = _rows(here)
-            if rows or parent is None or self._keep_empty(here.path):
-                raw = self._put(encode_rows(rows))
-                if parent is None:
-                    self.root = raw
-                    return
+            raw = self._tree_of(here)
+            if parent is None:
+                self.root = raw
+                return
+            if raw is not None:
                 parent.children.append((here.name, raw))
-            if parent is not None:
-                parent.pending -= 1
+            parent.pending -= 1
             here = parent
+
+    def _tree_of(self, folder: Folder) -> bytes | None:
+        """The digest of a folder's tree, by the cache where nothing in it changed; None for one that is left out."""
+        shape = _shape(folder) if self._cache is not None else b""
+        if self._cache is not None and (raw := self._cache.tree(folder.path, shape)) is not None:
+            return raw
+        rows = _rows(folder)
+        if not rows and folder.parent is not None and not self._keep_empty(folder.path):
+            return None
+        raw = self._put(encode_rows(rows))
+        if self._cache is not None:
+            self._cache.remember(folder.path, folder.names, folder.signs, folder.digests, raw, shape)
+        return raw
 
     def _put(self, data: bytes) -> bytes:
         raw = hashlib.sha256(data).digest()
@@ -66,6 +77,13 @@ class TreeBuilder:
                 self.writer.add(raw, data, Kind.TREE)
                 self.new += 1
         return raw
+
+
+def _shape(folder: Folder) -> bytes:
+    """What a tree holds beside the digests of files, as bytes to compare."""
+    folder.children.sort()
+    shape: bytes = msgpack.packb([bytes(folder.executable), folder.children, folder.links])
+    return shape
 
 
 def _rows(folder: Folder) -> list[list[Any]]:

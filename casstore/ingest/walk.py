@@ -27,7 +27,19 @@ _INODE = 0xFFFFFFFFFFFFFFFF
 class Folder:
     """One folder on its way to become a tree; filled by the walk, then by the digests."""
 
-    __slots__ = ("children", "digests", "executable", "links", "name", "names", "parent", "path", "pending", "signs")
+    __slots__ = (
+        "children",
+        "digests",
+        "executable",
+        "links",
+        "name",
+        "names",
+        "parent",
+        "path",
+        "pending",
+        "signs",
+        "size",
+    )
 
     def __init__(self, path: bytes, name: bytes, parent: Folder | None) -> None:
         self.path = path
@@ -40,6 +52,8 @@ class Folder:
         self.links: list[tuple[bytes, bytes]] = []
         self.children: list[tuple[bytes, bytes]] = []
         """(name, raw digest) of the folders below that are trees already."""
+        self.size = 0
+        """Bytes of its own files, by the walk."""
         self.pending = 0
         """How many files and folders below have no digest yet."""
 
@@ -77,6 +91,7 @@ def _list(root: bytes, folder: Folder, selection: Selection, forbidden: tuple[in
                         _PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE)
                     )
                     folder.executable.append(mode & 0o100 != 0)
+                    folder.size += found.st_size
             elif modes.S_ISDIR(mode):
                 if everything or selection.enters(prefix + name):
                     _refuse_store(prefix + name, found, forbidden)
@@ -141,6 +156,7 @@ def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set
             folder.names.append(name)
             folder.signs.append(_PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
             folder.executable.append(found.st_mode & 0o100 != 0)
+            folder.size += found.st_size
         else:
             folder.links.append((name, _link(path, relative, found.st_mode)))
     folder.digests = [None] * len(folder.names)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ def sign(size: int, ctime: int) -> bytes:
 
 def remembered(path: Path, began: int, ctime: int) -> None:
     cache = StatCache(str(path), b"epoch", began, {})
-    cache.remember(b"d", [b"a", b"b"], [sign(1, ctime), sign(2, 3)], [b"A" * 32, b"B" * 32])
+    cache.remember(b"d", [b"a", b"b"], [sign(1, ctime), sign(2, 3)], [b"A" * 32, b"B" * 32], b"T" * 32, b"shape")
     cache.save()
 
 
@@ -37,6 +39,19 @@ def test_a_file_as_young_as_the_cache_is_not_remembered(tmp_path: Path) -> None:
     remembered(tmp_path / "c", 10**12 + 17, 10**12 + 3)
     cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
     assert cache.known(b"d", [b"a", b"b"], [sign(1, 10**12 + 3), sign(2, 3)]) == [None, b"B" * 32]
+
+
+def test_a_tree_is_known_while_nothing_in_it_changed(tmp_path: Path) -> None:
+    remembered(tmp_path / "c", 10**12 + 1, 17)
+    both = [sign(1, 17), sign(2, 3)]
+    cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
+    assert cache.tree(b"d", b"shape") is None  # before its files were looked at
+    cache.known(b"d", [b"a", b"b"], both)
+    assert cache.tree(b"d", b"other shape") is None
+    assert cache.tree(b"d", b"shape") == b"T" * 32
+    changed = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
+    changed.known(b"d", [b"a", b"b"], [sign(1, 17), sign(2, 4)])
+    assert changed.tree(b"d", b"shape") is None
 
 
 @pytest.mark.parametrize("harm", [b"", b"noise", b"\x93" * 50])
@@ -111,3 +126,32 @@ def test_a_cache_of_a_store_that_lost_objects_is_void(store: Store, work: Path) 
     with Store.open(store.url) as again:
         report = again.put_tree(str(work))
         assert (report.tree, report.new_files) == (first.tree, 10)
+
+
+def test_whatever_changes_the_tree_is_that_of_a_put_without_a_cache(store: Store, work: Path) -> None:
+    inner = work / "inner" / "deep"
+    inner.mkdir(parents=True)
+    (inner / "file").write_bytes(b"deep")
+    (work / "link").symlink_to("1")
+    (work / "empty").mkdir()
+    changes: list[Callable[[], object]] = [
+        lambda: (work / "3").write_bytes(b"other"),
+        lambda: (work / "4").chmod(0o755),
+        (work / "link").unlink,
+        lambda: (work / "link").symlink_to("2"),
+        lambda: (inner / "new").write_bytes(b"new"),
+        lambda: (inner / "file").rename(work / "inner" / "file"),
+        (work / "empty").rmdir,
+        (work / "5").unlink,
+        lambda: (inner / "new").rename(inner / "newer"),
+    ]
+    before = ""
+    for change in changes:
+        store.put_tree(str(work))
+        change()
+        tree = store.put_tree(str(work)).tree
+        if change != changes[6]:  # an empty folder was never part of it
+            assert tree != before
+        assert tree == store.put_tree(str(work), options=IngestOptions(stat_cache=False)).tree
+        before = tree
+        time.sleep(0.12)  # so that the cache counts
