@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from attest.errors import BadInput, FormatError
 from bundlers.consumer.state import read_file, write_file
 from bundlers.receipts import Receipt, check_name
+from casstore import locks
 from casstore.errors import Conflict, NoSuchObject
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
@@ -52,16 +53,13 @@ class InstalledFolder:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One installer at a time; where the system has no file locks, none is taken."""
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
         with open(os.path.join(self.folder, ".lock"), "ab") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.take(file.fileno(), wait=False)
             except OSError as exc:
                 raise Conflict(f"{self.folder}: another install is running here", hint="wait for it") from exc
+            except locks.NoLocks:
+                pass  # the switch is one rename all the same
             yield
 
     def current(self) -> str | None:

@@ -11,7 +11,6 @@ durable by `adopt`, never before. Which objects a pack holds is left to the inde
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
@@ -22,6 +21,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from attest import digests
+from casstore import locks
 from casstore.errors import NoSuchObject, NotWritable
 from casstore.objects.pack_format import PackTable
 from casstore.objects.pack_reader import read_table
@@ -316,7 +316,7 @@ def _remove_old(path: str, now: float) -> int:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_mtime > now - _OLD_SECONDS:
             return 0
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.take(fd, wait=False)
         os.unlink(path)
     except OSError:
         return 0

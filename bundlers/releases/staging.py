@@ -7,7 +7,6 @@ away, knowing by a lock that nobody is at work in it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -21,6 +20,7 @@ from bundlers import checksums, formats
 from bundlers.gates import StagedArchive
 from bundlers.product_manifests import ProductManifest
 from bundlers.reader import ProductReader
+from casstore import locks
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.release_objects import Release
 from casstore.store import Store
@@ -102,7 +102,7 @@ class Quarantine:
             folder = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self._above)
             with contextlib.suppress(FileNotFoundError):
                 lock = os.open(folder, os.O_RDONLY)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                locks.take(lock)
                 if os.path.isdir(folder):
                     return folder, lock
                 os.close(lock)
@@ -119,7 +119,7 @@ class Quarantine:
 def _remove_unlocked(path: str) -> None:
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locks.take(lock, wait=False)
         shutil.rmtree(path)
     finally:
         os.close(lock)

@@ -13,7 +13,6 @@ last user died, a child process walks it first. One process opens an environment
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 
 import lmdb
 
+from casstore import locks
 from casstore.index import lmdb_file, probe
 from casstore.index.rows import IndexDoubt
 
@@ -171,7 +171,7 @@ class _Mark:
     def __init__(self, path: str) -> None:
         self._data = os.path.join(path, "data.mdb")
         self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._lock(fcntl.LOCK_SH)
+        self._lock(shared=True)
 
     @staticmethod
     def doubtful(path: str) -> bool:
@@ -183,7 +183,7 @@ class _Mark:
         try:
             if os.pread(fd, 200, 0) == _look(os.path.join(path, "data.mdb"), clean=True):
                 return False
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks.take(fd, wait=False)
             return True
         except OSError:
             return False  # others have it open right now and live
@@ -197,13 +197,13 @@ class _Mark:
 
     def close(self) -> None:
         """Closed cleanly, when no other process has it open."""
-        if self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if self._lock(wait=False):
             self.note(clean=True)
         os.close(self._file)
 
-    def _lock(self, how: int) -> bool:
+    def _lock(self, *, shared: bool = False, wait: bool = True) -> bool:
         try:
-            fcntl.flock(self._file, how)
+            locks.take(self._file, shared=shared, wait=wait)
         except OSError:
             return False
         return True
@@ -298,7 +298,7 @@ def _locked(folder: str) -> Iterator[None]:
     fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         with contextlib.suppress(OSError):  # a file system without locks: the rename still keeps it whole
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            locks.take(fd)
         yield
     finally:
         os.close(fd)
