@@ -3,28 +3,31 @@
 Promises: an argument list, never a shell; a checked working folder; an environment built from an
 allowlist; no standard input; its own process group, killed whole at its end, on time-out and on
 Ctrl-C; of too much output the beginning and the end are kept and all of it is counted; time, CPU
-and memory measured. Leaves to others: what an exit code means. A program that starts a session of
-its own leaves the group and is not followed.
+and memory measured; without `network`, none, where the system lets us (`seclusion`), and what came
+of it is in the result. Leaves to others: what an exit code means. A program that starts a session
+of its own leaves the group and is not followed.
 
-    result = run(["make", "-C", "core"], cwd="src", timeout=600)
-    result.exit_code, result.stdout
+    result = run(["make", "-C", "core"], cwd="src", timeout=600, network=False)
+    result.exit_code, result.stdout, result.network
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import enum
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from attest.errors import BadInput
+from casstore import seclusion
 from casstore.errors import NoSuchObject
 
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SOURCE_DATE_EPOCH")
@@ -36,6 +39,17 @@ _READ = 65536
 _LAST_WORDS = 2.0
 """Seconds that a pipe may stay open after the program's end: something else must hold it."""
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class NetworkUse(enum.StrEnum):
+    """What of the network a program could reach."""
+
+    NONE = "none"
+    """Nothing but a loopback of its own."""
+    ALLOWED = "allowed"
+    """All that this machine reaches."""
+    UNENFORCED = "unenforced"
+    """The same, though it was not to: this system lets us take nothing away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class CommandResult:
     """Whether output was left out; a line in its middle says how much."""
     output_bytes: tuple[int, int] = (0, 0)
     """How much it wrote to standard output and standard error."""
+    network: NetworkUse = NetworkUse.ALLOWED
 
     @property
     def ok(self) -> bool:
@@ -71,6 +86,7 @@ class CommandResult:
             "cpuSeconds": round(self.cpu_seconds, 3),
             "maxRssBytes": self.max_rss,
             "timedOut": self.timed_out,
+            "network": str(self.network),
         }
 
 
@@ -114,31 +130,18 @@ def run(
     timeout: float = TIMEOUT,
     max_output: int = MAX_OUTPUT,
     max_memory: int | None = None,
+    network: bool = True,
 ) -> CommandResult:
     """Run a program to its end. Raises BadInput for a bad call, NoSuchObject for a missing program.
 
     `env` adds variables; `timeout` is in seconds, `max_output` in bytes for each of the two outputs;
-    `max_memory` limits the address space of each process, in bytes. A non-zero exit code is a
-    result, not an error.
+    `max_memory` limits the address space of each process, in bytes; with `network=False` it reaches
+    no other machine, where the system can do that. A non-zero exit code is a result, not an error.
     """
     _check(argv, cwd, timeout)
-    variables = {name: os.environ[name] for name in env_allow if name in os.environ}
+    variables = {name: os.environ[name] for name in env_allow if name in os.environ} | dict(env or {})
     began = time.monotonic()
-    try:
-        process = subprocess.Popen(  # noqa: S603 - an argument list, checked above
-            list(argv),
-            cwd=cwd,
-            env={**variables, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=_limit(max_memory) if max_memory else None,
-        )
-    except FileNotFoundError as exc:
-        raise NoSuchObject(f"{argv[0]}: no such program", hint="install it, or name it by its full path") from exc
-    except OSError as exc:
-        raise BadInput(f"{argv[0]}: cannot be run: {exc.strerror}", hint="is it a program of this machine?") from exc
+    process, reached = _start(list(argv), cwd, variables, _limit(max_memory), network)
     outputs, usage, timed_out = _wait(process, timeout, max_output)
     return CommandResult(
         tuple(argv),
@@ -151,7 +154,49 @@ def run(
         timed_out,
         any(output.dropped for output in outputs),
         (outputs[0].count, outputs[1].count),
+        reached,
     )
+
+
+_Preparation = Callable[[], None] | None
+
+
+def _start(
+    argv: list[str], cwd: str, variables: Mapping[str, str], limit: _Preparation, network: bool
+) -> tuple[subprocess.Popen[bytes], NetworkUse]:
+    if network:
+        return _popen(argv, cwd, variables, limit), NetworkUse.ALLOWED
+    if seclusion.supported():
+        with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
+            return _popen(argv, cwd, variables, _both(seclusion.enter, limit)), NetworkUse.NONE
+    return _popen(argv, cwd, variables, limit), NetworkUse.UNENFORCED
+
+
+def _popen(argv: list[str], cwd: str, variables: Mapping[str, str], prepare: _Preparation) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - an argument list, checked by `run`
+            argv,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=prepare,
+        )
+    except FileNotFoundError as exc:
+        raise NoSuchObject(f"{argv[0]}: no such program", hint="install it, or name it by its full path") from exc
+    except OSError as exc:
+        raise BadInput(f"{argv[0]}: cannot be run: {exc.strerror}", hint="is it a program of this machine?") from exc
+
+
+def _both(first: Callable[[], None], second: _Preparation) -> Callable[[], None]:
+    def apply() -> None:
+        first()
+        if second:
+            second()
+
+    return apply
 
 
 def _check(argv: Sequence[str], cwd: str, timeout: float) -> None:
@@ -167,7 +212,9 @@ def _check(argv: Sequence[str], cwd: str, timeout: float) -> None:
         raise BadInput(f"{argv[0]}: a time limit of {timeout:g} s leaves no time to run")
 
 
-def _limit(max_memory: int) -> Any:
+def _limit(max_memory: int | None) -> _Preparation:
+    if not max_memory:
+        return None
     import resource
 
     def apply() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from attest.errors import BadInput
-from casstore import runner
+from casstore import runner, seclusion
 from casstore.errors import NoSuchObject
+from casstore.runner import NetworkUse
 
 
 def python(code: str, **options: object) -> runner.CommandResult:
@@ -146,3 +148,89 @@ def test_what_cannot_run(tmp_path: Path) -> None:
 
 def test_a_signal_is_128_and_more() -> None:
     assert python("import os, signal; os.kill(os.getpid(), signal.SIGTERM)").exit_code == 143
+
+
+LOOPBACK = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(server.getsockname(), 5)
+print(sorted(line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line))
+"""
+
+
+@pytest.fixture
+def secluded() -> None:
+    """Skips, loudly, where this system gives no network namespace to anybody."""
+    if runner.run(["true"], cwd="/", network=False).network is not NetworkUse.NONE:
+        pytest.skip("this system lets nobody take a network away")
+
+
+@pytest.mark.usefixtures("secluded")
+def test_without_network_no_server_of_this_machine_is_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = f"import socket; socket.create_connection({server.getsockname()!r}, 5)"
+        assert python(code).ok
+        without = python(code, network=False)
+    assert not without.ok and b"refused" in without.stderr
+    assert without.network is NetworkUse.NONE and without.to_json()["network"] == "none"
+
+
+@pytest.mark.usefixtures("secluded")
+def test_without_network_there_is_no_route_to_anywhere() -> None:
+    code = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
+    assert b"unreachable" in python(code, network=False).stderr
+
+
+@pytest.mark.usefixtures("secluded")
+def test_without_network_its_own_loopback_works() -> None:
+    result = python(LOOPBACK, network=False)
+    assert result.ok, result.stderr
+
+
+@pytest.mark.usefixtures("secluded")
+def test_without_network_the_other_limits_hold() -> None:
+    result = python("bytes(2_000_000_000)", network=False, max_memory=500_000_000)
+    assert b"MemoryError" in result.stderr and result.network is NetworkUse.NONE
+    with pytest.raises(NoSuchObject, match="no such program"):
+        runner.run(["no-such-program"], cwd="/", network=False)
+
+
+@pytest.mark.usefixtures("secluded")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a way back to close")
+def test_root_finds_no_way_back_into_the_network() -> None:
+    code = f"""
+import ctypes, os
+file = os.open("/proc/{os.getpid()}/ns/net", os.O_RDONLY)
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.setns(file, 0), os.strerror(ctypes.get_errno()))
+"""
+    result = python(code, network=False)
+    assert b"-1 Operation not permitted" in result.stdout or b"Permission denied" in result.stderr
+
+
+@pytest.mark.usefixtures("secluded")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_without_network_also_as_a_user_without_privileges() -> None:
+    code = """
+import ctypes, os
+from casstore import runner
+runner.run(["true"], cwd="/", network=False)
+os.setgid(65534), os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # what an exec as this user would have set: /proc/self is its own
+print(runner.run(["sh", "-c", "cat /proc/self/uid_map; id -u; cat /proc/net/dev"], cwd="/", network=False))
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "65534      65534          1" in shown and r"\n65534\n" in shown and "eth" not in shown
+    assert "NetworkUse.NONE" in shown
+
+
+def test_where_the_network_cannot_be_taken_away_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(seclusion, "enter", refuse)
+    result = python("print('ran')", network=False)
+    assert (result.stdout, result.network) == (b"ran\n", NetworkUse.UNENFORCED)
+    monkeypatch.setattr(seclusion, "supported", lambda: False)
+    assert python("", network=False).network is NetworkUse.UNENFORCED
+    assert python("").network is NetworkUse.ALLOWED
