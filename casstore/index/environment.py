@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import lmdb
 
 from casstore import locks
+from casstore.errors import StorageUnavailable
 from casstore.index import lmdb_file, probe
 from casstore.index.rows import IndexDoubt
 
@@ -128,6 +129,8 @@ class Environment:
                 self._resize(self._env.info()["map_size"] * 2)
             except lmdb.MapResizedError:
                 self._resize(0)
+            except lmdb.Error as exc:
+                raise _unwritable(self.path, exc) from exc
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Any]:
@@ -264,8 +267,16 @@ def _open_lmdb(path: str, chosen: Options) -> tuple[Any, dict[bytes, Any]]:
         except (lmdb.MemoryError, MemoryError, OverflowError):
             env = lmdb.open(path, map_size=_SMALLER_MAP, **options)
         env.reader_check()
-        with env.begin(write=True) as txn:
-            return env, {name: env.open_db(name, txn) for name in TABLES}
+        try:
+            with env.begin(write=True) as txn:
+                return env, {name: env.open_db(name, txn) for name in TABLES}
+        except lmdb.DiskError as exc:
+            raise _unwritable(path, exc) from exc
+
+
+def _unwritable(path: str, exc: Exception) -> StorageUnavailable:
+    """The disk refuses: nothing is acknowledged, though the packs may be durable and found later."""
+    return StorageUnavailable(f"{path}: the index cannot be written: {exc}", hint="mend the disk and run it again")
 
 
 def _new_generation(folder: str) -> str:
