@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test check format golden docs lock wheel-check bench-small clean
+.PHONY: help demo test check format golden docs lock wheel-check fuzz bench-small clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -45,9 +45,15 @@ lock: ## the locked requirements, from pyproject.toml
 	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --extra cel --extra sbom --group dev -o requirements/dev.txt
 	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
+	$(subst pyproject.toml,requirements/fuzz.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/fuzz.txt
 
 wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
 	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check
+
+fuzz: $(VENV)/.dev ## the parsers of stored bytes under a coverage-guided fuzzer, 20 s each (SECONDS=n)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	for name in $$($(BIN)/python tests/fuzz/fuzz_stored_bytes.py --list); do \
+	  $(BIN)/python tests/fuzz/fuzz_stored_bytes.py "$$name" $(or $(SECONDS),20) || exit 1; done
 
 bench-small: $(VENV)/.dev ## the benchmarks on small input
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script --small || exit 1; done

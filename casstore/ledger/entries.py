@@ -18,7 +18,7 @@ from typing import Any
 
 from attest import canonical, digests, times
 from attest.digests import Digest
-from attest.errors import CasstoreError, FormatError
+from attest.errors import BadInput, CasstoreError, FormatError
 from casstore.errors import StoreTooNew
 
 FORMAT = "casstore-entry/1"
@@ -146,7 +146,10 @@ def parse_pack_list(raw: bytes, *, empty: bool = False) -> tuple[Digest, ...]:
     value = canonical.loads_canonical(raw, what="pack list")
     if value.keys() != {"format", "packs"} or value["format"] != PACK_LIST_FORMAT:
         raise FormatError("pack list: not of the format casstore-pack-list/1")
-    return () if empty and value["packs"] == [] else _packs(value["packs"])
+    try:
+        return () if empty and value["packs"] == [] else _packs(value["packs"])
+    except BadInput as exc:
+        raise FormatError(f"pack list: {exc.message}") from exc
 
 
 def _check_format(value: object) -> None:

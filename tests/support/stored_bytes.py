@@ -1,0 +1,194 @@
+"""Every parser of stored bytes, with what it may raise, what must hold where it does not, and real input to change.
+
+A parser is a function of bytes that returns nothing: it raises one of `errors`, or asserts its law. The laws
+are "the value's own bytes are the very bytes" (one valid encoding) or, where a format is read in part, that
+whatever is read later raises documented errors only.
+
+    for name, parser in PARSERS.items():
+        parser.run(parser.seeds()[0])
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attest import canonical, checkpoints, sigstore_bundles, statements, tiles, trust_roots
+from attest.errors import CasstoreError, FormatError
+from bundlers import checksums, product_manifests
+from bundlers.consumer.state import Pins
+from bundlers.kit_files import KitFile
+from bundlers.publish.records import ChannelRecord, LedgerProof
+from bundlers.receipts import Receipt
+from casstore import release_objects
+from casstore.errors import StoreDamaged, StoreTooNew
+from casstore.index import rows
+from casstore.index.lmdb_file import examine
+from casstore.ledger import entries
+from casstore.objects import tree
+from casstore.objects.pack_format import FOOTER, HEADER, Footer, Place, seal_of
+from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.store_config import StoreConfig
+
+GOLDEN = Path(__file__).parent.parent / "formats" / "golden"
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """One parser: `run` raises `errors` or nothing."""
+
+    parse: Callable[[bytes], None]
+    golden: str
+    """Glob of real input below tests/formats/golden."""
+    errors: tuple[type[Exception], ...] = (FormatError,)
+    split: Callable[[bytes], list[bytes]] = lambda data: [data]
+
+    def run(self, data: bytes) -> bool:
+        """Whether the bytes were taken. Any other exception than the documented ones is a find."""
+        try:
+            self.parse(data)
+        except self.errors:
+            return False
+        return True
+
+    def seeds(self) -> list[bytes]:
+        """Real input, sorted by file name."""
+        return [part for path in sorted(GOLDEN.glob(self.golden)) for part in self.split(path.read_bytes())]
+
+
+def _pack(data: bytes) -> None:
+    """As it is, and with a seal that fits: so that what lies behind the seal is reached too."""
+    for raw in (data, resealed(data)):
+        size, name = len(raw), raw[-40:-8]
+        try:
+            table = read_table(lambda at, length, raw=raw: raw[at : at + length], size, name)  # type: ignore[misc]
+        except (FormatError, StoreTooNew):
+            continue
+        for digest, *place in table.iter_objects():
+            table.find(digest)
+            found = 0
+            try:
+                for part in object_chunks(table.pieces, Place(*place), lambda _, p: _stored(p, raw)):  # noqa: B023
+                    found += len(part)
+            except FormatError:
+                continue
+            assert found == place[3]
+        for _ in table.iter_subjects():
+            pass
+
+
+def _stored(piece, raw: bytes) -> bytes:  # type: ignore[no-untyped-def]
+    return decode_piece(piece, raw[piece.offset :][: piece.stored])
+
+
+def resealed(data: bytes) -> bytes:
+    """The pack with the seal of its header, table and footer, where it has these."""
+    try:
+        footer = Footer.parse(data[-FOOTER.size :], len(data))
+    except FormatError:
+        return data
+    table = data[footer.table_offset : footer.table_offset + footer.table_size]
+    return data[:-40] + seal_of(data[: HEADER.size], table, footer) + data[-8:]
+
+
+def _tree(data: bytes) -> None:
+    assert tree.encode(tree.parse(data)) == data
+
+
+def _row(data: bytes) -> None:
+    key, value = data[:32], data[32:]
+    for given in (value, rows.seal(key, value[:-4])):
+        for parse in (rows.parse_row, rows.parse_pack_row):
+            try:
+                parse(key, given)
+            except rows.IndexDoubt:
+                continue
+
+
+def _rows_of(data: bytes) -> list[bytes]:
+    found = json.loads(data)["objects"]
+    return [bytes.fromhex(key) + bytes.fromhex(value) for key, value in found.items()]
+
+
+def _lmdb_file(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "data.mdb"
+        path.write_bytes(data)
+        assert examine(str(path)) is None or examine(str(path))
+
+
+def _kit(data: bytes) -> None:
+    kit = KitFile("kit.tar", data=data)
+    for name in kit.names:
+        kit.read(name)
+
+
+def _same(parse: Callable[[bytes], object]) -> Callable[[bytes], None]:
+    """A parser whose values have `to_bytes`: the very bytes come back."""
+
+    def law(data: bytes) -> None:
+        assert parse(data).to_bytes() == data  # type: ignore[attr-defined]
+
+    return law
+
+
+def _only(parse: Callable[[bytes], object]) -> Callable[[bytes], None]:
+    """A parser of what others write too: it refuses or reads."""
+
+    def law(data: bytes) -> None:
+        parse(data)
+
+    return law
+
+
+def _entry(data: bytes) -> None:
+    entry = entries.parse(data)
+    assert entry.raw == data == canonical.dumps(entry.to_json())
+
+
+def _pack_list(data: bytes) -> None:
+    assert entries.pack_list(entries.parse_pack_list(data)) == data
+
+
+def _config(data: bytes) -> None:
+    found = StoreConfig.parse(data, "casstore.json")
+    assert StoreConfig.parse(found.to_bytes(), "casstore.json") == found
+
+
+def _checkpoint(data: bytes) -> None:
+    point, _ = checkpoints.parse(data)
+    assert data.startswith(point.to_text().encode())
+
+
+def _checksums(data: bytes) -> None:
+    assert checksums.to_bytes(checksums.parse(data)) == data
+
+
+_ENTRY_SEEDS = "ledger-entry/0*"
+PARSERS = {
+    "pack": Parser(_pack, "store/*.pack"),
+    "tree": Parser(_tree, "store/tree.msgpack"),
+    "index-row": Parser(_row, "store/index-rows.json", split=_rows_of),
+    "index-file": Parser(_lmdb_file, "store/small.pack", ()),
+    "casstore.json": Parser(_config, "store/casstore.json", (StoreDamaged, StoreTooNew)),
+    "ledger-entry": Parser(_entry, _ENTRY_SEEDS, (FormatError, StoreTooNew)),
+    "pack-list": Parser(_pack_list, "ledger-entry/pack-list.json", (FormatError,)),
+    "release-object": Parser(_same(release_objects.parse), "release-object/*.json"),
+    "ProductManifest": Parser(_same(product_manifests.parse), "product-manifest/*.json"),
+    "receipt": Parser(_same(Receipt.parse), "receipt/*.json"),
+    "pins": Parser(_only(Pins.parse), "consumer-state/pins.json"),
+    "channel-record": Parser(_only(ChannelRecord.parse), "publication/channel-record.json", (CasstoreError,)),
+    "ledger-proof": Parser(_only(LedgerProof.parse), "publication/ledger-proof.json", (CasstoreError,)),
+    "SHA256SUMS": Parser(_checksums, "archives/SHA256SUMS"),
+    "kit": Parser(_kit, "kit/kit.tar", (CasstoreError,)),
+    "statement": Parser(_only(statements.parse), "statement/*.json"),
+    "attestation": Parser(_only(sigstore_bundles.SigstoreBundle.parse), "attestation/*.sigstore.json"),
+    "signed-trust-root": Parser(_only(trust_roots.payload_of), "trust-root/*.signed.json", (CasstoreError,)),
+    "checkpoint": Parser(_checkpoint, "checkpoint/*.checkpoint"),
+    "log-entries": Parser(
+        _only(lambda data: tiles.parse_entries(data, width=3)), "checkpoint/tile/entries/001.p/3", (CasstoreError,)
+    ),
+}
