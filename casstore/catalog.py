@@ -35,7 +35,8 @@ _SCAN = b"scan"
 _LOST = b"lost"
 _SETTLED_NS = 2_000_000_000
 """A folder's mtime is believed only when it is older than this: two changes may share one clock tick."""
-_MANY = 64
+_HELD = 1024 * 1024 * 1024
+"""Bytes of tables held at once: twenty million objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,8 @@ class Catalog:
         wanted = list(dict.fromkeys(names))
         known = self.ask(lambda index: index.known_packs(wanted))
         new = [name for name in wanted if name not in known and name not in self.damaged]
-        for start in range(0, len(new), _MANY):
-            self._learn(new[start : start + _MANY], announced)
+        for tables in self._read_tables(new):
+            self._add(tables, announced)
         if announced:
             self.ask(lambda index: index.announce(wanted))
 
@@ -194,6 +195,14 @@ class Catalog:
         self.heal(reason)
         self.learn(self._packs.names())
 
+    def compact(self) -> tuple[int, int]:
+        """Write the index anew without the room that growing has left; bytes before and after. Maintenance."""
+        with self._lock:
+            before = self.index.size()
+            self.index.compact()
+            self.index = self._open()
+            return before, self.index.size()
+
     def _empty(self) -> None:
         """A new, empty index; what is doomed stays so."""
         told: dict[bytes, dict[str, bool]] = {}
@@ -219,15 +228,26 @@ class Catalog:
         except IndexDoubt:
             return []
 
-    def _learn(self, names: Sequence[bytes], announced: bool) -> None:
+    def _add(self, tables: Sequence[tuple[PackTable, int]], announced: bool) -> None:
+        self.ask(lambda index: index.add_packs(tables, announced=announced))
+
+    def _read_tables(self, names: Iterable[bytes]) -> Iterator[list[tuple[PackTable, int]]]:
+        """Tables of packs, as many at a time as memory should hold: an empty index is filled best at once."""
         tables: list[tuple[PackTable, int]] = []
+        held = 0
         for name in names:
             try:
-                tables.append(table_of(self._packs, name))
+                table, size = table_of(self._packs, name)
             except (FormatError, NoSuchObject) as exc:
                 self.damaged[name] = exc.message
+                continue
+            tables.append((table, size))
+            held += len(table.objects) + len(table.pieces)
+            if held >= _HELD:
+                yield tables
+                tables, held = [], 0
         if tables:
-            self.ask(lambda index: index.add_packs(tables, announced=announced))
+            yield tables
 
     def _refresh(self, packs: LocalPacks) -> bool:
         before = self.ask(_scan_state)

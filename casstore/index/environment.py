@@ -101,6 +101,27 @@ class Environment:
             if self.is_current():
                 _new_generation(self.folder)
 
+    def compact(self, changed: Callable[[Any, dict[bytes, Any]], None]) -> None:
+        """Point the folder at a copy in which all rows lie one after the other; `changed(txn, tables)` is told last.
+
+        No process can write meanwhile; what one writes into the old generation later only lags.
+        """
+        with _locked(self.folder), self._writing() as held:
+            if self.is_current():
+                _new_generation(self.folder, lambda path: self._copy(held, path, changed))
+            held.abort()
+
+    def _copy(self, source: Any, path: str, changed: Callable[[Any, dict[bytes, Any]], None]) -> None:
+        env, tables = _open_lmdb(path, Options(map_size=self._env.info()["map_size"], sync=False))
+        with env.begin(write=True) as txn:
+            for name, table in tables.items():
+                rows = iter(source.cursor(self.tables[name]))
+                txn.cursor(table).putmulti(rows, dupdata=False, overwrite=False, append=True)
+            changed(txn, tables)
+        env.sync(True)
+        env.close()
+        _Mark(path).close()
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Any]:
         """A read transaction. Raises IndexDoubt."""
@@ -279,11 +300,12 @@ def _unwritable(path: str, exc: Exception) -> StorageUnavailable:
     return StorageUnavailable(f"{path}: the index cannot be written: {exc}", hint="mend the disk and run it again")
 
 
-def _new_generation(folder: str) -> str:
-    """An empty generation, made the current one by a rename; the one before is removed."""
+def _new_generation(folder: str, fill: Callable[[str], None] = lambda _: None) -> str:
+    """A generation, empty unless filled, made the current one by a rename; the one before is removed."""
     before = _current(folder)
     name = f"g-{os.urandom(8).hex()}"
     os.mkdir(os.path.join(folder, name))
+    fill(os.path.join(folder, name))
     pointer = os.path.join(folder, f".current-{os.urandom(4).hex()}")
     with open(pointer, "w", encoding="ascii") as file:
         file.write(name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from casstore.index import dooms, rows
 from casstore.index.environment import Environment, Options
+from casstore.index.fill import SortedRun
 from casstore.index.rows import IndexDoubt, PackRow, Row
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME, PackTable
@@ -74,6 +76,15 @@ class Index:
         """Throw everything away: the next `open` finds an empty index."""
         self._environment.replace()
         self.close()
+
+    def compact(self) -> None:
+        """Write all rows anew, densely; the next `open` finds them. What remembers digests elsewhere forgets them."""
+        self._environment.compact(self._new_epoch)
+        self.close()
+
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.path.getsize(os.path.join(self.path, "data.mdb"))
 
     @property
     def path(self) -> str:
@@ -210,35 +221,53 @@ class Index:
             self._environment.write(change)
 
     def _add(self, txn: Any, tables: Sequence[tuple[PackTable, int]], announced: bool) -> None:
-        next_number = self._next_number(txn)
-        empty = txn.stat(self._tables[b"objects"])["entries"] == 0
+        new = self._number_packs(txn, tables, announced)
+        if new and txn.stat(self._tables[b"objects"])["entries"] == 0:
+            self._append_objects(txn, new)
+        else:
+            for number, table in new:
+                self._add_objects(txn, number, table)
+        for number, table in new:
+            if table.subjects:
+                self._add_attestations(txn, number, table)
+
+    def _number_packs(
+        self, txn: Any, tables: Sequence[tuple[PackTable, int]], announced: bool
+    ) -> list[tuple[int, PackTable]]:
+        """Rows of the packs that are not known yet, and their new numbers."""
+        new: list[tuple[int, PackTable]] = []
+        number = self._next_number(txn)
         for table, size in tables:
             if txn.get(table.name, db=self._tables[b"names"]) is not None or dooms.has(txn, self._tables, table.name):
                 continue
-            key = next_number.to_bytes(4, "big")
+            key = number.to_bytes(4, "big")
             self._put(txn, b"packs", key, rows.pack([table.name, size, announced]))
             self._put(txn, b"names", table.name, key)
             self._put(txn, b"pieces", key, table.pieces)
-            self._add_objects(txn, next_number, table, append=empty)
-            self._add_extras(txn, next_number, table)
-            next_number += 1
-            empty = False
+            new.append((number, table))
+            number += 1
+        return new
 
-    def _add_objects(self, txn: Any, number: int, table: PackTable, *, append: bool) -> None:
-        cursor = txn.cursor(self._tables[b"objects"])
-        items = rows.object_items(number, table)
-        cursor.putmulti(items, dupdata=False, overwrite=False, append=append)
+    def _append_objects(self, txn: Any, packs: Sequence[tuple[int, PackTable]]) -> None:
+        run = SortedRun(packs)
+        txn.cursor(self._tables[b"objects"]).putmulti(run.items(), dupdata=False, overwrite=False, append=True)
+        self._note_large(txn, run.large)
 
-    def _add_extras(self, txn: Any, number: int, table: PackTable) -> None:
-        """Attestations win over an equal blob that was there before; subjects; large sizes."""
-        if table.subjects:
-            items = rows.object_items(number, table, kinds=(Kind.ATTESTATION,))
-            txn.cursor(self._tables[b"objects"]).putmulti(items, dupdata=False, overwrite=True)
-            for subject, raw in table.iter_subjects():
-                self._put(txn, b"subjects", subject + raw, b"")
+    def _add_objects(self, txn: Any, number: int, table: PackTable) -> None:
+        txn.cursor(self._tables[b"objects"]).putmulti(rows.object_items(number, table), dupdata=False, overwrite=False)
         if table.piece_count > 1:
-            for length in sorted({row[4] for row in table.iter_objects() if row[4] > FRAME}):
-                self._put(txn, b"large", length.to_bytes(8, "big"), b"")
+            self._note_large(txn, {row[4] for row in table.iter_objects() if row[4] > FRAME})
+
+    def _add_attestations(self, txn: Any, number: int, table: PackTable) -> None:
+        """Attestations win over an equal blob that was there before."""
+        items = rows.object_items(number, table, kinds=(Kind.ATTESTATION,))
+        txn.cursor(self._tables[b"objects"]).putmulti(items, dupdata=False, overwrite=True)
+        for subject, raw in table.iter_subjects():
+            self._put(txn, b"subjects", subject + raw, b"")
+
+    def _note_large(self, txn: Any, lengths: Iterable[int]) -> None:
+        for length in sorted(lengths):
+            self._put(txn, b"large", length.to_bytes(8, "big"), b"")
 
     def _next_number(self, txn: Any) -> int:
         cursor = txn.cursor(self._tables[b"packs"])
@@ -312,11 +341,13 @@ class Index:
         return self._info(_FORMAT) == str(rows.VERSION).encode() and self._info(_STORE) == self._store_id.encode()
 
     def _found(self, txn: Any) -> None:
-        import secrets
-
         self._put(txn, b"info", _FORMAT, str(rows.VERSION).encode())
         self._put(txn, b"info", _STORE, self._store_id.encode())
-        self._put(txn, b"info", _EPOCH, secrets.token_bytes(16))
+        self._new_epoch(txn, self._tables)
+
+    @staticmethod
+    def _new_epoch(txn: Any, tables: dict[bytes, Any]) -> None:
+        txn.put(_EPOCH, rows.seal(_EPOCH, os.urandom(16)), db=tables[b"info"])
 
     def _info(self, key: bytes) -> bytes | None:
         value = self._value(b"info", key)

@@ -12,9 +12,10 @@ from cli.session import Session
 
 
 @click.command()
+@click.option("--compact", is_flag=True, help="Then write the index anew, without the room that growing has left.")
 @json_option
 @pass_session
-def fsck(session: Session, as_json: bool) -> None:
+def fsck(session: Session, compact: bool, as_json: bool) -> None:
     """Read and verify every stored byte; name each damaged object; rebuild a doubtful index.
 
     \b
@@ -26,8 +27,10 @@ def fsck(session: Session, as_json: bool) -> None:
 
     with render.bar() as bar:
         report = check(session.open_store(), progress=bar)
+    sizes = session.open_store().catalog.compact() if compact else None
     if as_json:
-        render.json_object(report.to_json())
+        index = {} if sizes is None else {"indexBytes": {"before": sizes[0], "after": sizes[1]}}
+        render.json_object(report.to_json() | index)
     else:
         for damage in report.damaged:
             where = f"pack {damage.pack}, byte {damage.offset}"
@@ -37,6 +40,8 @@ def fsck(session: Session, as_json: bool) -> None:
         verdict = "whole" if report.ok else f"{len(report.damaged)} damaged"
         held = f"{report.objects} objects in {report.packs} packs, {render.size(report.bytes)}"
         render.line(f"{verdict}: {held}, {render.seconds(report.seconds)}")
+        if sizes is not None:
+            render.say(f"index: {render.size(sizes[0])} before, {render.size(sizes[1])} now")
     if report.damaged:
         raise click.exceptions.Exit(7)
 

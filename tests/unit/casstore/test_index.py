@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -14,9 +15,11 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from attest.digests import sha256
 from casstore.fsck import fsck
 from casstore.index import Index, Options
-from casstore.objects.kinds import NewObject
+from casstore.objects.kinds import Kind, NewObject
+from casstore.objects.pack_format import OBJECT, PackTable
 from casstore.objects.pack_reader import read_table
 from casstore.objects.pack_writer import PackWriter
 from casstore.store import Store
@@ -238,3 +241,89 @@ def test_a_store_on_a_read_only_medium_is_read(store_url: str, tmp_path: Path) -
     finally:
         del os.environ["XDG_CACHE_HOME"]
         subprocess.run(["umount", str(mounted)], check=False, capture_output=True)
+
+
+def table_of_many(folder: Path, name: str, contents: list[tuple[bytes, Kind]]) -> tuple[PackTable, int]:
+    writer = PackWriter(str(folder / name), level=1, nonce=name.encode().ljust(16))
+    for data, kind in contents:
+        about = [hashlib.sha256(b"0").digest()] if kind is Kind.ATTESTATION else []
+        writer.add(hashlib.sha256(data).digest(), data, kind, about)
+    sealed = writer.finish()
+    with open(sealed.path, "rb") as file:
+        fd = file.fileno()
+        return read_table(lambda at, size: os.pread(fd, size, at), sealed.size, sealed.name), sealed.size
+
+
+def test_many_packs_at_once_give_the_same_rows_as_one_after_the_other(tmp_path: Path) -> None:
+    contents = [(b"%d" % number, Kind.BLOB) for number in range(900)]
+    packs = [
+        table_of_many(tmp_path, "a", contents[:500]),
+        table_of_many(tmp_path, "b", [*contents[400:], (b"", Kind.TREE), (bytes(3_000_000), Kind.BLOB)]),
+        table_of_many(tmp_path, "c", [(b"7", Kind.ATTESTATION), (b"{}", Kind.ATTESTATION)]),
+    ]
+    found = []
+    for number, batches in enumerate(([packs], [[pack] for pack in packs])):
+        index = Index.open(str(tmp_path / str(number)), "store")
+        for batch in batches:
+            index.add_packs(batch)
+        digests = list(index.digests())
+        assert digests == sorted(digests)
+        assert len(digests) == 903
+        assert index.large_sizes() == {3_000_000}
+        found.append({raw: index.get(raw) for raw in digests})
+        index.close()
+    assert found[0] == found[1]
+    seven = found[0][hashlib.sha256(b"7").digest()]
+    assert seven is not None
+    assert (seven.pack, seven.kind) == (2, Kind.ATTESTATION)
+
+
+def test_a_table_that_is_not_sorted_spoils_no_other_row(tmp_path: Path) -> None:
+    good, size = table_of_many(tmp_path, "a", [(b"%d" % number, Kind.BLOB) for number in range(500)])
+    step = OBJECT.size
+    rows = [good.objects[at : at + step] for at in range(0, len(good.objects), step)]
+    odd = PackTable(bytes(32), good.pieces, b"".join(reversed(rows)), b"")
+    index = Index.open(str(tmp_path / "index"), "store")
+    index.add_packs([(odd, size), (good, size)])
+    assert all(index.get(row[:32]) is not None for row in rows)
+    assert index.count() == 500
+    index.close()
+
+
+def test_compaction_keeps_every_row_and_changes_the_epoch(store_url: str) -> None:
+    with Store.open(store_url) as store:
+        for start in range(0, 3000, 30):
+            store.put_many([NewObject(b"more %d" % number) for number in range(start, start + 30)])
+        store.index.meta_put([(b"cache", b"kept")])
+        before = {raw: store.index.get(raw) for raw in store.index.digests()}
+        state = store.index.packs(), store.index.subjects(hashlib.sha256(b"0").digest()), store.index.epoch()
+        had, has = store.catalog.compact()
+        assert has < had * 0.8
+        assert {raw: store.index.get(raw) for raw in store.index.digests()} == before
+        assert (store.index.packs(), store.index.subjects(hashlib.sha256(b"0").digest())) == state[:2]
+        assert store.index.epoch() != state[2]
+        assert store.index.meta_get(b"cache") == b"kept"
+        assert store.put_many([NewObject(b"after")])
+    with Store.open(store_url) as store:
+        assert store.index.fresh is None
+        assert store.index.count() == len(before) + 1
+        assert len(list(Path(store_url, "index").glob("g-*"))) == 1
+
+
+def test_who_has_the_index_open_goes_on_while_it_is_compacted(store_url: str) -> None:
+    code = (
+        "import sys\nfrom casstore.store import Store\nfrom attest.digests import sha256\n"
+        "with Store.open(sys.argv[1]) as store:\n"
+        "    print('open', flush=True)\n    sys.stdin.readline()\n"
+        "    assert store.read(sha256(b'7')) == b'7'\n    store.put_bytes(b'by the other')\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, store_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "open\n"
+    with Store.open(store_url) as store:
+        store.catalog.compact()
+        other.communicate("\n", timeout=60)
+        assert other.returncode == 0
+        assert store.read(sha256(b"by the other")) == b"by the other"
