@@ -1,6 +1,7 @@
 """Blockers: the record of what stands in the way of a release (docs/formats/blocker.md).
 
 save("blockers.json", "1.4.0", outcome.blockers)     # earlier ones that are gone become `resolved`
+save_result("blockers.json", "budget", signed)       # blockers.budget.sigstore.json
 """
 
 from __future__ import annotations
@@ -101,6 +102,13 @@ def save(path: str, version: str, found: Sequence[Blocker]) -> tuple[Blocker, ..
         now.setdefault(earlier.issue_id, replace(earlier, status=RESOLVED))
     _replace(path, to_bytes(version, now.values()))
     return tuple(now[key] for key in sorted(now))
+
+
+def save_result(path: str, gate: str, signed: bytes) -> str:
+    """Keep a failed gate's signed test-result beside the blockers file at `path`; its own path."""
+    beside = f"{path.removesuffix('.json')}.{gate}.sigstore.json"
+    _replace(beside, signed)
+    return beside
 
 
 def _earlier(path: str, version: str) -> tuple[Blocker, ...]:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers import blockers, gates, isolation
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive
 from bundlers.isolation import IsolationReport
+from bundlers.releases import signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
 from casstore.errors import StoreDamaged
@@ -37,7 +39,7 @@ def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
     outcomes = gates.run(_view(request, plan), _listed(request), Phase.INPUTS)
     settings = isolation.Settings.parse(request.config.isolation)
     compared = isolation.check(request.store, plan.manifests, settings)
-    _settle(request, outcomes, _leaks(compared))
+    _settle(request, outcomes, _leaks(compared), plan.trees)
     return InputsChecked(outcomes, compared)
 
 
@@ -45,7 +47,7 @@ def staged(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive
     """Gates on the archives in quarantine. Raises Blocked."""
     view = _view(request, plan, {archive.manifest.product: archive for archive in archives})
     outcomes = gates.run(view, _listed(request), Phase.STAGED)
-    _settle(request, outcomes, [])
+    _settle(request, outcomes, [], {archive.name: archive.digest for archive in archives})
     return outcomes
 
 
@@ -82,13 +84,18 @@ def _places(finding: isolation.Finding) -> tuple[str, ...]:
     return f"{finding.product_a}/{finding.path_a}", f"{finding.product_b}/{finding.path_b}"
 
 
-def _settle(request: ReleaseRequest, outcomes: Sequence[Outcome], leaks: Sequence[Blocker]) -> None:
-    """Nothing when all passed; else the blockers go to their file and the gravest error is raised."""
+def _settle(
+    request: ReleaseRequest, outcomes: Sequence[Outcome], leaks: Sequence[Blocker], subjects: Mapping[str, Digest]
+) -> None:
+    """Nothing when all passed; else blockers and signed failures go to their files and the gravest error is raised."""
     found = [*leaks, *(blocker for outcome in outcomes for blocker in outcome.blockers)]
     if not found:
         return
     if request.blockers:
         blockers.save(request.blockers, request.version, found)
+        for outcome in outcomes:
+            if not outcome.passed:
+                blockers.save_result(request.blockers, outcome.name, signing.gate_result(request, subjects, outcome))
     raise _gravest(found, outcomes)
 
 

@@ -53,7 +53,7 @@ def sign(
     provenance = {archive.name: _provenance(request, plan, archive) for archive in archives}
     others = (
         _attest(request, _isolation_subjects(compared, archives), isolations.TYPE, compared.predicate().to_json()),
-        *(_gate(request, plan, archives, outcome) for outcome in outcomes),
+        *(gate_result(request, _seen_by(outcome, plan, archives), outcome) for outcome in outcomes),
     )
     sums = checksums.to_bytes({archive.name: archive.digest for archive in archives})
     evidence = {*plan.statements.values(), *map(sha256, provenance.values()), *map(sha256, others)}
@@ -89,10 +89,14 @@ def _isolation_subjects(compared: IsolationReport, archives: Sequence[StagedArch
     return subjects | {f"{product}.product-manifest.json": digest for product, digest in compared.products.items()}
 
 
-def _gate(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive], outcome: Outcome) -> bytes:
-    """About the trees that it saw (inputs), or the archives (staged)."""
+def _seen_by(outcome: Outcome, plan: Plan, archives: Sequence[StagedArchive]) -> Mapping[str, Digest]:
+    """The trees (inputs), or the archives (staged)."""
     on_archives = outcome.phase is Phase.STAGED
-    subjects = {archive.name: archive.digest for archive in archives} if on_archives else plan.trees
+    return {archive.name: archive.digest for archive in archives} if on_archives else plan.trees
+
+
+def gate_result(request: ReleaseRequest, subjects: Mapping[str, Digest], outcome: Outcome) -> bytes:
+    """The signed test-result of one gate, passed or failed. Raises SignerError."""
     return _attest(request, subjects, test_result.TYPE, outcome.claim().to_json())
 
 

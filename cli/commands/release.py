@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
 @click.option("--dry-run", is_flag=True, help="Do all but the last steps; nothing becomes visible.")
-@click.option("--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file.")
+@click.option("--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file, their signed results beside it.")
 @key_option
 @json_option
 @pass_session

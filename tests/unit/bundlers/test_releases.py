@@ -407,6 +407,23 @@ def test_blockers_are_kept_until_they_are_resolved(line: Line) -> None:
     assert (found.gate, found.status) == ("unit", "resolved")
 
 
+def test_a_failed_gate_leaves_a_signed_result_that_vouches_for_nothing(line: Line) -> None:
+    """One per failed gate, about what it saw; not for those that passed, and in no ledger."""
+    path = str(line.root / "blockers.json")
+    line.configure(TOML + '[gates]\nunit = { command = ["false"] }\nfine = { command = ["true"] }\n')
+    before = line.state.count
+    with pytest.raises(GateFailed):
+        line.ship("1.0.0", blockers=path)
+    assert sorted(p.name for p in line.root.glob("blockers*")) == ["blockers.json", "blockers.unit.sigstore.json"]
+    trees = [digest for (version, _), digest in line.state.components.items() if version == "1.0.0"]
+    raw = (line.root / "blockers.unit.sigstore.json").read_bytes()
+    root = line.state.require_trust_root()
+    found = verify.verify(raw, trust_root=root, predicate_type=test_result.TYPE, subjects=trees, at=line.now)
+    claim = test_result.parse(found.statement.predicate)
+    assert (claim.result, claim.failed, claim.passed) == ("FAILED", ("unit",), ())
+    assert line.state.count == before and nothing_visible(line)
+
+
 def test_changed_configuration_is_noticed(line: Line) -> None:
     request = line.request("1.0.0")
     line.configure(TOML + "# changed\n")
@@ -431,15 +448,15 @@ def test_killed_runs_leave_no_quarantine_for_ever(line: Line) -> None:
 def test_quarantine_that_was_swept_before_its_lock_is_made_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     from bundlers.releases import staging
 
-    real, swept = staging.fcntl.flock, []
+    real, swept = staging.locks.take, []
 
-    def late(lock: int, how: int) -> None:
+    def late(lock: int, **how: bool) -> None:
         if not swept:
             swept.extend(line.out.iterdir())
             swept[0].rmdir()
-        real(lock, how)
+        real(lock, **how)
 
-    monkeypatch.setattr(staging.fcntl, "flock", late)
+    monkeypatch.setattr(staging.locks, "take", late)
     assert line.ship("1.0.0").entry is not None
     assert swept and [path.name for path in line.out.iterdir()] == ["1.0.0"]
 
