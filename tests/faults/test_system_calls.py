@@ -6,7 +6,6 @@ exactly; fsck finds the store whole; the same put again succeeds.
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 from pathlib import Path
@@ -16,13 +15,23 @@ import pytest
 from attest.digests import Digest, sha256
 from casstore.fsck import fsck
 from casstore.store import Store
-from tests.support.system_calls import KILLED, Call, Fault, Struck, changing_calls, faults_of, need_strace, strike, tell
+from tests.support.system_calls import (
+    DEEP,
+    KILLED,
+    SEED,
+    Call,
+    Fault,
+    Struck,
+    changing_calls,
+    faults_of,
+    need_strace,
+    strike,
+    tell,
+)
 
 pytestmark = pytest.mark.foreign
 
 CASSTORE = [sys.executable, "-m", "cli.main"]
-DEEP = os.environ.get("CASSTORE_PROFILE") == "deep"
-SEED = int(os.environ.get("CASSTORE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 FAILED = {1, 12}
 """A file that cannot be read, a disk that cannot be written (docs/exit-codes.md)."""
 

@@ -11,6 +11,7 @@ fault may strike in several workers of a put; each strike is counted.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -27,6 +28,10 @@ NAMES = (
 )
 _LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
 KILLED = -9
+DEEP = os.environ.get("CASSTORE_PROFILE") == "deep"
+"""All faults, and not only a sample of them."""
+SEED = int(os.environ.get("CASSTORE_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+"""What the samples are drawn by; told beside every failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def faults_of(calls: Iterable[Call]) -> list[Fault]:
 def _traced(
     argv: Sequence[str], how: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", **(env or {})}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
+    environment = {**clean, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", **(env or {})}
     with tempfile.TemporaryDirectory(prefix="trace-") as place:
         trace = os.path.join(place, "trace")
         fast = [] if "signal=" in how[-1] else ["--seccomp-bpf"]  # with it strace 6.1 sends no signal
