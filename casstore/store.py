@@ -259,6 +259,10 @@ class Store:
         """Whether anything was condemned, given up or forgotten since this handle was opened."""
         return self._now_epoch() != self._epoch
 
+    def take_pack(self, name: bytes) -> None:
+        """A durable pack that upkeep made: known from now on, and named by the next entry."""
+        self._take([name])
+
     # reading
 
     def has(self, digest: Digest) -> bool:

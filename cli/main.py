@@ -49,6 +49,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("ledger", "Show, verify and prove the ledger."),
     # upkeep
     "fsck": ("upkeep", "Verify every stored byte; name all damage."),
+    "gc": ("gc", "Give up what nothing needs: condemn, wait, mark again, delete."),
+    "pin": ("gc", "Keep objects that nothing else needs."),
     "doctor": ("upkeep", "Check the set-up: store, configuration, keys, trust root."),
     "demo": ("demo", "Run a whole release of four products from real files."),
 }

@@ -86,6 +86,8 @@ class Ledger:
         self._cache = cache if cache is not None else cache_of(store, name)
         self.folded: dict[bytes | None, Any] = {}
         """The last state that `state.replay` made of these entries with this very store: it goes on from there."""
+        self.told: tuple[Any, Any] | None = None
+        """What the store was told last of packs that are condemned or given up."""
         self._known: list[Entry] = []
         self._loaded = False
         self._lost = False

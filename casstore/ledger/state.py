@@ -174,12 +174,14 @@ def replay(
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
         ledger.folded[sigstore_root] = state
-        _tell(store, state)
+        _tell(ledger, store, state)
     return state
 
 
-def _tell(store: ObjectReader, state: LedgerState) -> None:
-    """A real store must know on which packs nobody may lean."""
+def _tell(ledger: Ledger, store: ObjectReader, state: LedgerState) -> None:
+    """A real store must know on which packs nobody may lean; told when it changed, and once per handle."""
     follow = getattr(store, "follow", None)
-    if follow is not None and (state.condemned or state.given_up):
+    told = state.condemned, state.given_up
+    if follow is not None and told != ledger.told:
         follow(state.ledger, dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))
+        ledger.told = told

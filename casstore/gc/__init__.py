@@ -1,0 +1,11 @@
+"""Collection of garbage: what is needed and why, and giving up the rest in two steps (docs/formats/gc.md).
+
+`collect` is the one entry point for a run, `why` tells why one object is kept, `pins` keeps
+what nothing else needs. No step before the last one removes anything.
+"""
+
+from casstore.gc.collecting import Settings, collect
+from casstore.gc.reports import CollectReport, WhyReport
+from casstore.gc.telling import why
+
+__all__ = ["CollectReport", "Settings", "WhyReport", "collect", "why"]

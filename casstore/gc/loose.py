@@ -1,0 +1,125 @@
+"""Steps of a collection in a store without a ledger: numbered objects, not signed (docs/formats/gc.md).
+
+book = LooseBook(store)
+book.condemn(packs, timedelta(days=7), now)
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from attest import canonical, times
+from attest.digests import Digest
+from attest.errors import FormatError
+from attest.fields import Fields
+from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
+from casstore.gc.contents import Contents
+from casstore.gc.marking import Root
+from casstore.ledger.views import Condemned
+from casstore.store import Store
+
+FORMAT = "casstore-collection/1"
+_NAMES = ("format", "number", "action", "packs", "grace", "condemned", "time", "token")
+
+
+@dataclass(slots=True)
+class _State:
+    count: int = 0
+    condemned: dict[Digest, Condemned] = field(default_factory=dict)
+    given_up: set[Digest] = field(default_factory=set)
+
+    def take(self, raw: bytes) -> None:
+        """One more step. Raises FormatError."""
+        value = canonical.loads_canonical(raw, what="collection step")
+        f = Fields(value, "collection step", required=_NAMES)
+        if f.text("format") != FORMAT or f.integer("number") != self.count:
+            raise FormatError("collection step: not of the format casstore-collection/1, or of another number")
+        packs, time = f.digests("packs"), f.time("time")
+        if f.text("action") == "condemn":
+            row = Condemned(self.count, time + timedelta(seconds=f.integer("grace")))
+            self.condemned |= dict.fromkeys(packs, row)
+        else:
+            settled = set(value["condemned"])
+            self.given_up |= set(packs)
+            left = self.condemned.items()
+            self.condemned = {p: r for p, r in left if r.number not in settled and p not in self.given_up}
+        self.count += 1
+
+
+class LooseBook:
+    """See the module; `name` is empty."""
+
+    name = ""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._state = _State()
+        self._read()
+
+    @property
+    def condemned(self) -> Mapping[Digest, Condemned]:
+        """See `Book`."""
+        return self._state.condemned
+
+    @property
+    def given_up(self) -> Collection[Digest]:
+        """See `Book`."""
+        return self._state.given_up
+
+    def roots(self, contents: Contents, keep_last: int) -> Iterator[Root]:  # noqa: ARG002  pins alone need something
+        """See `Book`."""
+        return iter(())
+
+    def require(self, now: datetime) -> None:  # noqa: ARG002  nothing is signed
+        """See `Book`."""
+        if self._store.read_only:
+            raise NotWritable(f"{self._store.url}: opened for reading only")
+
+    def condemn(self, packs: Iterable[Digest], grace: timedelta, now: datetime) -> None:
+        """See `Book`."""
+        while not self._write("condemn", packs, int(grace.total_seconds()), (), now):
+            self._read()
+        self._read()
+
+    def delete(self, packs: Iterable[Digest], settled: Collection[int], now: datetime) -> bool:
+        """See `Book`."""
+        won = self._write("delete", packs, 0, settled, now)
+        self._read()
+        return won
+
+    def _write(self, action: str, packs: Iterable[Digest], grace: int, settled: Collection[int], now: datetime) -> bool:
+        step: dict[str, Any] = {
+            "format": FORMAT,
+            "number": self._state.count,
+            "action": action,
+            "packs": sorted(packs),
+            "grace": grace,
+            "condemned": sorted(settled),
+            "time": times.format(now),
+            "token": secrets.token_hex(16),
+        }
+        return self._store.storage.create(_key(self._state.count), canonical.dumps(step))
+
+    def _read(self) -> None:
+        """Read forward, and let the store know."""
+        while True:
+            try:
+                raw = self._store.storage.read(_key(self._state.count))
+            except NoSuchObject:
+                break
+            try:
+                self._state.take(raw)
+            except FormatError as exc:
+                where = _key(self._state.count)
+                raise StoreDamaged(f"{where}: {exc.message}", hint="copy it back from another copy") from exc
+        state = self._state
+        if state.condemned or state.given_up:
+            self._store.follow("", dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))
+
+
+def _key(number: int) -> str:
+    return f"collections/{number:020d}"

@@ -1,0 +1,108 @@
+"""Pins: what is kept by hand, though nothing else needs it (docs/formats/gc.md).
+
+Not to be confused with the ledger's pin of a channel, which holds a channel at its release.
+
+    pin = add(store, digest, reason="customer 17 runs it", now=now)
+    remove(store, pin.token)
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest import canonical, times
+from attest.digests import Digest
+from attest.errors import BadInput, FormatError
+from attest.fields import Fields
+from casstore.errors import GivenUp, NoSuchObject, NotWritable, StoreDamaged
+from casstore.objects.kinds import Kind
+from casstore.store import Store
+
+FORMAT = "casstore-pin/1"
+PREFIX = "pins/"
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_MAX_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One pin."""
+
+    digest: Digest
+    reason: str
+    time: datetime
+    token: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON value of the object."""
+        return {
+            "format": FORMAT,
+            "digest": self.digest,
+            "reason": self.reason,
+            "time": times.format(self.time),
+            "token": self.token,
+        }
+
+
+def parse(raw: bytes) -> Pin:
+    """Bytes to pin. Raises FormatError."""
+    value = canonical.loads_canonical(raw, what="pin", max_bytes=64 * 1024)
+    f = Fields(value, "pin", required=("format", "digest", "reason", "time", "token"))
+    if f.text("format") != FORMAT or not _TOKEN.fullmatch(f.text("token")):
+        raise FormatError("pin: not of the format casstore-pin/1")
+    return Pin(f.digest("digest"), f.text("reason"), f.time("time"), f.text("token"))
+
+
+def add(store: Store, digest: Digest, *, reason: str, now: datetime) -> Pin:
+    """Keep an object, and a tree with all that is in it. Raises NoSuchObject; GivenUp when a collection won."""
+    if store.read_only:
+        raise NotWritable(f"{store.url}: opened for reading only")
+    if len(reason) > _MAX_REASON:
+        raise BadInput(f"a reason has at most {_MAX_REASON} characters")
+    _check_there(store, digest)
+    pin = Pin(digest, reason, now, secrets.token_hex(16))
+    store.storage.create(PREFIX + pin.token, canonical.dumps(pin.to_json()))
+    try:  # the collector reads the pins after it gave packs up: one of the two sees the other
+        _check_there(store, digest)
+    except NoSuchObject as exc:
+        store.storage.delete([PREFIX + pin.token])
+        raise GivenUp(digest) from exc
+    return pin
+
+
+def remove(store: Store, name: str) -> tuple[Pin, ...]:
+    """Take away the pin with this token (8 digits or more), or all pins of this digest. Raises NoSuchObject."""
+    found = tuple(pin for pin in load(store) if pin.digest == name or (len(name) >= 8 and pin.token.startswith(name)))
+    if not found:
+        raise NoSuchObject(f"no such pin: {name[:100]}", hint="see casstore pin list")
+    if store.read_only:
+        raise NotWritable(f"{store.url}: opened for reading only")
+    store.storage.delete([PREFIX + pin.token for pin in found])
+    return found
+
+
+def load(store: Store) -> list[Pin]:
+    """All pins, oldest first. Raises StoreDamaged for one that cannot be read: what it keeps is not known."""
+    found = []
+    for key in store.storage.list(PREFIX):
+        try:
+            found.append(parse(store.storage.read(key)))
+        except NoSuchObject:
+            continue  # taken away meanwhile
+        except FormatError as exc:
+            raise StoreDamaged(f"{key}: {exc.message}", hint="copy it back from another copy of the store") from exc
+    return sorted(found, key=lambda pin: (pin.time, pin.token))
+
+
+def _check_there(store: Store, digest: Digest) -> None:
+    """The object, and all that is in it, is there."""
+    if not store.has(digest):
+        raise NoSuchObject(f"{digest}: no such object in this store")
+    if store.kind(digest) is Kind.TREE:
+        for _, entry in store.walk_all(digest):
+            if entry.kind != "link" and not store.has(entry.content):
+                raise NoSuchObject(f"{entry.content}: no such object in this store, though {digest} names it")

@@ -1,0 +1,74 @@
+"""Which packs stay, and which can go once what is needed of them lies elsewhere.
+
+Every needed object gets one home: a pack that nobody condemned, with the largest needed share.
+A pack without a home for anything can go; one whose needed share is below `REPACK` can go too,
+after its objects were moved.
+
+    plan = make(contents, marks.needed, doomed)
+    plan.packs[name].share
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from casstore.gc.contents import Contents
+
+REPACK = 0.5
+"""A pack of which less than this share of bytes is needed is written anew without the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackPlan:
+    """One pack: bytes of its objects, those of them that have their home here, and how many these are."""
+
+    name: bytes
+    held: int
+    homed: int
+    count: int
+
+    @property
+    def share(self) -> float:
+        """How much of the pack must stay."""
+        return self.homed / self.held if self.held else float(self.count > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every pack, and the home of every needed object."""
+
+    packs: Mapping[bytes, PackPlan]
+    homes: Mapping[bytes, bytes]
+
+
+def shares(contents: Contents, needed: Collection[bytes]) -> dict[bytes, float]:
+    """Of each pack, how much of its bytes is needed, copies elsewhere not regarded."""
+    found = {}
+    for name, pack in contents.found.items():
+        rows = [(raw, length) for raw, _, _, _, length in pack.table.iter_objects()]
+        held = sum(length for _, length in rows)
+        used = sum(length for raw, length in rows if raw in needed)
+        found[name] = used / held if held else float(any(raw in needed for raw, _ in rows))
+    return found
+
+
+def make(contents: Contents, needed: Collection[bytes], doomed: Mapping[bytes, bool]) -> Plan:
+    """`doomed` = condemned, or given up (True)."""
+    share = shares(contents, needed)
+
+    def worth(name: bytes) -> tuple[int, float, bytes]:
+        standing = 2 if name not in doomed else 0 if doomed[name] else 1
+        return standing, share[name], name
+
+    homes = {raw: max(contents.packs_of(raw), key=worth) for raw in needed}
+    homed: dict[bytes, list[bytes]] = {name: [] for name in contents.found}
+    for raw, name in homes.items():
+        homed[name].append(raw)
+    return Plan({name: _plan(contents, name, raws) for name, raws in homed.items()}, homes)
+
+
+def _plan(contents: Contents, name: bytes, homed: list[bytes]) -> PackPlan:
+    pack = contents.found[name]
+    held = sum(row[4] for row in pack.table.iter_objects())
+    return PackPlan(name, held, sum(contents.place(raw, name).length for raw in homed), len(homed))

@@ -1,0 +1,95 @@
+"""What is needed by itself: entries of every ledger, trust roots, releases, open components, pins.
+
+roots = list(ledger_roots(view, contents, keep_last=1000))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from attest.digests import Digest, to_raw
+from casstore import release_objects
+from casstore.gc.contents import Contents
+from casstore.gc.marking import Root
+from casstore.gc.pins import Pin
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ReleaseInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """One ledger as it was when the marking began."""
+
+    ledger: Ledger
+    state: LedgerState
+    entries: tuple[Entry, ...]
+
+    @property
+    def name(self) -> str:
+        """The ledger's name."""
+        return self.ledger.name
+
+
+def ledger_roots(view: LedgerView, contents: Contents, keep_last: int) -> Iterator[Root]:
+    """All that one ledger needs; what must be there comes first."""
+    state, name = view.state, view.name
+    for root, file in zip(state.trust_roots, state.trust_root_files, strict=True):
+        yield Root(file, f"trust root version {root.version} of ledger {name}")
+        if root.sigstore_root is not None:
+            yield Root(root.sigstore_root, f"sigstore root of trust root version {root.version}")
+    for info in state.releases.values():
+        yield from _release_roots(info, contents, _where(state, info))
+    for entry in view.entries:
+        yield Root(entry.statement, f"statement of ledger {name}, entry {entry.number} ({entry.kind})")
+        if entry.pack_list is not None:
+            yield Root(entry.pack_list, f"pack list of ledger {name}, entry {entry.number}")
+    yield from _component_roots(view, contents, keep_last)
+
+
+def pin_roots(pins: list[Pin]) -> Iterator[Root]:
+    """What was pinned by hand; who pins what is not there keeps nothing."""
+    for pin in pins:
+        told = f": {pin.reason}" if pin.reason else ""
+        yield Root(pin.digest, f"pin {pin.token[:8]}{told}", may_be_gone=True)
+
+
+def _release_roots(info: ReleaseInfo, contents: Contents, where: str) -> Iterator[Root]:
+    told = f"release {info.version} (entry {info.number}{where})"
+    yield Root(info.digest, told)
+    made = release_objects.parse(contents.read(to_raw(info.digest)))
+    for name, tree in made.components.items():
+        yield Root(tree, f"{told}, component {name}", tree=True)
+    for product in made.products.values():
+        yield Root(product.archive.digest, f"{told}, archive {product.archive.name}")
+        yield Root(product.product_manifest, f"{told}, manifest of {product.archive.name}")
+    yield Root(made.checksums, f"{told}, checksums")
+    if made.config is not None:
+        yield Root(made.config, f"{told}, configuration")
+    for digest in made.evidence:
+        yield Root(digest, f"{told}, evidence")
+
+
+def _where(state: LedgerState, info: ReleaseInfo) -> str:
+    """In which channels it is now."""
+    names = sorted(name for name, channel in state.channels.items() if channel.release == info.digest)
+    return f", in channel {', '.join(names)}" if names else ""
+
+
+def _component_roots(view: LedgerView, contents: Contents, keep_last: int) -> Iterator[Root]:
+    """Trees of the last component entries: they may still be released."""
+    start = max(0, len(view.entries) - keep_last)
+    for entry in view.entries[start:]:
+        if entry.kind is EntryKind.COMPONENT:
+            for name, tree in _subjects(entry.statement, contents):
+                told = f"component {name} of ledger {view.name}, entry {entry.number} (among the last {keep_last})"
+                yield Root(tree, told, tree=True, may_be_gone=True)
+
+
+def _subjects(statement: Digest, contents: Contents) -> list[tuple[str, Digest]]:
+    from casstore.attestations import parse_unverified
+
+    found = parse_unverified(contents.read(to_raw(statement)))
+    return [(subject.name, subject.digest) for subject in found.subjects]
