@@ -23,6 +23,7 @@ from attest.predicates import slsa_provenance
 from attest.predicates.slsa_provenance import Dependency, GitRevision, Provenance
 from attest.signers import Signer
 from bundlers import ci_systems
+from bundlers.building import Build, build
 from bundlers.ci_systems import Run
 from casstore import runner
 from casstore.config import Component, Config
@@ -35,11 +36,11 @@ from casstore.ledger.state import replay
 from casstore.progress import NullProgress, Progress
 from casstore.promotion.services import keep, require_role
 from casstore.release_objects import check_version
-from casstore.runner import CommandResult
 from casstore.store import Store
 
 PUT = "https://casstore.dev/put/v1"
 """buildType of a component's provenance (docs/formats/predicates/build-types.md)."""
+INPUTS = slsa_provenance.INPUTS
 BUNDLE = slsa_provenance.BUNDLE
 """buildType of an archive's provenance."""
 
@@ -48,17 +49,13 @@ _GIT_SECONDS = 60.0
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-class BuildFailed(CasstoreError):
-    """A component's build command failed; nothing was stored."""
-
-
 @dataclass(frozen=True, slots=True)
 class PutComponent:
     """One component that was put."""
 
     name: str
     report: IngestReport
-    build: CommandResult | None = None
+    build: Build | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -99,8 +96,8 @@ def put_components(
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
-    Raises NoSuchObject for an unknown component or one without files, BuildFailed, PolicyDenied when
-    the signer is no builder, Conflict when the version is released already.
+    Raises NoSuchObject for an unknown component or one without files, BuildFailed, BuildChangedInputs,
+    PolicyDenied when the signer is no builder, Conflict when the version is released already.
     """
     check_version(version)
     wanted = _known(config, names)
@@ -149,7 +146,9 @@ class _Job:
     def put(self, name: str) -> PutComponent:
         component = self.config.components[name]
         folder = os.path.join(self.root, component.root)
-        result = self._build(name, component) if component.build else None
+        built = build(self.config, name, version=self.version, root=self.root) if component.build else None
+        if built:
+            self.store.put_bytes(built.inputs.listing)
         report = self.store.put_tree(
             folder, include=component.include, exclude=component.exclude, progress=self.progress
         )
@@ -157,18 +156,7 @@ class _Job:
             raise NoSuchObject(
                 f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
             )
-        return PutComponent(name, report, result)
-
-    def _build(self, name: str, component: Component) -> CommandResult:
-        told = {"CASSTORE_COMPONENT": name, "CASSTORE_VERSION": self.version}
-        result = runner.run(component.build, cwd=self.root, timeout=component.build_timeout, env=told)
-        if not result.ok:
-            tail = " ".join((result.stderr or result.stdout)[-300:].decode("utf-8", "backslashreplace").split())
-            how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
-            raise BuildFailed(
-                f"component {name}: its build {how}" + (f": {tail}" if tail else ""), hint=" ".join(component.build)
-            )
-        return result
+        return PutComponent(name, report, built)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +207,11 @@ def _statement(
         },
         internal_parameters={**_measured(put, revision), **({run.system: dict(run.details)} if run else {})},
         builder_id=builder_id(identity, run),
-        dependencies=(Dependency("casstore.toml", config.digest), *source),
+        dependencies=(
+            Dependency("casstore.toml", config.digest),
+            *(Dependency(INPUTS + item.name, item.build.inputs.digest) for item in put if item.build),
+            *source,
+        ),
         invocation_id=run.invocation if run else "",
         finished_on=now,
     )
@@ -232,6 +224,7 @@ def _parameters(component: Component) -> dict[str, Any]:
         "exclude": component.exclude,
         "root": component.root,
         "build": component.build,
+        "inputs": component.inputs,
     }
 
 

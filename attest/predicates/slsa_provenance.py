@@ -19,6 +19,9 @@ TYPE = "https://slsa.dev/provenance/v1"
 BUNDLE = "https://casstore.dev/bundle/v1"
 """Our buildType of an archive."""
 
+INPUTS = "inputs/"
+"""How the names of its dependencies begin that are lists of what a component was built from."""
+
 COMPONENT = "component/"
 """How the names of its dependencies begin that are components' trees."""
 

@@ -6,7 +6,8 @@
 
 Exit code 0, in time, passes. It is a list of words, never a shell line. It runs in the folder of
 casstore.toml, in a folder below it (`folder = "ci"`), or in a new empty one (`folder = ""`), never
-inside product content. It sees an allowlisted environment, and beside it
+inside product content. It reaches no network unless `network = true`, and sees an allowlisted
+environment, and beside it
 
     CASSTORE_VERSION   the version
     CASSTORE_VIEW      a JSON file: version, components (name -> tree), archives (name, path, digest, size)
@@ -24,7 +25,7 @@ from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.settings import Size
 from casstore import runner
-from casstore.runner import CommandResult
+from casstore.runner import CommandResult, NetworkUse
 
 NAME = "command"
 PHASE = Phase.INPUTS
@@ -47,6 +48,8 @@ class Settings:
     """Address space of each process."""
     output: Size | None = None
     """What is kept of its output; by default 1 MiB."""
+    network: bool = False
+    """Whether it may use the network; otherwise it has an empty loopback of its own, where the system can do that."""
     phase: str = "inputs"
     """`inputs`, or `staged` to look at the archives."""
 
@@ -62,6 +65,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
             timeout=settings.timeout,
             max_output=settings.output or runner.MAX_OUTPUT,
             max_memory=settings.memory,
+            network=settings.network,
         )
     return _result(settings, result)
 
@@ -93,10 +97,14 @@ def _view_file(view: ReleaseView, scratch: str) -> str:
 def _result(settings: Settings, result: CommandResult) -> GateResult:
     words = " ".join(settings.command)
     if result.ok:
-        return GateResult(True, measured=result.to_json())
+        unenforced = result.network is NetworkUse.UNENFORCED
+        warnings = (f"'{words}' could reach the network: this system does not let us take it away",)
+        return GateResult(True, measured=result.to_json(), warnings=warnings if unenforced else ())
     if result.timed_out:
         message, fix = f"'{words}' did not end within {settings.timeout:g} s", "make it faster, or raise its timeout"
     else:
         message, fix = f"'{words}' ended with exit code {result.exit_code}", "run it by hand and mend what it says"
+    if result.network is NetworkUse.NONE:
+        fix += "; it had no network, network = true allows it"
     tail = (result.stderr.strip() or result.stdout.strip())[-_SHOWN:].decode("utf-8", "backslashreplace")
     return GateResult(False, (f"{message}: {tail}" if tail else message,), (), fix, result.to_json())

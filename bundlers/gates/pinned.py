@@ -5,17 +5,21 @@
 
 Globs are relative to the folder of casstore.toml; one that names no file fails, as does a file
 whose kind is not known here (`pins` has the kinds). `revision = true` also asks that each
-component was put from a Git revision without changed files, as its provenance records it.
+component was put from a Git revision without changed files, as its provenance records it, and
+`build = true` that each component which was built had no network and has its inputs recorded by
+digest there: what was not enforced counts as not so.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from attest.errors import BadInput
+from attest.predicates.slsa_provenance import INPUTS
 from bundlers.gates import pins
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 
@@ -33,13 +37,19 @@ class Settings:
 
     files: tuple[str, ...] = ()
     revision: bool = False
+    build: bool = False
+    """Whether every recorded build must have had its inputs by digest, and no network."""
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:
-    """All lock files, and the revisions of all components."""
-    if not settings.files and not settings.revision:
+    """All lock files, the revisions of all components, and their builds."""
+    if settings == Settings():
         raise BadInput("it has nothing to read", hint='write pinned = { files = ["requirements.txt"] }')
-    found = [*_files(view, settings), *(_revisions(view) if settings.revision else ())]
+    found = [
+        *_files(view, settings),
+        *(_revisions(view) if settings.revision else ()),
+        *(_builds(view) if settings.build else ()),
+    ]
     messages = tuple(f"{name}: {told}" for name, told in found)
     return GateResult(not found, messages, tuple(dict.fromkeys(name for name, _ in found)), _FIX)
 
@@ -76,3 +86,24 @@ def _revisions(view: ReleaseView) -> Iterator[tuple[str, str]]:
             yield component, "its provenance names no Git revision"
         elif revision.get("dirty"):
             yield component, f"was put from a folder that differs from revision {revision.get('commit')}"
+
+
+def _builds(view: ReleaseView) -> Iterator[tuple[str, str]]:
+    for component in sorted(view.trees):
+        definition = view.provenance.get(component, {}).get("buildDefinition", {})
+        told = definition.get("externalParameters", {}).get("components", {}).get(component)
+        if told is None:
+            yield component, "its provenance does not say how it was made"
+        elif told.get("build"):
+            yield from ((component, problem) for problem in _unpinned(definition, component))
+
+
+def _unpinned(definition: Mapping[str, Any], component: str) -> Iterator[str]:
+    """What of a recorded build is open: inputs without a digest, a network."""
+    build = definition.get("internalParameters", {}).get("builds", {}).get(component, {})
+    network = build.get("network", "unknown")
+    if network != "none":
+        yield f"its build had a network ({network})" if network != "unknown" else "nobody recorded its build's network"
+    names = {row.get("name") for row in definition.get("resolvedDependencies", []) if row.get("digest")}
+    if INPUTS + component not in names:
+        yield "its build's inputs are not recorded by digest"

@@ -43,6 +43,7 @@ class DestinationSettings:
     url: str
     fallback: str | None = None
     invalidate: tuple[str, ...] = ()
+    invalidate_network: bool = False
     """Argument list run after the pointer is written; `{path}` stands for each changed pointer."""
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
@@ -60,6 +61,7 @@ def settings_of(config: Config, name: str) -> DestinationSettings:
         url=config.absolute(table.url),
         fallback=config.absolute(table.fallback) if table.fallback else None,
         invalidate=tuple(table.invalidate),
+        invalidate_network=table.invalidate_network,
         lifetimes=replace(Lifetimes(), **table.expires_days),
     )
 

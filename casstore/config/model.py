@@ -60,6 +60,11 @@ class Component(_Table):
     build: list[str] = []
     """A command run before, through the process runner, recorded in the provenance."""
     build_timeout: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    build_env: list[str] = []
+    """Names of further environment variables that the build may see; HOME and TMPDIR are its own but for this."""
+    build_network: bool = False
+    inputs: list[str] = []
+    """Globs of what it is built from, below the folder of casstore.toml; else what Git tracks there."""
     shared: str = ""
     """The reason why more than one product may carry it."""
 
@@ -78,6 +83,8 @@ class Destination(_Table):
     url: str
     fallback: str = ""
     invalidate: list[str] = []
+    invalidate_network: bool = False
+    """Whether that command may use the network."""
     expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], Days] = {}
 
 
@@ -134,6 +141,14 @@ class Config(_File):
     def store_url(self) -> str:
         """The store's URL; a relative folder is taken from the file's own folder."""
         return self.absolute(self.store.url)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Dotted key -> URL of everything that the configuration leads to."""
+        found = {"store.url": self.store.url}
+        for name, place in self.destinations.items():
+            found |= {f"destinations.{name}.url": place.url, f"destinations.{name}.fallback": place.fallback}
+        return found | {f"consumers.{one.name}.forge": one.forge for one in self.consumers}
 
     def absolute(self, url: str) -> str:
         """A URL, or a path that starts at the file's folder."""

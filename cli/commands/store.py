@@ -14,6 +14,7 @@ from cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundlers.building import Build
     from bundlers.provenance import PutReport
 
 
@@ -141,7 +142,20 @@ def _told_components(report: PutReport) -> None:
             for c in report.components
         ],
     )
+    for component in report.components:
+        if component.build:
+            _told_build(component.name, component.build)
     render.say(f"recorded as ledger entry {report.entry.number}")
+
+
+def _told_build(name: str, build: Build) -> None:
+    command, inputs = build.command, build.inputs
+    network = {"none": "no network", "allowed": "network allowed"}.get(command.network)
+    if network is None:
+        network = "network NOT taken away"
+        render.warning(f"component {name}: this system does not let us take the network away from a build")
+    took = f"{render.seconds(command.seconds)}, {render.size(command.max_rss)} of memory, {network}"
+    render.say(f"{name}: built in {took}; {len(inputs.files)} inputs by {inputs.by}: {inputs.digest}")
 
 
 def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:

@@ -10,7 +10,8 @@ import pytest
 from attest import verify
 from attest.errors import BadInput, PolicyDenied
 from attest.predicates import slsa_provenance
-from bundlers.provenance import PUT, BuildFailed, builder_id, revision_of
+from bundlers.building import BuildFailed
+from bundlers.provenance import PUT, builder_id, revision_of
 from casstore.attestations import find
 from casstore.errors import Conflict, NoSuchObject
 from casstore.objects.tree import show

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -262,6 +264,19 @@ def test_invalidation_runs_for_each_pointer_and_its_failure_is_told(
     assert world.publish("prod", public, invalidate=(str(hook), "{path}")).unchanged
     report = world.publish("dev", public, invalidate=("false",))
     assert report.exit_code == 1 and "false: exit code 1" in report.hooks[0]
+
+
+def test_invalidation_has_no_network_unless_allowed(world: PublishedWorld, public: str) -> None:
+    from casstore import runner
+
+    if runner.run(["true"], cwd="/", network=False).network != "none":
+        pytest.skip("this system lets nobody take a network away")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = f"import socket; socket.create_connection({server.getsockname()!r}, 5)"
+        hook = (sys.executable, "-c", code)
+        report = world.publish("prod", public, invalidate=hook)
+        assert "exit code 1, without network: invalidate_network = true allows it" in report.hooks[0]
+        assert not world.publish("dev", public, invalidate=hook, invalidate_network=True).hooks
 
 
 def test_revoked_release_leaves_the_targets(world: PublishedWorld, public: str) -> None:
