@@ -49,6 +49,7 @@ GATES = {
     "sbom": "bundlers.gates.sbom",
     "vulnerabilities": "bundlers.gates.vulnerabilities",
     "reproducible": "bundlers.gates.reproducible",
+    "network": "bundlers.gates.network",
     "command": "bundlers.gates.command",
 }
 """Name -> module; a table with `command` under any other name is a gate of the user's own."""

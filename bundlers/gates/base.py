@@ -87,6 +87,10 @@ class ReleaseView:
     """Component -> the provenance that the ledger accepted for its tree."""
     now: datetime | None = None
     """The time of the release; a gate reads no clock."""
+    allow: tuple[str, ...] = ()
+    """`[network] allow` of casstore.toml."""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    """Key of casstore.toml -> the URL that stands there."""
 
     def files(self) -> Iterator[tuple[str, str, TreeEntry]]:
         """(component, path, entry) of every file of every component."""

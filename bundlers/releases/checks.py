@@ -67,6 +67,8 @@ def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArch
         plan.previous,
         plan.provenance,
         request.now,
+        tuple(request.config.network.allow),
+        request.config.urls,
     )
 
 
