@@ -1,7 +1,7 @@
 """Reads files of a workspace so that what is hashed is what was there: unchanged, regular, no hang.
 
-stat = Stat.of(os.lstat(path))
-data, stat, mode = read_small(path, stat)
+sign, mode = look(path)
+size, sign, mode = read_small(path, sign, buffer)
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import struct
 from collections.abc import Callable
 
 from casstore.errors import StorageUnavailable, UnsupportedInput
-from casstore.objects.pack_format import FRAME
 from casstore.objects.tree import show
 
 SIGNATURE = struct.Struct(">QqqQ")
 """size, mtime_ns, ctime_ns, inode: a file is unchanged while these are."""
 
+_PACK = SIGNATURE.pack
+_INODE = 0xFFFFFFFFFFFFFFFF
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRIES = 3
 
@@ -30,7 +31,7 @@ class _Changed(Exception):
 
 def signature(stat: os.stat_result) -> bytes:
     """32 bytes that change when the file does."""
-    return SIGNATURE.pack(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & 0xFFFFFFFFFFFFFFFF)
+    return _PACK(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & _INODE)
 
 
 def size_of(sign: bytes) -> int:
@@ -38,36 +39,37 @@ def size_of(sign: bytes) -> int:
     return int.from_bytes(sign[:8], "big")
 
 
-def read_small(path: bytes, sign: bytes) -> tuple[bytes, bytes, int | None]:
-    """(bytes, signature, mode where the file differs from `sign`) of a file of at most a frame.
+def read_small(path: bytes, sign: bytes, into: memoryview) -> tuple[int, bytes, int | None]:
+    """(size, signature, mode where the file differs from `sign`) of a file that is read into this buffer.
 
-    Raises UnsupportedInput when it keeps changing, is no regular file or cannot be read.
+    The buffer is larger than the file. Raises Grown when it is not any more; UnsupportedInput
+    when the file keeps changing, is no regular file or cannot be read.
     """
     mode: int | None = None
     for _ in range(_TRIES):
+        size = int.from_bytes(sign[:8], "big")
         fd = _open(path)
         try:
-            size = size_of(sign)
-            data = os.read(fd, size + 1)
-            while len(data) < size and (more := os.read(fd, size + 1 - len(data))):
-                data += more
+            done = os.readv(fd, (into[: size + 1],))
+            while done < size and (more := os.readv(fd, (into[done : size + 1],))):
+                done += more
             after = os.fstat(fd)
         except OSError as exc:
             raise _unreadable(path, exc) from exc
         finally:
             os.close(fd)
-        found = signature(after)
-        if found == sign and len(data) == size:
-            return data, sign, mode
+        found = _PACK(after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino & _INODE)
+        if found == sign and done == size:
+            return size, sign, mode
         _check_regular(path, after.st_mode)
         sign, mode = found, after.st_mode
-        if after.st_size > FRAME:
+        if after.st_size >= len(into):
             raise Grown(sign, mode)
     raise changing(path)
 
 
 class Grown(Exception):
-    """A small file has become a large one since it was listed."""
+    """A small file has become larger than the buffer since it was listed."""
 
     def __init__(self, sign: bytes, mode: int) -> None:
         super().__init__()
@@ -75,14 +77,14 @@ class Grown(Exception):
         self.mode = mode
 
 
-def read_large(path: bytes, sign: bytes, frame: Callable[[memoryview], None], buffer: bytearray) -> tuple[bytes, bool]:
+def read_large(path: bytes, sign: bytes, frame: Callable[[memoryview], None], buffer: memoryview) -> tuple[bytes, bool]:
     """(raw digest, whether the file is what `sign` says) of a file given to `frame` piece by piece."""
     hasher = hashlib.sha256()
     total = 0
     fd = _open(path)
     try:
         while size := _fill(fd, buffer):
-            part = memoryview(buffer)[:size]
+            part = buffer[:size]
             hasher.update(part)
             frame(part)
             total += size
@@ -110,10 +112,10 @@ def changing(path: bytes) -> UnsupportedInput:
     return UnsupportedInput(f"{show(path)}: changes while it is read", hint="put it when nobody writes to it")
 
 
-def _fill(fd: int, buffer: bytearray) -> int:
+def _fill(fd: int, buffer: memoryview) -> int:
     """Read until the buffer is full or the file ends."""
-    view, done = memoryview(buffer), 0
-    while done < len(buffer) and (size := os.readv(fd, [view[done:]])):
+    done = 0
+    while done < len(buffer) and (size := os.readv(fd, (buffer[done:],))):
         done += size
     return done
 

@@ -20,6 +20,7 @@ from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME
 from casstore.objects.pack_writer import PackWriter
 from casstore.packs import Packs, wrapped
+from casstore.storage.base import os_error
 
 PACK_LIMIT = 1024 * 1024 * 1024
 """A pack that has grown beyond this is finished and the next one begun."""
@@ -59,7 +60,7 @@ class Worker:
         self._mine: set[bytes] = set()
         self._large = set(large)
         self._writer: PackWriter | None = None
-        self._buffer: bytearray | None = None
+        self._buffer = memoryview(bytearray(FRAME + 1))
         self._names: list[bytes] = []
         self._new_files = self._new_bytes = self._stored = 0
 
@@ -90,20 +91,27 @@ class Worker:
             self._writer = None
 
     def _file(self, path: bytes, sign: bytes) -> tuple[bytes, bytes, int | None]:
-        if size_of(sign) <= FRAME:
-            try:
-                data, now, mode = read_small(path, sign)
-            except Grown as grown:
-                raw, now, newest = self._large_file(path, grown.sign)
-                return raw, now, grown.mode if newest is None else newest
-            raw = hashlib.sha256(data).digest()
-            if raw not in self._mine and self._known(raw) is None:
-                self._mine.add(raw)
-                with wrapped(self._place()):
-                    self._pack().add(raw, data, Kind.BLOB)
-                self._count(len(data))
-            return raw, now, mode
-        return self._large_file(path, sign)
+        if size_of(sign) > FRAME:
+            return self._large_file(path, sign)
+        buffer = self._buffer
+        try:
+            size, now, mode = read_small(path, sign, buffer)
+        except Grown as grown:
+            raw, now, newest = self._large_file(path, grown.sign)
+            return raw, now, grown.mode if newest is None else newest
+        data = buffer[:size]
+        raw = hashlib.sha256(data).digest()
+        if raw not in self._mine and self._known(raw) is None:
+            self._keep(raw, data)
+        return raw, now, mode
+
+    def _keep(self, raw: bytes, data: memoryview) -> None:
+        try:
+            self._pack().add(raw, data, Kind.BLOB)
+        except OSError as exc:  # `wrapped`, without its cost
+            raise os_error(exc, self._place(), writing=True) from exc
+        self._mine.add(raw)
+        self._count(len(data))
 
     def _large_file(self, path: bytes, sign: bytes) -> tuple[bytes, bytes, int | None]:
         mode: int | None = None
@@ -115,16 +123,14 @@ class Worker:
         raise changing(path)
 
     def _large_once(self, path: bytes, sign: bytes) -> tuple[bytes, bool]:
-        if self._buffer is None:
-            self._buffer = bytearray(FRAME)
-        size = size_of(sign)
+        size, frame = size_of(sign), self._buffer[:FRAME]
         if size in self._large:  # likely known: hash before anything is written
-            raw, same = read_large(path, sign, _nothing, self._buffer)
+            raw, same = read_large(path, sign, _nothing, frame)
             if not same or self._has(raw):
                 return raw, same
         with wrapped(self._place()):
             run = self._pack().begin_run(Kind.BLOB)
-        raw, same = read_large(path, sign, self._writing(run.write), self._buffer)
+        raw, same = read_large(path, sign, self._writing(run.write), frame)
         with wrapped(self._place()):
             if not same or self._has(raw):
                 run.rollback()

@@ -55,7 +55,7 @@ class PackWriter:
         self._pieces: list[bytes] = []
         self._rows: list[bytes] = []
         self._subjects: list[tuple[bytes, bytes]] = []
-        self._block: list[bytes] = []
+        self._block = memoryview(bytearray(BLOCK + SOLO))
         self._block_size = 0
         self._waiting: list[tuple[bytes, int, int, int]] = []
         try:
@@ -74,20 +74,22 @@ class PackWriter:
         """How many objects it holds."""
         return len(self._rows) + len(self._waiting)
 
-    def add(self, raw: bytes, data: bytes, kind: int, subjects: Sequence[bytes] = ()) -> None:
-        """A blob that is in memory; `raw` is its digest, which the caller has made from these bytes."""
+    def add(self, raw: bytes, data: bytes | memoryview, kind: int, subjects: Sequence[bytes] = ()) -> None:
+        """A blob that is in memory, copied; `raw` is its digest, which the caller has made from these bytes."""
         size = len(data)
-        self._subjects.extend((subject, raw) for subject in subjects)
+        if subjects:
+            self._subjects.extend((subject, raw) for subject in subjects)
         if size > SOLO:
             run = self.begin_run(kind)
             for start in range(0, size, FRAME):
                 run.write(memoryview(data)[start : start + FRAME])
             run.commit(raw)
             return
-        self._waiting.append((raw, kind, self._block_size, size))
-        self._block.append(data)
-        self._block_size += size
-        if self._block_size >= BLOCK:
+        start = self._block_size
+        end = self._block_size = start + size
+        self._waiting.append((raw, kind, start, size))
+        self._block[start:end] = data
+        if end >= BLOCK:
             self._flush_block()
 
     def begin_run(self, kind: int) -> Run:
@@ -128,12 +130,11 @@ class PackWriter:
             return
         number = 0
         if self._block_size:
-            number = self._append(*self._packer.pack(b"".join(self._block)), self._block_size)
+            number = self._append(*self._packer.pack(self._block[: self._block_size]), self._block_size)
         rows, pack = self._rows, OBJECT.pack
         for raw, kind, inner, size in self._waiting:
             rows.append(pack(raw, kind, number if size else 0, inner if size else 0, size))
         self._waiting.clear()
-        self._block.clear()
         self._block_size = 0
 
     def _append(self, how: int, stored: bytes | memoryview, raw_size: int, *, align: bool = False) -> int:

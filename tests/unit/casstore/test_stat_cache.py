@@ -84,9 +84,9 @@ def reads(store: Store, work: Path, monkeypatch: pytest.MonkeyPatch, **options: 
 
     real, count = worker.read_small, [0]
 
-    def counted(path: bytes, known: bytes) -> object:
+    def counted(path: bytes, known: bytes, into: memoryview) -> object:
         count[0] += 1
-        return real(path, known)
+        return real(path, known, into)
 
     monkeypatch.setattr(worker, "read_small", counted)
     store.put_tree(str(work), options=IngestOptions(**options))  # type: ignore[arg-type]
