@@ -264,6 +264,7 @@ class Catalog:
         new = there - expected - set(self.damaged) - self.doomed().keys()
         if new and self.index.fresh is not None and not before:
             self.healed.append(self.index.fresh)
+        packs.hold(new)
         self.learn(sorted(new))
         self._note_scan(now, before)
         return bool(new)
@@ -283,7 +284,9 @@ class Catalog:
         self.healed.append("the index named packs that are gone")
         self.ask(lambda index: index.note(_LOST, pack(lost)))
         now = packs.folders()
-        self.learn(packs.names())
+        names = sorted(packs.names())
+        packs.hold(names)
+        self.learn(names)
         self._note_scan(now)
 
     def _note_scan(self, folders: dict[str, int], before: dict[str, int] | None = None) -> None:

@@ -11,12 +11,13 @@ durable by `adopt`, never before. Which objects a pack holds is left to the inde
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,7 +36,8 @@ FOLDER = "packs"
 TEMP = "tmp"
 SUFFIX = ".pack"
 _OPEN_FILES = 64
-_OLD_SECONDS = 24 * 3600
+_OLD_SECONDS = 3600
+"""A pack that is written is locked; between its end and its name it is not, for as long as its fsync takes."""
 
 
 class Durability(StrEnum):
@@ -103,6 +105,8 @@ class LocalPacks:
         self.durability = durability
         self._files: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
+        self._held: set[str] = set()
+        """Folders of packs whose own names are on the disk, as far as this handle has seen to it."""
 
     def new_path(self) -> str:
         """See `Packs`."""
@@ -114,22 +118,45 @@ class LocalPacks:
         return os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}{SUFFIX}")
 
     def adopt(self, sealed: SealedPack) -> int:
-        """fsync, rename, fsync of the folder (and of `packs/` when that is new)."""
+        """fsync, rename, fsync of the folder, and of those above it whose names may not be on the disk yet."""
         target = self.path(sealed.name)
         folder = os.path.dirname(target)
         sync = self.durability is not Durability.NONE
         try:
             if sync:
                 _sync(sealed.path)
-            made = _make_folder(folder)
+            os.makedirs(folder, exist_ok=True)
             os.rename(sealed.path, target)
-            for place in (folder, *made) if sync else ():
-                _sync(place)
+            if sync:
+                _sync(folder)
+                self._hold([folder])
         except OSError as exc:
             with contextlib.suppress(OSError):  # a failed fsync fails the put for good: never tried again
                 os.unlink(sealed.path)
             raise os_error(exc, target, writing=True) from exc
         return sealed.size
+
+    def hold(self, names: Iterable[bytes]) -> None:
+        """Make the names of packs durable that others have given: whoever did may not have come that far."""
+        if self.durability is Durability.NONE:
+            return
+        folders = sorted({os.path.dirname(self.path(name)) for name in names})
+        try:
+            for folder in folders:
+                with contextlib.suppress(FileNotFoundError):  # a collection of garbage has taken it meanwhile
+                    _sync(folder)
+            self._hold(folders)
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:  # some file systems that can only be read know no fsync
+                raise os_error(exc, self.root, writing=False) from exc
+
+    def _hold(self, folders: Iterable[str]) -> None:
+        """The names of these folders and of `packs/` itself, durable in the folders above; once for each handle."""
+        new = set(folders) - self._held
+        if new:
+            for above in (os.path.join(self.root, FOLDER), *(() if self._held else (self.root,))):
+                _sync(above)
+            self._held |= new
 
     def read(self, name: bytes, offset: int, size: int) -> bytes:
         """See `Packs`."""
@@ -188,15 +215,6 @@ class LocalPacks:
             fd = self._files.pop(name, None)
             if fd is not None:
                 os.close(fd)
-
-    def clean_temp(self, now: float) -> int:
-        """Remove what killed writers left behind more than a day ago; how many files."""
-        removed = 0
-        folder = os.path.join(self.root, TEMP)
-        with contextlib.suppress(OSError):
-            for entry in os.listdir(folder):
-                removed += _remove_old(os.path.join(folder, entry), now)
-        return removed
 
     def close(self) -> None:
         """See `Packs`."""
@@ -296,18 +314,17 @@ def _is_pack_folder(name: str) -> bool:
     return len(name) == 2 and all(char in "0123456789abcdef" for char in name)
 
 
-def _make_folder(folder: str) -> list[str]:
-    """Make the pack's folder; the folders that hold a new name."""
-    if os.path.isdir(folder):
-        return []
-    top = os.path.dirname(folder)
-    held = [top] if os.path.isdir(top) else [top, os.path.dirname(top)]
-    os.makedirs(folder, exist_ok=True)
-    return held
+def clean_temp(folder: str, now: float) -> int:
+    """Remove the unfinished packs of killed writers: older than an hour, and locked by nobody; how many."""
+    removed = 0
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(folder):
+            if entry.endswith(SUFFIX):
+                removed += _remove_old(os.path.join(folder, entry), now)
+    return removed
 
 
 def _remove_old(path: str, now: float) -> int:
-    """Remove one temporary file when it is old and no writer holds it."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -330,6 +347,7 @@ __all__ = [
     "LocalPacks",
     "Packs",
     "RemotePacks",
+    "clean_temp",
     "key_of",
     "name_of",
     "table_of",

@@ -26,7 +26,7 @@ from casstore.errors import Conflict, GivenUp, NoSuchObject, NotWritable, Unsupp
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.tree import Tree, TreeEntry, show
-from casstore.packs import LocalPacks, Packs, RemotePacks, wrapped
+from casstore.packs import LocalPacks, Packs, RemotePacks, clean_temp, wrapped
 from casstore.progress import NullProgress
 from casstore.reading import ObjectReader
 from casstore.storage import open_storage
@@ -381,12 +381,11 @@ class Store:
 
 
 def _packs_of(storage: Storage, config: StoreConfig) -> Packs:
-    if storage.local_path is None:
-        return RemotePacks(storage, os.path.join(cache_folder(config.store_id), "tmp"))
-    packs = LocalPacks(storage.local_path, config.options.durability)
+    local = storage.local_path
+    temp = os.path.join(local or cache_folder(config.store_id), "tmp")
     if not storage.read_only:
-        packs.clean_temp(clock.now().timestamp())
-    return packs
+        clean_temp(temp, clock.now().timestamp())
+    return RemotePacks(storage, temp) if local is None else LocalPacks(local, config.options.durability)
 
 
 def _unknown(index: Index, wanted: Sequence[tuple[bytes, NewObject]]) -> dict[bytes, NewObject]:

@@ -17,6 +17,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from casstore import locks
 from casstore.objects import codec
 from casstore.objects.pack_format import (
     ALIGN,
@@ -59,6 +60,8 @@ class PackWriter:
         self._block_size = 0
         self._waiting: list[tuple[bytes, int, int, int]] = []
         try:
+            with contextlib.suppress(OSError):  # held while it grows, so that nobody sweeps it away
+                locks.take(self._fd, wait=False)
             self._write(self._header)
         except BaseException:
             self.abandon()

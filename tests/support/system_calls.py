@@ -82,8 +82,7 @@ def need_strace() -> None:
 
 def changing_calls(argv: Sequence[str], folder: str, **options: object) -> list[Call]:
     """The calls of a whole run that change something below `folder`, one for each name and number."""
-    done, lines = _traced(argv, ["-e", f"trace={NAMES}"], **options)
-    assert done.returncode == 0, done.stdout + done.stderr
+    lines = trace(argv, **options)
     counts: dict[tuple[str, str], int] = {}
     found: dict[tuple[str, int], Call] = {}
     for line in lines:
@@ -94,6 +93,13 @@ def changing_calls(argv: Sequence[str], folder: str, **options: object) -> list[
         if folder in rest and not (name.startswith("open") and "O_CREAT" not in rest):
             found.setdefault((name, number), Call(name, number, rest.replace(folder, "")[:90]))
     return list(found.values())
+
+
+def trace(argv: Sequence[str], names: str = NAMES, **options: object) -> list[str]:
+    """The lines of a run that ends well; file descriptors are followed by `<path>`."""
+    done, lines = _traced(argv, ["-e", f"trace={names}"], **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return lines
 
 
 def strike(argv: Sequence[str], fault: Fault, **options: object) -> Struck:

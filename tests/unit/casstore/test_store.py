@@ -281,15 +281,20 @@ def test_digests_are_listed_by_prefix(store: Store) -> None:
     assert store.digests(made[0][7:12]) == [made[0]]
 
 
-def test_old_temporary_files_go_and_young_ones_stay(store: Store) -> None:
+def test_old_temporary_files_go_and_those_of_the_living_stay(store: Store) -> None:
+    from casstore.objects.pack_writer import PackWriter
+
     folder = Path(store.url, "tmp")
     folder.mkdir(exist_ok=True)
-    for name, age in (("1-old.pack", 100_000), ("1-young.pack", 10)):
+    for name in ("1-old.pack", "1-young.pack", "note.txt"):
         (folder / name).write_bytes(b"x")
-        now = (folder / name).stat().st_mtime
-        os.utime(folder / name, (now - age, now - age))
+    writer = PackWriter(str(folder / "1-slow.pack"), level=1, nonce=bytes(16))
+    for path in folder.iterdir():
+        age = 10 if "young" in path.name else 100_000
+        os.utime(path, (path.stat().st_mtime - age, path.stat().st_mtime - age))
     Store.open(store.url).close()
-    assert [path.name for path in folder.iterdir()] == ["1-young.pack"]
+    assert {path.name for path in folder.iterdir()} == {"1-young.pack", "1-slow.pack", "note.txt"}
+    writer.abandon()
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
