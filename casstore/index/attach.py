@@ -22,7 +22,7 @@ Spot = tuple[bytes, bytes, int, int, int]
 
 def attach(path: str) -> Callable[[bytes], Row | None]:
     """A function from raw digest to row, as of now, for as long as this process lives. Raises IndexDoubt."""
-    txn, (objects,) = _attached(path, b"objects")
+    txn, (objects,) = attached(path, b"objects")
 
     def known(raw: bytes) -> Row | None:
         value = txn.get(raw, db=objects)
@@ -36,7 +36,7 @@ def attach(path: str) -> Callable[[bytes], Row | None]:
 
 def attach_spots(path: str) -> Callable[[bytes], Spot | None]:
     """As `attach`, to where the bytes are; None also for a row in doubt. Raises IndexDoubt."""
-    txn, (objects, packs, pieces) = _attached(path, b"objects", b"packs", b"pieces")
+    txn, (objects, packs, pieces) = attached(path, b"objects", b"packs", b"pieces")
     get = txn.get
     remembered: dict[int, tuple[bytes, bytes]] = {}
 
@@ -60,7 +60,7 @@ def attach_spots(path: str) -> Callable[[bytes], Spot | None]:
     return spot
 
 
-def _attached(path: str, *tables: bytes) -> tuple[Any, list[Any]]:
+def attached(path: str, *tables: bytes) -> tuple[Any, list[Any]]:
     """A read transaction, which keeps its environment alive, and these tables. Raises IndexDoubt."""
     try:
         environment = lmdb.open(path, readonly=True, max_dbs=len(TABLES), create=False, readahead=False)

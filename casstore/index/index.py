@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from casstore.index import dooms, rows
+from casstore.index import compare, dooms, rows
+from casstore.index.compare import Rows
 from casstore.index.environment import Environment, Options
 from casstore.index.fill import SortedRun
 from casstore.index.rows import IndexDoubt, PackRow, Row
@@ -98,6 +99,12 @@ class Index:
         """For many look-ups in a row."""
         with self._environment.read() as txn:
             yield IndexReader(txn, self._tables[b"objects"])
+
+    @contextlib.contextmanager
+    def rows(self) -> Iterator[Rows]:
+        """For comparing the rows with packs' tables."""
+        with self._environment.read() as txn:
+            yield Rows(txn, [self._tables[name] for name in compare.TABLES])
 
     def get(self, raw: bytes) -> Row | None:
         """Where the object lies."""
@@ -315,12 +322,12 @@ class Index:
 
         self._environment.write(change)
 
-    def meta_scan(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """All cached (key, value) whose key starts with `prefix`, sorted."""
+    def meta_scan(self, prefix: bytes, start: bytes = b"") -> list[tuple[bytes, bytes]]:
+        """All cached (key, value) whose key starts with `prefix`, sorted; from the key `start` on."""
         found = []
         with self._environment.read() as txn:
             cursor = txn.cursor(self._tables[b"meta"])
-            more = cursor.set_range(prefix) if prefix else cursor.first()
+            more = cursor.set_range(start or prefix) if start or prefix else cursor.first()
             while more and cursor.key().startswith(prefix):
                 found.append((cursor.key(), rows.unseal(cursor.key(), cursor.value())))
                 more = cursor.next()

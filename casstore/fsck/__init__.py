@@ -1,0 +1,12 @@
+"""Checks every stored byte, names what is damaged and who needs it, and mends it from another store.
+
+report = fsck(store)
+report.damaged        # () when all is well
+"""
+
+from casstore.fsck.check import fsck
+from casstore.fsck.part import check_pack
+from casstore.fsck.report import Damage, FsckReport
+from casstore.fsck.table import check_table
+
+__all__ = ["Damage", "FsckReport", "check_pack", "check_table", "fsck"]

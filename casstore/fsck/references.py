@@ -1,0 +1,159 @@
+"""What refers to an object: ledger entries, components, releases, channels, evidence, and paths in trees.
+
+Nothing is judged here and nothing stops at damage: what can still be read is followed, and
+what cannot is named by whoever needs it. So an entry's claims are taken as they are.
+
+    references = References(store)
+    references.missing()              # digests that a ledger needs and the store does not have
+    references.to({digest})           # {digest: ("component core-bin of 1.4.0: bin/core", ...)}
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from attest.digests import Digest, from_raw, to_raw
+from attest.errors import CasstoreError
+from attest.statements import Statement
+from casstore import release_objects
+from casstore.attestations import parse_unverified
+from casstore.errors import NoSuchObject
+from casstore.fsck.paths import TreePaths
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger
+from casstore.store import Store
+
+_MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
+_MOST = 20
+"""So many references are told of one object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Something that is named; `gone_by_right`: a collection may have taken it."""
+
+    label: str
+    digest: Digest
+    tree: bool = False
+    gone_by_right: bool = False
+
+
+class References:
+    """All roots of a store, read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.broken: list[str] = []
+        """Ledgers that cannot be read to their end, and why."""
+        self._channels: dict[Digest, set[str]] = defaultdict(set)
+        self._collected = next(iter(store.storage.list("collections/")), None) is not None
+        self._roots: list[Root] = []
+        for name in _ledger_names(store):
+            self._roots += self._roots_of(self._entries(name), name)
+
+    def missing(self) -> set[Digest]:
+        """What a ledger needs by itself and the store does not have."""
+        wanted = {root.digest for root in self._roots if not root.gone_by_right}
+        return {digest for digest in wanted if not self._store.has(digest)}
+
+    def to(self, hit: Collection[Digest]) -> dict[Digest, tuple[str, ...]]:
+        """Who refers to each of these; an object that nobody names is left out."""
+        told: dict[Digest, dict[str, None]] = defaultdict(dict)
+        paths = TreePaths(self._store, frozenset(to_raw(digest) for digest in hit))
+        self._tell(self._roots, hit, paths, told)
+        if any(digest not in told for digest in hit):
+            loose = [
+                Root(f"tree {from_raw(raw)}", from_raw(raw), tree=True, gone_by_right=self._collected)
+                for raw in paths.tops()
+            ]
+            self._tell(loose, {digest for digest in hit if digest not in told}, paths, told)
+        return {digest: tuple(labels)[:_MOST] for digest, labels in told.items()}
+
+    def _tell(
+        self, roots: list[Root], hit: Collection[Digest], paths: TreePaths, told: dict[Digest, dict[str, None]]
+    ) -> None:
+        for root in roots:
+            if root.digest in hit:
+                told[root.digest][self._label(root)] = None
+            if root.tree:
+                for path, raw in paths.below(to_raw(root.digest)):
+                    if (digest := from_raw(raw)) in hit:
+                        told[digest][f"{self._label(root)}: {path}"] = None
+
+    def _label(self, root: Root) -> str:
+        channels = sorted(self._channels.get(root.digest, ()))
+        return f"{root.label} (in {', '.join(channels)})" if channels else root.label
+
+    def _entries(self, name: str) -> list[Entry]:
+        entries: list[Entry] = []
+        try:
+            entries.extend(Ledger(self._store, name).entries())
+        except CasstoreError as exc:
+            self.broken.append(exc.message)
+        return entries
+
+    def _roots_of(self, entries: list[Entry], ledger: str) -> Iterator[Root]:
+        heads: dict[str, Digest] = {}
+        deleted = max((entry.number for entry in entries if entry.kind is EntryKind.DELETE), default=-1)
+        for entry in entries:
+            yield Root(f"{entry.kind} entry {entry.number} of ledger {ledger}", entry.statement)
+            if entry.pack_list is not None:
+                yield Root(f"pack list of entry {entry.number} of ledger {ledger}", entry.pack_list)
+            statement = self._statement(entry)
+            if statement is None:
+                continue
+            if entry.kind is EntryKind.COMPONENT:
+                yield from _components(statement, gone_by_right=entry.number < deleted)
+            elif entry.kind is EntryKind.RELEASE:
+                yield from self._release(statement)
+            elif entry.kind in _MOVES and entry.channel is not None:
+                heads.update((entry.channel, s.digest) for s in statement.subjects if s.name == "release")
+        for channel, release in heads.items():
+            self._channels[release].add(f"channel {channel}")
+
+    def _statement(self, entry: Entry) -> Statement | None:
+        try:
+            return parse_unverified(self._store.read(entry.statement))
+        except CasstoreError:
+            return None  # damaged and told as such, or no attestation at all (a trust root)
+
+    def _release(self, statement: Statement) -> Iterator[Root]:
+        for subject in statement.subjects:
+            if subject.name != "release":
+                continue
+            try:
+                made = release_objects.parse(self._store.read(subject.digest))
+            except NoSuchObject:
+                yield Root("a release whose object is gone", subject.digest)
+                continue
+            except CasstoreError:
+                yield Root("a release whose object cannot be read", subject.digest)
+                continue
+            told = f"release {made.version}"
+            yield Root(told, subject.digest)
+            for name, tree in made.components.items():
+                yield Root(f"component {name} of {told}", tree, tree=True)
+            for product in made.products.values():
+                yield Root(f"archive {product.archive.name} of {told}", product.archive.digest)
+                yield Root(f"manifest of {product.archive.name} of {told}", product.product_manifest)
+            yield Root(f"checksums of {told}", made.checksums)
+            if made.config is not None:
+                yield Root(f"configuration of {told}", made.config)
+            for digest in made.evidence:
+                yield Root(f"evidence of {told}", digest)
+
+
+def _components(statement: Statement, *, gone_by_right: bool) -> Iterator[Root]:
+    parameters = statement.predicate.get("buildDefinition")
+    external = parameters.get("externalParameters") if isinstance(parameters, dict) else None
+    version = external.get("releaseVersion") if isinstance(external, dict) else None
+    for subject in statement.subjects:
+        yield Root(f"component {subject.name} of {version}", subject.digest, tree=True, gone_by_right=gone_by_right)
+
+
+def _ledger_names(store: Store) -> list[str]:
+    """All ledgers that have entries: a listing."""
+    found = (key.split("/") for key in store.storage.list("ledgers/"))
+    return sorted({parts[1] for parts in found if len(parts) == 3})

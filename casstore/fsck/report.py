@@ -1,0 +1,66 @@
+"""What a check has found, as plain values.
+
+Damage(pack, digest, 4096, "its bytes do not have its digest", ("release 1.4.0",))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from attest.digests import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that is not what was stored.
+
+    `object` is None when it is not known which objects are hit; `pack` is None for an object
+    that something names and no pack holds.
+    """
+
+    pack: Digest | None
+    object: Digest | None
+    offset: int
+    what: str
+    needed_by: tuple[str, ...] = ()
+    """What refers to the object: "component core-bin of 1.4.0: bin/core", "release 1.4.0", ..."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, keys in camelCase."""
+        return {
+            "pack": self.pack,
+            "object": self.object,
+            "offset": self.offset,
+            "what": self.what,
+            "neededBy": list(self.needed_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FsckReport:
+    """`damaged` is empty when every byte is right; `healed` says what was wrong with the index and is right now."""
+
+    packs: int
+    objects: int
+    bytes: int
+    damaged: tuple[Damage, ...]
+    healed: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damaged
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, keys in camelCase."""
+        return {
+            "ok": self.ok,
+            "packs": self.packs,
+            "objects": self.objects,
+            "bytes": self.bytes,
+            "damaged": [one.to_json() for one in self.damaged],
+            "healed": list(self.healed),
+            "seconds": round(self.seconds, 3),
+        }

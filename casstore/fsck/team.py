@@ -1,0 +1,119 @@
+"""Shares the parts of all packs out: among processes for packs of this machine, among threads for others.
+
+Processes, because the many objects of a pack of small files need Python for each; threads,
+because a bucket is mostly waited for, and only this process may speak to it.
+
+    for task, found in shared_out(packs, index, tasks, size): ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from casstore.fsck.worker import Found, PartWorker
+from casstore.index import Index
+from casstore.packs import LocalPacks, Packs
+from casstore.workers import Ended, WorkerProcess, ended_early, error_of, processors, receive, send
+
+Task = tuple[bytes, int, int]
+"""A pack's name, which part of it, of how many."""
+
+_MUCH = 24 * 1024 * 1024
+"""From so many stored bytes on worker processes pay for their start."""
+_AHEAD = 2
+_THREADS = 8
+
+
+def shared_out(
+    packs: Packs, index: Index, tasks: Sequence[Task], size: int, workers: int = 0
+) -> Iterator[tuple[Task, Found]]:
+    """Every task with what was found, in no promised order."""
+    workers = min(workers or processors(), len(tasks))
+    if isinstance(packs, LocalPacks):
+        processes = _started(packs, index, workers) if workers > 1 and size >= _MUCH else []
+        if processes:
+            yield from _by_processes(processes, tasks)
+            return
+        worker = PartWorker(packs, index.rows)
+        yield from ((task, worker.check(*task)) for task in tasks)
+        return
+    yield from _by_threads(packs, index, tasks)
+
+
+def _started(packs: LocalPacks, index: Index, workers: int) -> list[WorkerProcess]:
+    processes: list[WorkerProcess] = []
+    with contextlib.suppress(OSError):  # then with those that could be started, or alone
+        for _ in range(workers):
+            processes.append(WorkerProcess("casstore.fsck.process", {"store": packs.root, "index": index.path}))
+    return processes
+
+
+def _by_processes(processes: Sequence[WorkerProcess], tasks: Sequence[Task]) -> Iterator[tuple[Task, Found]]:
+    """Whoever is free gets the next part; each worker begins at another place, so that it stays with its packs."""
+    results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+    for number, process in enumerate(processes):
+        threading.Thread(target=_listen, args=(number, process, results), daemon=True).start()
+    waiting = _dealt(tasks, len(processes))
+    given: list[list[Task]] = [[] for _ in processes]
+    ended_well = False
+    try:
+        for number in [*range(len(processes))] * _AHEAD:
+            _give(processes[number], number, given[number], waiting)
+        while any(given):
+            number, message = results.get()
+            if isinstance(message, Ended):
+                if given[number]:
+                    raise ended_early()
+                continue
+            if message[0] == "error":
+                raise error_of(*message[1:])
+            yield given[number].pop(0), Found(*message[1])
+            _give(processes[number], number, given[number], waiting)
+        ended_well = True
+    finally:
+        for process in processes:
+            process.end(kill=not ended_well)
+
+
+def _dealt(tasks: Sequence[Task], hands: int) -> list[list[Task]]:
+    """Neighbouring tasks together; what is taken first stands last."""
+    share = -(-len(tasks) // hands)
+    return [list(reversed(tasks[start : start + share])) for start in range(0, len(tasks), share)]
+
+
+def _give(process: WorkerProcess, number: int, given: list[Task], waiting: list[list[Task]]) -> None:
+    own = waiting[number] if number < len(waiting) else []
+    longest = own or max(waiting, key=len, default=[])
+    if not longest:
+        return
+    task = own.pop() if own else longest.pop(0)
+    given.append(task)
+    with contextlib.suppress(BrokenPipeError):  # its end, or its error, comes through the queue
+        send(process.input, list(task))
+
+
+def _listen(number: int, process: WorkerProcess, results: queue.SimpleQueue[tuple[int, Any]]) -> None:
+    while True:
+        message = receive(process.output)
+        results.put((number, message))
+        if isinstance(message, Ended):
+            os.close(process.output)
+            return
+
+
+def _by_threads(packs: Packs, index: Index, tasks: Sequence[Task]) -> Iterator[tuple[Task, Found]]:
+    local = threading.local()
+
+    def work(task: Task) -> tuple[Task, Found]:
+        if not hasattr(local, "worker"):
+            local.worker = PartWorker(packs, index.rows)
+        return task, local.worker.check(*task)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(work, tasks)
