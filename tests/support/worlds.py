@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from attest import ceremony, keys, signers, statements
-from attest.digests import Digest, sha256
+from attest.digests import Digest
 from attest.policies import ChannelPolicy
 from attest.predicates import release as releases
 from attest.predicates import slsa_provenance
@@ -26,6 +26,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, replay
+from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
 from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
 from casstore.store import Store
@@ -123,14 +124,15 @@ class World:
         return self
 
     def genesis(self, root: TrustRoot) -> None:
-        digest = self.store.put_bytes(signed(root), subjects=[root.digest])
+        digest = self.store.put_bytes(signed(root), subjects=[root.digest], kind=Kind.ATTESTATION)
         commit(self.ledger, self.store, self.state, EntryKind.GENESIS, digest, now=self.now)
 
     def next_root(self, *owners: str, **changes: Any) -> TrustRoot:
         """The next trust root, in force from now on; `changes` replace fields."""
         old = self.state.require_trust_root()
         new = replace(old, **{"version": old.version + 1, "created": self.now, **changes})
-        digest = self.store.put_bytes(signed(new, *owners, previous=old), subjects=[new.digest])
+        raw = signed(new, *owners, previous=old)
+        digest = self.store.put_bytes(raw, subjects=[new.digest], kind=Kind.ATTESTATION)
         commit(self.ledger, self.store, self.state, EntryKind.TRUST_ROOT, digest, now=self.now)
         return new
 
@@ -167,7 +169,7 @@ class World:
         files = {b"bin/core": b"core " + version.encode() + content, b"LICENSE": b"free\n"}
         tree = self.component("core-bin", version, files, by)
         archive = self.store.put_bytes(b"archive " + version.encode() + content)
-        name = f"core-{version}.tar.gz"
+        name, manifest = f"core-{version}.tar.gz", self.store.put_bytes(b"manifest")
         evidence = put_attestation(self.store, provenance({name: archive}, by))
         made = Release(
             store=self.store.store_id,
@@ -175,7 +177,7 @@ class World:
             version=version,
             epoch=0,
             components={"core-bin": tree},
-            products={"core": ReleaseProduct("tar.gz", ReleaseArchive(name, archive, 20), sha256(b"manifest"))},
+            products={"core": ReleaseProduct("tar.gz", ReleaseArchive(name, archive, 20), manifest)},
             checksums=self.store.put_bytes(b"sums " + version.encode()),
             evidence=(evidence,),
         )
