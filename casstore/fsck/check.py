@@ -2,7 +2,8 @@
 
 The packs are shared out in parts (`team`); what nothing holds any more is found through the
 folders that name it, and through the ledgers (`references`). An index that is missing, lags
-or errs is filled again from the packs, which is no damage.
+or errs is filled again from the packs, which is no damage. Packs that a collection of garbage
+condemned are left out: what is needed of one is verified when it is moved.
 
     report = fsck(store)
     report.damaged        # () when all is well
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from attest.digests import from_raw
+from attest.digests import from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject
 from casstore.fsck.references import References
@@ -48,12 +49,15 @@ class _Sums:
 def fsck(store: Store, *, progress: Progress | None = None, workers: int = 0) -> FsckReport:
     """Read and check everything. Raises StorageUnavailable; damage is reported, not raised."""
     started = time.monotonic()
-    sizes = {name: store.packs.size(name) or 0 for name in sorted(store.packs.names())}
+    doomed = store.catalog.doomed()
+    sizes = {name: store.packs.size(name) or 0 for name in sorted(store.packs.names()) if name not in doomed}
     store.catalog.learn(sizes)
     sums = _read_all(store, sizes, progress or NullProgress(), workers)
     damaged = [*sums.damaged, *_named(store, sums.unreadable), *_gone(store, set(sizes))]
     reason = sums.doubt or store.catalog.ask(lambda index: _surplus(index, store, set(sizes), sums))
-    if reason is not None:
+    later = store.catalog.doomed()
+    damaged = [one for one in damaged if one.pack is None or to_raw(one.pack) not in later]  # collected while we read
+    if reason is not None and later.keys() == doomed.keys():
         store.catalog.rebuild(reason)
     damaged = _explained(store, damaged, sums.absent)
     healed = tuple(dict.fromkeys(store.catalog.healed))

@@ -49,6 +49,7 @@ class References:
         """Ledgers that cannot be read to their end, and why."""
         self._channels: dict[Digest, set[str]] = defaultdict(set)
         self._collected = next(iter(store.storage.list("collections/")), None) is not None
+        """Whether anything was given up by right."""
         self._roots: list[Root] = []
         for name in _ledger_names(store):
             self._roots += self._roots_of(self._entries(name), name)
@@ -75,12 +76,15 @@ class References:
         self, roots: list[Root], hit: Collection[Digest], paths: TreePaths, told: dict[Digest, dict[str, None]]
     ) -> None:
         for root in roots:
-            if root.digest in hit:
+            if root.digest in hit and not self._may_be_gone(root, root.digest):
                 told[root.digest][self._label(root)] = None
             if root.tree:
                 for path, raw in paths.below(to_raw(root.digest)):
-                    if (digest := from_raw(raw)) in hit:
+                    if (digest := from_raw(raw)) in hit and not self._may_be_gone(root, digest):
                         told[digest][f"{self._label(root)}: {path}"] = None
+
+    def _may_be_gone(self, root: Root, digest: Digest) -> bool:
+        return root.gone_by_right and not self._store.has(digest)
 
     def _label(self, root: Root) -> str:
         channels = sorted(self._channels.get(root.digest, ()))
@@ -97,6 +101,7 @@ class References:
     def _roots_of(self, entries: list[Entry], ledger: str) -> Iterator[Root]:
         heads: dict[str, Digest] = {}
         deleted = max((entry.number for entry in entries if entry.kind is EntryKind.DELETE), default=-1)
+        self._collected |= deleted >= 0
         for entry in entries:
             yield Root(f"{entry.kind} entry {entry.number} of ledger {ledger}", entry.statement)
             if entry.pack_list is not None:

@@ -251,6 +251,26 @@ def test_large_objects_are_moved_frame_by_frame(world: World) -> None:
     assert not world.store.has(lost)
 
 
+def test_fsck_is_content_with_what_was_collected_and_what_waits(world: World) -> None:
+    """A folder that nobody needs may outlive its files, in a pack that has to stay."""
+    from casstore.objects import tree as trees
+    from casstore.objects.kinds import Kind, NewObject
+    from casstore.objects.tree import TreeEntry
+
+    lost = world.store.put_bytes(noise(5000, b"lost"))
+    folder = trees.encode([TreeEntry(b"a", "file", 0o644, 4992, lost)])
+    kept, _ = world.store.put_many([NewObject(noise(20_000)), NewObject(folder, Kind.TREE)])
+    pins.add(world.store, kept, reason="", now=world.now)
+    age(world)
+    gc(world, Settings(WEEK, 0))
+    sound(world.store)
+    gc(world.later(days=8), Settings(WEEK, 0))
+    assert world.store.has(sha256(folder))
+    assert not world.store.has(lost)
+    sound(world.store)
+    assert fsck(fresh(world).store).damaged == ()
+
+
 # who comes between, and who comes late
 
 
