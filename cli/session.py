@@ -134,12 +134,13 @@ class Session:
             self._ledgers[store.url] = (store, Ledger(store, self.ledger_name))
         return self._ledgers[store.url][1]
 
-    def state(self, *, read_only: bool = True) -> LedgerState:
-        """The fold of all ledger entries; void ones are told on stderr."""
-        from casstore.ledger.state import replay
+    def state(self, *, read_only: bool = True, anew: bool = False) -> LedgerState:
+        """The fold of all ledger entries; void ones are told on stderr. `anew` believes no fold of before."""
+        from casstore.ledger.state import replay, replay_all
         from cli import render
 
-        state = replay(self.ledger(read_only=read_only), self.open_store(read_only=read_only))
+        fold = replay_all if anew else replay
+        state = fold(self.ledger(read_only=read_only), self.open_store(read_only=read_only))
         for number, reason in state.void:
             render.warning(f"ledger entry {number} is void: {reason}")
         return state

@@ -1,4 +1,4 @@
-"""Entries kept in the local index, so that a replay needs no request per entry.
+"""Entries and folded states kept in the local index, so that a replay needs neither a request nor a look per entry.
 
 Correctness never depends on it: `log` checks the chain of what comes out, and that the last
 row is what the storage holds. A cache that cannot be read or written is an empty one.
@@ -20,8 +20,11 @@ class MetaTable(Protocol):
     def meta_put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep rows."""
 
-    def meta_scan(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
-        """Rows whose keys start with a prefix, sorted."""
+    def meta_get(self, key: bytes) -> bytes | None:
+        """One row."""
+
+    def meta_scan(self, prefix: bytes, start: bytes = b"") -> list[tuple[bytes, bytes]]:
+        """Rows whose keys start with a prefix, sorted, from a key on."""
 
 
 class IndexHolder(Protocol):
@@ -35,27 +38,33 @@ class IndexHolder(Protocol):
 class EntryCache:
     """Keeps nothing: every entry is read from the storage."""
 
-    def load(self) -> Sequence[bytes]:
-        """Bytes of the entries 0, 1, ... as far as they are kept without a gap."""
-        return ()
+    def load(self, start: int = 0) -> Sequence[bytes]:
+        """Bytes of the entries from a number on, as far as they are kept without a gap."""
+        return ()[start:]
 
     def put(self, start: int, raws: Sequence[bytes]) -> None:
         """Keep entries from number `start` on."""
 
+    def load_state(self, name: bytes) -> bytes | None:
+        """A saved state; whether it is to be believed is left to `saved_state`."""
+
+    def put_state(self, name: bytes, data: bytes) -> None:
+        """Keep a state in place of the one of that name."""
+
 
 class IndexCache(EntryCache):
-    """Rows `ledger/<name>/<8 bytes, big-endian>` of the index's meta table."""
+    """Rows `ledger/<name>/<8 bytes, big-endian>` and `state/ledger/<name>/<...>` of the index's meta table."""
 
     def __init__(self, holder: IndexHolder, ledger: str) -> None:
         self._holder = holder
         self._prefix = b"ledger/%s/" % ledger.encode()
 
-    def load(self) -> Sequence[bytes]:
+    def load(self, start: int = 0) -> Sequence[bytes]:
         """See `EntryCache.load`."""
         rows: list[bytes] = []
         with contextlib.suppress(IndexDoubt, StoreDamaged):
-            for key, raw in self._holder.index.meta_scan(self._prefix):
-                if key != self._key(len(rows)):
+            for key, raw in self._holder.index.meta_scan(self._prefix, self._key(start)):
+                if key != self._key(start + len(rows)):
                     break
                 rows.append(raw)
         return rows
@@ -64,6 +73,17 @@ class IndexCache(EntryCache):
         """See `EntryCache.put`."""
         with contextlib.suppress(IndexDoubt, NotWritable, StoreDamaged):
             self._holder.index.meta_put([(self._key(start + place), raw) for place, raw in enumerate(raws)])
+
+    def load_state(self, name: bytes) -> bytes | None:
+        """See `EntryCache.load_state`."""
+        with contextlib.suppress(IndexDoubt, StoreDamaged):
+            return self._holder.index.meta_get(b"state/" + self._prefix + name)
+        return None
+
+    def put_state(self, name: bytes, data: bytes) -> None:
+        """See `EntryCache.put_state`."""
+        with contextlib.suppress(IndexDoubt, NotWritable, StoreDamaged):
+            self._holder.index.meta_put([(b"state/" + self._prefix + name, data)])
 
     def _key(self, number: int) -> bytes:
         return self._prefix + number.to_bytes(8, "big")

@@ -8,6 +8,7 @@
   everything (StoreDamaged).
 - Rows of the local cache only save requests: they count when their chain fits and the last
   of them is what the storage holds.
+- Who knows what the first n entries add up to may `resume` after them; they are read when asked for.
 
 What entries mean is left to `state`.
 
@@ -86,11 +87,20 @@ class Ledger:
         self._cache = cache if cache is not None else cache_of(store, name)
         self.folded: dict[bytes | None, Any] = {}
         """The last state that `state.replay` made of these entries with this very store: it goes on from there."""
+        self.saved: dict[bytes | None, int] = {}
+        """How many entries the state stands for that is saved on this machine."""
         self.told: tuple[Any, Any] | None = None
         """What the store was told last of packs that are condemned or given up."""
+        self._first = 0
+        """The number of the first entry of `_known`: those before it are not read yet."""
         self._known: list[Entry] = []
         self._loaded = False
         self._lost = False
+
+    @property
+    def cache(self) -> EntryCache:
+        """What is kept of this ledger on this machine."""
+        return self._cache
 
     def lies_in(self, store: object) -> bool:
         """Whether this is the handle's own store."""
@@ -134,11 +144,11 @@ class Ledger:
     ) -> Entry | None:
         """The entry with this very number, which must be the next one; None when another took it."""
         draft = self.draft(kind, statement, channel=channel, packs=packs, now=now)
-        if number > len(self._known):
+        if number > self._next:
             self._sync()
-        if number > len(self._known):
+        if number > self._next:
             raise NoSuchObject(f"ledger {self.name}: entry {number - 1} is not there, {number} cannot follow it")
-        if number < len(self._known):
+        if number < self._next:
             return None
         entry = self.place(draft)
         return entry if self.offer(entry) else None
@@ -188,7 +198,20 @@ class Ledger:
     def entries(self, start: int = 0) -> Iterator[Entry]:
         """Entries from a number on, up to the newest; the chain is checked."""
         self._sync()
-        return iter(self._known[start:])
+        if start < self._first:
+            self._read_from_the_start()
+        return iter(self._known[start - self._first :])
+
+    def resume(self, count: int, tip: Digest) -> bool:
+        """Whether entry `count - 1` is `tip`; a handle that has read nothing yet begins there. Raises StoreDamaged."""
+        if self._loaded:
+            return self._first < count <= self._next and self._known[count - 1 - self._first].digest == tip
+        raw = self._read(count - 1) if count else None
+        if raw is None or digests.sha256(raw) != tip:
+            return False
+        self._first, self._known = count - 1, [self._parse(raw, count - 1)]
+        self._load_cache(count)
+        return True
 
     def tip(self) -> Entry | None:
         """The newest entry, None for an empty ledger."""
@@ -197,7 +220,7 @@ class Ledger:
 
     def verify(self) -> LedgerReport:
         """Read every entry from the storage again and check the chain. Raises StoreDamaged."""
-        self._sync()
+        self.entries()
         again = Ledger(self._store, self.name, cache=EntryCache())
         again._sync()
         for known, stored in zip(self._known, again._known, strict=False):
@@ -221,12 +244,25 @@ class Ledger:
         if not self._loaded:
             self._load_cache()
         for _ in range(_STRAIGHT):
-            raw = self._read(len(self._known))
+            raw = self._read(self._next)
             if raw is None:
                 return
             self._add([raw])
-        self._add(self._read_many(len(self._known), self._gallop(len(self._known))))
+        self._add(self._read_many(self._next, self._gallop(self._next)))
         self._sync()
+
+    @property
+    def _next(self) -> int:
+        """One more than the number of the newest known entry."""
+        return self._first + len(self._known)
+
+    def _read_from_the_start(self) -> None:
+        """The entries before those that this handle began with. Raises StoreDamaged when they do not lead to them."""
+        later, first = self._known, self._first
+        self._first, self._known, self._loaded = 0, [], False
+        self._sync()
+        if [entry.raw for entry in self._known[first : first + len(later)]] != [entry.raw for entry in later]:
+            raise self._damaged(f"entry {first} is not what it was when it was folded here")
 
     def _gallop(self, number: int) -> int:
         """One more than the newest number, if entries below `number` are there: doubling steps, then halving."""
@@ -257,12 +293,12 @@ class Ledger:
 
     def _add(self, raws: Sequence[bytes], *, cached: bool = False) -> None:
         """Entries that follow the known ones; the chain must fit."""
-        start = len(self._known)
+        start = self._next
         for raw in raws:
             self._known.append(self._follow(self._known[-1] if self._known else None, raw))
         if not cached and raws:
             self._cache.put(start, raws)
-        self._learn_packs(self._known[start:])
+        self._learn_packs(self._known[start - self._first :])
 
     def _learn_packs(self, entries: Sequence[Entry]) -> None:
         """A store in a bucket finds objects by what the ledger names; a local one sees its own packs."""
@@ -277,22 +313,26 @@ class Ledger:
 
     def _follow(self, last: Entry | None, raw: bytes) -> Entry:
         number, prev = (last.number + 1, last.digest) if last else (0, digests.ZERO)
+        entry = self._parse(raw, number)
+        if entry.prev != prev:
+            raise self._damaged(f"entry {number} does not follow entry {number - 1}: prev is {entry.prev}, not {prev}")
+        return entry
+
+    def _parse(self, raw: bytes, number: int) -> Entry:
         try:
             entry = formats.parse(raw)
         except FormatError as exc:
             raise self._damaged(f"entry {number}: {exc.message}") from exc
         if entry.number != number:
             raise self._damaged(f"the object of entry {number} holds entry {entry.number}")
-        if entry.prev != prev:
-            raise self._damaged(f"entry {number} does not follow entry {number - 1}: prev is {entry.prev}, not {prev}")
         return entry
 
-    def _load_cache(self) -> None:
-        rows = self._cache.load()
+    def _load_cache(self, start: int = 0) -> None:
+        rows = self._cache.load(start)
         try:
             self._add(rows, cached=True)
         except StoreDamaged:  # the cache is disposable; the storage alone says what is there
-            self._known.clear()
+            del self._known[start - self._first :]
         if self._known:
             self._check_cached_tip()
         self._loaded = True
@@ -301,11 +341,14 @@ class Ledger:
         last = self._known[-1]
         stored = self._read(last.number)
         if stored is None:
-            self._known.clear()
+            self._forget()
             raise self._damaged(f"entry {last.number} is gone, this machine has seen it")
         if stored != last.raw:
-            self._known.clear()
+            self._forget()
             raise self._damaged(f"entry {last.number} is not what it was when this machine first saw it")
+
+    def _forget(self) -> None:
+        self._first, self._known = 0, []
 
     def _damaged(self, what: str) -> StoreDamaged:
         return StoreDamaged(

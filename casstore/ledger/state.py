@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attest import digests
 from attest.digests import Digest
@@ -139,6 +139,10 @@ class LedgerState:
             hint=f"known: {', '.join(list(self.versions)[-5:]) or 'none'} (casstore ls)",
         )
 
+    def fields(self) -> dict[str, Any]:
+        """All of it by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def is_revoked(self, *subjects: str) -> bool:
         """Whether one of these digests or identities was revoked."""
         return not self.revoked.isdisjoint(subjects)
@@ -167,15 +171,26 @@ def fold(
 def replay(
     ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
 ) -> LedgerState:
-    """The newest state; from `state` on, if one is given, else from what this handle folded before."""
+    """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before."""
+    from casstore.ledger import saved_state
+
     own = ledger.lies_in(store)
-    if state is None:
-        state = (ledger.folded.get(sigstore_root) if own else None) or start(store.store_id, ledger.name)
+    if state is None and own:
+        state = ledger.folded.get(sigstore_root)
+        if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root)):
+            state = LedgerState(**fields)
+    state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
+        saved_state.keep(ledger, state.fields(), sigstore_root)
         ledger.folded[sigstore_root] = state
         _tell(ledger, store, state)
     return state
+
+
+def replay_all(ledger: Ledger, store: ObjectReader, *, sigstore_root: bytes | None = None) -> LedgerState:
+    """The newest state, from the first entry on: nothing that was folded before is believed."""
+    return fold(start(store.store_id, ledger.name), ledger.entries(), store, sigstore_root=sigstore_root)
 
 
 def _tell(ledger: Ledger, store: ObjectReader, state: LedgerState) -> None:

@@ -42,7 +42,9 @@ def log(session: Session, last: int, as_json: bool) -> None:
 @json_option
 @pass_session
 def verify(session: Session, as_json: bool) -> None:
-    """Check the whole chain and every statement; void entries are told.
+    """Check the whole chain and every statement anew; void entries are told.
+
+    Other commands go on from what this user folded before on this machine; this one believes nothing.
 
     \b
     Example:
@@ -52,7 +54,7 @@ def verify(session: Session, as_json: bool) -> None:
     from casstore.ledger import checkpoints
 
     book = session.ledger(read_only=True)
-    report, state = book.verify(), session.state()
+    report, state = book.verify(), session.state(anew=True)
     kept = checkpoints.verify_all(session.open_store(read_only=True), book, state)
     void = state.void
     if as_json:

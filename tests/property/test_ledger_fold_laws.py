@@ -23,6 +23,7 @@ from attest.predicates import promotion as promotions
 from attest.predicates import revocation
 from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
+from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.state import LedgerState, fold, start
 from casstore.store import Store
@@ -128,6 +129,21 @@ def test_a_fold_can_be_cut_anywhere(picks: list[int], data: st.DataObject) -> No
     assert fold(fold(_start(), chain[:cut], _world().store), chain[cut:], _world().store) == whole
     assert whole.count == len(chain)
     assert whole.tip == (chain[-1].digest if chain else digests.ZERO)
+
+
+@settings(deadline=None)
+@given(_ledgers(), st.data())
+def test_a_saved_state_goes_on_as_if_it_had_never_been_saved(picks: list[int], data: st.DataObject) -> None:
+    chain = _chain(picks)
+    cut = data.draw(st.integers(0, len(chain)))
+    before = fold(_start(), chain[:cut], _world().store)
+    body = saved_state.encode(before.fields(), "code", None)
+    fields = saved_state.decode(body, "code", None, before.store, before.ledger)
+    assert fields is not None
+    again = LedgerState(**fields)
+    assert again == before
+    assert fold(again, chain[cut:], _world().store) == fold(_start(), chain, _world().store)
+    assert saved_state.encode(again.fields(), "code", None) == body
 
 
 @settings(deadline=None)

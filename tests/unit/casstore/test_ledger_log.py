@@ -279,8 +279,8 @@ class Rows(EntryCache):
     def __init__(self) -> None:
         self.rows: list[bytes] = []
 
-    def load(self) -> Sequence[bytes]:
-        return list(self.rows)
+    def load(self, start: int = 0) -> Sequence[bytes]:
+        return self.rows[start:]
 
     def put(self, start: int, raws: Sequence[bytes]) -> None:
         self.rows[start:] = raws

@@ -1,0 +1,238 @@
+"""A folded state as bytes and back, so that the next command folds only what is new (docs/formats/index.md).
+
+A saved state counts only for who saved it: it carries a keyed hash under a secret of this user, which lies in
+the user's own cache folder, not in the store. So nobody who can write to a store, or to the index beside it,
+can put a state before us that we did not fold ourselves. It also names the code that folded it: other rules
+fold again. Whatever does not fit is ignored.
+
+    fields = load(ledger, store.store_id, sigstore_root)      # of a LedgerState, or None
+    keep(ledger, fields_after, sigstore_root)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import msgpack
+
+import attest
+from attest import canonical, trust_roots
+from attest.decisions import Record
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from attest.trust_roots import TrustRoot
+from casstore.ledger.log import Ledger
+from casstore.ledger.views import ChannelState, Condemned, Move, Publication, ReleaseInfo, Revocation
+
+FORMAT = "casstore-state/1"
+_HASH = 32
+_KEY_FILE = "state.key"
+_RARELY = 200
+"""A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
+_BESIDE = ("attestations.py", "errors.py", "release_objects.py")
+"""What rules use of casstore beside the ledger's own folder."""
+
+
+Fields = dict[str, Any]
+"""The fields of a `state.LedgerState` by name."""
+
+
+def load(ledger: Ledger, store: str, sigstore_root: bytes | None) -> Fields | None:
+    """What this user folded before of this very ledger. Raises StoreDamaged where the ledger is not what it was."""
+    kept = _kept()
+    data = None if kept is None else ledger.cache.load_state(_row(kept[0], sigstore_root))
+    if kept is None or data is None or (body := unseal(kept[0], data)) is None:
+        return None
+    fields = decode(body, kept[1], sigstore_root, store, ledger.name)
+    if fields is None or not ledger.resume(fields["count"], fields["tip"]):
+        return None
+    ledger.saved[sigstore_root] = fields["count"]
+    return fields
+
+
+def keep(ledger: Ledger, fields: Fields, sigstore_root: bytes | None) -> None:
+    """Save a state, when folding what is new in it was work enough."""
+    count: int = fields["count"]
+    if count - ledger.saved.get(sigstore_root, 0) <= count // _RARELY:
+        return
+    kept = _kept()
+    if kept is not None:
+        ledger.saved[sigstore_root] = count
+        body = encode(fields, kept[1], sigstore_root)
+        ledger.cache.put_state(_row(kept[0], sigstore_root), seal(kept[0], body))
+
+
+def _kept() -> tuple[bytes, str] | None:
+    """(this user's secret, the code's version), or None where states are not kept."""
+    try:
+        return user_secret(), code_version()
+    except OSError:
+        return None
+
+
+def _row(secret: bytes, sigstore_root: bytes | None) -> bytes:
+    """A name for each user and each sigstore root."""
+    return hashlib.blake2b(sigstore_root or b"", key=secret, digest_size=8, person=b"row").digest()
+
+
+def user_secret() -> bytes:
+    """32 bytes that only this user can read, made at first use. Raises OSError where there can be none."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.path.join(base, "casstore")
+    path = os.path.join(folder, _KEY_FILE)
+    try:
+        return _read_secret(path)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        temporary = f"{path}.{os.urandom(8).hex()}"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, os.urandom(_HASH))
+        finally:
+            os.close(fd)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass  # another process was first
+        finally:
+            os.unlink(temporary)
+        return _read_secret(path)
+
+
+def _read_secret(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(fd)
+        secret = os.read(fd, _HASH + 1)
+    finally:
+        os.close(fd)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or len(secret) != _HASH:
+        raise PermissionError(f"{path}: is not this user's alone")
+    return secret
+
+
+@cache
+def code_version() -> str:
+    """The digest of all sources that judge entries. Raises OSError where there are none."""
+    ledger = os.path.dirname(os.path.abspath(__file__))
+    above = os.path.dirname(ledger)
+    attest_folder = os.path.dirname(os.path.abspath(attest.__file__))
+    paths = [*_sources(attest_folder), *_sources(ledger), *(os.path.join(above, name) for name in _BESIDE)]
+    hasher = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hasher.update(hashlib.sha256(file.read()).digest())
+    return hasher.hexdigest()
+
+
+def _sources(folder: str) -> list[str]:
+    found = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".py")]
+    if not found:
+        raise FileNotFoundError(folder)
+    return sorted(found)
+
+
+def seal(secret: bytes, body: bytes) -> bytes:
+    """The body after its keyed hash."""
+    return hashlib.blake2b(body, key=secret, digest_size=_HASH).digest() + body
+
+
+def unseal(secret: bytes, data: bytes) -> bytes | None:
+    """The body, if this secret sealed it."""
+    body = data[_HASH:]
+    return body if hashlib.blake2b(body, key=secret, digest_size=_HASH).digest() == data[:_HASH] else None
+
+
+def encode(fields: Fields, code: str, sigstore_root: bytes | None) -> bytes:
+    """All of a state."""
+    plain = {name: _TO.get(name, _plain)(value) for name, value in fields.items()}
+    binding = _binding(code, sigstore_root, fields["store"], fields["ledger"])
+    body: bytes = msgpack.packb([*binding, plain], datetime=True)
+    return body
+
+
+def decode(body: bytes, code: str, sigstore_root: bytes | None, store: str, ledger: str) -> Fields | None:
+    """The fields of the state, unless it is another format's, code's, sigstore root's, store's or ledger's."""
+    try:
+        *binding, fields = msgpack.unpackb(body, use_list=False, timestamp=3)
+        if binding != _binding(code, sigstore_root, store, ledger):
+            return None
+        roots = fields["trust_roots"] = tuple(_trust_root(raw) for raw in fields["trust_roots"])
+        fields["recorded"] = _recorded_from(fields["recorded"], roots)
+        return {name: _FROM[name](value) if name in _FROM else value for name, value in fields.items()}
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException, CasstoreError):
+        return None
+
+
+def _binding(code: str, sigstore_root: bytes | None, store: str, ledger: str) -> list[str]:
+    judged_by = "" if sigstore_root is None else hashlib.sha256(sigstore_root).hexdigest()
+    return [FORMAT, code, judged_by, store, ledger]
+
+
+def _plain(value: Any) -> Any:
+    """A value as msgpack has it: mappings as maps, sets sorted, our own values as their fields in order."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (frozenset, set)):
+        return sorted(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__slots__") and not isinstance(value, (str, bytes, datetime)):
+        return [_plain(getattr(value, name)) for name in value.__slots__]
+    return value
+
+
+def _pairs(value: Mapping[tuple[str, str], str]) -> list[tuple[str, str, str]]:
+    return [(*key, item) for key, item in value.items()]
+
+
+def _from_pairs(rows: Any) -> dict[tuple[str, str], Any]:
+    return {(version, name): item for version, name, item in rows}
+
+
+def _channel(row: Any) -> ChannelState:
+    return replace(ChannelState(*row[:-1]), history=tuple(Move(*move) for move in row[-1]))
+
+
+def _trust_root(raw: bytes) -> TrustRoot:
+    return trust_roots.parse(canonical.loads_object(raw, what="trust root"))
+
+
+def _recorded(recorded: Mapping[Digest, Record]) -> list[Any]:
+    """[entry, time, version of the trust root, attestations] of runs that share a record."""
+    runs = groupby(recorded.items(), key=lambda item: (item[1].number, item[1].at, item[1].trust_root.version))
+    return [[*shared, [digest for digest, _ in run]] for shared, run in runs]
+
+
+def _recorded_from(rows: Any, roots: tuple[TrustRoot, ...]) -> dict[Digest, Record]:
+    by_version = {root.version: root for root in roots}
+    found: dict[Digest, Record] = {}
+    for number, at, version, attestations in rows:
+        found |= dict.fromkeys(attestations, Record(number, at, by_version[version]))
+    return found
+
+
+_TO: dict[str, Callable[[Any], Any]] = {
+    "trust_roots": lambda roots: [canonical.dumps(root.to_json()) for root in roots],
+    "components": _pairs,
+    "component_statements": _pairs,
+    "recorded": _recorded,
+}
+_FROM: dict[str, Callable[[Any], Any]] = {
+    "components": _from_pairs,
+    "component_statements": _from_pairs,
+    "releases": lambda rows: {digest: ReleaseInfo(*row) for digest, row in rows.items()},
+    "channels": lambda rows: {name: _channel(row) for name, row in rows.items()},
+    "publications": lambda rows: {name: tuple(Publication(*row) for row in of) for name, of in rows.items()},
+    "revocations": lambda rows: tuple(Revocation(*row) for row in rows),
+    "revoked": frozenset,
+    "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
+    "given_up": frozenset,
+}
