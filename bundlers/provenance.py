@@ -27,7 +27,7 @@ from bundlers.building import Build, build
 from bundlers.ci_systems import Run
 from casstore import runner
 from casstore.config import Component, Config
-from casstore.errors import Conflict, NoSuchObject
+from casstore.errors import Conflict, GivenUp, NoSuchObject
 from casstore.ingest import IngestReport
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -46,6 +46,8 @@ BUNDLE = slsa_provenance.BUNDLE
 
 
 _GIT_SECONDS = 60.0
+_TRIES = 5
+"""How often bytes are stored again when collections of garbage take them before their entry."""
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -107,10 +109,16 @@ def put_components(
         raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
     job = _Job(store, config, root, version, progress or NullProgress())
     put = tuple(job.put(name) for name in wanted)
-    raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
-    statement = keep(store, [raw])[0]
-    entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)
-    return PutReport(version, put, statement, entry)
+    for _ in range(_TRIES):
+        raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
+        statement = keep(store, [raw])[0]
+        try:
+            entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)
+        except GivenUp:  # a collection of garbage came between
+            put = tuple(job.store_again(one) for one in put)
+        else:
+            return PutReport(version, put, statement, entry)
+    raise GivenUp(statement)
 
 
 def builder_id(identity: str, run: Run | None = None) -> str:
@@ -145,8 +153,16 @@ class _Job:
 
     def put(self, name: str) -> PutComponent:
         component = self.config.components[name]
-        folder = os.path.join(self.root, component.root)
         built = build(self.config, name, version=self.version, root=self.root) if component.build else None
+        return self._store(name, built)
+
+    def store_again(self, put: PutComponent) -> PutComponent:
+        """What was built before, as it lies there now."""
+        return self._store(put.name, put.build)
+
+    def _store(self, name: str, built: Build | None) -> PutComponent:
+        component = self.config.components[name]
+        folder = os.path.join(self.root, component.root)
         if built:
             self.store.put_bytes(built.inputs.listing)
         report = self.store.put_tree(

@@ -1,6 +1,7 @@
-"""Which further objects an attestation leans on: what our own predicates name, and some subjects.
+"""Which further objects an attestation leans on: what its predicate names, and some subjects.
 
-A statement of another's type needs nothing else: its subjects are needed or not by themselves.
+A predicate names by `sha256:...` or by `{"sha256": ...}`; what the store does not have, nobody
+misses. Subjects are needed or not by themselves, but for those without which a statement is worth nothing.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attest import digests
+from attest import digests, predicates
 from attest.digests import Digest
 from attest.errors import FormatError
-from attest.predicates import OWN, baseline, collection
+from attest.predicates import baseline, collection
 from casstore.attestations import parse_unverified
 
-_OURS = OWN.partition("{}")[0]
 _WITH_SUBJECTS = frozenset({baseline.TYPE, collection.TYPE})
 """A baseline is worth nothing without its figures, a collection without its list of packs."""
 
@@ -25,9 +25,7 @@ def named_by_attestation(raw: bytes) -> Iterator[tuple[Digest, str]]:
         statement = parse_unverified(raw)
     except FormatError:
         return
-    if not statement.predicate_type.startswith(_OURS):
-        return
-    short = statement.predicate_type.removeprefix(_OURS).partition("/")[0]
+    short = predicates.short_name(statement.predicate_type)
     for digest in sorted(set(_digests(statement.predicate))):
         yield digest, f"named by its {short}"
     if statement.predicate_type in _WITH_SUBJECTS:
@@ -42,7 +40,8 @@ def _digests(value: Any) -> Iterator[Digest]:
             yield Digest(value)
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _digests(f"{digests.PREFIX}{item}" if key == "sha256" and isinstance(item, str) else item)
+            hexdigits = key == "sha256" and isinstance(item, str) and not item.startswith(digests.PREFIX)
+            yield from _digests(f"{digests.PREFIX}{item}" if hexdigits else item)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _digests(item)
