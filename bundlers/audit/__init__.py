@@ -1,0 +1,106 @@
+"""Audit: is this release ready, is this channel right, and why? Everything is verified anew.
+
+Promises: nothing that an earlier run folded, cached or concluded is believed; every check is told,
+those that pass too; what cannot be checked is a blocker. Reads only. Leaves to others: stored
+bytes that belong to no release (`fsck`), consumers' own verification (`verify`).
+
+    report = audit(store, ledger, "prod", now=clock.now())
+    report.verdict, report.exit_code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from attest import times
+from bundlers.audit import evidence, foundations, readiness
+from bundlers.audit.case import CHANNEL, Case, open_case
+from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import replay_all
+from casstore.store import Store
+
+__all__ = ["AuditReport", "audit"]
+
+
+def audit(
+    store: Store,
+    ledger: Ledger,
+    ref: str,
+    *,
+    now: datetime,
+    to: str | None = None,
+    blockers: Iterable[tuple[str, bytes]] = (),
+    tool: str = "",
+    sigstore_root: bytes | None = None,
+) -> AuditReport:
+    """A channel (does it hold?) or a release (may it go on, to `to`?). Raises NoSuchObject, StoreDamaged.
+
+    `blockers`: (path, bytes) of blocker files, whose open records count.
+    """
+    state = replay_all(ledger, store, sigstore_root=sigstore_root)
+    case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root)
+    closed = [case.attested(digest) for digest in case.closed()]
+    others = [case.attested(digest) for digest in case.handed_in()]
+    found = [*closed, *others]
+    rows = evidence.gate_rows(found)
+    checks = (
+        *foundations.ledger(case),
+        *foundations.trust_root(case),
+        *foundations.objects(case),
+        *evidence.attestations(case, closed, others),
+        *evidence.gates(case, rows),
+        evidence.isolated(case, found),
+        *readiness.moved(case),
+        *readiness.policy(case),
+        *readiness.rollback(case),
+        *readiness.published(case),
+        *readiness.open_blockers(case, blockers),
+    )
+    approvals = evidence.approvals(closed if case.kind == CHANNEL else found)
+    return _report(case, tool, checks, rows, approvals, tuple(item.row for item in found))
+
+
+def _report(
+    case: Case,
+    tool: str,
+    checks: tuple[Check, ...],
+    rows: tuple[GateRow, ...],
+    approvals: tuple[ApprovalRow, ...],
+    seen: tuple[EvidenceRow, ...],
+) -> AuditReport:
+    root = case.state.require_trust_root()
+    return AuditReport(
+        kind=case.kind,
+        timestamp=case.now,
+        tool=tool,
+        store=case.state.store,
+        ledger={"name": case.state.ledger, "entries": case.state.count, "tip": case.state.tip},
+        trust_root={"version": root.version, "digest": root.digest, "expires": times.format(root.expires)},
+        subject=_subject(case),
+        checks=checks,
+        gates=rows,
+        approvals=approvals,
+        evidence=seen,
+    )
+
+
+def _subject(case: Case) -> dict[str, object]:
+    move = case.move
+    names = {entry.identity: entry.name for root in case.state.trust_roots for entry in root.identities}
+    told = None
+    if move is not None:
+        told = {
+            "entry": move.number,
+            "action": move.kind,
+            "time": times.format(move.time),
+            "by": names.get(move.by, move.by),
+            "reason": move.reason,
+        }
+    return {
+        "release": case.info.digest,
+        "version": case.info.version,
+        "channel": case.channel.name if case.channel else None,
+        "move": told,
+    }

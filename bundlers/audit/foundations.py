@@ -1,0 +1,92 @@
+"""What everything stands on: the ledger's chain, the trust root, and the very bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from attest import ceremony, times
+from attest.errors import CasstoreError
+from bundlers import checksums, formats, product_manifests
+from bundlers.audit.case import Case
+from bundlers.audit.values import BLOCKER, OK, WARNING, Check
+from bundlers.errors import HostileArchive
+from casstore.errors import StoreDamaged
+from casstore.ledger import checkpoints
+from casstore.release_objects import ReleaseProduct
+
+_ROTATE = "the owners sign the next version: casstore keys ceremony draft"
+
+
+def ledger(case: Case) -> Iterator[Check]:
+    """The chain from the first entry, entries without effect, and kept checkpoints."""
+    try:
+        found = case.ledger.verify()
+        kept = checkpoints.verify_all(case.store, case.ledger, case.state)
+    except CasstoreError as exc:
+        yield Check("ledger.chain", BLOCKER, exc.message, hint=exc.hint, exit_code=exc.exit_code)
+        return
+    yield Check(
+        "ledger.chain", OK, f"{found.entries} entries follow each other; {len(kept)} signed checkpoints agree with them"
+    )
+    for number, reason in case.state.void:
+        yield Check(f"ledger.void-{number}", WARNING, f"entry {number} has no effect: {reason}")
+
+
+def trust_root(case: Case) -> Iterator[Check]:
+    """The trust root in force, and what of it ends soon."""
+    root = case.state.require_trust_root()
+    if case.now >= root.expires:
+        message = f"trust root version {root.version} expired at {times.format(root.expires)}"
+        yield Check("trust.root", BLOCKER, message, hint=_ROTATE, exit_code=4)
+        return
+    yield Check("trust.root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
+    for number, ending in enumerate(ceremony.endings(root, case.now)):
+        yield Check(f"trust.ends-{number}", WARNING, ending.told, hint=_ROTATE)
+
+
+def objects(case: Case) -> Iterator[Check]:
+    """Every archive byte by byte against its ProductManifest, SHA256SUMS, and all files of all components."""
+    for product, row in sorted(case.made.products.items()):
+        yield _checked(f"objects.{product}", partial(_archive, case, product, row))
+    yield _checked("objects.checksums", partial(_checksums, case))
+    yield _checked("objects.components", partial(_components, case))
+
+
+def _checked(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, OK, look())
+    except CasstoreError as exc:
+        hint = exc.hint or "another copy of the store may have it: casstore fsck"
+        return Check(name, BLOCKER, exc.message, hint=hint, exit_code=exc.exit_code)
+
+
+def _archive(case: Case, product: str, row: ReleaseProduct) -> str:
+    manifest = product_manifests.parse(case.store.read(row.product_manifest))
+    if (manifest.product, manifest.version) != (product, case.info.version):
+        raise HostileArchive(f"{product}: its ProductManifest is that of {manifest.product} {manifest.version}")
+    if formats.archive_name(manifest) != row.archive.name or case.store.size(row.archive.digest) != row.archive.size:
+        raise HostileArchive(f"{row.archive.name}: name or size is not what the release object says")
+    with case.store.open_blob(row.archive.digest) as source:
+        for _, chunks in formats.read(manifest, source):
+            for _ in chunks:
+                pass
+    return (
+        f"{row.archive.name}: {row.archive.size} bytes, {len(manifest.files)} files are what the ProductManifest says"
+    )
+
+
+def _checksums(case: Case) -> str:
+    if checksums.parse(case.store.read(case.made.checksums)) != case.made.archives:
+        raise HostileArchive(f"{checksums.NAME} names other archives than the release object")
+    return f"{checksums.NAME} names the {len(case.made.archives)} archives"
+
+
+def _components(case: Case) -> str:
+    count = 0
+    for name, tree in sorted(case.made.components.items()):
+        for path, entry in case.store.walk(tree):
+            count += 1
+            if entry.kind == "file" and not case.store.has(entry.content):
+                raise StoreDamaged(f"component {name}: {path.decode(errors='replace')}: {entry.content} is gone")
+    return f"all {count} files of {len(case.made.components)} components are there"

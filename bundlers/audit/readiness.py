@@ -1,0 +1,154 @@
+"""What the policy says now: may the release go on, does the channel still hold, is it what is published?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+
+from attest import times
+from attest.decisions import SATISFIED, Rule
+from attest.errors import CasstoreError, FormatError
+from attest.predicates import rehearsal
+from attest.requirements import GATE
+from bundlers import blockers
+from bundlers.audit.case import CHANNEL, Case
+from bundlers.audit.evidence import EXIT_CODES
+from bundlers.audit.values import BLOCKER, OK, WARNING, Check
+from casstore.promotion.services import Situation, judge
+
+_FRESH = timedelta(days=90)
+_REVOKED = "not-revoked"
+_OF_THE_MOVE = frozenset({"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root"})
+"""Rules that were judged at the move and cannot be asked again."""
+
+
+def policy(case: Case) -> Iterator[Check]:
+    """For a release every rule of its next channel; for a channel those that must go on holding."""
+    if case.channel is None:
+        yield Check("policy.channel", OK, "it has been in every channel that it may come to")
+        return
+    if case.now >= case.state.require_trust_root().expires:
+        return  # nobody may decide anything, which the trust root's own check tells
+    at = Situation(case.state, case.channel, case.info, "promote")
+    try:
+        decision = judge(case.store, at, now=case.now, promoter=None, sigstore_root=case.sigstore_root)
+    except CasstoreError as exc:
+        yield Check("policy.decision", BLOCKER, exc.message, hint=exc.hint, exit_code=exc.exit_code)
+        return
+    for rule in decision.rules:
+        if case.kind == CHANNEL:
+            yield from _still(rule)
+        elif not rule.id.startswith(GATE):  # gates have rows of their own
+            yield _rule(rule, case)
+
+
+def _rule(rule: Rule, case: Case) -> Check:
+    name = f"policy.{rule.id}"
+    if rule.status == SATISFIED:
+        return Check(name, OK, rule.message, rule.evidence)
+    to = case.channel.name if case.channel else ""
+    who = f" ({', '.join(rule.who)} may)" if rule.who else ""
+    hint = f"casstore explain {case.info.version} --to {to}"
+    return Check(name, BLOCKER, rule.message + who, rule.evidence, hint, _code(rule))
+
+
+def _still(rule: Rule) -> Iterator[Check]:
+    if rule.id in _OF_THE_MOVE or rule.id.startswith(GATE):
+        return
+    if rule.status == SATISFIED:
+        yield Check(f"policy.{rule.id}", OK, rule.message, rule.evidence)
+    elif rule.id == _REVOKED:
+        yield Check(f"policy.{rule.id}", BLOCKER, rule.message, rule.evidence, "roll back: casstore rollback", 3)
+    else:
+        yield Check(f"policy.{rule.id}", WARNING, f"it would not be let in today: {rule.message}", rule.evidence)
+
+
+def _code(rule: Rule) -> int:
+    if rule.id == _REVOKED:
+        return 3
+    return 11 if rule.id == "isolation" else 4
+
+
+def moved(case: Case) -> Iterator[Check]:
+    """The move that put it there: replay has judged it again from its closed evidence."""
+    move, channel = case.move, case.channel
+    if move is None or channel is None:
+        return
+    names = {entry.identity: entry.name for root in case.state.trust_roots for entry in root.identities}
+    by = names.get(move.by, move.by)
+    yield Check(
+        "policy.move",
+        OK,
+        f"entry {move.number}: {move.kind} to {move.version} by {by} at {times.format(move.time)} holds"
+        " by its closed evidence",
+        move.evidence,
+    )
+    if channel.pinned:
+        yield Check("policy.pinned", OK, f"{channel.name} is pinned: {channel.history[-1].reason or 'no reason given'}")
+
+
+def rollback(case: Case) -> Iterator[Check]:
+    """Whether somebody showed that the channel can go back."""
+    if case.kind != CHANNEL or case.channel is None or _asked(case, "rollback-capability"):
+        return
+    newest = None
+    for release in dict.fromkeys(case.channel.releases):
+        for digest in case.state.evidence.get(release, ()):
+            statement = case.attested(digest).statement
+            if statement is None or statement.predicate_type != rehearsal.TYPE:
+                continue
+            said = rehearsal.parse(dict(statement.predicate))
+            if said.channel == case.channel.name and said.result == "PASSED":
+                newest = max(newest or (said.time, digest), (said.time, digest))
+    if newest is None:
+        yield Check("rollback.rehearsal", WARNING, f"nobody has rehearsed a rollback of {case.channel.name}")
+    else:
+        old = case.now - newest[0] > _FRESH
+        message = f"a rollback was rehearsed at {times.format(newest[0])}" + (", long ago" if old else "")
+        yield Check("rollback.rehearsal", WARNING if old else OK, message, (newest[1],))
+
+
+def _asked(case: Case, gate: str) -> bool:
+    return case.policy is not None and f"{GATE}{gate}" in case.policy.require
+
+
+def published(case: Case) -> Iterator[Check]:
+    """What destinations show of the channel."""
+    if case.kind != CHANNEL or case.channel is None:
+        return
+    for destination, rows in sorted(case.state.publications.items()):
+        mine = [row for row in rows if row.channel == case.channel.name]
+        if not mine:
+            continue
+        last = mine[-1]
+        if last.release == case.info.digest:
+            message = f"{destination} shows {last.version} since {times.format(last.time)}"
+            yield Check(f"publication.{destination}", OK, message, (last.statement,))
+        else:
+            message = f"{destination} still shows {last.version}"
+            hint = f"casstore publish {case.channel.name} --to {destination}"
+            yield Check(f"publication.{destination}", WARNING, message, (last.statement,), hint)
+
+
+def open_blockers(case: Case, files: Iterable[tuple[str, bytes]]) -> Iterator[Check]:
+    """Records of other runs: nothing is ready while one of this version is open."""
+    for path, data in files:
+        try:
+            version, records = blockers.parse(data)
+        except FormatError as exc:
+            yield Check("blockers.file", BLOCKER, f"{path}: {exc.message}", exit_code=exc.exit_code)
+            continue
+        if version == case.info.version:
+            yield from (_open(record) for record in _still_open(records))
+
+
+def _still_open(records: Sequence[blockers.Blocker]) -> list[blockers.Blocker]:
+    return [record for record in records if record.status == blockers.OPEN]
+
+
+def _open(record: blockers.Blocker) -> Check:
+    status = BLOCKER if record.severity == blockers.ERROR else WARNING
+    code = 11 if record.gate == "isolation" else EXIT_CODES.get(record.gate, 10)
+    return Check(
+        f"blockers.{record.issue_id}", status, f"{record.gate}: {record.message}", (), record.suggested_fix, code
+    )
