@@ -115,10 +115,7 @@ class Checkout:
         """Everything that the survey has found; an absolute path would be longer than the system's limit sooner."""
         found = self._found
         self._progress.start("checkout", found.files, found.bytes)
-        with wrapped(where):
-            for path, _ in found.folders[1:]:
-                os.mkdir(path, 0o755, dir_fd=top)
-        for region, failed in self._write(top):
+        for region, failed in self._write(top, where):
             for folder, row in failed:
                 self._otherwise(top, region[folder][0], *region[folder][1][row])
             files = [row for _, rows in region for row in rows]
@@ -130,12 +127,30 @@ class Checkout:
                 os.chmod(path or b".", 0o755, dir_fd=top)  # noqa: S103  what every tree says of folders
         self._progress.finish()
 
-    def _write(self, top: int) -> Iterator[tuple[Region, Failed]]:
-        work = regions(self._found)
+    def _write(self, top: int, where: str) -> Iterator[tuple[Region, Failed]]:
+        work = self._regions(top, where)
         if self._processes:
             return share(self._processes, work)
         writer = RegionWriter(self._packs.read, self._spot, top, masked=self._masked)
         return ((region, writer.write(region)) for region in work)
+
+    def _regions(self, top: int, where: str) -> Iterator[Region]:
+        """The work, each part when its folders are there."""
+        folders = iter(self._found.folders)
+        made: set[bytes] = set()
+        for region in regions(self._found):
+            last = region[-1][0]
+            while last not in made:
+                made.add(self._make_folder(top, next(folders)[0], where))
+            yield region
+        for path, _ in folders:
+            self._make_folder(top, path, where)
+
+    def _make_folder(self, top: int, path: bytes, where: str) -> bytes:
+        if path:
+            with wrapped(where):
+                os.mkdir(path, 0o755, dir_fd=top)
+        return path
 
     def _spot(self, raw: bytes) -> tuple[bytes, bytes, int, int, int] | None:
         found = self._catalog.locate(raw)
