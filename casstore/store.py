@@ -35,7 +35,7 @@ from casstore.store_config import StoreConfig, StoreOptions
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from casstore.checkout import CheckoutReport
+    from casstore.checkout.checkout import CheckoutReport
     from casstore.index import Index
     from casstore.ingest import IngestOptions, IngestReport
     from casstore.ingest.globs import Selection
@@ -307,7 +307,7 @@ class Store:
 
     def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
-        from casstore.checkout import Checkout
+        from casstore.checkout.checkout import Checkout
 
         job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
