@@ -1,10 +1,12 @@
 """The index from ten thousand to ten million digests: grown, compacted, rebuilt from the packs' tables, asked.
+Then one digest by command, as a whole process.
 
     python benchmarks/bench_index.py [--small] [--place DIR]
 
 Packs are made of a real header, table and footer without the bytes between, so that the index is filled by the very
 code that fills it from a store. Each size runs in a process of its own. Grown = pack after pack, each a transaction;
-asked = single look-ups in random order with decoding and the row's check; mine = a put's 1000 new digests.
+found = single look-ups in random order with decoding and the row's check; 1000 new = what a put adds. The commands
+run with their bytecode on the disk, as after an installation; git reads a blob of the same size.
 """
 
 from __future__ import annotations
@@ -17,14 +19,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from statistics import median
 from typing import Any
 
 import harness
 
 from casstore.catalog import Catalog
+from casstore.objects.kinds import NewObject
 from casstore.objects.pack_format import FOOTER, HEADER, OBJECT, PIECE, Footer, header_bytes, seal_of
+from casstore.objects.tree import TreeEntry
 from casstore.packs import Durability, LocalPacks, key_of
+from casstore.store import Store
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 IN_BLOCK = 190
@@ -110,6 +117,41 @@ def measured(place: str, count: int) -> str:
     )
 
 
+def commands(place: str, rounds: int) -> str:
+    """A table of whole commands, each once per round."""
+    url, repository = os.path.join(place, "store"), os.path.join(place, "git")
+    blob = random.Random(1).randbytes(35_000)
+    with Store.init(url) as store:
+        store.put_many([NewObject(b"%d" % number) for number in range(20_000)])
+        digest = store.put_bytes(blob)
+        tree = store.build_tree({b"one": TreeEntry(b"one", "file", 0o644, len(blob), digest)})
+    env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": os.path.join(place, "bytecode")}
+    casstore = f"{os.path.join(os.path.dirname(sys.executable), 'casstore')} --store {url}"
+    lines = {
+        "casstore cat DIGEST": f"{casstore} cat {digest}",
+        "casstore ls DIGEST": f"{casstore} ls {tree}",
+        "casstore --help": f"{casstore} --help",
+        "python alone": f"{sys.executable} -c pass",
+    }
+    if shutil.which("git"):
+        with open(os.path.join(place, "blob"), "wb") as file:
+            file.write(blob)
+        harness.run(f"git init -q {repository}; cd {repository}; git hash-object -w ../blob > name", cwd=place)
+        lines["git cat-file"] = f"git -C {repository} cat-file blob $(cat {repository}/name)"
+    timed_lines = {name: partial(harness.run, line, cwd=place, env=env) for name, line in lines.items()}
+    harness.alternate(timed_lines, rounds=1)
+    return in_ms(harness.alternate(timed_lines, rounds=rounds))
+
+
+def in_ms(found: Mapping[str, Sequence[harness.Timing]]) -> str:
+    """Markdown rows."""
+    rows = ["| command | wall ms (min - max) | CPU ms |", "|---|---|---|"]
+    for name, timings in found.items():
+        walls, cpus = [1000 * t.wall for t in timings], [1000 * t.cpu for t in timings]
+        rows.append(f"| {name} | {median(walls):.0f} ({min(walls):.0f} - {max(walls):.0f}) | {median(cpus):.0f} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,6 +174,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.place) as place:
         for count in SIZES[:2] if chosen.small else SIZES:
             print(measured(place, count), flush=True)
+        print()
+        print(commands(place, 3 if chosen.small else 20))
 
 
 if __name__ == "__main__":
