@@ -15,6 +15,8 @@ from bundlers.reader import ProductReader
 BLOCK = 512
 _MAX_OCTAL_SIZE = 8**11 - 1
 END = b"\0" * (2 * BLOCK)
+_SPACES = sum(b" " * 8)
+"""What the checksum's own place counts as."""
 
 
 def header(file: ProductFile, epoch: int) -> bytes:
@@ -35,10 +37,11 @@ def header(file: ProductFile, epoch: int) -> bytes:
 
 def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
     """The whole tar stream of a product."""
+    contents = reader.chunks_of([file.digest for file in manifest.files if file.digest is not None])
     for file in manifest.files:
         yield header(file, manifest.epoch)
         if file.digest is not None:
-            yield from checked_size(file, reader.chunks(file.digest))
+            yield from checked_size(file, next(contents))
             yield b"\0" * (-file.size % BLOCK)
     yield END
 
@@ -76,23 +79,14 @@ def grouped(stream: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
 
 
 def _short(name: bytes) -> bytes:
-    return bytes(c if c < 0x80 else 0x5F for c in name[:100])
+    return name[:100] if name.isascii() else bytes(c if c < 0x80 else 0x5F for c in name[:100])
 
 
 def _block(name: bytes, mode: int, size: int, epoch: int, kind: bytes, link: bytes) -> bytes:
-    fields = (
-        name.ljust(100, b"\0")
-        + b"%07o\0" % mode
-        + b"0000000\0" * 2
-        + b"%011o\0" % size
-        + b"%011o\0" % epoch
-        + b" " * 8
-        + kind
-        + link.ljust(100, b"\0")
-        + b"ustar\0"
-        + b"00"
-    ).ljust(BLOCK, b"\0")
-    return fields[:148] + b"%06o\0 " % sum(fields) + fields[156:]
+    before = b"%s%07o\x000000000\x000000000\0%011o\0%011o\0" % (name.ljust(100, b"\0"), mode, size, epoch)
+    after = b"%s%sustar\x0000" % (kind, link.ljust(100, b"\0"))
+    checksum = sum(before) + sum(after) + _SPACES
+    return (before + b"%06o\0 " % checksum + after).ljust(BLOCK, b"\0")
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -35,8 +36,15 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
     tar.expect_end()
 
 
+_local = threading.local()
+
+
 def _compress(piece: bytes) -> bytes:
-    return zstandard.ZstdCompressor(LEVEL, write_checksum=True, write_content_size=True).compress(piece)
+    compressor = getattr(_local, "compressor", None)
+    if compressor is None:  # its tables are allocated once per thread
+        compressor = _local.compressor = zstandard.ZstdCompressor(LEVEL, write_checksum=True, write_content_size=True)
+    frame: bytes = compressor.compress(piece)
+    return frame
 
 
 class _Frames:

@@ -120,13 +120,14 @@ class _Part:
 
 def _parts(manifest: ProductManifest, reader: ProductReader) -> Iterator[tuple[_Part, deflate.Job | None]]:
     """All members' data, piece by piece: so threads have work at many small files too."""
+    contents = reader.chunks_of([file.digest for file in manifest.files if file.digest is not None and file.size])
     for file in manifest.files:
         if file.digest is None or not file.size:
             target = file.link.encode()
             yield _Part(file, zlib.crc32(target), True, target), None
             continue
         crc = 0
-        for job in deflate.jobs(tar_stream.grouped(checked_size(file, reader.chunks(file.digest)))):
+        for job in deflate.jobs(tar_stream.grouped(checked_size(file, next(contents)))):
             crc = zlib.crc32(job[1], crc)
             yield _Part(file, crc, job[2]), job
 

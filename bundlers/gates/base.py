@@ -11,7 +11,7 @@ it. How gates are found, run and limited is left to the package and to `running`
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, ClassVar, Protocol
@@ -46,6 +46,9 @@ class ViewStore(Protocol):
 
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         """The bytes, piece by piece, verified at the end."""
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        """As `chunks` of one after the other."""
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
         """All bytes, verified."""

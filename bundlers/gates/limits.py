@@ -6,7 +6,7 @@ A thread cannot be killed; a gate that is late has failed at once, and its threa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Self, TypeVar, cast
 
 from attest.digests import Digest
@@ -40,6 +40,10 @@ class LimitedStore:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         """As the store's."""
         return self._watched(self._store.chunks(digest))
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        """As the store's."""
+        return (self._watched(chunks) for chunks in self._store.chunks_of(wanted))
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
         """As the store's."""

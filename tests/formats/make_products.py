@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attest.digests import Digest, sha256
@@ -28,6 +28,9 @@ class Blobs:
 
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         yield next(data for data in CONTENTS.values() if sha256(data) == digest)
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        return (self.chunks(digest) for digest in wanted)
 
 
 def manifest(archive_format: str) -> ProductManifest:

@@ -8,7 +8,7 @@ import random
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,9 @@ class Blobs:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         data = next(data for data in CONTENTS.values() if sha256(data) == digest)
         yield from (data[at : at + 700_000] for at in range(0, len(data), 700_000))
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        return (self.chunks(digest) for digest in wanted)
 
 
 def product(archive_format: str) -> ProductManifest:

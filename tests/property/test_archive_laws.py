@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,9 @@ class Blobs:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         data = self.by_digest[digest]
         yield from (data[at : at + self.piece] for at in range(0, len(data), self.piece))
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        return (self.chunks(digest) for digest in wanted)
 
 
 def product(contents: dict[str, bytes], archive_format: str) -> ProductManifest:

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,9 @@ LINKS = {"deep/link": "er/file", "bin/up": "../top"}
 class Blobs:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         yield next(data for data in CONTENTS.values() if sha256(data) == digest)
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        return (self.chunks(digest) for digest in wanted)
 
 
 def product(archive_format: str = "tar.gz") -> ProductManifest:
