@@ -101,7 +101,11 @@ def rollback(case: Case) -> Iterator[Check]:
             if said.channel == case.channel.name and said.result == "PASSED":
                 newest = max(newest or (said.time, digest), (said.time, digest))
     if newest is None:
-        yield Check("rollback.rehearsal", WARNING, f"nobody has rehearsed a rollback of {case.channel.name}")
+        message, hint = (
+            f"nobody has rehearsed a rollback of {case.channel.name}",
+            f"casstore rehearse {case.channel.name}",
+        )
+        yield Check("rollback.rehearsal", WARNING, message, hint=hint)
     else:
         old = case.now - newest[0] > _FRESH
         message = f"a rollback was rehearsed at {times.format(newest[0])}" + (", long ago" if old else "")

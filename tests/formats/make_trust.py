@@ -135,7 +135,15 @@ def predicates() -> dict[str, Any]:
             **place,
         ),
         "revocation": revocation.Revocation("identity", "the laptop was stolen", NOW),
-        "rehearsal": rehearsal.Rehearsal(tip=41, result="PASSED", seconds=12, time=NOW, **place),
+        "rehearsal": rehearsal.Rehearsal(
+            tip=41,
+            back=digest,
+            result="PASSED",
+            seconds=2,
+            steps=(rehearsal.Step("promote", "prod: promote 1.5.0 (was 1.4.0), ledger entry 43", 210),),
+            time=NOW,
+            **place,
+        ),
         "baseline": baseline.Baseline("prod", NOW, {"startup": baseline.Figure(412.5, "ms", 10)}),
         "ceremony": ceremonies.Transcript(
             STORE,
