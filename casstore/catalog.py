@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -61,6 +62,8 @@ class Catalog:
         """Packs whose table cannot be read, and why; their objects cannot be found."""
         self.healed: list[str] = []
         """What was wrong with the index and has been made good."""
+        self._mended: set[bytes] = set()
+        """Packs whose place others have taken: what those hold is known."""
         self._tables: dict[bytes, PackTable] = {}
         """Of condemned packs, which the index does not know any more."""
         self.index = self._open()
@@ -155,6 +158,8 @@ class Catalog:
         return found
 
     def commit(self, sealed: Sequence[SealedPack]) -> None:
+        if not isinstance(self._packs, LocalPacks) and any(self._was_mended(name) for name in self._known_names()):
+            self.heal("the index named packs that were mended")
         """Index packs that have just become durable. What goes wrong here only lags: the packs are there."""
         self.learn([pack.name for pack in sealed])
 
@@ -162,7 +167,8 @@ class Catalog:
         """Take these packs into the index, by their own tables; known ones cost nothing."""
         wanted = list(dict.fromkeys(names))
         known = self.ask(lambda index: index.known_packs(wanted))
-        new = [name for name in wanted if name not in known and name not in self.damaged]
+        passed = self._mended.union(self.damaged)
+        new = [name for name in wanted if name not in known and name not in passed]
         for tables in self._read_tables(new):
             self._add(tables, announced)
         if announced:
@@ -195,6 +201,7 @@ class Catalog:
         self.heal(reason)
         self.learn(self._packs.names())
 
+            self._mended.clear()
     def compact(self) -> tuple[int, int]:
         """Write the index anew without the room that growing has left; bytes before and after. Maintenance."""
         with self._lock:
@@ -221,9 +228,14 @@ class Catalog:
         if isinstance(self._packs, LocalPacks):
             return set(self._packs.names())
         return set(self._known_names())
+        self.index.fresh = None  # it is empty because we made it so
 
     def _known_names(self) -> list[bytes]:
         try:
+    def _was_mended(self, name: bytes) -> bool:
+        self._packs.forget(name)
+        return self._packs.size(name) is None and self._packs.mended(name) is not None
+
             return list(self.index.packs())
         except IndexDoubt:
             return []
@@ -235,11 +247,17 @@ class Catalog:
         """Tables of packs, as many at a time as memory should hold: an empty index is filled best at once."""
         tables: list[tuple[PackTable, int]] = []
         held = 0
-        for name in names:
+        waiting = deque(names)
+        while waiting:
+            name = waiting.popleft()
             try:
                 table, size = table_of(self._packs, name)
             except (FormatError, NoSuchObject) as exc:
-                self.damaged[name] = exc.message
+                if name not in self._mended and (instead := self._packs.mended(name)) is not None:
+                    waiting.extend(instead)
+                    self._mended.add(name)
+                elif name not in self._mended:
+                    self.damaged[name] = exc.message
                 continue
             tables.append((table, size))
             held += len(table.objects) + len(table.pieces)
@@ -275,7 +293,8 @@ class Catalog:
     def lost(self) -> list[bytes]:
         """Packs that were there once and are not: remembered until they are back."""
         names, doomed = self.ask(_lost), self.doomed()
-        return [name for name in names if name not in doomed and self._packs.size(name) is None]
+        gone = [name for name in names if name not in doomed and self._packs.size(name) is None]
+        return [name for name in gone if self._packs.mended(name) is None]
 
     def _forget_gone(self, packs: LocalPacks, gone: set[bytes]) -> None:
         """Packs that the index knows are not there any more."""

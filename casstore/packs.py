@@ -22,8 +22,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from attest import digests
+from attest.errors import FormatError
 from casstore import locks
 from casstore.errors import NoSuchObject, NotWritable
+from casstore.objects import mended
 from casstore.objects.pack_format import PackTable
 from casstore.objects.pack_reader import read_table
 from casstore.storage.base import os_error
@@ -68,6 +70,12 @@ class Packs(Protocol):
 
     def names(self) -> Iterator[bytes]:
         """All packs there are: a listing."""
+
+    def mended(self, name: bytes) -> tuple[bytes, ...] | None:
+        """The packs that hold what this one held before it was mended; None when it was not."""
+
+    def forget(self, name: bytes) -> None:
+        """What is remembered of a pack counts no more: it is gone, or was replaced."""
 
     def close(self) -> None:
         """Close open files."""
@@ -209,8 +217,19 @@ class LocalPacks:
         """The pack's file."""
         return os.path.join(self.root, *key_of(name).split("/"))
 
+    def mended(self, name: bytes) -> tuple[bytes, ...] | None:
+        """See `Packs`."""
+        path = os.path.join(self.root, *mended.key_of(name).split("/"))
+        try:
+            with open(path, "rb") as file:
+                return _noted(file.read(), name)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise os_error(exc, path, writing=False) from exc
+
     def forget(self, name: bytes) -> None:
-        """Close the file of a pack that is gone or was replaced."""
+        """See `Packs`: its file is closed."""
         with self._lock:
             fd = self._files.pop(name, None)
             if fd is not None:
@@ -289,8 +308,27 @@ class RemotePacks:
             if name is not None:
                 yield name
 
+    def mended(self, name: bytes) -> tuple[bytes, ...] | None:
+        """See `Packs`."""
+        try:
+            return _noted(self._storage.read(mended.key_of(name)), name)
+        except NoSuchObject:
+            return None
+
+    def forget(self, name: bytes) -> None:
+        """See `Packs`."""
+        self._sizes.pop(name, None)
+
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _noted(raw: bytes, name: bytes) -> tuple[bytes, ...] | None:
+    """What a note says; a damaged one says nothing."""
+    try:
+        return mended.parse(raw, name)
+    except FormatError:
+        return None
 
 
 @contextlib.contextmanager

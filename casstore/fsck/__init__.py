@@ -6,7 +6,8 @@ report.damaged        # () when all is well
 
 from casstore.fsck.check import fsck
 from casstore.fsck.part import check_pack
-from casstore.fsck.report import Damage, FsckReport
+from casstore.fsck.repair import repair
+from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.table import check_table
 
-__all__ = ["Damage", "FsckReport", "check_pack", "check_table", "fsck"]
+__all__ = ["Damage", "FsckReport", "Mended", "check_pack", "check_table", "fsck", "repair"]

@@ -73,13 +73,14 @@ def _read_all(store: Store, sizes: dict[bytes, int], heard: Progress, workers: i
         parts = max(1, size // _PART)
         tasks += [(name, part, parts) for part in range(parts)]
     heard.start("fsck", len(sizes), sum(sizes.values()))
-    sums = _Sums()
+    sums, doomed = _Sums(), store.catalog.doomed()
     for (name, part, parts), found in shared_out(store.packs, store.catalog.index, tasks, sum(sizes.values()), workers):
         heard.advance(int(part == 0), sizes[name] // parts, 0)
         sums.objects += found.objects
         sums.size += found.bytes
         sums.homed += found.homed
-        sums.doubt = sums.doubt or found.doubt
+        if name not in doomed:  # the index looks for nothing in those
+            sums.doubt = sums.doubt or found.doubt
         sums.absent.update(below for _, below in found.absent)
         for raw, offset, what in found.damaged:
             sums.damaged.append(Damage(from_raw(name), None if raw is None else from_raw(raw), offset, what))
@@ -131,7 +132,7 @@ def _surplus(index: Index, store: Store, there: set[bytes], sums: _Sums) -> str 
     known = index.packs()
     if any(store.packs.size(name) is None for name in set(known) - there):
         return "the index knew other packs than there are"
-    if there - sums.unreadable - set(known):
+    if there - sums.unreadable - set(known) - index.doomed().keys():
         return "the index lacked a pack"
     kept = sum(len(index.objects_of(known[name])) for name in sums.unreadable if name in known)
     if set(known) <= there and sums.homed + kept != index.count():

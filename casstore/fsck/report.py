@@ -38,6 +38,19 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """Something that was damaged and is right now; `object` is None for a pack whose objects were not known."""
+
+    pack: Digest | None
+    object: Digest | None
+    how: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, keys in camelCase."""
+        return {"pack": self.pack, "object": self.object, "how": self.how}
+
+
+@dataclass(frozen=True, slots=True)
 class FsckReport:
     """`damaged` is empty when every byte is right; `healed` says what was wrong with the index and is right now."""
 
@@ -47,6 +60,7 @@ class FsckReport:
     damaged: tuple[Damage, ...]
     healed: tuple[str, ...]
     seconds: float
+    mended: tuple[Mended, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -61,6 +75,7 @@ class FsckReport:
             "objects": self.objects,
             "bytes": self.bytes,
             "damaged": [one.to_json() for one in self.damaged],
+            "mended": [one.to_json() for one in self.mended],
             "healed": list(self.healed),
             "seconds": round(self.seconds, 3),
         }

@@ -52,6 +52,9 @@ class Storage(Protocol):
     def put_file(self, key: str, path: str, digest: Digest) -> None:
         """Put the file at `path`, whose sha256 is `digest`; skip when it is there; durable on return."""
 
+    def mend(self, key: str, path: str, digest: Digest) -> None:
+        """As `put_file`, over damaged bytes: only for the very bytes that the key names."""
+
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object; fewer than `length` only at its end. Raises NoSuchObject."""
 

@@ -70,8 +70,13 @@ class FileStorage:
         """Copy a file to the key that its content names; see `Storage.put_file`."""
         target = self._writable(check_key(key))
         with _wrapped(target, writing=True):
-            if os.path.isfile(target) and os.path.getsize(target) == os.path.getsize(path):
-                return
+            if not os.path.isfile(target) or os.path.getsize(target) != os.path.getsize(path):
+                self.mend(key, path, digest)
+
+    def mend(self, key: str, path: str, digest: Digest) -> None:
+        """One rename; see `Storage.mend`."""
+        target = self._writable(check_key(key))
+        with _wrapped(target, writing=True):
             folder = os.path.dirname(target)
             make_folder(folder)
             temp = _write_temp(folder, lambda file: _copy(path, file, digest))

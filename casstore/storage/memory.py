@@ -57,6 +57,10 @@ class MemoryStorage:
         with self._lock:
             self._objects[check_key(key)] = data
 
+    def mend(self, key: str, path: str, digest: Digest) -> None:
+        """See `Storage.mend`."""
+        self.put_file(key, path, digest)
+
     def replace(self, key: str, data: bytes) -> None:
         """Write whole; see `Storage.replace`."""
         with self._lock:

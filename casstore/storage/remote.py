@@ -111,6 +111,19 @@ class RemoteStorage:
             _pause(attempt)
         raise self._unavailable(f"{key} cannot be written", reason)
 
+    def mend(self, key: str, path: str, digest: Digest) -> None:
+        """Upload over what is there; see `Storage.mend`."""
+        self._check_writable()
+        _check_file(path, digest)
+        for attempt in range(ATTEMPTS):
+            try:
+                self._client.put_path(check_key(key), path)
+                return
+            except Unsure as exc:
+                reason = exc
+            _pause(attempt)
+        raise self._unavailable(f"{key} cannot be written", reason)
+
     def replace(self, key: str, data: bytes) -> None:
         """Write whole; see `Storage.replace`."""
         self._check_writable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,40 +11,67 @@ from cli import render
 from cli.params import json_option, pass_session
 from cli.session import Session
 
+if TYPE_CHECKING:
+    from casstore.fsck import FsckReport
+
 
 @click.command()
+@click.option("--repair", is_flag=True, help="Mend what is damaged, with good copies from --from.")
+@click.option("--from", "source", metavar="STORE", help="Another store (any URL) that has good copies.")
 @click.option("--compact", is_flag=True, help="Then write the index anew, without the room that growing has left.")
 @json_option
 @pass_session
-def fsck(session: Session, compact: bool, as_json: bool) -> None:
-    """Read and verify every stored byte; name each damaged object; rebuild a doubtful index.
+def fsck(session: Session, repair: bool, source: str | None, compact: bool, as_json: bool) -> None:
+    """Read and verify every stored byte; name each damaged object and what needs it; rebuild a doubtful index.
+
+    With --repair, damaged packs are taken whole from the other store, or made anew from good copies of
+    their objects; what was damaged is kept in quarantine/.
 
     \b
-    Example:
+    Examples:
       casstore fsck
-    Exit status: 0 whole (an index that was rebuilt is told), 7 damage.
+      casstore fsck --repair --from s3://mirror/store
+    Exit status: 0 whole or mended (an index that was rebuilt is told), 7 damage that remains.
     """
-    from casstore.fsck import fsck as check
-
-    with render.bar() as bar:
-        report = check(session.open_store(), progress=bar)
+    if repair != (source is not None):
+        raise click.UsageError("--repair and --from STORE go together")
+    report = _checked(session, source)
     sizes = session.open_store().catalog.compact() if compact else None
     if as_json:
         index = {} if sizes is None else {"indexBytes": {"before": sizes[0], "after": sizes[1]}}
         render.json_object(report.to_json() | index)
     else:
-        for damage in report.damaged:
-            where = f"pack {damage.pack}, byte {damage.offset}"
-            render.line(f"damaged: {damage.object or 'objects unknown'}: {damage.what} ({where})")
-        for healed in report.healed:
-            render.say(f"healed: {healed}")
-        verdict = "whole" if report.ok else f"{len(report.damaged)} damaged"
-        held = f"{report.objects} objects in {report.packs} packs, {render.size(report.bytes)}"
-        render.line(f"{verdict}: {held}, {render.seconds(report.seconds)}")
+        _show(report)
         if sizes is not None:
             render.say(f"index: {render.size(sizes[0])} before, {render.size(sizes[1])} now")
     if report.damaged:
         raise click.exceptions.Exit(7)
+
+
+def _checked(session: Session, source: str | None) -> FsckReport:
+    from casstore.fsck import fsck as check
+    from casstore.fsck import repair
+    from casstore.store import Store
+
+    with render.bar() as bar:
+        if source is None:
+            return check(session.open_store(), progress=bar)
+        with Store.open(source, network=session.network, read_only=True) as other:
+            return repair(session.open_store(), other, progress=bar)
+
+
+def _show(report: FsckReport) -> None:
+    for damage in report.damaged:
+        where = f" (pack {damage.pack}, byte {damage.offset})" if damage.pack else ""
+        needed = f"; needed by {', '.join(damage.needed_by)}" if damage.needed_by else ""
+        render.line(f"damaged: {damage.object or 'objects unknown'}: {damage.what}{where}{needed}")
+    for one in report.mended:
+        render.line(f"mended: {one.object or f'pack {one.pack}'}: {one.how}")
+    for healed in report.healed:
+        render.say(f"healed: {healed}")
+    verdict = "whole" if report.ok else f"{len(report.damaged)} damaged"
+    held = f"{report.objects} objects in {report.packs} packs, {render.size(report.bytes)}"
+    render.line(f"{verdict}: {held}, {render.seconds(report.seconds)}")
 
 
 @click.command()
