@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest import digests
 from attest.errors import BadInput
@@ -39,8 +39,7 @@ class Target:
     """Of a product or release."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of a listing."""
 
     path: str
@@ -53,8 +52,7 @@ class Row:
         return {"path": self.path, "mode": self.mode, "size": self.size, "digest": self.digest}
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What `get` wrote."""
 
     path: str

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 NAME = "casstore.toml"
 MAX_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class FewSettings:
+class FewSettings(NamedTuple):
     """`[store] url` (absolute) and `ledger`, `[network] allow`, and the file's folder."""
 
     store_url: str

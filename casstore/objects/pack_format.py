@@ -16,7 +16,7 @@ import hashlib
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attest.errors import FormatError
 from casstore.errors import StoreTooNew
@@ -41,8 +41,7 @@ ALIGN = 4096
 NO_CHECK = bytes(32)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Stored bytes: `stored` of them at `offset`, `raw` after decoding; `check` = their sha256 unless raw."""
 
     offset: int
@@ -52,8 +51,7 @@ class Piece:
     check: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an object lies: from `inner` of piece `piece` on, for `length` bytes."""
 
     kind: int
@@ -62,8 +60,7 @@ class Place:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Footer:
+class Footer(NamedTuple):
     """The last 64 bytes of a pack: where the table is, how long its parts are, and the seal."""
 
     table_offset: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import msgpack
 
@@ -37,8 +37,7 @@ _SIZELESS = frozenset((DIR, LINK))
 _DOTS = (b".", b"..")
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """One name in a folder. `digest`: of the blob (file) or tree (dir); `target`: of a link."""
 
     name: bytes
