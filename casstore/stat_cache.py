@@ -1,12 +1,14 @@
-"""Remembers the digests of a workspace's files by what stat says, so that unchanged files are not read.
+"""Remembers a workspace's folders by what stat says, so that what is unchanged is neither read nor encoded.
 
-An entry counts while size, mtime, ctime and inode are the same **and** its ctime lies well
-before the moment when the put that wrote it began: a file changed within the same tick of
-the file system's clock could look unchanged (git's racy-clean rule). Such entries are kept
+A file's entry counts while size, mtime, ctime and inode are the same **and** its ctime lies
+well before the moment when the put that wrote it began: a file changed within the same tick
+of the file system's clock could look unchanged (git's racy-clean rule). Such entries are kept
 out. The cache belongs to one index (its epoch): where digests were forgotten it is void.
+Only the folder at hand is in memory (docs/formats/stat-cache.md).
 
     cache = StatCache.load(path, epoch, began_ns)
-    cache.known(b"src", names, signs)         # digests or None, file by file
+    record = cache.find(b"src")
+    cache.keep(b"src")                  # or cache.remember(b"src", record)
     cache.save()
 """
 
@@ -16,110 +18,218 @@ import contextlib
 import hashlib
 import os
 import secrets
+import struct
 import zlib
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgpack
 
-_FORMAT = "casstore-stat-cache/2"
+_MAGIC = b"casstore-stat-cache/3\n"
+_FOOTER = 12
+_SIZE_BITS = 28
+_SIZE_MASK = (1 << _SIZE_BITS) - 1
 _SLACK_NS = 100_000_000
 _COARSE_SLACK_NS = 2_100_000_000
 """For file systems that keep whole seconds only (FAT: two)."""
 _SIGN = 32
+_SIGNATURES = struct.Struct(">QqqQ")
 _NONE = bytes(32)
+_UNUSED_SECONDS = 30 * 86400
+_BUFFER = 1 << 20
+_UNREADABLE = (OSError, ValueError, TypeError, msgpack.UnpackException, RecursionError)
+
+
+class Record(NamedTuple):
+    """A folder as it was stored; see the page on the format."""
+
+    names: bytes
+    signs: bytes
+    digests: bytes
+    tree: bytes
+    shape: bytes
+
+    def all_known(self, names: Sequence[bytes], signs: Sequence[bytes]) -> bool:
+        """Whether these are its files, unchanged."""
+        return b"".join(signs) == self.signs and b"/".join(names) == self.names
+
+    def split(self) -> list[bytes | None]:
+        """The digests, file by file."""
+        return [self.digests[at : at + 32] for at in range(0, len(self.digests), 32)]
+
+    def known(self, names: Sequence[bytes], signs: Sequence[bytes]) -> list[bytes | None]:
+        """For each of these files its digest, or None when it must be read."""
+        before = {
+            name: (self.signs[at * _SIGN : at * _SIGN + _SIGN], self.digests[at * 32 : at * 32 + 32])
+            for at, name in enumerate(self.names.split(b"/"))
+        }
+        return [
+            old[1] if (old := before.get(name)) is not None and old[0] == sign else None
+            for name, sign in zip(names, signs, strict=True)
+        ]
 
 
 class StatCache:
-    """One workspace's cache: folder -> names, signatures, digests, tree, shape."""
+    """The cache of one workspace: the old one is read, a new one written where it differs."""
 
-    def __init__(self, path: str, epoch: bytes, began_ns: int, folders: dict[bytes, list[bytes]]) -> None:
+    def __init__(self, path: str, epoch: bytes, began_ns: int) -> None:
         self._path = path
         self._epoch = epoch
         self._began = began_ns
-        self._old = folders
-        self._new: dict[bytes, list[bytes]] = {}
-        self._same: set[bytes] = set()
-        """Folders of which every file is as it was."""
+        self._fd = -1
+        self._old: dict[bytes, int] = {}
+        self._kept: list[bytes] = []
+        self._new: _Writer | None = None
+        self._failed = False
 
     @staticmethod
     def load(path: str, epoch: bytes, began_ns: int) -> StatCache:
         """The cache in this file; an empty one when it is missing, damaged or of another index."""
-        folders: dict[bytes, list[bytes]] = {}
-        with contextlib.suppress(OSError, ValueError, msgpack.UnpackException, RecursionError):
-            with open(path, "rb") as file:
-                data = file.read()
-            value: Any = msgpack.unpackb(data[:-4]) if zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "big") else []
-            if value and value[0] == _FORMAT and value[1] == epoch:
-                folders = value[2]
-        return StatCache(path, epoch, began_ns, folders)
+        cache = StatCache(path, epoch, began_ns)
+        with contextlib.suppress(*_UNREADABLE):
+            cache._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            cache._old = _index(cache._fd, epoch)
+        return cache
 
-    def known(self, folder: bytes, names: list[bytes], signs: list[bytes]) -> list[bytes | None]:
-        """For each file its digest, or None when it must be read."""
-        old = self._old.get(folder)
-        if old is None:
-            return [None] * len(names)
-        if b"/".join(names) == old[0] and b"".join(signs) == old[1]:
-            digests = old[2]
-            self._same.add(folder)
-            return [digests[at : at + 32] for at in range(0, len(digests), 32)]
-        by_name = {
-            name: (old[1][at * _SIGN : at * _SIGN + _SIGN], old[2][at * 32 : at * 32 + 32])
-            for at, name in enumerate(old[0].split(b"/"))
-        }
-        found: list[bytes | None] = []
-        for name, sign in zip(names, signs, strict=True):
-            before = by_name.get(name)
-            found.append(before[1] if before is not None and before[0] == sign else None)
-        return found
-
-    def tree(self, folder: bytes, shape: bytes) -> bytes | None:
-        """The tree of a folder whose files, links and folders are all as they were; it is remembered on."""
-        old = self._old.get(folder)
-        if old is None or folder not in self._same or old[4] != shape:
+    def find(self, folder: bytes) -> Record | None:
+        """The folder as it was, or None."""
+        place = self._old.get(folder)
+        if place is None:
             return None
-        self._new[folder] = old
-        return old[3]
+        try:
+            path, *fields = msgpack.unpackb(_checked(self._raw(place)), use_list=False)
+            return Record._make(fields) if path == folder else None
+        except _UNREADABLE:
+            return None
 
-    def remember(
-        self,
-        folder: bytes,
-        names: list[bytes],
-        signs: list[bytes],
-        digests: list[bytes | None],
-        tree: bytes,
-        shape: bytes,
-    ) -> None:
-        """A folder as it has just been stored; `shape` is what its tree holds beside these."""
-        kept = [sign if self._is_settled(sign) else _NONE for sign in signs]
-        joined = b"".join([digest or _NONE for digest in digests])
-        self._new[folder] = [b"/".join(names), b"".join(kept), joined, tree, shape]
+    def keep(self, folder: bytes) -> None:
+        """The folder is as `find` has told."""
+        if self._new is None:
+            self._kept.append(folder)
+        else:
+            self._write(folder, self._raw(self._old[folder]))
+
+    def remember(self, folder: bytes, record: Record) -> None:
+        """The folder has just been stored so."""
+        body: bytes = msgpack.packb([folder, *record._replace(signs=self._settled(record.signs))])
+        self._write(folder, zlib.crc32(body).to_bytes(4, "big") + body)
 
     def save(self) -> None:
-        """Write it, when it says something new; a failure costs only time at the next put."""
-        if self._new == self._old:
-            return
-        body: bytes = msgpack.packb([_FORMAT, self._epoch, self._new])
-        temporary = f"{self._path}.{secrets.token_hex(6)}.tmp"
+        """Make it count, when it says something new; a failure costs only time at the next put."""
         with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
-            try:
-                with open(temporary, "xb") as file:
-                    file.write(body + zlib.crc32(body).to_bytes(4, "big"))
-                os.replace(temporary, self._path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
+            if self._new is not None:
+                self._new.finish(self._epoch, self._path)
+            os.utime(self._path)
+            _drop_unused(self._path)
+        self.close()
 
-    def _is_settled(self, sign: bytes) -> bool:
-        changed = int.from_bytes(sign[16:24], "big", signed=True)
+    def close(self) -> None:
+        """Without `save`, the old one stays."""
+        if self._new is not None:
+            self._new.abandon()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, folder: bytes, raw: bytes) -> None:
+        """The first folder that differs begins a new file, with those that were kept before it."""
+        if self._failed:
+            return
+        try:
+            if self._new is None:
+                self._new = _Writer(self._path)
+                for kept in self._kept:
+                    self._new.add(kept, self._raw(self._old[kept]))
+                self._kept.clear()
+            self._new.add(folder, raw)
+        except OSError:
+            self._failed = True
+            self.close()
+            self._new = None
+
+    def _raw(self, place: int) -> bytes:
+        return os.pread(self._fd, place & _SIZE_MASK, place >> _SIZE_BITS)
+
+    def _settled(self, signs: bytes) -> bytes:
+        """These signatures, those of files as young as this put as zeros."""
+        changed = [ctime for _, _, ctime, _ in _SIGNATURES.iter_unpack(signs)]
+        if not changed or max(changed) + _COARSE_SLACK_NS < self._began:
+            return signs
+        return b"".join(
+            [
+                signs[at * _SIGN : at * _SIGN + _SIGN] if self._is_settled(ctime) else _NONE
+                for at, ctime in enumerate(changed)
+            ]
+        )
+
+    def _is_settled(self, changed: int) -> bool:
         slack = _SLACK_NS if changed % 1_000_000_000 else _COARSE_SLACK_NS
         return changed + slack < self._began
 
 
-def path_for(index_folder: str, root: bytes) -> str:
-    """The cache file of a workspace, beside the index."""
-    return os.path.join(index_folder, "stat", hashlib.sha256(root).hexdigest()[:32])
+class _Writer:
+    """A cache file that grows under a temporary name. Raises OSError."""
+
+    def __init__(self, path: str) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._temporary = f"{path}.{secrets.token_hex(6)}.tmp"
+        self._file = open(self._temporary, "xb", buffering=_BUFFER)  # noqa: SIM115  open as long as this object
+        self._file.write(_MAGIC)
+        self._end = len(_MAGIC)
+        self._places: dict[bytes, int] = {}
+
+    def add(self, folder: bytes, raw: bytes) -> None:
+        if len(raw) <= _SIZE_MASK:
+            self._file.write(raw)
+            self._places[folder] = self._end << _SIZE_BITS | len(raw)
+            self._end += len(raw)
+
+    def finish(self, epoch: bytes, path: str) -> None:
+        index: bytes = msgpack.packb([epoch, self._places])
+        self._file.write(index + self._end.to_bytes(8, "big") + zlib.crc32(index).to_bytes(4, "big"))
+        self._file.close()
+        os.replace(self._temporary, path)
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._temporary)  # after `finish` it is not there
+
+
+def _index(fd: int, epoch: bytes) -> dict[bytes, int]:
+    """path -> place. Raises ValueError and others for what is no cache of this index."""
+    size = os.fstat(fd).st_size
+    footer = os.pread(fd, _FOOTER, max(0, size - _FOOTER))
+    start = int.from_bytes(footer[:8], "big")
+    if os.pread(fd, len(_MAGIC), 0) != _MAGIC or not len(_MAGIC) <= start <= size - _FOOTER:
+        return {}
+    index = _checked(footer[8:] + os.pread(fd, size - _FOOTER - start, start))
+    of, places = msgpack.unpackb(index)
+    return dict(places) if of == epoch else {}
+
+
+def _checked(raw: bytes) -> bytes:
+    """The body after its CRC. Raises ValueError."""
+    body = raw[4:]
+    if zlib.crc32(body) != int.from_bytes(raw[:4], "big"):
+        raise ValueError("the check value does not hold")
+    return body
+
+
+def _drop_unused(path: str) -> None:
+    """Remove caches and unfinished files that are a month older than this one."""
+    limit = os.stat(path).st_mtime - _UNUSED_SECONDS
+    with os.scandir(os.path.dirname(path)) as listing:
+        for entry in listing:
+            if entry.stat(follow_symlinks=False).st_mtime < limit:
+                os.unlink(entry.path)
+
+
+def path_for(index_folder: str, root: bytes, selection: bytes) -> str:
+    """The cache file of a selection of a workspace's files, beside the index."""
+    name = hashlib.sha256(hashlib.sha256(root).digest() + selection).hexdigest()[:32]
+    return os.path.join(index_folder, "stat", name)
 
 
 def file_system_now(folder: str) -> int:

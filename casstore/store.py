@@ -196,7 +196,7 @@ class Store:
         from casstore.ingest.walk import listed
 
         name = _folder_name(root)
-        return self._take_in(name, lambda: listed(name, list(files)), Selection(), progress, options)
+        return self._take_in(name, lambda: listed(name, list(files)), Selection(key=b"listed"), progress, options)
 
     def put_stream(self, paths: Sequence[bytes]) -> Iterator[Outcome]:
         """Store files one by one; each outcome that is yielded is durable, or says why it was not kept.
@@ -351,7 +351,7 @@ class Store:
         for _ in range(_TRIES):
             epoch = self._now_epoch()
             job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
-            report = job.put(folders(), selection.takes)
+            report = job.put(folders(), selection)
             self._take(job.packs, learned=True)
             self._met_known |= report.new_files < report.files
             if self._now_epoch() == epoch or self._knows_all(report.tree):

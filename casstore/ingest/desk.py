@@ -41,14 +41,10 @@ class Desk:
         self._by_size: dict[int, int] = {}
 
     def add(self, folder: Folder, wanted: list[int]) -> None:
-        """The files at these places of a folder have no digest yet."""
-        folder.pending += len(wanted)
-        if not folder.pending:
-            self._settle(folder)
-            return
+        """The files at these places of a folder have no digest yet; they are among its `pending`."""
         current: list[list[int] | None] = [None] * self._crew.size
         for at in wanted:
-            size = size_of(folder.signs[at])
+            size = folder.sizes[at]
             number = self._worker_of(size)
             part = current[number]
             if part is None:
@@ -100,7 +96,7 @@ class Desk:
         for folder, part in parts:
             for at in part:
                 folder.digests[at] = digests[offset : offset + 32]
-                total += size_of(folder.signs[at])
+                total += folder.sizes[at]
                 offset += 32
             folder.pending -= len(part)
             if not folder.pending:
@@ -113,6 +109,7 @@ def _correct(parts: list[Part], offset: int, sign: bytes, mode: int) -> None:
     for folder, part in parts:
         if offset < len(part):
             folder.signs[part[offset]] = sign
+            folder.sizes[part[offset]] = size_of(sign)
             folder.executable[part[offset]] = mode & 0o100 != 0
             return
         offset -= len(part)

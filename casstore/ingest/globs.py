@@ -20,12 +20,14 @@ _EVERYTHING = ("**", "**/*")
 class Selection:
     """Includes and excludes, compiled once."""
 
-    def __init__(self, include: Sequence[str] = ("**",), exclude: Sequence[str] = ()) -> None:
+    def __init__(self, include: Sequence[str] = ("**",), exclude: Sequence[str] = (), key: bytes = b"") -> None:
         if not include:
             raise BadInput("an empty include list takes nothing", hint='write include = ["**"] for everything')
         self.everything = any(pattern in _EVERYTHING for pattern in include)
         self._include = [_compile(pattern) for pattern in include]
         self._exclude = [_compile(pattern) for pattern in exclude]
+        self.key = key or "\0".join([*include, "\0", *exclude]).encode("utf-8", "surrogateescape")
+        """What selects the same has the same key."""
         self._roots = [_fixed_part(pattern) for pattern in include]
 
     @property

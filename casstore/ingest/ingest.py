@@ -5,14 +5,14 @@ only then is the tree's digest reported. A failure anywhere leaves nothing but p
 hold whole objects, and temporary files that are removed here or by a later open.
 
     intake = Intake(root, catalog, packs, level=1, options=IngestOptions(), progress=NullProgress())
-    report = intake.put(walk(root, selection), selection.takes)
+    report = intake.put(walk(root, selection), selection)
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from attest.digests import Digest, from_raw
 from casstore.catalog import Catalog
 from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads
 from casstore.ingest.desk import Desk
-from casstore.ingest.files import size_of
+from casstore.ingest.globs import Selection
 from casstore.ingest.trees import TreeBuilder
 from casstore.ingest.walk import Folder
 from casstore.ingest.worker import Done, Worker
@@ -93,13 +93,13 @@ class Intake:
         self.packs: list[bytes] = []
         """Names of the packs that this put has made."""
 
-    def put(self, folders: Iterator[Folder], keep_empty: Callable[[bytes], bool]) -> IngestReport:
+    def put(self, folders: Iterator[Folder], selection: Selection) -> IngestReport:
         """Take in these folders. Raises UnsupportedInput, StorageUnavailable; then nothing is stored half."""
         started = time.monotonic()
         self._progress.start("put", None, None)
-        self._cache = self._open_cache()
+        self._cache = self._open_cache(selection.key)
         with self._catalog.index.reader() as known:
-            trees = TreeBuilder(known.get, self._new_writer, keep_empty, self._cache)
+            trees = TreeBuilder(known.get, self._new_writer, selection.takes, self._cache)
             try:
                 done = self._run(folders, trees)
                 stored = self._finish_trees(trees)
@@ -123,37 +123,56 @@ class Intake:
 
     def _run(self, folders: Iterator[Folder], trees: TreeBuilder) -> list[Done]:
         """Walk and work at the same time, once it is clear that there is work for several."""
-        for folder in folders:
-            self._hold(folder)
+        for folder, wanted in self._unknown(folders, trees):
+            self._hold(folder, wanted)
             if self._waiting_files >= _MANY_FILES:
                 break
+        if not self._waiting:
+            return []
         self._crew = self._hire()
         desk = Desk(self._crew, trees.settle, self._advance)
         for folder, wanted in self._waiting:
             desk.add(folder, wanted)
-        for folder in folders:
-            desk.add(folder, self._wanted(folder))
+        self._waiting.clear()
+        for folder, wanted in self._unknown(folders, trees):
+            desk.add(folder, wanted)
         desk.flush()
         done = self._crew.finish()
         self.packs += chain.from_iterable(one.packs for one in done)
         return done
 
-    def _hold(self, folder: Folder) -> None:
-        wanted = self._wanted(folder)
+    def _unknown(self, folders: Iterator[Folder], trees: TreeBuilder) -> Iterator[tuple[Folder, list[int]]]:
+        """The folders of which files must be read, and which files; the others are settled here."""
+        for folder in folders:
+            wanted = self._wanted(folder)
+            folder.pending += len(wanted)
+            if wanted:
+                yield folder, wanted
+            elif not folder.pending:
+                trees.settle(folder)
+
+    def _hold(self, folder: Folder, wanted: list[int]) -> None:
         self._waiting.append((folder, wanted))
         self._waiting_files += len(wanted)
-        self._waiting_bytes += sum(size_of(folder.signs[at]) for at in wanted)
+        self._waiting_bytes += sum(folder.sizes[at] for at in wanted)
 
     def _wanted(self, folder: Folder) -> list[int]:
-        """The files of a folder that must be read; the others get their digests here."""
-        self._files += len(folder.names)
-        if self._cache is None:
-            return list(range(len(folder.names)))
-        folder.digests = self._cache.known(folder.path, folder.names, folder.signs)
+        """The files of a folder that must be read; what is known of the others is entered here."""
+        count = len(folder.names)
+        self._files += count
+        record = self._cache.find(folder.path) if self._cache is not None else None
+        if record is None:
+            folder.digests = [None] * count
+            return list(range(count))
+        if record.all_known(folder.names, folder.signs):
+            folder.record = record
+            self._advance(count, sum(folder.sizes), 0)
+            return []
+        folder.digests = record.known(folder.names, folder.signs)
         wanted = [at for at, digest in enumerate(folder.digests) if digest is None]
-        if len(wanted) < len(folder.names):
-            known = folder.size - sum(size_of(folder.signs[at]) for at in wanted)
-            self._advance(len(folder.names) - len(wanted), known, 0)
+        if len(wanted) < count:
+            size = sum(folder.sizes) - sum(folder.sizes[at] for at in wanted)
+            self._advance(count - len(wanted), size, 0)
         return wanted
 
     def _hire(self) -> Crew:
@@ -199,15 +218,17 @@ class Intake:
         with wrapped(path):
             return PackWriter(path, level=self._level, nonce=os.urandom(16))
 
-    def _open_cache(self) -> StatCache | None:
+    def _open_cache(self, selection: bytes) -> StatCache | None:
         if not self._options.stat_cache:
             return None
         folder = self._catalog.folder
         epoch = self._catalog.ask(lambda index: index.epoch())
-        return StatCache.load(path_for(folder, self._root), epoch, file_system_now(folder))
+        return StatCache.load(path_for(folder, self._root, selection), epoch, file_system_now(folder))
 
     def _abort(self, trees: TreeBuilder) -> None:
         if self._crew is not None:
             self._crew.abort()
+        if self._cache is not None:
+            self._cache.close()
         if trees.writer is not None:
             trees.writer.abandon()

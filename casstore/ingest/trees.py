@@ -13,12 +13,13 @@ from typing import Any
 import msgpack
 
 from casstore.errors import UnsupportedInput
-from casstore.ingest.files import size_of
 from casstore.ingest.walk import Folder
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import DIR, EXECUTABLE, FILE, LINK, MAX_NAME, encode_rows, show
-from casstore.stat_cache import StatCache
+from casstore.stat_cache import Record, StatCache
+
+_UNKNOWN = bytes(32)
 
 
 class TreeBuilder:
@@ -56,15 +57,21 @@ class TreeBuilder:
 
     def _tree_of(self, folder: Folder) -> bytes | None:
         """The digest of a folder's tree, by the cache where nothing in it changed; None for one that is left out."""
-        shape = _shape(folder) if self._cache is not None else b""
-        if self._cache is not None and (raw := self._cache.tree(folder.path, shape)) is not None:
-            return raw
+        cache, record, shape = self._cache, folder.record, b""
+        if cache is not None:
+            shape = _shape(folder)
+            if record is not None and record.shape == shape:
+                cache.keep(folder.path)
+                return record.tree
+        if record is not None:
+            folder.digests = record.split()
         rows = _rows(folder)
         if not rows and folder.parent is not None and not self._keep_empty(folder.path):
             return None
         raw = self._put(encode_rows(rows))
-        if self._cache is not None:
-            self._cache.remember(folder.path, folder.names, folder.signs, folder.digests, raw, shape)
+        if cache is not None:
+            digests = b"".join([digest or _UNKNOWN for digest in folder.digests])
+            cache.remember(folder.path, Record(b"/".join(folder.names), b"".join(folder.signs), digests, raw, shape))
         return raw
 
     def _put(self, data: bytes) -> bytes:
@@ -88,9 +95,9 @@ def _shape(folder: Folder) -> bytes:
 
 def _rows(folder: Folder) -> list[list[Any]]:
     rows: list[list[Any]] = [
-        [name, EXECUTABLE if executable else FILE, size_of(sign), raw]
-        for name, executable, sign, raw in zip(
-            folder.names, folder.executable, folder.signs, folder.digests, strict=True
+        [name, EXECUTABLE if executable else FILE, size, raw]
+        for name, executable, size, raw in zip(
+            folder.names, folder.executable, folder.sizes, folder.digests, strict=True
         )
     ]
     rows += [[name, DIR, 0, raw] for name, raw in folder.children]

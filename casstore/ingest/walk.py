@@ -15,13 +15,20 @@ import stat as modes
 from collections.abc import Iterator
 from operator import attrgetter
 
+from casstore import store_config
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest.files import SIGNATURE, kind_of
 from casstore.ingest.globs import Selection
 from casstore.objects.tree import check_link, check_name, show
+from casstore.stat_cache import Record
 
 _PACK = SIGNATURE.pack
 _INODE = 0xFFFFFFFFFFFFFFFF
+_TYPE = modes.S_IFMT(0xFFFF)
+_REGULAR = modes.S_IFREG
+_NAME = attrgetter("name")
+_MARK = store_config.KEY.encode()
+"""Every store's folder holds this file: the only ones that can be the store itself."""
 
 
 class Folder:
@@ -37,8 +44,9 @@ class Folder:
         "parent",
         "path",
         "pending",
+        "record",
         "signs",
-        "size",
+        "sizes",
     )
 
     def __init__(self, path: bytes, name: bytes, parent: Folder | None) -> None:
@@ -47,13 +55,15 @@ class Folder:
         self.parent = parent
         self.names: list[bytes] = []
         self.signs: list[bytes] = []
+        self.sizes: list[int] = []
         self.executable: list[bool] = []
         self.digests: list[bytes | None] = []
+        """Of the files; not filled where `record` is known."""
         self.links: list[tuple[bytes, bytes]] = []
         self.children: list[tuple[bytes, bytes]] = []
         """(name, raw digest) of the folders below that are trees already."""
-        self.size = 0
-        """Bytes of its own files, by the walk."""
+        self.record: Record | None = None
+        """What the stat cache knows, when all files are as they were."""
         self.pending = 0
         """How many files and folders below have no digest yet."""
 
@@ -76,31 +86,32 @@ def _list(root: bytes, folder: Folder, selection: Selection, forbidden: tuple[in
     path = root + b"/" + folder.path if folder.path else root
     prefix = folder.path + b"/" if folder.path else b""
     everything = selection.is_all
+    names, signs, sizes, executable = folder.names, folder.signs, folder.sizes, folder.executable
     below: list[Folder] = []
     try:
         with os.scandir(path) as listing:
-            entries = sorted(listing, key=attrgetter("name"))
+            entries = sorted(listing, key=_NAME)
+        if forbidden is not None and _MARK in map(_NAME, entries):
+            _refuse_store(path, folder.path, forbidden)
         for entry in entries:
             name = entry.name
-            found = entry.stat(follow_symlinks=False)
-            mode = found.st_mode
-            if modes.S_ISREG(mode):
-                if everything or selection.takes(prefix + name):
-                    folder.names.append(name)
-                    folder.signs.append(
-                        _PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE)
-                    )
-                    folder.executable.append(mode & 0o100 != 0)
-                    folder.size += found.st_size
-            elif modes.S_ISDIR(mode):
+            if entry.is_dir(follow_symlinks=False):
                 if everything or selection.enters(prefix + name):
-                    _refuse_store(prefix + name, found, forbidden)
                     below.append(Folder(prefix + name, name, folder))
-            elif everything or selection.takes(prefix + name):
+                continue
+            if not everything and not selection.takes(prefix + name):
+                continue
+            found = entry.stat(follow_symlinks=False)
+            mode, size = found.st_mode, found.st_size
+            if mode & _TYPE == _REGULAR:
+                names.append(name)
+                sizes.append(size)
+                signs.append(_PACK(size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
+                executable.append(mode & 0o100 != 0)
+            else:
                 folder.links.append((name, _link(path + b"/" + name, prefix + name, mode)))
     except OSError as exc:
         raise _unreadable(exc, path) from exc
-    folder.digests = [None] * len(folder.names)
     return below
 
 
@@ -114,10 +125,12 @@ def _link(path: bytes, relative: bytes, mode: int) -> bytes:
     return target
 
 
-def _refuse_store(path: bytes, found: os.stat_result, forbidden: tuple[int, int] | None) -> None:
+def _refuse_store(path: bytes, relative: bytes, forbidden: tuple[int, int]) -> None:
+    found = os.stat(path)
     if forbidden == (found.st_dev, found.st_ino):
         raise UnsupportedInput(
-            f"{show(path)}: is the store itself", hint="exclude it, or keep the store outside of what you put"
+            f"{show(relative or path)}: is the store itself",
+            hint="exclude it, or keep the store outside of what you put",
         )
 
 
@@ -154,12 +167,11 @@ def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set
             below.append(Folder(relative, name, folder))
         elif modes.S_ISREG(found.st_mode):
             folder.names.append(name)
+            folder.sizes.append(found.st_size)
             folder.signs.append(_PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
             folder.executable.append(found.st_mode & 0o100 != 0)
-            folder.size += found.st_size
         else:
             folder.links.append((name, _link(path, relative, found.st_mode)))
-    folder.digests = [None] * len(folder.names)
     return below
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 
 from attest.digests import from_raw, sha256
 from casstore.index.rows import object_items, seal
+from casstore.ingest.files import SIGNATURE
 from casstore.objects import tree
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_reader import read_table
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import TreeEntry
 from casstore.packs import Durability
+from casstore.stat_cache import Record, StatCache
 from casstore.store_config import StoreConfig, StoreOptions
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -73,6 +75,19 @@ def index_rows(pack: bytes) -> bytes:
     return json.dumps(rows, indent=1, sort_keys=True).encode() + b"\n"
 
 
+def stat_cache_bytes() -> bytes:
+    """Two folders; the second file of the inner one was too young to be believed."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = StatCache(f"{folder}/c", b"E" * 16, 2_000_000_000_000)
+        signs = SIGNATURE.pack(8, 5, 1_000_000_000_001, 7) + SIGNATURE.pack(0, -5, 1_999_999_999_999, 8)
+        digests = raw(b"library\n") + raw(b"")
+        cache.remember(b"inner", Record(b"a/b", signs, digests, raw(b"inner"), b"\x93\xc4\x02\0\1\x90\x90"))
+        shape = b"\x93\xc4\0\x91\x92\xc4\x05inner\xc4\x20" + raw(b"inner") + b"\x90"
+        cache.remember(b"", Record(b"", b"", b"", raw(b"top"), shape))
+        cache.save()
+        return Path(f"{folder}/c").read_bytes()
+
+
 def files() -> dict[str, bytes]:
     """Path below the golden folder -> content."""
     pack = pack_bytes(level=0)
@@ -82,6 +97,7 @@ def files() -> dict[str, bytes]:
         "store/small.pack": pack,
         "store/tree.msgpack": tree_bytes(),
         "store/index-rows.json": index_rows(pack),
+        "store/stat-cache": stat_cache_bytes(),
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import runpy
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from casstore.fsck import check_table
 from casstore.objects import tree
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.stat_cache import StatCache
 from casstore.store_config import StoreConfig
 
 HERE = Path(__file__).parent
@@ -35,12 +36,12 @@ def test_golden_packs_give_their_objects(name: str) -> None:
     table = read_table(lambda at, size: pack[at : at + size], len(pack), pack[-40:-8])
     check_table(table, len(pack))
     for data, kind, subjects in MADE["objects"]():
-        place = table.find(hashlib.sha256(data).digest())
+        place = table.find(sha256(data).digest())
         assert place is not None
         assert place.kind == kind
         found = object_chunks(table.pieces, place, lambda _, p: decode_piece(p, pack[p.offset : p.offset + p.stored]))
         assert b"".join(found) == data
-        wanted = {(hashlib.sha256(s).digest(), hashlib.sha256(data).digest()) for s in subjects}
+        wanted = {(sha256(s).digest(), sha256(data).digest()) for s in subjects}
         assert wanted <= set(table.iter_subjects())
 
 
@@ -52,3 +53,15 @@ def test_golden_tree_is_read_as_it_was_written() -> None:
 def test_golden_configuration_is_read() -> None:
     config = StoreConfig.parse((GOLDEN / "store/casstore.json").read_bytes(), "here")
     assert (config.store_id[:4], config.options.compression, str(config.options.durability)) == ("0011", "best", "full")
+
+
+def test_golden_stat_cache_is_read() -> None:
+    path = str(GOLDEN / "store/stat-cache")
+    cache = StatCache.load(path, b"E" * 16, 0)
+    inner, top = cache.find(b"inner"), cache.find(b"")
+    assert inner is not None
+    assert top is not None
+    assert inner.known([b"a", b"b"], [inner.signs[:32], inner.signs[32:]])[0] == sha256(b"library\n").digest()
+    assert (inner.signs[32:], inner.tree) == (bytes(32), sha256(b"inner").digest())
+    assert top.tree == sha256(b"top").digest()
+    assert StatCache.load(path, b"F" * 16, 0).find(b"") is None

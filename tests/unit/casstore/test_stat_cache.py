@@ -11,7 +11,7 @@ import pytest
 
 from casstore.ingest import IngestOptions
 from casstore.ingest.files import SIGNATURE
-from casstore.stat_cache import StatCache
+from casstore.stat_cache import Record, StatCache
 from casstore.store import Store
 
 
@@ -20,49 +20,88 @@ def sign(size: int, ctime: int) -> bytes:
 
 
 def remembered(path: Path, began: int, ctime: int) -> None:
-    cache = StatCache(str(path), b"epoch", began, {})
-    cache.remember(b"d", [b"a", b"b"], [sign(1, ctime), sign(2, 3)], [b"A" * 32, b"B" * 32], b"T" * 32, b"shape")
+    cache = StatCache(str(path), b"epoch", began)
+    signs = sign(1, ctime) + sign(2, 3)
+    cache.remember(b"d", Record(b"a/b", signs, b"A" * 32 + b"B" * 32, b"T" * 32, b"shape"))
     cache.save()
+
+
+def found(path: Path, folder: bytes = b"d", epoch: bytes = b"epoch") -> Record | None:
+    return StatCache.load(str(path), epoch, 1).find(folder)
 
 
 def test_what_was_remembered_is_known(tmp_path: Path) -> None:
     remembered(tmp_path / "c", 10**12 + 1, 17)
-    cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
-    both = [sign(1, 17), sign(2, 3)]
-    assert cache.known(b"d", [b"a", b"b"], both) == [b"A" * 32, b"B" * 32]
-    assert cache.known(b"d", [b"a", b"b"], [sign(9, 17), sign(2, 3)]) == [None, b"B" * 32]
-    assert cache.known(b"d", [b"b", b"c"], both[::-1]) == [b"B" * 32, None]
-    assert cache.known(b"e", [b"a"], [sign(1, 17)]) == [None]
+    record, both = found(tmp_path / "c"), [sign(1, 17), sign(2, 3)]
+    assert record is not None
+    assert record.all_known([b"a", b"b"], both)
+    assert record.split() == [b"A" * 32, b"B" * 32]
+    assert (record.tree, record.shape) == (b"T" * 32, b"shape")
+    assert not record.all_known([b"a", b"c"], both)
+    assert not record.all_known([b"a", b"b"], both[::-1])
+    assert record.known([b"a", b"b"], [sign(9, 17), sign(2, 3)]) == [None, b"B" * 32]
+    assert record.known([b"b", b"c"], both[::-1]) == [b"B" * 32, None]
+    assert found(tmp_path / "c", b"e") is None
+    assert found(tmp_path / "c", epoch=b"other") is None
 
 
 def test_a_file_as_young_as_the_cache_is_not_remembered(tmp_path: Path) -> None:
     remembered(tmp_path / "c", 10**12 + 17, 10**12 + 3)
-    cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
-    assert cache.known(b"d", [b"a", b"b"], [sign(1, 10**12 + 3), sign(2, 3)]) == [None, b"B" * 32]
+    record = found(tmp_path / "c")
+    assert record is not None
+    assert record.known([b"a", b"b"], [sign(1, 10**12 + 3), sign(2, 3)]) == [None, b"B" * 32]
 
 
-def test_a_tree_is_known_while_nothing_in_it_changed(tmp_path: Path) -> None:
+def test_what_was_kept_before_and_after_a_change_is_there_afterwards(tmp_path: Path) -> None:
+    path = str(tmp_path / "c")
+    first = StatCache(path, b"epoch", 10**12)
+    records = {name: Record(name, sign(1, 2), name * 32, name * 32, b"") for name in (b"a", b"b", b"c", b"d")}
+    for name, record in records.items():
+        first.remember(name, record)
+    first.save()
+    second = StatCache.load(path, b"epoch", 10**12)
+    second.keep(b"a")
+    records[b"b"] = records[b"b"]._replace(tree=b"T" * 32)
+    second.remember(b"b", records[b"b"])
+    second.keep(b"c")
+    second.save()
+    del records[b"d"]
+    assert {name: found(tmp_path / "c", name) for name in (b"a", b"b", b"c", b"d")} == {**records, b"d": None}
+    assert os.listdir(tmp_path) == ["c"]
+
+
+def test_what_is_not_saved_leaves_the_old_one(tmp_path: Path) -> None:
     remembered(tmp_path / "c", 10**12 + 1, 17)
-    both = [sign(1, 17), sign(2, 3)]
+    before = (tmp_path / "c").read_bytes()
     cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
-    assert cache.tree(b"d", b"shape") is None  # before its files were looked at
-    cache.known(b"d", [b"a", b"b"], both)
-    assert cache.tree(b"d", b"other shape") is None
-    assert cache.tree(b"d", b"shape") == b"T" * 32
-    changed = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
-    changed.known(b"d", [b"a", b"b"], [sign(1, 17), sign(2, 4)])
-    assert changed.tree(b"d", b"shape") is None
+    cache.remember(b"d", Record(b"", b"", b"", b"T" * 32, b""))
+    cache.close()
+    assert os.listdir(tmp_path) == ["c"]
+    assert (tmp_path / "c").read_bytes() == before
 
 
-@pytest.mark.parametrize("harm", [b"", b"noise", b"\x93" * 50])
-def test_a_spoiled_cache_is_empty(tmp_path: Path, harm: bytes) -> None:
+def test_caches_of_a_month_ago_go(tmp_path: Path) -> None:
+    for name, days in (("old", 31), ("young", 29)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - days * 86400,) * 2)
+    remembered(tmp_path / "c", 10**12 + 1, 17)
+    assert sorted(os.listdir(tmp_path)) == ["c", "young"]
+
+
+def test_a_spoiled_cache_knows_nothing_wrong(tmp_path: Path) -> None:
     path = tmp_path / "c"
     remembered(path, 10**12 + 1, 17)
     good = path.read_bytes()
-    path.write_bytes(harm or good[: len(good) // 2])
-    assert StatCache.load(str(path), b"epoch", 1).known(b"d", [b"a"], [sign(1, 17)]) == [None]
-    path.write_bytes(good)
-    assert StatCache.load(str(path), b"other", 1).known(b"d", [b"a"], [sign(1, 17)]) == [None]
+    true = found(path)
+    for size in range(len(good)):
+        path.write_bytes(good[:size])
+        assert found(path) is None
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+        assert found(path) in (None, true)
+    for harm in (b"", b"noise", b"\x93" * 50):
+        path.write_bytes(harm)
+        assert found(path) is None
 
 
 @pytest.fixture
@@ -97,8 +136,6 @@ def reads(store: Store, work: Path, monkeypatch: pytest.MonkeyPatch, **options: 
 def test_unchanged_files_are_not_read_and_changed_ones_are(
     store: Store, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import time
-
     time.sleep(0.15)
     assert reads(store, work, monkeypatch) == 10
     assert reads(store, work, monkeypatch) == 0
@@ -115,6 +152,16 @@ def test_a_change_right_after_a_put_is_seen(store: Store, work: Path) -> None:
         entry = store.tree(store.put_tree(str(work)).tree).get(b"0")
         assert entry is not None
         assert store.read(entry.content) == b"%02d" % turn
+
+
+def test_two_selections_of_a_workspace_do_not_disturb_each_other(
+    store: Store, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time.sleep(0.15)
+    reads(store, work, monkeypatch)
+    store.put_tree(str(work), include=("1", "2"))
+    store.put_path(str(work / "3"))
+    assert reads(store, work, monkeypatch) == 0
 
 
 def test_a_cache_of_a_store_that_lost_objects_is_void(store: Store, work: Path) -> None:
