@@ -46,7 +46,7 @@ BUNDLE = slsa_provenance.BUNDLE
 
 
 _GIT_SECONDS = 60.0
-_TRIES = 5
+_TRIES = 20
 """How often bytes are stored again when collections of garbage take them before their entry."""
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 

@@ -87,7 +87,11 @@ class Catalog:
         found = self.ask(lambda index: _locate(index, raw))
         if found is None and self.refresh():
             found = self.ask(lambda index: _locate(index, raw))
-        return found or next((there for table in self._condemned() if (there := _in_table(table, raw))), None)
+        if found is None and self.doomed():
+            found = next((there for table in self._condemned() if (there := _in_table(table, raw))), None)
+            # what left a condemned pack while we looked was in the index before
+            found = found or self.ask(lambda index: _locate(index, raw))
+        return found
 
     def knows(self, raw: bytes) -> bool:
         """Whether a writer may count on the object: it is there, and not in condemned packs only."""
@@ -113,16 +117,22 @@ class Catalog:
             self._doom({name: by for name, by in told.items() if by})
 
     def _doom(self, told: Mapping[bytes, Mapping[str, bool]]) -> None:
-        tables: dict[bytes, PackTable] = {}
-        lifted = None
-        while lifted is None:
-            for name in self._known_names():
+        tables: dict[bytes, tuple[PackTable, int]] = {}
+        done = False
+        while not done:
+            for name in (*self._known_names(), *(self.doomed().keys() - told.keys())):
                 if name not in told and name not in tables:
-                    tables[name] = table_of(self._packs, name)[0]
-            lifted = self.ask(lambda index: index.doom(told, tables))
+                    tables[name] = self._table(name)
+            done = self.ask(lambda index: index.doom(told, tables))
         for name in told:
             self.damaged.pop(name, None)
-        self.learn(sorted(name for name in lifted if self._packs.size(name) is not None))
+
+    def _table(self, name: bytes) -> tuple[PackTable, int]:
+        """The table and size of a pack; an empty one of size 0 where it is gone or damaged."""
+        try:
+            return table_of(self._packs, name)
+        except (FormatError, NoSuchObject):
+            return PackTable(name, b"", b"", b""), 0
 
     def _condemned(self) -> Iterator[PackTable]:
         """The tables of packs that were condemned and not given up."""
@@ -148,6 +158,8 @@ class Catalog:
 
     def locate_in_packs(self, raw: bytes) -> list[Located]:
         """All places of an object by the packs' own tables: slow, for damage only."""
+        if not isinstance(self._packs, LocalPacks) and any(self._was_mended(name) for name in self._known_names()):
+            self.heal("the index named packs that were mended")
         found = []
         for name in sorted(self._names()):
             with contextlib.suppress(FormatError, NoSuchObject, StorageUnavailable):
@@ -158,8 +170,6 @@ class Catalog:
         return found
 
     def commit(self, sealed: Sequence[SealedPack]) -> None:
-        if not isinstance(self._packs, LocalPacks) and any(self._was_mended(name) for name in self._known_names()):
-            self.heal("the index named packs that were mended")
         """Index packs that have just become durable. What goes wrong here only lags: the packs are there."""
         self.learn([pack.name for pack in sealed])
 
@@ -191,6 +201,7 @@ class Catalog:
             self.healed.append(reason)
             self._empty()
             self.damaged.clear()
+            self._mended.clear()
             if isinstance(self._packs, LocalPacks):
                 self._refresh(self._packs)
             else:
@@ -201,7 +212,6 @@ class Catalog:
         self.heal(reason)
         self.learn(self._packs.names())
 
-            self._mended.clear()
     def compact(self) -> tuple[int, int]:
         """Write the index anew without the room that growing has left; bytes before and after. Maintenance."""
         with self._lock:
@@ -218,8 +228,13 @@ class Catalog:
         with contextlib.suppress(OSError):
             self.index.discard()
         self.index = self._open()
+        self.index.fresh = None  # it is empty because we made it so
         if told:
             self.index.doom(told, {})
+
+    def _was_mended(self, name: bytes) -> bool:
+        self._packs.forget(name)
+        return self._packs.size(name) is None and self._packs.mended(name) is not None
 
     def _open(self) -> Index:
         return Index.open(self.folder, self._store_id, self._options)
@@ -228,14 +243,9 @@ class Catalog:
         if isinstance(self._packs, LocalPacks):
             return set(self._packs.names())
         return set(self._known_names())
-        self.index.fresh = None  # it is empty because we made it so
 
     def _known_names(self) -> list[bytes]:
         try:
-    def _was_mended(self, name: bytes) -> bool:
-        self._packs.forget(name)
-        return self._packs.size(name) is None and self._packs.mended(name) is not None
-
             return list(self.index.packs())
         except IndexDoubt:
             return []

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from attest.digests import Digest, from_raw, to_raw
 from attest.signers import Signer
-from casstore.errors import Conflict, ObjectDamaged
+from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, StoreDamaged
 from casstore.gc import planning
 from casstore.gc.books import Book, ledger_names, open_books
 from casstore.gc.contents import Contents
@@ -73,7 +73,18 @@ class _Run:
 
 
 def survey(store: Store, settings: Settings, now: datetime, signer: Signer | None, *, tell: bool = False) -> Survey:
-    """Read ledgers, then pins, then packs: all that an entry names was there before it. Raises StoreDamaged."""
+    """See the module. Raises StoreDamaged, unless what is gone was only moved by another collection meanwhile."""
+    while True:
+        doomed = store.catalog.doomed()
+        try:
+            return _survey(store, settings, now, signer, tell=tell)
+        except (NoSuchObject, StoreDamaged):
+            if store.catalog.doomed() == doomed:
+                raise
+
+
+def _survey(store: Store, settings: Settings, now: datetime, signer: Signer | None, *, tell: bool) -> Survey:
+    """Read ledgers, then pins, then packs: all that an entry names was there before it."""
     books = open_books(store, signer)
     pins = load_pins(store)
     contents = Contents.load(store, now.timestamp())

@@ -65,6 +65,7 @@ def change(
         _drop(txn, tables, gone, max(numbers.values()) + 1)
         kept = {name: number for name, number in numbers.items() if name not in told}
         _find_again(txn, tables, _drop_objects(txn, tables, frozenset(gone.values())), kept, packs)
+    if any(before.get(name) != by for name, by in told.items()):  # also of a pack that the index has not met yet
         _put(txn, tables, EPOCH, os.urandom(16))
     return frozenset(before.keys() - told.keys())
 

@@ -292,14 +292,21 @@ class Index:
         with self._environment.read() as txn:
             return dict(dooms.load(txn, self._tables))
 
-    def doom(
-        self, told: Mapping[bytes, Mapping[str, bool]], tables: Mapping[bytes, PackTable]
-    ) -> frozenset[bytes] | None:
-        """From now on exactly these packs are doomed; their objects are found in the packs of `tables`.
+    def doom(self, told: Mapping[bytes, Mapping[str, bool]], tables: Mapping[bytes, tuple[PackTable, int]]) -> bool:
+        """From now on exactly these packs are doomed; their objects are found in the packs of `tables`, if at all.
 
-        Returns the packs that are doomed no more, or None when a pack became known whose table is not given.
+        `tables` are (table, size) of all other packs, those that were doomed before too. False, with nothing
+        changed, when a pack became known that is not among them. One of size 0 is not there any more.
         """
-        return self._environment.write(lambda txn: dooms.change(txn, self._tables, told, tables))
+
+        def change(txn: Any) -> bool:
+            lifted = dooms.change(txn, self._tables, told, {name: table for name, (table, _) in tables.items()})
+            if lifted is not None:
+                back = [tables[name] for name in sorted(lifted) if name in tables]
+                self._add(txn, [found for found in back if found[1]], announced=False)
+            return lifted is not None
+
+        return self._environment.write(change)
 
     # small things
 

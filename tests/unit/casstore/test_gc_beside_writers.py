@@ -43,11 +43,14 @@ from casstore import config as configs
 number, rounds = int(sys.argv[5]), int(sys.argv[6])
 config = configs.load(folder + "/casstore.toml", folder)
 for turn in range(rounds):
+    for name in range(0, 20, 3):
+        with open(f"{folder}/data{number}/f{name}", "wb") as file:
+            file.write(os.urandom(64) * (1 + 100 * name))
     with Store.open(url) as store:
-        store.put_tree(f"{folder}/data{(number + turn) % 3}")
+        store.put_tree(f"{folder}/data{number}")
     with Store.open(url) as store:
         report = put_components(
-            store, Ledger(store), config, [f"c{(number + turn) % 3}"],
+            store, Ledger(store), config, [f"c{number}"],
             version=f"{number}.{turn}", signer=signer, root=folder, now=now,
         )
         (one,) = report.components
@@ -96,7 +99,7 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture
 def line(tmp_path: Path) -> tuple[World, Path, Path]:
-    """A store, a project of three components, and one key that is builder and promoter."""
+    """A store, a project of one component for each writer, and one key that is builder and promoter."""
     private = keys.generate("ecdsa-p256")
     key, folder = tmp_path / "key.pem", tmp_path / "project"
     key.write_bytes(keys.private_to_pem(private, None))
@@ -111,11 +114,11 @@ def line(tmp_path: Path) -> tuple[World, Path, Path]:
     }
     world = World.make(str(tmp_path / "store"), identities=(*root.identities, who), roles=roles)
     toml = ['[store]\nurl = "../store"\n']
-    for number in range(3):
+    for number in range(WRITERS):
         for name in range(20):
             path = folder / f"data{number}" / f"f{name}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(hashlib.sha256(b"%d %d" % (number, name)).digest() * (1 + 100 * name))
+            path.write_bytes(hashlib.sha256(b"%d %d" % (number % 2, name)).digest() * (1 + 100 * name))
         toml.append(f'[components.c{number}]\nroot = "data{number}"\ninclude = ["**"]\n')
         toml.append(f'[products.p{number}]\ncomponents = ["c{number}"]\nformat = "tar.gz"\n')
     toml.append("[channels.dev]\napprovals = 0\n")
