@@ -10,12 +10,12 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from attest import canonical, times
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.fields import Fields
+from attest.predicates.collection import ACTIONS
 from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
@@ -27,7 +27,9 @@ _NAMES = ("format", "number", "action", "packs", "grace", "condemned", "time", "
 
 
 @dataclass(slots=True)
-class _State:
+class Steps:
+    """What the steps so far add up to."""
+
     count: int = 0
     condemned: dict[Digest, Condemned] = field(default_factory=dict)
     given_up: set[Digest] = field(default_factory=set)
@@ -38,12 +40,15 @@ class _State:
         f = Fields(value, "collection step", required=_NAMES)
         if f.text("format") != FORMAT or f.integer("number") != self.count:
             raise FormatError("collection step: not of the format casstore-collection/1, or of another number")
-        packs, time = f.digests("packs"), f.time("time")
+        packs, time, settled = f.digests("packs"), f.time("time"), value["condemned"]
+        if not isinstance(settled, list) or any(type(number) is not int or number < 0 for number in settled):
+            raise FormatError("collection step: condemned is no list of numbers")
+        if f.text("action") not in ACTIONS:
+            raise FormatError(f"collection step: action is not one of {', '.join(ACTIONS)}")
         if f.text("action") == "condemn":
             row = Condemned(self.count, time + timedelta(seconds=f.integer("grace")))
             self.condemned |= dict.fromkeys(packs, row)
         else:
-            settled = set(value["condemned"])
             self.given_up |= set(packs)
             left = self.condemned.items()
             self.condemned = {p: r for p, r in left if r.number not in settled and p not in self.given_up}
@@ -57,7 +62,7 @@ class LooseBook:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._state = _State()
+        self._state = Steps()
         self._read()
 
     @property
@@ -81,28 +86,21 @@ class LooseBook:
 
     def condemn(self, packs: Iterable[Digest], grace: timedelta, now: datetime) -> None:
         """See `Book`."""
-        while not self._write("condemn", packs, int(grace.total_seconds()), (), now):
+        while not self._write("condemn", packs, grace, (), now):
             self._read()
         self._read()
 
     def delete(self, packs: Iterable[Digest], settled: Collection[int], now: datetime) -> bool:
         """See `Book`."""
-        won = self._write("delete", packs, 0, settled, now)
+        won = self._write("delete", packs, timedelta(0), settled, now)
         self._read()
         return won
 
-    def _write(self, action: str, packs: Iterable[Digest], grace: int, settled: Collection[int], now: datetime) -> bool:
-        step: dict[str, Any] = {
-            "format": FORMAT,
-            "number": self._state.count,
-            "action": action,
-            "packs": sorted(packs),
-            "grace": grace,
-            "condemned": sorted(settled),
-            "time": times.format(now),
-            "token": secrets.token_hex(16),
-        }
-        return self._store.storage.create(_key(self._state.count), canonical.dumps(step))
+    def _write(
+        self, action: str, packs: Iterable[Digest], grace: timedelta, settled: Collection[int], now: datetime
+    ) -> bool:
+        count = self._state.count
+        return self._store.storage.create(_key(count), step(count, action, packs, grace, settled, now, token()))
 
     def _read(self) -> None:
         """Read forward, and let the store know."""
@@ -119,6 +117,35 @@ class LooseBook:
         state = self._state
         if state.condemned or state.given_up:
             self._store.follow("", dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))
+
+
+def step(
+    number: int,
+    action: str,
+    packs: Iterable[Digest],
+    grace: timedelta,
+    settled: Collection[int],
+    now: datetime,
+    unique: str,
+) -> bytes:
+    """The bytes of one step; `unique` tells ours from another's."""
+    return canonical.dumps(
+        {
+            "format": FORMAT,
+            "number": number,
+            "action": action,
+            "packs": sorted(packs),
+            "grace": int(grace.total_seconds()),
+            "condemned": sorted(settled),
+            "time": times.format(now),
+            "token": unique,
+        }
+    )
+
+
+def token() -> str:
+    """32 random hex digits."""
+    return secrets.token_hex(16)
 
 
 def _key(number: int) -> str:
