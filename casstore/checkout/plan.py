@@ -43,11 +43,10 @@ def survey(read_many: Callable[[Iterable[bytes]], dict[bytes, bytes]], tree: byt
     level = [(b"", tree)]
     while level:
         objects = read_many(raw for _, raw in level)
-        parsed = {raw: _rows(raw, data) for raw, data in objects.items()}
         below: list[tuple[bytes, bytes]] = []
         for prefix, raw in level:
             found.folders.append((prefix, objects[raw]))
-            below += _take(found, prefix, parsed[raw])
+            below += _take(found, prefix, _rows(raw, objects[raw]))
         level = below
         yield
     found.folders.sort(key=lambda folder: folder[0].replace(b"/", b"\0"))

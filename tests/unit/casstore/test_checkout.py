@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from attest.digests import sha256
+from casstore.checkout import plan
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, UnsupportedInput
 from casstore.objects import tree
 from casstore.objects.kinds import Kind
@@ -137,3 +140,40 @@ def test_a_link_of_a_stranger_that_leads_out_is_refused(store: Store, tmp_path: 
     with pytest.raises(UnsupportedInput):
         store.checkout(digest, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_to_be_written_needs_little_more_memory_than_its_trees() -> None:
+    """A million files must not need a gigabyte: rows are made and dropped again, folder by folder."""
+    trees = {}
+    for folder in range(40):
+        rows = [[b"%04d" % n, tree.FILE, n, hashlib.sha256(b"%d-%d" % (folder, n)).digest()] for n in range(1000)]
+        data = tree.encode_rows(rows)
+        trees[hashlib.sha256(data).digest()] = data
+    top = tree.encode_rows([[b"%02d" % n, tree.DIR, 0, raw] for n, raw in enumerate(trees)])
+    trees[hashlib.sha256(top).digest()] = top
+    del rows
+    tracemalloc.start()
+    try:
+        found = plan.Survey()
+        for _ in plan.survey(lambda raws: {raw: trees[raw] for raw in raws}, hashlib.sha256(top).digest(), found):
+            pass
+        files = sum(len(rows) for region in plan.regions(found) for _, rows in region)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert files == found.files == 40_000
+    assert peak < 2 * sum(len(data) for data in trees.values())
+
+
+def test_the_largest_files_come_first_and_no_region_is_too_large() -> None:
+    """Whoever begins with a giant last is waited for by all others."""
+    giant, small = 50_000_000, 3_000_000
+    rows = [[b"%02d" % n, tree.FILE, giant + n if n % 10 == 9 else small, bytes(32)] for n in range(60)]
+    data = tree.encode_rows(rows)
+    found = plan.Survey()
+    for _ in plan.survey(lambda raws: dict.fromkeys(raws, data), bytes(32), found):
+        pass
+    sizes = [[row[2] for _, rows in region for row in rows] for region in plan.regions(found)]
+    assert sizes[:6] == [[giant + n] for n in (59, 49, 39, 29, 19, 9)]
+    assert all(sum(region) <= 18_000_000 for region in sizes[6:])
+    assert sum(len(region) for region in sizes) == 60
