@@ -85,6 +85,8 @@ def _row(secret: bytes, sigstore_root: bytes | None) -> bytes:
 def user_secret() -> bytes:
     """32 bytes that only this user can read, made at first use. Raises OSError where there can be none."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not os.path.isabs(base) or not hasattr(os, "geteuid"):
+        raise FileNotFoundError(f"{base}: is no folder of this user")
     folder = os.path.join(base, "casstore")
     path = os.path.join(folder, _KEY_FILE)
     try:

@@ -210,12 +210,15 @@ def test_an_entry_before_the_saved_state_that_was_changed_is_found_by_verify(wor
         Ledger(store).verify()
 
 
-def test_a_folder_that_cannot_be_written_keeps_no_state(
-    world: World, counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("folder", ["{}/file", "relative"])
+def test_without_a_folder_of_its_own_nothing_is_kept(
+    world: World, counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", folder.format(tmp_path))
     before = command(world.store.url)
     counted.judged.clear()
     assert command(world.store.url) == before
     assert len(counted.judged) == before.count
+    assert not (tmp_path / "relative").exists()
