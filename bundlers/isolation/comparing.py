@@ -1,7 +1,6 @@
 """Holds all products against each other: by digest, by the marks of programs, by copied parts.
 
-What a component may share by its reason, and what the references hold, is taken out first, with
-everything that is packed inside it.
+What two products may both carry (`allowed`) is no finding between them.
 """
 
 from __future__ import annotations
@@ -12,29 +11,13 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from attest.digests import Digest
-from bundlers.isolation.reports import REFERENCE, Common, Finding, IsolationReport
-from bundlers.isolation.scanning import ContentStore, Scan, Unit, scan
+from bundlers.isolation.allowed import Allowed, Source
+from bundlers.isolation.reports import Common, Finding, IsolationReport
+from bundlers.isolation.scanning import ContentStore, Unit, scan
 from bundlers.isolation.settings import Settings
 from bundlers.product_manifests import ProductFile, ProductManifest
 
 _Pair = tuple[str, str, str, str]
-
-
-@dataclass
-class _Allowed:
-    """Content that any product may carry."""
-
-    why: dict[Digest, tuple[str, str]] = field(default_factory=dict)
-    """Content -> the component and its reason, or the reference."""
-    digests: set[Digest] = field(default_factory=set)
-    units: list[Unit] = field(default_factory=list)
-    marks: set[str] = field(default_factory=set)
-
-    def take(self, digest: Digest, found: Scan) -> None:
-        self.digests.add(digest)
-        self.digests.update(member.digest for member in found.members)
-        self.units += found.units
-        self.marks.update(mark for unit in found.units for mark in unit.marks)
 
 
 @dataclass
@@ -62,8 +45,8 @@ class Comparison:
     ) -> None:
         self._store, self._settings = store, settings
         self._manifests = dict(sorted(manifests.items()))
-        self._allowed = _allowed(store, self._manifests, settings, workers)
-        self._files = {product: list(self._compared(manifest)) for product, manifest in self._manifests.items()}
+        self._allowed = Allowed.of(store, self._manifests, settings, workers)
+        self._files = {product: list(self._compared(product)) for product in self._manifests}
         sizes = {file.content: file.size for files in self._files.values() for file in files}
         self._scans = dict(scan(store, sizes, settings, workers))
         self._findings: dict[_Pair, Finding] = {}
@@ -88,15 +71,14 @@ class Comparison:
             tuple(findings),
             compared,
             tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
-            tuple(_common(self._manifests, self._allowed.why)),
+            tuple(_common(self._manifests, self._allowed)),
             {product: (len(m.files), m.size) for product, m in self._manifests.items()},
         )
 
-    def _compared(self, manifest: ProductManifest) -> Iterator[ProductFile]:
-        for file in manifest.files:
-            if file.digest in self._allowed.digests or not file.size or file.size < self._settings.min_size:
-                continue
-            yield file
+    def _compared(self, product: str) -> Iterator[ProductFile]:
+        for file in self._manifests[product].files:
+            if file.digest is not None and self._counts(file.digest, file.size, product):
+                yield file
 
     def _by_digest(self) -> int:
         """Equal files and members; how many contents there are."""
@@ -108,25 +90,29 @@ class Comparison:
                 for place, why in found.unopened:
                     self._unopened.append((product, f"{file.path}{place}", why, file.content))
                 for member in found.members:
-                    if self._counts(member.digest, member.size):
+                    if self._counts(member.digest, member.size, product):
                         path = f"{file.path}!{member.path}"
                         places.add(member.digest, member.digest, member.size, product, path)
-        for key, one, two in places.in_two():
+        for key, one, two in self._not_allowed(places):
             kind = "nested" if "!" in one[1] or "!" in two[1] else "file"
             self._add(Finding(kind, *one, *two, *places.sizes[key]))
         return len(places.of)
 
-    def _counts(self, digest: Digest, size: int) -> bool:
-        return size > 0 and size >= self._settings.min_size and digest not in self._allowed.digests
+    def _counts(self, digest: Digest, size: int, product: str) -> bool:
+        return size > 0 and size >= self._settings.min_size and not self._allowed.everywhere(digest, product)
+
+    def _not_allowed(self, places: _Places) -> Iterator[tuple[str, tuple[str, str], tuple[str, str]]]:
+        """What two products have, and may not both have."""
+        return (found for found in places.in_two() if not self._allowed.between(found[0], found[1][0], found[2][0]))
 
     def _by_marks(self) -> None:
         """The same program in two products, though not the same bytes."""
         places = _Places()
         for product, file, unit in self._units():
             for mark in unit.marks:
-                if mark not in self._allowed.marks:
+                if not self._allowed.everywhere(mark, product):
                     places.add(mark, file.content, file.size, product, _place(file, unit))
-        for mark, one, two in places.in_two():
+        for mark, one, two in self._not_allowed(places):
             kind, _, value = mark.partition(":")
             self._add(Finding("variant", *one, *two, *places.sizes[mark], why=f"same {kind} {value[:16]}"))
 
@@ -137,14 +123,13 @@ class Comparison:
         rows = list(self._units())
         names = list(self._files)
         carried = [matching.Carried(names.index(product), unit) for product, _, unit in rows]
-        common = matching.hashes_of(self._allowed.units)
 
         def known(a: int, b: int) -> bool:
             one, two = ((rows[n][0], rows[n][1].path) for n in (a, b))
             return _outer(*one, *two) in self._findings
 
         blobs = [file.content for _, file, _ in rows]
-        for copy in copies.find(self._store, blobs, carried, common, self._settings, known):
+        for copy in copies.find(self._store, blobs, carried, self._allowed.prints(), self._settings, known):
             (product_a, file_a, unit_a), (product_b, file_b, unit_b) = rows[copy.a], rows[copy.b]
             self._add(
                 Finding(
@@ -171,7 +156,8 @@ class Comparison:
                 seen.add(file.content)
                 inner = {member.path: member.digest for member in self._scans[file.content].members}
                 for unit in self._scans[file.content].units:
-                    if inner.get(unit.path) not in self._allowed.digests:
+                    digest = inner.get(unit.path)
+                    if digest is None or not self._allowed.everywhere(digest, product):
                         yield product, file, unit
 
     def _add(self, finding: Finding) -> None:
@@ -188,48 +174,21 @@ def _place(file: ProductFile, unit: Unit) -> str:
     return f"{file.path}!{unit.path}" if unit.path else file.path
 
 
-def _files(store: ContentStore, tree: Digest) -> dict[Digest, int]:
-    return {entry.content: entry.size for _, entry in store.walk(tree) if entry.kind == "file" and entry.size}
-
-
-def _allowed(
-    store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int
-) -> _Allowed:
-    """Contents of shared components and of references, and why they are."""
-    trees = {
-        (name, c.shared): c.tree
-        for manifest in manifests.values()
-        for name, c in manifest.components.items()
-        if c.shared
-    }
-    trees |= {(name, REFERENCE): tree for name, tree in settings.references.items()}
-    allowed = _Allowed()
-    sizes: dict[Digest, int] = {}
-    for source, tree in trees.items():
-        files = _files(store, tree)
-        sizes |= files
-        for digest in files:
-            allowed.why.setdefault(digest, source)
-    for digest, found in scan(store, sizes, settings, workers):
-        allowed.take(digest, found)
-    return allowed
-
-
 def _reasons(manifests: Mapping[str, ProductManifest]) -> dict[str, str]:
     found = ((name, c.shared) for manifest in manifests.values() for name, c in manifest.components.items())
     return {name: reason for name, reason in sorted(found) if reason}
 
 
-def _common(manifests: Mapping[str, ProductManifest], why: Mapping[Digest, tuple[str, str]]) -> Iterator[Common]:
+def _common(manifests: Mapping[str, ProductManifest], allowed: Allowed) -> Iterator[Common]:
     """What two products both carry and may, by source."""
     carried = {
-        product: {file.digest: file.size for file in manifest.files if file.digest in why}
+        product: {file.digest: file.size for file in manifest.files if file.digest is not None}
         for product, manifest in manifests.items()
     }
     for one, two in combinations(carried, 2):
-        sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        sizes: dict[Source, list[int]] = defaultdict(list)
         for digest in carried[one].keys() & carried[two].keys():
-            if digest is not None:
-                sizes[why[digest]].append(carried[one][digest])
-        for (source, reason), held in sorted(sizes.items()):
-            yield Common(one, two, source, reason, len(held), sum(held))
+            if source := allowed.why(digest, one, two):
+                sizes[source].append(carried[one][digest])
+        for (name, reason), held in sorted(sizes.items()):
+            yield Common(one, two, name, reason, len(held), sum(held))

@@ -1,13 +1,14 @@
 """Copies inside larger files: what the fingerprints hint at is compared byte by byte, and measured.
 
-A copy counts when it has `min_copy` bytes in a row that no reference accounts for, enough entropy,
-and the copies between two files add up to `min_copy_total`.
+A copy counts when it has `min_copy` bytes in a row that nothing accounts for which both products may
+carry, enough entropy, and the copies between two files add up to `min_copy_total`.
 
-    for copy in find(store, carried, places, scans, settings): ...
+    for copy in find(store, blobs, carried, exempt, settings, known): ...
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 from attest import digests
 from attest.digests import Digest
 from bundlers.isolation.fingerprints import Hashes, K, Prints
-from bundlers.isolation.matching import Candidate, Carried, candidates, is_in
+from bundlers.isolation.matching import Candidate, Carried, Known, candidates, is_in, merged
 from bundlers.isolation.reopening import Opener
 from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
@@ -48,30 +49,37 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Equal bytes: from where in a, less where in b, how many, how many of them no reference has."""
+    """Equal bytes: from where in a, less where in b, how many; how many of them both may not carry, and in a row."""
 
     start: int
     shift: int
     length: int
     own: int
+    in_a_row: int
 
 
 def find(
     store: ContentStore,
     blobs: Sequence[Digest],
     carried: Sequence[Carried],
-    common: Hashes,
+    exempt: Sequence[Known],
     settings: Settings,
     known: Callable[[int, int], bool],
 ) -> Iterator[Copy]:
     """Copies between units (`blobs` names each one's blob). `known` pairs are told already and left out."""
     opener = Opener(store, settings, ((blob, item.unit.path) for blob, item in zip(blobs, carried, strict=True)))
-    hints = (hint for hint in candidates(carried, common) if not known(hint.a, hint.b))
+    hints = (hint for hint in candidates(carried, exempt) if not known(hint.a, hint.b))
+
+    @functools.cache
+    def common(one: int, two: int) -> Hashes:
+        return merged([item for item in exempt if item.among(one, two)])
+
     count = 0
     while count < MAX_FOUND and (batch := list(islice(hints, _BATCH))):
         for hint in sorted(batch, key=lambda hint: (blobs[hint.a], hint.a, blobs[hint.b], hint.b)):
             a, b = (opener.open(blobs[number], carried[number].unit.path) for number in (hint.a, hint.b))
-            found = _measure(hint, a, b, _reference_spans(carried[hint.a], common), settings)
+            spans = _exempt_spans(carried[hint.a], common(carried[hint.a].product, carried[hint.b].product))
+            found = _measure(hint, a, b, spans, settings)
             if found is not None:
                 yield found
                 count += 1
@@ -83,7 +91,7 @@ def _measure(
     runs = [
         run
         for run in _runs(candidate, a, b, spans)
-        if run.own >= settings.min_copy and _entropy(a, run) >= settings.min_entropy
+        if run.in_a_row >= settings.min_copy and _entropy(a, run) >= settings.min_entropy
     ]
     total = sum(run.own for run in runs)
     if not runs or total < settings.min_copy_total:
@@ -109,7 +117,7 @@ def _runs(candidate: Candidate, a: IO[bytes], b: IO[bytes], spans: list[tuple[in
         end = at + _equal_from(a, b, at, at - by)
         shift, reached = by, max(end, at + 1)
         if end - start >= K:
-            yield Run(start, by, end - start, end - start - _overlap(start, end, spans))
+            yield Run(start, by, end - start, *_uncovered(start, end, spans))
 
 
 def _equal_from(a: IO[bytes], b: IO[bytes], at_a: int, at_b: int) -> int:
@@ -145,8 +153,8 @@ def _first_difference(one: bytes, two: bytes) -> int:
     return int(unequal.argmax()) if unequal.any() else len(one)
 
 
-def _reference_spans(carried: Carried, common: Hashes) -> list[tuple[int, int]]:
-    """Stretches between two kept fingerprints that both stand in a reference."""
+def _exempt_spans(carried: Carried, common: Hashes) -> list[tuple[int, int]]:
+    """Stretches between two kept fingerprints that are both no evidence."""
     if not len(common):
         return []
     prints = Prints.from_bytes(carried.unit.hashes, carried.unit.steps)
@@ -155,14 +163,13 @@ def _reference_spans(carried: Carried, common: Hashes) -> list[tuple[int, int]]:
     return [(int(prints.offsets[n]), int(prints.offsets[n + 1]) + K) for n in both]
 
 
-def _overlap(start: int, end: int, spans: list[tuple[int, int]]) -> int:
-    covered, reached = 0, start
-    for first, last in spans:
-        first, last = max(first, reached), min(last, end)
-        if last > first:
-            covered += last - first
-            reached = last
-    return covered
+def _uncovered(start: int, end: int, spans: list[tuple[int, int]]) -> tuple[int, int]:
+    """Bytes that no span covers: altogether, and in a row at most."""
+    total, longest, reached = 0, 0, start
+    for first, last in [*spans, (end, end)]:
+        gap = max(0, min(first, end) - reached)
+        total, longest, reached = total + gap, max(longest, gap), max(reached, last)
+    return total, longest
 
 
 def _entropy(a: IO[bytes], run: Run) -> float:

@@ -1,9 +1,9 @@
 """Which fingerprints two products have in common, and where: places that are worth comparing byte by byte.
 
 Works on whole arrays: all fingerprints are sorted once, what only one product has falls away, and so
-does what the references have.
+does what two products may both carry.
 
-    for place in places(units, common): ...
+    for candidate in candidates(carried, known): ...
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ class Candidate:
     """Offset in a less offset in b."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Fingerprints that are no evidence among some products."""
+
+    products: frozenset[int]
+    hashes: Hashes
+
+    def among(self, *products: int) -> bool:
+        """Whether it speaks of all these."""
+        return self.products.issuperset(products)
+
+
 def hashes_of(units: Iterable[Unit]) -> Hashes:
     """All fingerprints of some units, sorted, each once."""
     parts = [np.frombuffer(unit.hashes, "<u8") for unit in units if unit.hashes]
@@ -47,6 +59,11 @@ def hashes_of(units: Iterable[Unit]) -> Hashes:
         return np.empty(0, np.uint64)
     found = np.sort(np.concatenate(parts))
     return found[np.concatenate(([True], found[1:] != found[:-1]))]
+
+
+def merged(known: Sequence[Known]) -> Hashes:
+    """All their fingerprints, sorted."""
+    return np.unique(np.concatenate([item.hashes for item in known] or [np.empty(0, np.uint64)]))
 
 
 def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -58,13 +75,15 @@ def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.
     return found
 
 
-def candidates(carried: Sequence[Carried], common: Hashes) -> Iterator[Candidate]:
+def candidates(carried: Sequence[Carried], known: Sequence[Known] = ()) -> Iterator[Candidate]:
     """Pairs of units in different products, those with most in common first."""
-    hashes, owners, offsets = _shared(carried, common)
+    every = {item.product for item in carried}
+    for_all, among = (merged([k for k in known if k.among(*every)]), [k for k in known if not k.among(*every)])
+    hashes, owners, offsets = _shared(carried, for_all)
     if not len(hashes):
         return
     products = np.array([item.product for item in carried], np.int32)
-    a, b, at_a, at_b = _pairs(hashes, owners, offsets, products)
+    a, b, at_a, at_b = _pairs(hashes, owners, offsets, products, among)
     shifts = at_a - at_b
     order = np.lexsort((at_a, shifts, b, a))
     a, b, at_a, shifts = a[order], b[order], at_a[order], shifts[order]
@@ -104,12 +123,19 @@ def _in_two_products(carried: Sequence[Carried]) -> Hashes:
 
 
 def _pairs(
-    hashes: Hashes, owners: Offsets, offsets: Offsets, products: np.ndarray[tuple[int], np.dtype[np.int32]]
+    hashes: Hashes,
+    owners: Offsets,
+    offsets: Offsets,
+    products: np.ndarray[tuple[int], np.dtype[np.int32]],
+    known: Sequence[Known],
 ) -> tuple[Offsets, Offsets, Offsets, Offsets]:
+    exempt = [np.isin(products[owners], list(item.products)) & is_in(hashes, item.hashes) for item in known]
     found = []
     for reach in range(1, min(_REACH, len(hashes) - 1) + 1):
         one, two = owners[:-reach], owners[reach:]
         hit = (hashes[:-reach] == hashes[reach:]) & (products[one] != products[two])
+        for both in exempt:
+            hit &= ~(both[:-reach] & both[reach:])
         found.append((one[hit], two[hit], offsets[:-reach][hit], offsets[reach:][hit]))
     a, b, at_a, at_b = (np.concatenate(column) for column in zip(*found, strict=True))
     return a, b, at_a, at_b

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import tomllib
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,12 @@ def test_a_windows_product_refuses_case_collisions_and_links(store: Store, tmp_p
     (tmp_path / "d" / "l").symlink_to("x")
     with pytest.raises(UnsupportedInput, match="link"):
         made(store, "w", ComponentTree(store.put_tree(str(tmp_path / "d")).tree), platform="windows")
+
+
+@pytest.mark.parametrize("page", ["docs/isolation.md", "docs/formats/config.md"])
+def test_the_pages_tell_every_setting_and_its_default(page: str) -> None:
+    text = (Path(__file__).parents[3] / page).read_text()
+    block = text[text.index("min_size = ") :].partition("[isolation.references]")[0]
+    told = tomllib.loads(block)
+    assert isolation.Settings.parse(told) == isolation.Settings()
+    assert set(told) == {item.name for item in fields(isolation.Settings)} - {"references"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import shutil
 import sqlite3
@@ -20,7 +21,7 @@ from attest.errors import BadInput
 from bundlers import isolation, product_manifests
 from bundlers.isolation import IsolationReport, Settings, fingerprints, reopening, scanning, variants
 from bundlers.isolation.reports import Common
-from bundlers.product_manifests import ComponentTree
+from bundlers.product_manifests import ComponentTree, ProductManifest
 from casstore.store import Store
 
 RANDOM = random.Random(7)
@@ -186,7 +187,9 @@ def test_references_are_taken_out_and_listed(store: Store, tmp_path: Path) -> No
     assert found.size < 6000
 
 
-def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("_", range(8))
+def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_path: Path, _: int) -> None:
+    """Wherever fingerprints fall: its first and last bytes, which none covers, are too few to be a copy."""
     text = " ".join(f"word{RANDOM.getrandbits(20)}" for _ in range(400)).encode()
     licence = ComponentTree(tree(store, tmp_path, {"LICENSE": text}).tree, "all ship it")
     manifests = {
@@ -199,6 +202,67 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
     assert not report.findings
     assert report.common == (Common("one", "two", "l", "all ship it", 1, len(text)),)
     assert report.between("two", "one") == ([report.common[0]], [])
+
+
+def built(store: Store, **products: dict[str, ComponentTree]) -> dict[str, ProductManifest]:
+    return {name: product_manifests.build(store, name, "zip", trees, "1", 0) for name, trees in products.items()}
+
+
+LIBRARY = noise(5000)
+TAKEN = {
+    "file": LIBRARY,
+    "nested": gzip.compress(LIBRARY, mtime=0),
+    "copy": noise(1000) + LIBRARY[100:4000] + noise(1000),
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_who_does_not_list_a_shared_component_may_carry_nothing_of_it(store: Store, tmp_path: Path, kind: str) -> None:
+    library = ComponentTree(tree(store, tmp_path, {"lib.so": LIBRARY, "notes": noise(700)}).tree, "the two speak by it")
+    manifests = built(
+        store,
+        agent={"agent": tree(store, tmp_path, {"agent": noise(900)}), "library": library},
+        core={"core": tree(store, tmp_path, {"core": noise(900) + LIBRARY[:3000]}), "library": library},
+        other={"other": tree(store, tmp_path, {"theirs": TAKEN[kind]})},
+    )
+    report = isolation.check(store, manifests, Settings())
+    assert {(found.kind, found.product_a, found.product_b) for found in report.findings} >= {
+        (kind, "agent", "other"),
+        (kind, "core", "other"),
+    }
+    assert all("other" in (found.product_a, found.product_b) for found in report.findings), "agent and core may"
+    assert all("theirs" in (found.path_a + found.path_b) for found in report.findings)
+    assert [(row.product_a, row.product_b, row.source) for row in report.common] == [("agent", "core", "library")]
+
+
+def test_variants_of_a_shared_program_are_for_those_who_list_it(store: Store, tmp_path: Path) -> None:
+    code = noise(3000)
+    shared = ComponentTree(tree(store, tmp_path, {"tool": elf(code, build_id=b"x" * 20)}).tree, "both run it")
+    stripped = {"stripped": elf(code, build_id=b"x" * 20, extra=noise(600))}
+    manifests = built(
+        store,
+        one={"one": tree(store, tmp_path, stripped), "tool": shared},
+        two={"two": tree(store, tmp_path, {"two": noise(900)}), "tool": shared},
+        three={"three": tree(store, tmp_path, {"renamed": stripped["stripped"] + noise(10)})},
+    )
+    found = isolation.check(store, manifests, Settings()).findings
+    pairs = {frozenset((one.product_a, one.product_b)) for one in found}
+    assert pairs == {frozenset(("one", "three")), frozenset(("two", "three"))}
+
+
+def test_a_component_that_one_product_lists_is_shared_with_nobody(store: Store, tmp_path: Path) -> None:
+    lonely = ComponentTree(tree(store, tmp_path, {"lib.so": LIBRARY}).tree, "some day others may")
+    manifests = built(store, one={"l": lonely}, two={"two": tree(store, tmp_path, {"x": LIBRARY})})
+    (found,) = isolation.check(store, manifests, Settings()).findings
+    assert (found.kind, found.path_a, found.path_b) == ("file", "lib.so", "x")
+
+
+def test_the_same_bytes_in_two_shared_components_join_no_products(store: Store, tmp_path: Path) -> None:
+    first = ComponentTree(tree(store, tmp_path, {"a": LIBRARY}).tree, "one and two")
+    second = ComponentTree(tree(store, tmp_path, {"b": LIBRARY}).tree, "two and three")
+    manifests = built(store, one={"f": first}, two={"f": first, "s": second}, three={"s": second})
+    found = isolation.check(store, manifests, Settings()).findings
+    assert {(one.product_a, one.product_b) for one in found} == {("one", "three")}
 
 
 def test_an_unchanged_blob_is_not_read_twice(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
