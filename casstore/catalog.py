@@ -97,6 +97,10 @@ class Catalog:
         """Whether a writer may count on the object: it is there, and not in condemned packs only."""
         return self.ask(lambda index: index.get(raw)) is not None
 
+    def condemned_digests(self) -> set[bytes]:
+        """Objects in packs that were condemned and not given up: they are there, though no writer leans on them."""
+        return {raw for table in self._condemned() for raw, *_ in table.iter_objects()}
+
     def condemned_about(self, subject: bytes) -> list[bytes]:
         """Attestations about this subject that only condemned packs hold."""
         return [raw for table in self._condemned() for about, raw in table.iter_subjects() if about == subject]
@@ -119,7 +123,10 @@ class Catalog:
     def _doom(self, told: Mapping[bytes, Mapping[str, bool]]) -> None:
         tables: dict[bytes, tuple[PackTable, int]] = {}
         done = False
-        while not done:
+        while not done or not self.index.is_current():
+            if not self.index.is_current():  # thrown away meanwhile: what is doomed must stand in the new one
+                self.index.close()
+                self.index = self._open()
             for name in (*self._known_names(), *(self.doomed().keys() - told.keys())):
                 if name not in told and name not in tables:
                     tables[name] = self._table(name)
@@ -221,15 +228,15 @@ class Catalog:
             return before, self.index.size()
 
     def _empty(self) -> None:
-        """A new, empty index; what is doomed stays so."""
+        """A new, empty index; what is doomed stays so. Where another has made one, what that one says counts."""
         told: dict[bytes, dict[str, bool]] = {}
-        with contextlib.suppress(IndexDoubt):
-            told = self.index.doom_rows()
         with contextlib.suppress(OSError):
-            self.index.discard()
+            told = self.index.discard()
         self.index = self._open()
         self.index.fresh = None  # it is empty because we made it so
-        if told:
+        newer = self.index.doom_rows()
+        told = {name: told.get(name, {}) | newer.get(name, {}) for name in told.keys() | newer.keys()}
+        if told != newer:
             self.index.doom(told, {})
 
     def _was_mended(self, name: bytes) -> bool:

@@ -327,10 +327,12 @@ class Store:
         return [from_raw(one) for one in sorted({*found, *self._catalog.condemned_about(raw)})]
 
     def digests(self, prefix: str = "") -> list[Digest]:
-        """All known digests whose hex digits start with `prefix` (an even number of digits is fastest)."""
+        """All digests in order, each once, whose hex digits start with `prefix` (an even number of them is fastest)."""
         self._catalog.refresh()
         start = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
         found = self._catalog.ask(lambda index: list(index.digests(start)))
+        if condemned := self._catalog.condemned_digests():
+            found = sorted({*found, *condemned})
         return [digest for raw in found if (digest := from_raw(raw)).startswith(f"sha256:{prefix}")]
 
     # inside

@@ -149,6 +149,10 @@ def _explained(store: Store, damaged: Sequence[Damage], absent: set[bytes]) -> l
     known = {damage.object for damage in damaged}
     return [
         *(replace(one, needed_by=told.get(one.object, ()) if one.object else ()) for one in damaged),
-        *(Damage(None, one, 0, NOWHERE, told[one]) for one in sorted(missing - known) if one in told),
+        *(  # what was put again meanwhile is not missing any more
+            Damage(None, one, 0, NOWHERE, told[one])
+            for one in sorted(missing - known)
+            if one in told and not store.has(one)
+        ),
         *(Damage(None, None, 0, what) for what in references.broken),
     ]

@@ -73,10 +73,19 @@ class Index:
         """Give the environment back."""
         self._environment.close()
 
-    def discard(self) -> None:
-        """Throw everything away: the next `open` finds an empty index."""
+    def discard(self) -> dict[bytes, dict[str, bool]]:
+        """Throw everything away: the next `open` finds an empty index. What was doomed until that very moment."""
         self._environment.replace()
-        self.close()
+        try:
+            return self.doom_rows()
+        except IndexDoubt:
+            return {}
+        finally:
+            self.close()
+
+    def is_current(self) -> bool:
+        """Whether nobody has put another index in its place."""
+        return self._environment.is_current()
 
     def compact(self) -> None:
         """Write all rows anew, densely; the next `open` finds them. What remembers digests elsewhere forgets them."""

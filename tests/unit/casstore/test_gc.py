@@ -12,7 +12,7 @@ import pytest
 from worlds import World, provenance, signer
 
 from attest import statements
-from attest.digests import Digest, from_raw, sha256
+from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, PolicyDenied
 from attest.predicates import collection
 from casstore.attestations import put_attestation
@@ -451,3 +451,24 @@ def test_why_tells_what_becomes_of_the_rest(world: World) -> None:
     assert "condemned and goes after 2026-03-08T09:00:00Z" in told.verdict
     with pytest.raises(NoSuchObject):
         why(world.store, from_raw(bytes(32)), settings, now=world.now)
+
+
+def test_what_is_doomed_stands_in_the_index_in_use_though_another_handle_has_thrown_one_away(world: World) -> None:
+    """Two handles; one fills the index anew while the other writes down what may go."""
+    name = from_raw(next(iter(world.store.packs.names())))
+    with Store.open(world.store.url) as other:
+        world.store.catalog.rebuild("a test")
+        other.follow("here", {name: False})
+        assert world.store.catalog.doomed() == {to_raw(name): False}
+        world.store.catalog.rebuild("a test")
+        other.catalog.heal("a test")
+        assert other.catalog.doomed() == {to_raw(name): False}
+    assert set(world.store.digests()) == set(fresh(world).store.digests())
+
+
+def test_what_was_condemned_is_still_listed_once(world: World) -> None:
+    lost = world.store.put_bytes(noise(10_000))
+    before = world.store.digests()
+    world.store.follow("here", {from_raw(name): False for name in world.store.packs.names()})
+    assert world.store.digests() == before
+    assert world.store.digests(lost[7:10]) == [lost]
