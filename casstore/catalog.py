@@ -15,8 +15,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attest.digests import from_raw
 from attest.errors import FormatError
@@ -40,8 +39,7 @@ _HELD = 1024 * 1024 * 1024
 """Bytes of tables held at once: twenty million objects."""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """An object's place: the pack's name, the list of its pieces, and the place in them."""
 
     pack: bytes

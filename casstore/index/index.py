@@ -6,15 +6,16 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from casstore.index import compare, dooms, rows
-from casstore.index.compare import Rows
+from casstore.index import dooms, rows
 from casstore.index.environment import Environment, Options
-from casstore.index.fill import SortedRun
 from casstore.index.rows import IndexDoubt, PackRow, Row
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME, PackTable
+
+if TYPE_CHECKING:
+    from casstore.index.compare import Rows
 
 _FORMAT = b"format"
 _STORE = b"store"
@@ -112,8 +113,10 @@ class Index:
     @contextlib.contextmanager
     def rows(self) -> Iterator[Rows]:
         """For comparing the rows with packs' tables."""
+        from casstore.index import compare
+
         with self._environment.read() as txn:
-            yield Rows(txn, [self._tables[name] for name in compare.TABLES])
+            yield compare.Rows(txn, [self._tables[name] for name in compare.TABLES])
 
     def get(self, raw: bytes) -> Row | None:
         """Where the object lies."""
@@ -265,6 +268,8 @@ class Index:
         return new
 
     def _append_objects(self, txn: Any, packs: Sequence[tuple[int, PackTable]]) -> None:
+        from casstore.index.fill import SortedRun
+
         run = SortedRun(packs)
         txn.cursor(self._tables[b"objects"]).putmulti(run.items(), dupdata=False, overwrite=False, append=True)
         self._note_large(txn, run.large)

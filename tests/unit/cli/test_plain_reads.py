@@ -24,8 +24,9 @@ NOT_FOR_A_DIGEST = {
     "ssl", "subprocess", "tempfile", "tomllib", "tuf", "urllib.parse", "urllib.request",
     "attest.envelopes", "attest.keys", "attest.policies", "attest.signers", "attest.statements", "attest.trust_roots",
     "bundlers.archives", "bundlers.product_manifests", "bundlers.provenance", "bundlers.releases",
-    "casstore.checkout", "casstore.config", "casstore.ingest", "casstore.ledger", "casstore.network",
-    "casstore.objects.pack_writer", "casstore.promotion", "casstore.trust",
+    "casstore.checkout", "casstore.config", "casstore.fsck", "casstore.gc", "casstore.index.compare",
+    "casstore.ingest", "casstore.ledger", "casstore.network", "casstore.objects.pack_writer",
+    "casstore.promotion", "casstore.trust",
 }  # fmt: skip
 
 
