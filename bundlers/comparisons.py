@@ -7,7 +7,7 @@ rows = usage(store, state)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from attest.digests import Digest
 from bundlers.references import Row, Target, listing
@@ -116,14 +116,27 @@ class Usage:
         }
 
 
-def usage(store: Store, state: LedgerState) -> list[Usage]:
+class StoreUsage(NamedTuple):
+    """What all releases hold, each content counted once, and what the store takes: its packs, compressed."""
+
+    releases: list[Usage]
+    bytes: int
+    stored: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        rows = [row.to_json() for row in self.releases]
+        return {"releases": rows, "bytes": self.bytes, "storedBytes": self.stored}
+
+
+def usage(store: Store, state: LedgerState) -> StoreUsage:
     """Distinct contents per release (files and archives), uncompressed bytes."""
     held = {info.version: _contents(store, info.digest) for info in state.releases.values()}
     counts: dict[Digest, int] = {}
     for contents in held.values():
         for digest in contents:
             counts[digest] = counts.get(digest, 0) + 1
-    return [
+    rows = [
         Usage(
             version,
             len(contents),
@@ -132,6 +145,9 @@ def usage(store: Store, state: LedgerState) -> list[Usage]:
         )
         for version, contents in held.items()
     ]
+    every = {digest: size for contents in held.values() for digest, size in contents.items()}
+    stored = store.catalog.ask(lambda index: sum(index.pack(number).size for number in index.packs().values()))
+    return StoreUsage(rows, sum(every.values()), stored)
 
 
 def _contents(store: Store, release: Digest) -> dict[Digest, int]:

@@ -16,6 +16,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from attest.digests import Digest, from_raw, is_digest, to_raw
@@ -175,13 +176,16 @@ class Store:
         options: IngestOptions | None = None,
     ) -> IngestReport:
         """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
+        from casstore.ingest.counting import counted
         from casstore.ingest.globs import Selection
         from casstore.ingest.walk import walk as walk_workspace
 
         name = _folder_name(root)
         selection = Selection(include, exclude)
-        own = self._own_place()
-        return self._take_in(name, lambda: walk_workspace(name, selection, forbidden=own), selection, progress, options)
+        own, shown = self._own_place(), progress or NullProgress()
+        with counted(name, selection, shown):
+            folders = partial(walk_workspace, name, selection, forbidden=own)
+            return self._take_in(name, folders, selection, shown, options)
 
     def put_paths(
         self,

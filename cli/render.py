@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+_REDRAW_SECONDS = 0.1
 _CONTROL = {c: f"\\x{c:02x}" for c in [*range(0x20), *range(0x7F, 0xA0)] if c != 0x0A}
 
 
@@ -93,18 +95,19 @@ class Bar:
     """A progress bar on a terminal, nothing in a pipe; the shape of `casstore.progress.Progress`."""
 
     def __init__(self) -> None:
+        self.shown = sys.stderr.isatty()
         self._progress: Any = None
         self._task: Any = None
-        self._new = 0
-        self._files = 0
+        self._done = self._new = self._files = 0
         self._total_files: int | None = None
+        self._told = 0.0
 
     def start(self, what: str, total_files: int | None, total_bytes: int | None) -> None:
         """Begin a phase; None is a total that is not known yet."""
         self.finish()
-        self._new = self._files = 0
+        self._done = self._new = self._files = 0
         self._total_files = total_files
-        if not sys.stderr.isatty():
+        if not self.shown:
             return
         from rich.console import Console
         from rich.progress import (
@@ -118,7 +121,7 @@ class Bar:
 
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=10),
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
             TimeRemainingColumn(),
@@ -130,12 +133,22 @@ class Bar:
         self._task = self._progress.add_task(clean(what), total=total_bytes, note="")
 
     def advance(self, files: int, bytes: int, new_bytes: int) -> None:  # noqa: A002 (the protocol's word)
-        """Count on."""
+        """Count on; told some times a second, for drawing costs more than most steps of the work."""
         self._files += files
+        self._done += bytes
         self._new += new_bytes
-        if self._progress is not None:
+        if self._progress is not None and (now := time.monotonic()) - self._told > _REDRAW_SECONDS:
+            self._told = now
             total = f"/{self._total_files}" if self._total_files else ""
-            self._progress.update(self._task, advance=bytes, note=f"{self._files}{total} files, {size(self._new)} new")
+            note = f"{self._files}{total} files, {size(self._new)} new"
+            self._progress.update(self._task, completed=self._done, note=note)
+
+    def expect(self, files: int, bytes: int) -> None:  # noqa: A002 (the protocol's word)
+        """Totals that have become known."""
+        self._total_files = files
+        drawn = self._progress  # another thread may end it now
+        if drawn is not None:
+            drawn.update(self._task, total=bytes)
 
     def finish(self) -> None:
         """End the phase and clear its line."""

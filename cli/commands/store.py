@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bundlers.building import Build
     from bundlers.provenance import PutReport
+    from casstore.ingest import IngestReport
 
 
 @click.command()
@@ -163,12 +164,14 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
 
     store = session.open_store()
     rows = []
+    reports: list[IngestReport] = []
     with render.bar() as bar:
         for path in paths:
             if not os.path.lexists(path):
                 raise BadInput(f"{path}: no such file or folder")
             if os.path.isdir(path):
-                rows.append({"path": path, **store.put_tree(path, progress=bar).to_json()})
+                reports.append(store.put_tree(path, progress=bar))
+                rows.append({"path": path, **reports[-1].to_json()})
             else:
                 rows.append({"path": path, "digest": store.put_path(path)})
     if as_json:
@@ -176,6 +179,19 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
     else:
         for row in rows:
             render.line(f"{row.get('tree') or row['digest']} {row['path']}")
+        for report in reports:
+            render.say(_summary(report))
+
+
+def _summary(report: IngestReport) -> str:
+    new = f"{report.new_files} new"
+    if report.new_files:
+        new += f" ({render.size(report.new_bytes)}, stored in {render.size(report.stored_bytes)})"
+    rate = render.size(int(report.bytes / max(report.seconds, 0.001)))
+    return (
+        f"{report.files} files, {render.size(report.bytes)}: {new}, {report.files - report.new_files} known; "
+        f"{render.seconds(report.seconds)}, {rate}/s"
+    )
 
 
 def _put_stream(session: Session, end: bytes, as_json: bool) -> None:
@@ -346,19 +362,28 @@ def diff(session: Session, old: str, new: str, as_json: bool) -> None:
 def du(session: Session, as_json: bool) -> None:
     """Show what each release holds alone and what it shares with others.
 
+    Sizes are those of the files and archives, uncompressed, each content counted once.
+
     \b
     Example:
       casstore du
     """
     from bundlers.comparisons import usage
 
-    rows = usage(session.open_store(read_only=True), session.state())
+    found = usage(session.open_store(read_only=True), session.state())
     if as_json:
-        render.json_object({"releases": [row.to_json() for row in rows]})
+        render.json_object(found.to_json())
         return
     render.table(
         ("RELEASE", "FILES", "SIZE", "ALONE", "SHARED"),
-        [(r.version, r.files, render.size(r.bytes), render.size(r.alone), render.size(r.shared)) for r in rows],
+        [
+            (r.version, r.files, render.size(r.bytes), render.size(r.alone), render.size(r.shared))
+            for r in found.releases
+        ],
+    )
+    render.say(
+        f"{len(found.releases)} releases hold {render.size(found.bytes)}, each content counted once; "
+        f"the store's packs take {render.size(found.stored)}"
     )
 
 

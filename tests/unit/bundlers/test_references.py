@@ -104,7 +104,11 @@ def test_usage_tells_alone_from_shared(tmp_path: Path) -> None:
     world = PublishedWorld.make(str(tmp_path / "store"))
     world.ship("1.0.0")
     only = comparisons.usage(world.store, world.state)
-    assert [(row.version, row.shared) for row in only] == [("1.0.0", 0)]
+    assert [(row.version, row.shared) for row in only.releases] == [("1.0.0", 0)]
+    assert only.bytes == only.releases[0].bytes
     world.ship("1.1.0")
-    for row in comparisons.usage(world.store, world.state):
+    both = comparisons.usage(world.store, world.state)
+    assert both.stored == sum(path.stat().st_size for path in Path(world.store.url).rglob("*.pack")) > only.stored
+    assert both.bytes == sum(row.alone for row in both.releases) + both.releases[0].shared
+    for row in both.releases:
         assert row.alone + row.shared == row.bytes and row.alone > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest import IngestOptions
 from casstore.ingest import crew as crews
+from casstore.ingest.counting import counted
+from casstore.ingest.globs import Selection
+from casstore.progress import NullProgress
 from casstore.store import Store
 
 NO_CACHE = IngestOptions(stat_cache=False)
@@ -303,7 +307,7 @@ def test_an_error_in_a_worker_process_keeps_its_type(store: Store, work: Path, m
 def test_progress_hears_of_every_file(store: Store, work: Path) -> None:
     class Heard:
         files = bytes = new = 0
-        ended = False
+        ended = shown = False
 
         def start(self, what: str, total_files: int | None, total_bytes: int | None) -> None:
             assert what == "put"
@@ -312,6 +316,9 @@ def test_progress_hears_of_every_file(store: Store, work: Path) -> None:
             self.files += files
             self.bytes += bytes
             self.new += new_bytes
+
+        def expect(self, files: int, bytes: int) -> None:  # noqa: A002
+            raise AssertionError("nobody watches")
 
         def finish(self) -> None:
             self.ended = True
@@ -324,3 +331,24 @@ def test_progress_hears_of_every_file(store: Store, work: Path) -> None:
     again = Heard()
     store.put_tree(str(work), progress=again)
     assert (again.files, again.new) == (report.files, 0)
+
+
+def test_who_watches_a_put_learns_how_much_there_is(store: Store, work: Path) -> None:
+    class Watching(NullProgress):
+        shown = True
+
+        def __init__(self) -> None:
+            self.totals: tuple[int, int] | None = None
+            self.told = threading.Event()
+
+        def expect(self, files: int, bytes: int) -> None:  # noqa: A002
+            self.totals = files, bytes
+            self.told.set()
+
+    fill(work, 300)
+    (work / "left.out").write_bytes(b"x" * 1000)
+    watching, selection = Watching(), Selection(exclude=("*.out",))
+    with counted(os.fsencode(work), selection, watching):
+        assert watching.told.wait(10)
+    report = store.put_tree(str(work), exclude=("*.out",), progress=watching)
+    assert watching.totals == (report.files, report.bytes)
