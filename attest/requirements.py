@@ -62,9 +62,17 @@ REQUIREMENTS: dict[str, Requirement] = {
 
 GATE_ROLES = _SCANNED
 
+AT_PROMOTION = frozenset(f"{GATE}{name}" for name in ("baseline", "branch-protection", "rollback-capability"))
+"""Gates that are asked at promotion, about one channel and its last move: their results count for nothing else."""
+AT_PROMOTION_ROLES = ("promoter", "auditor", "builder")
+AT_PROMOTION_SECONDS = 24 * 3600
+"""How old such a result may be, where the policy's maxAge says nothing."""
+
 
 def roles_for(name: str) -> tuple[str, ...]:
     """Who usually signs what a requirement asks for."""
+    if name in AT_PROMOTION:
+        return AT_PROMOTION_ROLES
     return GATE_ROLES if name.startswith(GATE) else REQUIREMENTS[name].roles
 
 

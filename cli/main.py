@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "du": ("store", "Show what the store holds and what each release adds."),
     # the release line
     "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
-    "gate": ("release", "List, explain and run gates."),
+    "gate": ("gates", "List, explain and run gates."),
     "isolation": ("release", "Show what products share, and why."),
     "approve": ("promotion", "Sign an approval of one release for one channel."),
     "promote": ("promotion", "Move a channel to a release, if the signed policy allows it."),

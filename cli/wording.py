@@ -22,7 +22,8 @@ _COMMANDS = {
     "unpin": "casstore unpin {channel} --reason TEXT",
     "change-policy": "casstore keys ceremony draft",
     "rotate": "casstore keys ceremony draft",
-    "rehearse": "casstore attest sign FILE --type rehearsal --predicate JSON --hand-in --key URI",
+    "rehearse": "casstore rehearse {channel} --key URI",
+    "ask-gates": "casstore gate ask {release} --to {channel} --key URI",
     "wait": "casstore explain {release} --to {channel}",
     "new-release": "casstore release VERSION",
 }

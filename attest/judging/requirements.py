@@ -7,8 +7,9 @@ counts as absent, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from attest import predicates
 from attest.digests import Digest
@@ -17,7 +18,7 @@ from attest.judging.evidence import Evidence, most_persons
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.policies import ChannelPolicy
 from attest.predicates import slsa_provenance, test_result
-from attest.requirements import GATE, GATE_ROLES, REQUIREMENTS, roles_for
+from attest.requirements import AT_PROMOTION, AT_PROMOTION_SECONDS, GATE, REQUIREMENTS, roles_for
 from attest.verify import VerifiedStatement
 
 _DAY = 24 * 3600
@@ -64,7 +65,8 @@ class Asked:
         return self._too_old(found)
 
     def _too_old(self, found: VerifiedStatement) -> str:
-        limit = self.policy.max_age.get(self.name)
+        usual = AT_PROMOTION_SECONDS if self.name in AT_PROMOTION else None
+        limit = self.policy.max_age.get(self.name, usual)
         if limit is None:
             return ""
         age = self.evidence.age(found)
@@ -146,25 +148,32 @@ def matches(text: str, patterns: Iterable[str]) -> bool:
 
 def _gate(asked: Asked) -> Rule:
     gate, request = asked.name.removeprefix(GATE), asked.evidence.request
+    if asked.name in AT_PROMOTION and request.action != "promote":
+        return Rule(asked.name, SATISFIED, f"gate {gate} is not asked of a {request.action}")
     wanted = (frozenset({request.release}), frozenset(request.archives.values()), frozenset(request.trees.values()))
-    passed = [found for found in asked.evidence.of_type((test_result.TYPE,)) if _is_gate(found, gate)]
+    place = test_result.place_of(request.channel, request.from_move) if asked.name in AT_PROMOTION else None
+    passed = [found for found in asked.evidence.of_type((test_result.TYPE,)) if _is_gate(found, gate, place)]
     fit = {found.bundle for found in asked.fitting((test_result.TYPE,), _nothing)}
     for found in passed:
         if found.bundle in fit and any(subjects and subjects <= found.statement.digests for subjects in wanted):
             return Rule(asked.name, SATISFIED, f"gate {gate} passed", (found.bundle,))
-    return Rule(asked.name, MISSING, f"no passed result of gate {gate}", (), GATE_ROLES[0], asked.who, "attest", 1)
+    fresh = " for this very move" if place else ""
+    message = f"no passed result of gate {gate}{fresh}"
+    return Rule(asked.name, MISSING, message, (), asked.roles[0], asked.who, "ask-gates" if place else "attest", 1)
 
 
 def _nothing(_found: VerifiedStatement) -> None:
     """Whether it is this gate's is asked beside: the result of another gate is not worth a reason."""
 
 
-def _is_gate(found: VerifiedStatement, gate: str) -> bool:
+def _is_gate(found: VerifiedStatement, gate: str, place: Mapping[str, Any] | None) -> bool:
+    """Whether it says that the gate passed; at promotion, for this channel after its last move."""
     try:
         claim = test_result.parse(dict(found.statement.predicate))
     except FormatError:
         return False
-    return claim.result == "PASSED" and any(item.get("name") == gate for item in claim.configuration)
+    rows = [item for item in claim.configuration if item.get("name") == gate]
+    return claim.result == "PASSED" and any(place is None or item.get("annotations") == place for item in rows)
 
 
 def told(seconds: int) -> str:

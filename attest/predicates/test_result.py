@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from attest.digests import Digest
 from attest.errors import FormatError
 
 TYPE = "https://in-toto.io/attestation/test-result/v0.1"
+
 
 RESULTS = ("PASSED", "WARNED", "FAILED")
 
@@ -37,6 +39,11 @@ class ResultClaim:
             "failedTests": list(self.failed),
         }
         return {**value, "url": self.url} if self.url else value
+
+
+def place_of(channel: str, from_move: Digest | None) -> dict[str, Any]:
+    """The `annotations` of a gate that was asked at promotion: which channel, after which move."""
+    return {"channel": channel, "from": from_move}
 
 
 def parse(value: object) -> ResultClaim:

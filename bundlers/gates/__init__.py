@@ -50,6 +50,7 @@ GATES = {
     "vulnerabilities": "bundlers.gates.vulnerabilities",
     "reproducible": "bundlers.gates.reproducible",
     "network": "bundlers.gates.network",
+    "rollback-capability": "bundlers.gates.rollback_capability",
     "command": "bundlers.gates.command",
 }
 """Name -> module; a table with `command` under any other name is a gate of the user's own."""

@@ -11,15 +11,20 @@ it. How gates are found, run and limited is left to the package and to `running`
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from attest.digests import Digest
 from bundlers.product_manifests import ProductManifest
 from casstore.objects.tree import TreeEntry
 from casstore.release_objects import Release
+
+if TYPE_CHECKING:
+    from attest.verify import VerifiedStatement
+    from casstore.config import Consumer
+    from casstore.network import NetworkGuard
 
 NO_VALUES: Mapping[str, Any] = {}
 
@@ -70,6 +75,22 @@ class StagedArchive:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelView:
+    """The channel that a release is to come to, for gates of the phase `channel`."""
+
+    name: str
+    release: Digest
+    head: Digest | None
+    """The release that it names now."""
+    store: str
+    ledger: str
+    attested: Callable[[str], Sequence[VerifiedStatement]]
+    """Predicate type -> what the ledger recorded of it, verified, signer and statement not revoked."""
+    guard: NetworkGuard
+    """Asked before any socket opens."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseView:
     """A release in the making, to look at."""
 
@@ -94,6 +115,10 @@ class ReleaseView:
     """`[network] allow` of casstore.toml."""
     urls: Mapping[str, str] = field(default_factory=dict)
     """Key of casstore.toml -> the URL that stands there."""
+    consumers: Sequence[Consumer] = ()
+    """`[[consumers]]` of casstore.toml."""
+    channel: ChannelView | None = None
+    """Only in the phase `channel`."""
 
     def files(self) -> Iterator[tuple[str, str, TreeEntry]]:
         """(component, path, entry) of every file of every component."""

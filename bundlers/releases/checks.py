@@ -69,6 +69,7 @@ def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArch
         request.now,
         tuple(request.config.network.allow),
         request.config.urls,
+        request.config.consumers,
     )
 
 

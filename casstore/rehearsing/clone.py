@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from attest import keys, signers
 from attest.policies import ChannelPolicy
-from attest.requirements import GATE
+from attest.requirements import AT_PROMOTION
 from attest.signers import Signer
 from attest.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore.ledger.cache import EntryCache
@@ -27,8 +27,6 @@ from casstore.storage.overlay import OverlayStorage
 from casstore.store import Store
 from casstore.store_config import StoreConfig
 
-AT_PROMOTION = frozenset(f"{GATE}{name}" for name in ("baseline", "branch-protection", "rollback-capability"))
-"""Words of `require` that ask for what a promotion itself makes."""
 _LEEWAY = timedelta(hours=1)
 
 

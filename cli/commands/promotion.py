@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from attest import digests
-from cli import render, wording
+from cli import asking, render, wording
 from cli.params import confirm_option, json_option, key_option, pass_session
 from cli.session import Session, read_file, write_new
 
@@ -77,13 +77,19 @@ def approve(
 def promote(session: Session, release: str, channel: str, key: str | None, as_json: bool) -> None:
     """Move CHANNEL to RELEASE: a new ledger entry, if the signed policy allows it.
 
+    Gates that the policy wants asked at promotion (baseline, branch-protection,
+    rollback-capability) are asked first, and their results handed in.
+
     \b
     Example:
       casstore promote 1.4.0 --to staging --key pm.pem
-    Exit status: 0 moved or already there, 4 denied (what is missing is told), 8 no such release.
+    Exit status: 0 moved or already there, 4 denied (what is missing is told), 5 branch protection,
+    6 baseline, 8 no such release, 10 another gate failed.
     """
     from casstore import promotion
 
+    if names := asking.missing(session, release, channel):
+        asking.ask(session, release, channel, names, key).require()
     report = promotion.promote(
         session.open_store(),
         session.ledger(),

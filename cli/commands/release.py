@@ -1,4 +1,4 @@
-"""release, gate, isolation."""
+"""release, isolation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attest import digests
 from attest.digests import Digest
 from cli import render
 from cli.params import json_option, key_option, pass_session
-from cli.session import Session, read_file, write_new
+from cli.session import Session, write_new
 
 if TYPE_CHECKING:
     from bundlers.isolation import IsolationReport
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
 @click.option("--dry-run", is_flag=True, help="Do all but the last steps; nothing becomes visible.")
-@click.option("--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file, their signed results beside it.")
+@click.option(
+    "--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file, their signed results beside it."
+)
 @key_option
 @json_option
 @pass_session
@@ -102,96 +104,6 @@ def _tell_blockers(exc: Any, as_json: bool) -> None:
         render.say(f"  {blocker.issue_id}: {blocker.message}")
 
 
-@click.group()
-def gate() -> None:
-    """List, explain and run gates."""
-
-
-@gate.command(name="list")
-@json_option
-@pass_session
-def list_gates(session: Session, as_json: bool) -> None:
-    """Every known gate, and whether casstore.toml lists it.
-
-    \b
-    Example:
-      casstore gate list
-    """
-    from bundlers import gates
-
-    config = session.optional_config
-    listed = config.gates if config else {}
-    rows = [
-        (name, str(g.PHASE), "yes" if name in listed else "no", g.SUMMARY) for name, g in sorted(gates.known().items())
-    ]
-    rows += [(name, "inputs", "yes", "a command of your own") for name in sorted(listed) if "command" in listed[name]]
-    if as_json:
-        render.json_object({"gates": [dict(zip(("name", "phase", "listed", "summary"), r, strict=True)) for r in rows]})
-    else:
-        render.table(("GATE", "PHASE", "LISTED", "WHAT"), rows)
-
-
-@gate.command(name="explain")
-@click.argument("name")
-@json_option
-def explain_gate(name: str, as_json: bool) -> None:
-    """What a gate checks, its phase and settings.
-
-    \b
-    Example:
-      casstore gate explain budget
-    Exit status: 0 told, 2 no such gate.
-    """
-    from bundlers import gates
-
-    info = gates.describe(name)
-    if as_json:
-        render.json_object(info.to_json())
-        return
-    render.line(info.help or info.summary)
-    render.line(f"\nphase: {info.phase}\norigin: {info.origin}")
-    for key, told in info.settings.items():
-        render.line(f"setting {key}: {told}")
-
-
-@gate.command(name="run")
-@click.argument("name", type=click.Choice(["seal", "secrets"]))
-@click.argument("folder")
-@click.option("--manifest", metavar="FILE", help="With seal: the ProductManifest.")
-@json_option
-def run_gate(name: str, folder: str, manifest: str | None, as_json: bool) -> None:
-    """Run a gate on a folder: seal against a ProductManifest, or secrets over any files, logs and reports too.
-
-    All listed gates of a version are run by `casstore release VERSION --dry-run`.
-
-    \b
-    Examples:
-      casstore gate run seal --manifest core.product-manifest.json ./core
-      casstore gate run secrets ./reports
-    Exit status: 0 passed, 2 no such folder, 10 failed.
-    """
-    from bundlers import product_manifests
-    from bundlers.gates import seal, secrets
-
-    if (name == "seal") != bool(manifest):
-        raise click.UsageError("seal needs --manifest FILE, and only seal does")
-    if manifest:
-        result = seal.compare_folder(product_manifests.parse(read_file(manifest)), folder)
-    else:
-        result = secrets.scan_folder(folder)
-    if as_json:
-        render.json_object({"gate": name, "passed": result.passed, "messages": list(result.messages)})
-    else:
-        for message in result.messages:
-            render.line(message)
-        passed = "sealed: every byte is what the ProductManifest says" if manifest else "no secret found"
-        render.line(passed if result.passed else f"{len(result.messages)} found")
-    for warning in result.warnings:
-        render.warning(warning)
-    if not result.passed:
-        raise click.exceptions.Exit(10)
-
-
 @click.command()
 @click.argument("release_ref", metavar="RELEASE")
 @click.argument("products", nargs=-1, metavar="[PRODUCT PRODUCT]")
@@ -245,4 +157,4 @@ def _tell_isolation(report: IsolationReport) -> None:
     render.say("what is encoded (base64) or encrypted cannot be seen")
 
 
-COMMANDS = {"release": release, "gate": gate, "isolation": isolation}
+COMMANDS = {"release": release, "isolation": isolation}

@@ -1,0 +1,132 @@
+"""gate: list, explain, run, ask."""
+
+from __future__ import annotations
+
+import click
+
+from cli import asking, render
+from cli.params import json_option, key_option, pass_session
+from cli.session import Session, read_file
+
+
+@click.group()
+def gate() -> None:
+    """List, explain and run gates."""
+
+
+@gate.command(name="list")
+@json_option
+@pass_session
+def list_gates(session: Session, as_json: bool) -> None:
+    """Every known gate, and whether casstore.toml lists it.
+
+    \b
+    Example:
+      casstore gate list
+    """
+    from bundlers import gates
+
+    config = session.optional_config
+    listed = config.gates if config else {}
+    rows = [
+        (name, str(g.PHASE), "yes" if name in listed else "no", g.SUMMARY) for name, g in sorted(gates.known().items())
+    ]
+    rows += [(name, "inputs", "yes", "a command of your own") for name in sorted(listed) if "command" in listed[name]]
+    if as_json:
+        render.json_object({"gates": [dict(zip(("name", "phase", "listed", "summary"), r, strict=True)) for r in rows]})
+    else:
+        render.table(("GATE", "PHASE", "LISTED", "WHAT"), rows)
+
+
+@gate.command(name="explain")
+@click.argument("name")
+@json_option
+def explain_gate(name: str, as_json: bool) -> None:
+    """What a gate checks, its phase and settings.
+
+    \b
+    Example:
+      casstore gate explain budget
+    Exit status: 0 told, 2 no such gate.
+    """
+    from bundlers import gates
+
+    info = gates.describe(name)
+    if as_json:
+        render.json_object(info.to_json())
+        return
+    render.line(info.help or info.summary)
+    render.line(f"\nphase: {info.phase}\norigin: {info.origin}")
+    for key, told in info.settings.items():
+        render.line(f"setting {key}: {told}")
+
+
+@gate.command(name="run")
+@click.argument("name", type=click.Choice(["seal", "secrets"]))
+@click.argument("folder")
+@click.option("--manifest", metavar="FILE", help="With seal: the ProductManifest.")
+@json_option
+def run_gate(name: str, folder: str, manifest: str | None, as_json: bool) -> None:
+    """Run a gate on a folder: seal against a ProductManifest, or secrets over any files, logs and reports too.
+
+    All listed gates of a version are run by `casstore release VERSION --dry-run`.
+
+    \b
+    Examples:
+      casstore gate run seal --manifest core.product-manifest.json ./core
+      casstore gate run secrets ./reports
+    Exit status: 0 passed, 2 no such folder, 10 failed.
+    """
+    from bundlers import product_manifests
+    from bundlers.gates import seal, secrets
+
+    if (name == "seal") != bool(manifest):
+        raise click.UsageError("seal needs --manifest FILE, and only seal does")
+    if manifest:
+        result = seal.compare_folder(product_manifests.parse(read_file(manifest)), folder)
+    else:
+        result = secrets.scan_folder(folder)
+    if as_json:
+        render.json_object({"gate": name, "passed": result.passed, "messages": list(result.messages)})
+    else:
+        for message in result.messages:
+            render.line(message)
+        passed = "sealed: every byte is what the ProductManifest says" if manifest else "no secret found"
+        render.line(passed if result.passed else f"{len(result.messages)} found")
+    for warning in result.warnings:
+        render.warning(warning)
+    if not result.passed:
+        raise click.exceptions.Exit(10)
+
+
+@gate.command(name="ask")
+@click.argument("release")
+@click.option("--to", "channel", required=True, metavar="CHANNEL")
+@key_option
+@json_option
+@pass_session
+def ask_gates(session: Session, release: str, channel: str, key: str | None, as_json: bool) -> None:
+    """Ask the gates that the policy of CHANNEL wants asked at promotion, and hand in what passed.
+
+    A result counts for this channel until its next move, and for a day (the policy's maxAge may say
+    otherwise). `casstore promote` does the same; this is for an auditor or CI job who answers for it.
+
+    \b
+    Example:
+      casstore gate ask 1.4.0 --to prod --key auditor.pem
+    Exit status: 0 all passed or nothing to ask, 4 the signer may not, 5 branch protection,
+    6 baseline, 10 another gate failed.
+    """
+    names = asking.missing(session, release, channel)
+    if not names:
+        render.say(f"{channel} wants no gate asked for {release} now")
+        if as_json:
+            render.json_object({"gates": [], "entries": []})
+        return
+    asked = asking.ask(session, release, channel, names, key)
+    if as_json:
+        render.json_object(asked.to_json())
+    asked.require()
+
+
+COMMANDS = {"gate": gate}
