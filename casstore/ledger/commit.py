@@ -42,8 +42,8 @@ def commit(
     while True:
         state = replay(ledger, store, state, sigstore_root=sigstore_root)
         entry = ledger.place(draft)
-        presence.check_statement(store, statement)
-        after = judge(state, entry, reader)
+        with presence.looked_for(store, statement):
+            after = judge(state, entry, reader)
         presence.check(store, state, after)
         if ledger.offer(entry):
             return entry, after

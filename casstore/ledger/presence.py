@@ -3,17 +3,19 @@
 What was stored, or found known, before a collection of garbage gave packs up may have lain in
 them. The collector saw only the entries before its own; whoever comes after it must look.
 
-    check_statement(store, statement)
+    with looked_for(store, statement):
+        after = judge(before, entry, reader)
     check(store, before, after)          # raises GivenUp: store it again
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from attest.digests import Digest
-from casstore.errors import GivenUp, NoSuchObject
+from casstore.errors import GivenUp, NoSuchObject, StoreDamaged
 from casstore.ledger.state import LedgerState
 from casstore.objects.tree import TreeEntry
 from casstore.release_objects import parse
@@ -36,10 +38,15 @@ class CollectedStore(Protocol):
         """All that is in a tree."""
 
 
-def check_statement(store: object, statement: Digest) -> None:
-    """Raises GivenUp when a collection gave the statement up."""
-    if isinstance(store, CollectedStore) and store.packs_were_doomed() and not store.has(statement):
-        raise GivenUp(statement)
+@contextmanager
+def looked_for(store: object, statement: Digest) -> Iterator[None]:
+    """Around judging a draft on a state that stands: what is gone then, a collection may have given up."""
+    try:
+        yield
+    except StoreDamaged as exc:
+        if isinstance(store, CollectedStore) and store.packs_were_doomed():
+            raise GivenUp(statement) from exc
+        raise
 
 
 def check(store: object, before: LedgerState, after: LedgerState) -> None:
