@@ -51,6 +51,8 @@ class StoreTooNew(CasstoreError):
 class NotWritable(CasstoreError):
     """The store, or its scheme, can only be read here."""
 
+    exit_code = 12
+
 
 class NoSuchObject(CasstoreError):
     """No such digest, release, channel or component; or its bytes are gone."""

@@ -165,7 +165,9 @@ class Worker:
         if self._writer is not None and self._writer.size > PACK_LIMIT:
             self._end_pack()
         if self._writer is None:
-            self._writer = PackWriter(self._packs.new_path(), level=self._level, nonce=os.urandom(16))
+            path = self._packs.new_path()
+            with wrapped(path):
+                self._writer = PackWriter(path, level=self._level, nonce=os.urandom(16))
         return self._writer
 
     def _end_pack(self) -> None:

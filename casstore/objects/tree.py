@@ -170,7 +170,10 @@ def check_link(path: bytes, target: bytes) -> None:
     `..` may stand only at the start of a target and not more often than the link is deep:
     then it climbs real folders, and whatever follows goes down again.
     """
-    check_target(target)
+    try:
+        check_target(target)
+    except UnsupportedInput as exc:
+        raise UnsupportedInput(f"{show(path)}: {exc.message}") from exc
     parts = [part for part in target.split(b"/") if part not in (b"", b".")]
     ups = 0
     while ups < len(parts) and parts[ups] == b"..":
