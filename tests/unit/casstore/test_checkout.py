@@ -13,6 +13,7 @@ import pytest
 from attest.digests import sha256
 from casstore.checkout import plan
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, UnsupportedInput
+from casstore.index import Index
 from casstore.objects import tree
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
@@ -88,6 +89,18 @@ def test_many_files_go_through_worker_processes(store: Store, work: Path, tmp_pa
     with pytest.raises(ObjectDamaged, match="pack"):
         store.checkout(digest, str(tmp_path / "o/again"))
     assert list(tmp_path.glob("o/*")) == []
+
+
+def test_workers_that_find_no_index_leave_the_work_to_their_parent(
+    store: Store, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that is doubtful is replaced by a new one at any time, by any process."""
+    for number in range(1500):
+        (work / f"empty/{number}").write_bytes(b"%d" % number)
+    digest = store.put_tree(str(work)).tree
+    monkeypatch.setattr(Index, "path", property(lambda _: str(tmp_path / "gone")))
+    assert store.checkout(digest, str(tmp_path / "out")).files == 1803
+    assert listing(tmp_path / "out") == listing(work)
 
 
 def test_an_empty_folder_is_taken_and_a_full_one_refused(store: Store, work: Path, tmp_path: Path) -> None:
