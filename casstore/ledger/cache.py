@@ -10,8 +10,11 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
-from casstore.errors import NotWritable, StoreDamaged
+from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
 from casstore.index.rows import IndexDoubt
+
+_UNKEPT = (IndexDoubt, NotWritable, StorageUnavailable, StoreDamaged)
+"""Why nothing can be kept, a full disk too: no reason to fail."""
 
 
 class MetaTable(Protocol):
@@ -71,7 +74,7 @@ class IndexCache(EntryCache):
 
     def put(self, start: int, raws: Sequence[bytes]) -> None:
         """See `EntryCache.put`."""
-        with contextlib.suppress(IndexDoubt, NotWritable, StoreDamaged):
+        with contextlib.suppress(*_UNKEPT):
             self._holder.index.meta_put([(self._key(start + place), raw) for place, raw in enumerate(raws)])
 
     def load_state(self, name: bytes) -> bytes | None:
@@ -82,7 +85,7 @@ class IndexCache(EntryCache):
 
     def put_state(self, name: bytes, data: bytes) -> None:
         """See `EntryCache.put_state`."""
-        with contextlib.suppress(IndexDoubt, NotWritable, StoreDamaged):
+        with contextlib.suppress(*_UNKEPT):
             self._holder.index.meta_put([(b"state/" + self._prefix + name, data)])
 
     def _key(self, number: int) -> bytes:

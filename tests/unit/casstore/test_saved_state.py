@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -222,3 +224,20 @@ def test_without_a_folder_of_its_own_nothing_is_kept(
     assert command(world.store.url) == before
     assert len(counted.judged) == before.count
     assert not (tmp_path / "relative").exists()
+
+
+def test_a_disk_that_takes_no_more_stops_no_reader(world: World) -> None:
+    """What is kept to be faster is no reason to fail."""
+    code = (
+        "import resource, sys\n"
+        "from casstore.ledger.log import Ledger\nfrom casstore.ledger.state import replay\n"
+        "from casstore.store import Store\n"
+        "with Store.open(sys.argv[1], read_only=True) as store:\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
+        "    print(replay(Ledger(store), store).count)\n"
+    )
+    count = world.state.count
+    with Store.open(world.store.url) as store:
+        store.catalog.rebuild("no entry and no state is kept any more")
+    done = subprocess.run([sys.executable, "-c", code, world.store.url], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{count}\n"), done.stderr
