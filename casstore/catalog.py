@@ -107,29 +107,25 @@ class Catalog:
         """Packs on which nobody may lean; True = given up."""
         return self.ask(lambda index: index.doomed())
 
-    def doom(self, owner: str, packs: Mapping[bytes, bool]) -> None:
-        """From now on `owner` (a ledger) dooms exactly these packs; True = given up."""
+    def doom(self, owner: str, packs: Mapping[bytes, bool], count: int) -> None:
+        """By its first `count` steps, `owner` (a ledger) dooms exactly these packs; True = given up."""
         with self._lock:
             rows = self.ask(lambda index: index.doom_rows())
-            if {name: by[owner] for name, by in rows.items() if owner in by} == packs:
-                return
-            told = {name: {who: gone for who, gone in by.items() if who != owner} for name, by in rows.items()}
-            for name, gone in packs.items():
-                told.setdefault(name, {})[owner] = gone
-            self._doom({name: by for name, by in told.items() if by})
+            if {name: by[owner] for name, by in rows.items() if owner in by} != packs:
+                self._doom(owner, packs, count)
 
-    def _doom(self, told: Mapping[bytes, Mapping[str, bool]]) -> None:
+    def _doom(self, owner: str, packs: Mapping[bytes, bool], count: int) -> None:
         tables: dict[bytes, tuple[PackTable, int]] = {}
         done = False
         while not done or not self.index.is_current():
             if not self.index.is_current():  # thrown away meanwhile: what is doomed must stand in the new one
                 self.index.close()
                 self.index = self._open()
-            for name in (*self._known_names(), *(self.doomed().keys() - told.keys())):
-                if name not in told and name not in tables:
+            for name in (*self._known_names(), *(name for name, gone in self.doomed().items() if not gone)):
+                if name not in packs and name not in tables:
                     tables[name] = self._table(name)
-            done = self.ask(lambda index: index.doom(told, tables))
-        for name in told:
+            done = self.ask(lambda index: index.hear(owner, count, packs, tables))
+        for name in packs:
             self.damaged.pop(name, None)
 
     def _table(self, name: bytes) -> tuple[PackTable, int]:

@@ -258,9 +258,9 @@ class Store:
         """Packs that a ledger entry names: their objects can be found from now on."""
         self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)
 
-    def follow(self, ledger: str, packs: Mapping[Digest, bool]) -> None:
-        """What a ledger condemned, or gave up (True): nobody may lean on it from now on."""
-        self._catalog.doom(ledger, {to_raw(name): gone for name, gone in packs.items()})
+    def follow(self, ledger: str, packs: Mapping[Digest, bool], count: int) -> None:
+        """What a ledger's first `count` entries condemn, or give up (True): nobody may lean on it from now on."""
+        self._catalog.doom(ledger, {to_raw(name): gone for name, gone in packs.items()}, count)
 
     def packs_were_doomed(self) -> bool:
         """Whether anything was condemned, given up or forgotten since this handle was opened."""

@@ -33,6 +33,9 @@ from casstore.ledger.views import Condemned
 from casstore.promotion.services import keep, require_role
 from casstore.store import Store
 
+_LEDGERS_RULE = 1 << 62
+"""More steps than a store without a ledger ever has."""
+
 
 class Book(Protocol):
     """One order of steps."""
@@ -72,7 +75,7 @@ def open_books(store: Store, signer: Signer | None, sigstore_root: bytes | None 
     """The newest state of every ledger; the store's own steps where there is none."""
     names = ledger_names(store)
     if names:
-        store.follow("", {})  # steps from before there was a ledger count no more
+        store.follow("", {}, _LEDGERS_RULE)  # steps from before there was a ledger count no more
     return [LedgerBook(store, name, signer, sigstore_root) for name in names] or [LooseBook(store)]
 
 

@@ -116,7 +116,8 @@ class LooseBook:
                 raise StoreDamaged(f"{where}: {exc.message}", hint="copy it back from another copy") from exc
         state = self._state
         if state.condemned or state.given_up:
-            self._store.follow("", dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))
+            packs = dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True)
+            self._store.follow("", packs, state.count)
 
 
 def step(

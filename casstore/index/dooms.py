@@ -20,6 +20,7 @@ from casstore.objects.pack_format import PackTable
 EPOCH = b"epoch"
 _PREFIX = b"doom:"
 _NEXT = b"next"
+_COUNT = b"steps:"
 
 Told = Mapping[str, bool]
 """Who dooms a pack -> whether it was given up."""
@@ -46,6 +47,28 @@ def next_number(txn: Any, tables: Mapping[bytes, Any]) -> int:
     """The least number that no pack ever had, as far as packs were dropped."""
     value = txn.get(_NEXT, db=tables[b"info"])
     return int.from_bytes(rows.unseal(_NEXT, value), "big") if value is not None else 0
+
+
+def said_later(txn: Any, tables: Mapping[bytes, Any], owner: str, count: int) -> bool:
+    """Whether `owner` was heard with more steps than these already: what comes late counts no more."""
+    value = txn.get(_COUNT + owner.encode(), db=tables[b"info"])
+    return value is not None and int.from_bytes(rows.unseal(_COUNT + owner.encode(), value), "big") > count
+
+
+def note_count(txn: Any, tables: Mapping[bytes, Any], owner: str, count: int) -> None:
+    """How many steps of `owner` were heard."""
+    _put(txn, tables, _COUNT + owner.encode(), count.to_bytes(8, "big"))
+
+
+def merged(txn: Any, tables: Mapping[bytes, Any], owner: str, packs: Mapping[bytes, bool]) -> dict[bytes, Told]:
+    """All doomed packs when `owner` dooms exactly these; what it gave up once stays so."""
+    told: dict[bytes, dict[str, bool]] = {}
+    for name, by in load(txn, tables):
+        told[name] = {who: gone for who, gone in by.items() if who != owner or gone}
+    for name, gone in packs.items():
+        by = told.setdefault(name, {})
+        by[owner] = by.get(owner, False) or gone
+    return {name: by for name, by in told.items() if by}
 
 
 def change(

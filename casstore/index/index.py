@@ -313,14 +313,32 @@ class Index:
         changed, when a pack became known that is not among them. One of size 0 is not there any more.
         """
 
+        return self._environment.write(lambda txn: self._doom(txn, told, tables))
+
+    def hear(
+        self, owner: str, count: int, packs: Mapping[bytes, bool], tables: Mapping[bytes, tuple[PackTable, int]]
+    ) -> bool:
+        """As `doom`: by its first `count` steps, `owner` dooms exactly these; nothing where more were heard before."""
+
         def change(txn: Any) -> bool:
-            lifted = dooms.change(txn, self._tables, told, {name: table for name, (table, _) in tables.items()})
-            if lifted is not None:
-                back = [tables[name] for name in sorted(lifted) if name in tables]
-                self._add(txn, [found for found in back if found[1]], announced=False)
-            return lifted is not None
+            if dooms.said_later(txn, self._tables, owner, count):
+                return True
+            if not self._doom(txn, dooms.merged(txn, self._tables, owner, packs), tables):
+                return False
+            dooms.note_count(txn, self._tables, owner, count)
+            return True
 
         return self._environment.write(change)
+
+    def _doom(
+        self, txn: Any, told: Mapping[bytes, Mapping[str, bool]], tables: Mapping[bytes, tuple[PackTable, int]]
+    ) -> bool:
+        lifted = dooms.change(txn, self._tables, told, {name: table for name, (table, _) in tables.items()})
+        if lifted is None or lifted - tables.keys():
+            return False
+        back = [tables[name] for name in sorted(lifted)]
+        self._add(txn, [found for found in back if found[1]], announced=False)
+        return True
 
     # small things
 

@@ -198,5 +198,6 @@ def _tell(ledger: Ledger, store: ObjectReader, state: LedgerState) -> None:
     follow = getattr(store, "follow", None)
     told = state.condemned, state.given_up
     if follow is not None and told != ledger.told:
-        follow(state.ledger, dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True))
+        packs = dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True)
+        follow(state.ledger, packs, state.count)
         ledger.told = told

@@ -458,7 +458,7 @@ def test_what_is_doomed_stands_in_the_index_in_use_though_another_handle_has_thr
     name = from_raw(next(iter(world.store.packs.names())))
     with Store.open(world.store.url) as other:
         world.store.catalog.rebuild("a test")
-        other.follow("here", {name: False})
+        other.follow("here", {name: False}, 1)
         assert world.store.catalog.doomed() == {to_raw(name): False}
         world.store.catalog.rebuild("a test")
         other.catalog.heal("a test")
@@ -469,6 +469,25 @@ def test_what_is_doomed_stands_in_the_index_in_use_though_another_handle_has_thr
 def test_what_was_condemned_is_still_listed_once(world: World) -> None:
     lost = world.store.put_bytes(noise(10_000))
     before = world.store.digests()
-    world.store.follow("here", {from_raw(name): False for name in world.store.packs.names()})
+    world.store.follow("here", {from_raw(name): False for name in world.store.packs.names()}, 1)
     assert world.store.digests() == before
     assert world.store.digests(lost[7:10]) == [lost]
+
+
+def test_who_lags_behind_takes_nothing_back(world: World) -> None:
+    """A handle that folded fewer entries tells the shared index what it knows: that counts no more."""
+    first, second = sorted(world.store.packs.names())[:2]
+    names = {from_raw(first): True, from_raw(second): False}
+    with Store.open(world.store.url) as late:
+        world.store.follow("here", names, 7)
+        late.follow("here", {from_raw(first): False}, 6)
+        assert late.catalog.doomed() == {first: True, second: False}
+        late.follow("here", {}, 8)  # the second was lifted; what is given up stays so
+        assert world.store.catalog.doomed() == {first: True}
+
+
+def test_a_pack_that_is_condemned_before_its_put_has_indexed_it_counts_as_forgotten(world: World) -> None:
+    epoch = world.store.index.epoch()
+    world.store.follow("here", {from_raw(bytes(32)): False}, 1)
+    assert world.store.index.epoch() != epoch
+    assert world.store.packs_were_doomed()
