@@ -22,11 +22,14 @@ demo: $(VENV)/.dev ## a whole release of four products from real files to a veri
 test: $(VENV)/.dev ## all tests that this machine can run; what is skipped is told and counted
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-check: $(VENV)/.dev ## lint, format, types, layers
+check: $(VENV)/.dev ## lint, format, types, layers, the pipelines for others
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci .gitlab/*.yml
 
 format: $(VENV)/.dev ## mend what can be mended
 	$(BIN)/ruff check --fix .
@@ -44,6 +47,7 @@ lock: ## the locked requirements, from pyproject.toml
 	$(LOCK) --custom-compile-command 'make lock' --extra demo -o requirements/demo.txt
 	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --extra cel --extra sbom --group dev -o requirements/dev.txt
+	$(subst pyproject.toml,requirements/build.in,$(LOCK)) --no-annotate --custom-compile-command 'make lock' -o requirements/build.txt
 	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
 	$(subst pyproject.toml,requirements/fuzz.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/fuzz.txt
 
