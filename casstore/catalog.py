@@ -180,6 +180,8 @@ class Catalog:
         known = self.ask(lambda index: index.known_packs(wanted))
         passed = self._mended.union(self.damaged)
         new = [name for name in wanted if name not in known and name not in passed]
+        doomed = self.doomed() if new else {}
+        new = [name for name in new if name not in doomed]
         for tables in self._read_tables(new):
             self._add(tables, announced)
         if announced:
