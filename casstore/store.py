@@ -349,7 +349,8 @@ class Store:
         progress: Progress | None,
         options: IngestOptions | None,
     ) -> IngestReport:
-        from casstore.ingest import IngestOptions, Intake
+        from casstore.ingest import IngestOptions
+        from casstore.ingest.ingest import Intake
 
         self._check_writable()
         self._catalog.refresh()

@@ -1,7 +1,7 @@
 """A read-only look into an index that another process has opened and examined: for its workers.
 
 known = attach("/store/index/g-0a")
-known(raw_digest)                       # -> Row or None
+known(raw_digest)                       # -> whether it is there, in a row that is whole
 spot = attach_spots("/store/index/g-0a")
 spot(raw_digest)                        # -> (pack, its pieces, piece, inner, length) or None
 """
@@ -9,27 +9,26 @@ spot(raw_digest)                        # -> (pack, its pieces, piece, inner, le
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import lmdb
 
 from casstore.index.environment import TABLES
-from casstore.index.rows import IndexDoubt, Row, parse_pack_row, parse_row, unseal
+from casstore.index.rows import IndexDoubt, is_whole, parse_pack_row, parse_row, unseal
 
 Spot = tuple[bytes, bytes, int, int, int]
 """The pack's name, the list of its pieces, the object's first piece, where in it, the object's length."""
 
 
-def attach(path: str) -> Callable[[bytes], Row | None]:
-    """A function from raw digest to row, as of now, for as long as this process lives. Raises IndexDoubt."""
+def attach(path: str) -> Callable[[bytes], bool]:
+    """Whether an object is known, as of now, for as long as this process lives. Raises IndexDoubt."""
     txn, (objects,) = attached(path, b"objects")
+    get = partial(txn.get, db=objects)
 
-    def known(raw: bytes) -> Row | None:
-        value = txn.get(raw, db=objects)
-        try:
-            return None if value is None else parse_row(raw, value)
-        except IndexDoubt:
-            return None  # then it is stored once more
+    def known(raw: bytes) -> bool:
+        value = get(raw)
+        return value is not None and is_whole(raw, value)  # else it is stored once more
 
     return known
 

@@ -52,6 +52,11 @@ def unseal(key: bytes, value: bytes) -> bytes:
     return record
 
 
+def is_whole(key: bytes, value: bytes) -> bool:
+    """Whether the check of a stored value holds: all that a look for presence needs."""
+    return len(value) > 4 and crc32(value[:-4], crc32(key)) == int.from_bytes(value[-4:], "big")
+
+
 def parse_row(key: bytes, value: bytes) -> Row:
     """An object's row. Raises IndexDoubt."""
     record = value[:-4]

@@ -1,9 +1,11 @@
 """Takes workspaces in: walk, read and hash in workers, pack what is new, make trees.
 
-outcome = take_in(source, catalog, packs, ...)
+report = ingest.Intake(root, catalog, packs, level=1, options=IngestOptions(), progress=progress).put(folders, all)
+
+`ingest` is the whole act, `worker` and `process` what its workers run. Nothing of the act is loaded here: a
+worker needs `worker` alone.
 """
 
-from casstore.ingest.ingest import IngestOptions, IngestReport, Intake
-from casstore.ingest.worker import Done
+from casstore.ingest.reports import IngestOptions, IngestReport
 
-__all__ = ["Done", "IngestOptions", "IngestReport", "Intake"]
+__all__ = ["IngestOptions", "IngestReport"]

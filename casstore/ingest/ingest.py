@@ -13,15 +13,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attest.digests import Digest, from_raw
+from attest.digests import from_raw
 from casstore.catalog import Catalog
 from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads
 from casstore.ingest.desk import Desk
 from casstore.ingest.globs import Selection
+from casstore.ingest.reports import IngestOptions, IngestReport
 from casstore.ingest.trees import TreeBuilder
 from casstore.ingest.walk import Folder
 from casstore.ingest.worker import Done, Worker
@@ -37,40 +37,6 @@ _MANY_FILES = 200
 """From here on worker processes pay for their start."""
 _MUCH = 16 * 1024 * 1024
 """Bytes from which on threads pay."""
-
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """How a put is done; never what it gives."""
-
-    workers: int = 0
-    """0 = as many as there are processors."""
-    stat_cache: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What a put did. `new_*`: file contents that were not in the store before; `stored_bytes`: what they took."""
-
-    tree: Digest
-    files: int
-    bytes: int
-    new_files: int
-    new_bytes: int
-    stored_bytes: int
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, keys in camelCase."""
-        return {
-            "tree": self.tree,
-            "files": self.files,
-            "bytes": self.bytes,
-            "newFiles": self.new_files,
-            "newBytes": self.new_bytes,
-            "storedBytes": self.stored_bytes,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 class Intake:

@@ -7,7 +7,6 @@ comes along. It ends when its input ends, and then leaves no temporary file behi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from casstore.index import IndexDoubt, attach
 from casstore.ingest.worker import Worker
@@ -40,7 +39,7 @@ def _serve(worker: Worker) -> int:
     return 0
 
 
-def _known(index: str | None) -> Callable[[bytes], Any]:
+def _known(index: str | None) -> Callable[[bytes], bool]:
     if index is None:
         return _nothing
     try:
@@ -49,5 +48,5 @@ def _known(index: str | None) -> Callable[[bytes], Any]:
         return _nothing  # then what is known is stored once more, and nothing is lost
 
 
-def _nothing(_raw: bytes) -> None:
-    return None
+def _nothing(_raw: bytes) -> bool:
+    return False

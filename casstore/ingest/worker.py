@@ -23,7 +23,8 @@ from casstore.packs import Packs, wrapped
 from casstore.storage.base import os_error
 
 PACK_LIMIT = 1024 * 1024 * 1024
-"""A pack that has grown beyond this is finished and the next one begun."""
+PACK_OBJECTS = 200_000
+"""A pack that has grown beyond these is finished and the next one begun: its table is kept in memory until then."""
 _TRIES = 3
 
 Batch = Sequence[Sequence[Any]]
@@ -51,7 +52,12 @@ class Worker:
     """See the module; one thread or process each."""
 
     def __init__(
-        self, root: bytes, level: int, packs: Packs, known: Callable[[bytes], Any], large: frozenset[int] = frozenset()
+        self,
+        root: bytes,
+        level: int,
+        packs: Packs,
+        known: Callable[[bytes], object],
+        large: frozenset[int] = frozenset(),
     ) -> None:
         self._root = root
         self._level = level
@@ -101,7 +107,7 @@ class Worker:
             return raw, now, grown.mode if newest is None else newest
         data = buffer[:size]
         raw = hashlib.sha256(data).digest()
-        if raw not in self._mine and self._known(raw) is None:
+        if raw not in self._mine and not self._known(raw):
             self._keep(raw, data)
         return raw, now, mode
 
@@ -152,7 +158,7 @@ class Worker:
         return guarded
 
     def _has(self, raw: bytes) -> bool:
-        return raw in self._mine or self._known(raw) is not None
+        return raw in self._mine or bool(self._known(raw))
 
     def _count(self, size: int) -> None:
         self._new_files += 1
@@ -162,7 +168,7 @@ class Worker:
         return self._writer.path if self._writer is not None else "the store"
 
     def _pack(self) -> PackWriter:
-        if self._writer is not None and self._writer.size > PACK_LIMIT:
+        if self._writer is not None and (self._writer.size > PACK_LIMIT or self._writer.objects >= PACK_OBJECTS):
             self._end_pack()
         if self._writer is None:
             path = self._packs.new_path()

@@ -352,3 +352,17 @@ def test_who_watches_a_put_learns_how_much_there_is(store: Store, work: Path) ->
         assert watching.told.wait(10)
     report = store.put_tree(str(work), exclude=("*.out",), progress=watching)
     assert watching.totals == (report.files, report.bytes)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("PACK_OBJECTS", 10), ("PACK_LIMIT", 64 * 1024)])
+def test_a_pack_that_has_grown_is_followed_by_the_next(
+    store: Store, work: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    fill(work, 100)
+    (work / "large").write_bytes(os.urandom(3 << 20))
+    (work / "large too").write_bytes(os.urandom(3 << 20))
+    monkeypatch.setattr(f"casstore.ingest.worker.{limit}", most)
+    report = store.put_tree(str(work), options=IngestOptions(workers=1))
+    assert len(list(store.packs.names())) > (10 if limit == "PACK_OBJECTS" else 2)
+    for path, entry in store.walk(report.tree):
+        assert store.read(entry.content) == (work / os.fsdecode(path)).read_bytes()

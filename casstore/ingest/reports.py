@@ -1,0 +1,46 @@
+"""What a put is asked for, and what it tells.
+
+options = IngestOptions(workers=1)
+report.to_json()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from attest.digests import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How a put is done; never what it gives."""
+
+    workers: int = 0
+    """0 = as many as there are processors."""
+    stat_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What a put did. `new_*`: file contents that were not in the store before; `stored_bytes`: what they took."""
+
+    tree: Digest
+    files: int
+    bytes: int
+    new_files: int
+    new_bytes: int
+    stored_bytes: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, keys in camelCase."""
+        return {
+            "tree": self.tree,
+            "files": self.files,
+            "bytes": self.bytes,
+            "newFiles": self.new_files,
+            "newBytes": self.new_bytes,
+            "storedBytes": self.stored_bytes,
+            "seconds": round(self.seconds, 3),
+        }
