@@ -146,6 +146,14 @@ class Catalog:
                     continue
             yield self._tables[name]
 
+    def locate_given_up(self, raw: bytes) -> Located | None:
+        """Where it lies until the files of given-up packs are removed. For reading: nobody may count on it any more."""
+        for name in [name for name, gone in self.doomed().items() if gone]:
+            with contextlib.suppress(FormatError, NoSuchObject):
+                if (found := _in_table(table_of(self._packs, name)[0], raw)) is not None:
+                    return found
+        return None
+
     def locate_many(self, raws: list[bytes]) -> dict[bytes, Located]:
         """Where all these are; sorted digests are fastest. Raises NoSuchObject."""
         places = self.ask(lambda index: _locate_all(index, raws))

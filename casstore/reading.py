@@ -44,9 +44,11 @@ class ObjectReader:
 
     def locate(self, digest: Digest) -> Located:
         """Where the object lies. Raises NoSuchObject."""
-        found = self._catalog.locate(to_raw(digest))
+        raw = to_raw(digest)
+        look = self._catalog.locate, self._catalog.locate_given_up, self._catalog.locate
+        found = next((there for one in look if (there := one(raw)) is not None), None)
         if found is None:
-            raise no_such_object(to_raw(digest))
+            raise no_such_object(raw)
         return found
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:

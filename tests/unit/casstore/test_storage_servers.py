@@ -1,18 +1,11 @@
 """The S3 adapter against real server processes on loopback; skipped where none is installed.
 
-`localbucket` and `ministack` (each from PyPI, in an environment of its own) are looked for on
-PATH; CASSTORE_TEST_SERVERS may name more folders with programs.
+See `tests/support/servers.py` for where they are looked for.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,52 +18,15 @@ from casstore.errors import NoSuchObject
 from casstore.network import NetworkGuard
 from casstore.storage import Storage, open_storage
 from casstore.storage.probe import probe
+from tests.support.servers import bucket
 
 pytestmark = pytest.mark.server
-
-_PATH = os.pathsep.join([os.environ.get("CASSTORE_TEST_SERVERS", ""), os.environ.get("PATH", "")])
-
-
-def _start(name: str, port: int, folder: Path) -> subprocess.Popen[bytes]:
-    program = shutil.which(name, path=_PATH)
-    if program is None:
-        pytest.skip(f"no {name} is installed: pip install {name}")
-    argv = [program, "--port", str(port), str(folder)] if name == "localbucket" else [program]
-    environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
-    return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def _make_bucket(url: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(urllib.request.Request(f"{url}/bucket", method="PUT"), timeout=5)
-            return
-        except urllib.error.HTTPError as exc:
-            if exc.code == 409:
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("the server does not answer")
 
 
 @pytest.fixture(params=["localbucket", "ministack"], scope="module")
 def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = _free_port()
-    process = _start(request.param, port, tmp_path_factory.mktemp("bucket"))
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _make_bucket(url)
+    with bucket(request.param, tmp_path_factory.mktemp("bucket")) as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(params=["obstore", "fsspec"])
