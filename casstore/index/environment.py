@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from zlib import adler32
 
 import lmdb
 
@@ -31,7 +32,18 @@ T = TypeVar("T")
 TABLES = (b"objects", b"subjects", b"packs", b"names", b"pieces", b"large", b"meta", b"info")
 _MAP_SIZE = 1 << 36
 _SMALLER_MAP = 1 << 30
-_DOUBT = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.PanicError)
+_DOUBT = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.PanicError,
+    lmdb.BadDbiError,
+    lmdb.BadTxnError,
+    lmdb.IncompatibleError,
+    lmdb.CursorFullError,
+    lmdb.PageFullError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,11 @@ class Options:
     sync: bool = True
     metasync: bool = False
 
+
+SAME, DOUBTFUL, HARMED = "same", "doubtful", "harmed"
+_LOOK = 80
+_SUMMED = 16 * 1024 * 1024
+"""Files up to this size are summed up: some 8 ms."""
 
 _open: dict[tuple[str, int], Environment] = {}
 _open_lock = threading.Lock()
@@ -190,39 +207,54 @@ class Environment:
 
 
 class _Mark:
-    """Remembers how the data file looked after our last commit, and whether someone died while using it."""
+    """Remembers how the data file looked after our last commit, and whether someone died while using it.
+
+    Of a file that is not large it keeps a sum too, from a clean end to the next beginning: a bit
+    that flips on the disk changes no time, and LMDB would believe it.
+    """
 
     def __init__(self, path: str) -> None:
         self._data = os.path.join(path, "data.mdb")
         self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock(shared=True)
+        self._before = os.pread(self._file, 200, 0)
 
     @staticmethod
-    def doubtful(path: str) -> bool:
-        """Whether the data file changed since the mark, or its last user did not close it."""
+    def judge(path: str) -> str:
+        """SAME as at the last clean end, or in use; DOUBTFUL: walk it first; HARMED: bytes are not what was written."""
+        data = os.path.join(path, "data.mdb")
         try:
             fd = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            if os.pread(fd, 200, 0) == _look(os.path.join(path, "data.mdb"), clean=True):
-                return False
-            locks.take(fd, wait=False)
-            return True
         except OSError:
-            return False  # others have it open right now and live
+            return DOUBTFUL
+        try:
+            mark = os.pread(fd, 200, 0)
+            clean, summed = mark[:_LOOK].rstrip().endswith(b"clean"), mark[_LOOK:]
+            if clean and summed:
+                return SAME if summed == _sum(data) else HARMED
+            if mark == _look(data, clean=True):
+                return SAME
+            locks.take(fd, wait=False)
+            return DOUBTFUL
+        except OSError:
+            return SAME  # others have it open right now and live
         finally:
             os.close(fd)
 
-    def note(self, *, clean: bool = False) -> None:
-        """Write down how the file looks."""
+    def note(self) -> None:
+        """Write down how the file looks while it is in use."""
         with contextlib.suppress(OSError):
-            os.pwrite(self._file, _look(self._data, clean=clean), 0)
+            os.pwrite(self._file, _look(self._data, clean=False), 0)
 
     def close(self) -> None:
         """Closed cleanly, when no other process has it open."""
-        if self._lock(wait=False):
-            self.note(clean=True)
+        with contextlib.suppress(OSError):
+            if self._lock(wait=False):
+                look = _look(self._data, clean=True)
+                unchanged = self._before[:_LOOK] == look and len(self._before) > _LOOK
+                mark = self._before if unchanged else look + _sum(self._data)
+                os.pwrite(self._file, mark, 0)
+                os.ftruncate(self._file, len(mark))
         os.close(self._file)
 
     def _lock(self, *, shared: bool = False, wait: bool = True) -> bool:
@@ -235,9 +267,19 @@ class _Mark:
 
 def _look(path: str, *, clean: bool) -> bytes:
     stat = os.stat(path)
-    return f"{stat.st_ino:020} {stat.st_size:020} {stat.st_mtime_ns:020} {'clean' if clean else 'in use'}".ljust(
-        80
-    ).encode()
+    look = f"{stat.st_ino:020} {stat.st_size:020} {stat.st_mtime_ns:020} {'clean' if clean else 'in use'}"
+    return look.ljust(_LOOK).encode()
+
+
+def _sum(path: str) -> bytes:
+    """Adler-32 of the whole file, in text; nothing for a large one, where it would take too long."""
+    value = 1
+    with open(path, "rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size > _SUMMED:
+            return b""
+        while data := file.read(1 << 20):
+            value = adler32(data, value)
+    return b"%08x" % value
 
 
 def _open_current(folder: str, options: Options) -> Environment:
@@ -248,6 +290,8 @@ def _open_current(folder: str, options: Options) -> Environment:
             return _started(Environment(folder, generation, options), None)
         except IndexDoubt as exc:
             reason = str(exc)
+        except OSError as exc:
+            reason = f"the index folder cannot be used: {exc.strerror}"
         except lmdb.Error as exc:
             if "already open" in str(exc):  # by the process that we were forked from
                 return _private(options)
@@ -274,7 +318,10 @@ def _distrust(path: str) -> str | None:
     fault = lmdb_file.examine(data)
     if fault is not None:
         return f"the index file {fault}"
-    if not _Mark.doubtful(path) or probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000):
+    verdict = _Mark.judge(path)
+    if verdict == HARMED:
+        return "the index file was changed by somebody else"
+    if verdict == SAME or probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000):
         return None
     return "the index was damaged"
 
