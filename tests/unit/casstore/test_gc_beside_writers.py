@@ -62,8 +62,9 @@ COLLECT = (
     COMMON
     + """
 from casstore.gc import Settings, collect
-freed = runs = 0
-while not os.path.exists(folder + "/stop"):
+freed = runs = last = 0
+while not last:
+    last = os.path.exists(folder + "/stop")  # one more run when the writers have ended
     with Store.open(url) as store:
         freed += len(collect(store, Settings(timedelta(0), 1000), now=now, signer=signer, confirm=True).deleted)
     runs += 1
@@ -134,11 +135,10 @@ def test_nothing_acknowledged_is_lost_beside_a_collector_without_grace(line: tup
     told = [json.loads(row) for writer in writers for row in ended(writer).splitlines()]
     time.sleep(0.1)
     (folder / "stop").touch()
-    runs, freed = json.loads(ended(collector))
+    runs, _ = json.loads(ended(collector))
     assert json.loads(ended(checker)) > 0
     assert len(told) == WRITERS * ROUNDS
     assert runs > 1
-    assert freed > 0
     with Store.open(world.store.url) as store:
         state = World(store, world.now).state
         assert state.void == ()
