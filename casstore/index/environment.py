@@ -18,13 +18,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from zlib import adler32
 
 import lmdb
 
 from casstore import locks
 from casstore.errors import StorageUnavailable
-from casstore.index import lmdb_file, probe
+from casstore.index import lmdb_file, mark, probe
+from casstore.index.mark import Mark
 from casstore.index.rows import IndexDoubt
 
 T = TypeVar("T")
@@ -55,11 +55,6 @@ class Options:
     metasync: bool = False
 
 
-SAME, DOUBTFUL, HARMED = "same", "doubtful", "harmed"
-_LOOK = 80
-_SUMMED = 16 * 1024 * 1024
-"""Files up to this size are summed up: some 8 ms."""
-
 _open: dict[tuple[str, int], Environment] = {}
 _open_lock = threading.Lock()
 
@@ -77,7 +72,7 @@ class Environment:
         self._gate = threading.Condition()
         self._active = 0
         self._growing = False
-        self._mark = _Mark(self.path)
+        self._mark = Mark(self.path)
         self._env, self.tables = _open_lmdb(self.path, options)
 
     @staticmethod
@@ -137,7 +132,7 @@ class Environment:
             changed(txn, tables)
         env.sync(True)
         env.close()
-        _Mark(path).close()
+        Mark(path).close()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Any]:
@@ -206,82 +201,6 @@ class Environment:
                 self._gate.notify_all()
 
 
-class _Mark:
-    """Remembers how the data file looked after our last commit, and whether someone died while using it.
-
-    Of a file that is not large it keeps a sum too, from a clean end to the next beginning: a bit
-    that flips on the disk changes no time, and LMDB would believe it.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._data = os.path.join(path, "data.mdb")
-        self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._lock(shared=True)
-        self._before = os.pread(self._file, 200, 0)
-
-    @staticmethod
-    def judge(path: str) -> str:
-        """SAME as at the last clean end, or in use; DOUBTFUL: walk it first; HARMED: bytes are not what was written."""
-        data = os.path.join(path, "data.mdb")
-        try:
-            fd = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return DOUBTFUL
-        try:
-            mark = os.pread(fd, 200, 0)
-            clean, summed = mark[:_LOOK].rstrip().endswith(b"clean"), mark[_LOOK:]
-            if clean and summed:
-                return SAME if summed == _sum(data) else HARMED
-            if mark == _look(data, clean=True):
-                return SAME
-            locks.take(fd, wait=False)
-            return DOUBTFUL
-        except OSError:
-            return SAME  # others have it open right now and live
-        finally:
-            os.close(fd)
-
-    def note(self) -> None:
-        """Write down how the file looks while it is in use."""
-        with contextlib.suppress(OSError):
-            os.pwrite(self._file, _look(self._data, clean=False), 0)
-
-    def close(self) -> None:
-        """Closed cleanly, when no other process has it open."""
-        with contextlib.suppress(OSError):
-            if self._lock(wait=False):
-                look = _look(self._data, clean=True)
-                unchanged = self._before[:_LOOK] == look and len(self._before) > _LOOK
-                mark = self._before if unchanged else look + _sum(self._data)
-                os.pwrite(self._file, mark, 0)
-                os.ftruncate(self._file, len(mark))
-        os.close(self._file)
-
-    def _lock(self, *, shared: bool = False, wait: bool = True) -> bool:
-        try:
-            locks.take(self._file, shared=shared, wait=wait)
-        except OSError:
-            return False
-        return True
-
-
-def _look(path: str, *, clean: bool) -> bytes:
-    stat = os.stat(path)
-    look = f"{stat.st_ino:020} {stat.st_size:020} {stat.st_mtime_ns:020} {'clean' if clean else 'in use'}"
-    return look.ljust(_LOOK).encode()
-
-
-def _sum(path: str) -> bytes:
-    """Adler-32 of the whole file, in text; nothing for a large one, where it would take too long."""
-    value = 1
-    with open(path, "rb", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size > _SUMMED:
-            return b""
-        while data := file.read(1 << 20):
-            value = adler32(data, value)
-    return b"%08x" % value
-
-
 def _open_current(folder: str, options: Options) -> Environment:
     generation = _current(folder)
     reason = "there was no index" if generation is None else _distrust(os.path.join(folder, generation))
@@ -318,10 +237,10 @@ def _distrust(path: str) -> str | None:
     fault = lmdb_file.examine(data)
     if fault is not None:
         return f"the index file {fault}"
-    verdict = _Mark.judge(path)
-    if verdict == HARMED:
+    verdict = Mark.judge(path)
+    if verdict == mark.HARMED:
         return "the index file was changed by somebody else"
-    if verdict == SAME or probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000):
+    if verdict == mark.SAME or probe.survives(path, seconds=30 + os.path.getsize(data) / 5_000_000):
         return None
     return "the index was damaged"
 
