@@ -71,24 +71,23 @@ def ledger_names(store: Store) -> list[str]:
     return sorted({parts[1] for parts in found if len(parts) == 3})
 
 
-def open_books(store: Store, signer: Signer | None, sigstore_root: bytes | None = None) -> list[Book]:
-    """The newest state of every ledger; the store's own steps where there is none."""
+def open_books(store: Store, signer: Signer | None, before: Iterable[Book] = ()) -> list[Book]:
+    """The newest state of every ledger, or the store's own steps; what `before` read is not read again."""
+    known = {book.name: book.view.ledger for book in before if isinstance(book, LedgerBook)}
     names = ledger_names(store)
     if names:
         store.follow("", {}, _LEDGERS_RULE)  # steps from before there was a ledger count no more
-    return [LedgerBook(store, name, signer, sigstore_root) for name in names] or [LooseBook(store)]
+    return [LedgerBook(store, known.get(name) or Ledger(store, name), signer) for name in names] or [LooseBook(store)]
 
 
 class LedgerBook:
     """Steps as signed entries."""
 
-    def __init__(self, store: Store, name: str, signer: Signer | None, sigstore_root: bytes | None) -> None:
+    def __init__(self, store: Store, ledger: Ledger, signer: Signer | None) -> None:
         self._store = store
         self._signer = signer
-        self._sigstore_root = sigstore_root
-        self.name = name
-        ledger = Ledger(store, name)
-        state = replay(ledger, store, sigstore_root=sigstore_root)
+        self.name = ledger.name
+        state = replay(ledger, store)
         self.view = LedgerView(ledger, state, tuple(ledger.entries())[: state.count])
 
     @property
@@ -114,8 +113,8 @@ class LedgerBook:
         state, ledger = self.view.state, self.view.ledger
         claim = Claim("condemn", state.store, state.ledger, now, grace=int(grace.total_seconds()))
         statement = self._sign(claim, packs)
-        commit(ledger, self._store, state, EntryKind.CONDEMN, statement, now=now, sigstore_root=self._sigstore_root)
-        replay(ledger, self._store, sigstore_root=self._sigstore_root)
+        commit(ledger, self._store, state, EntryKind.CONDEMN, statement, now=now)
+        replay(ledger, self._store)
 
     def delete(self, packs: Iterable[Digest], settled: Collection[int], now: datetime) -> bool:
         """See `Book`."""
@@ -126,10 +125,10 @@ class LedgerBook:
         entry = ledger.place(ledger.draft(EntryKind.DELETE, statement, now=now))
         if entry.number != state.count:
             return False
-        judge(state, entry, Reader(self._store, self._sigstore_root))
+        judge(state, entry, Reader(self._store))
         if not ledger.offer(entry):
             return False
-        replay(ledger, self._store, sigstore_root=self._sigstore_root)
+        replay(ledger, self._store)
         return True
 
     def _sign(self, claim: Claim, packs: Iterable[Digest]) -> Digest:

@@ -72,22 +72,32 @@ class _Run:
     moved: int = 0
 
 
-def survey(store: Store, settings: Settings, now: datetime, signer: Signer | None, *, tell: bool = False) -> Survey:
-    """See the module. Raises StoreDamaged, unless what is gone was only moved by another collection meanwhile."""
+def survey(
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    signer: Signer | None,
+    *,
+    tell: bool = False,
+    before: Survey | None = None,
+) -> Survey:
+    """See the module; `before` saves reading again. Raises StoreDamaged, unless another collection only moved it."""
     while True:
         doomed = store.catalog.doomed()
         try:
-            return _survey(store, settings, now, signer, tell=tell)
+            return _survey(store, settings, now, signer, tell=tell, before=before)
         except (NoSuchObject, StoreDamaged):
             if store.catalog.doomed() == doomed:
                 raise
 
 
-def _survey(store: Store, settings: Settings, now: datetime, signer: Signer | None, *, tell: bool) -> Survey:
+def _survey(
+    store: Store, settings: Settings, now: datetime, signer: Signer | None, *, tell: bool, before: Survey | None
+) -> Survey:
     """Read ledgers, then pins, then packs: all that an entry names was there before it."""
-    books = open_books(store, signer)
+    books = open_books(store, signer, before.books if before else ())
     pins = load_pins(store)
-    contents = Contents.load(store, now.timestamp())
+    contents = Contents.load(store, now.timestamp(), before.contents.found if before else None)
     roots = [root for book in books for root in book.roots(contents, settings.keep_last)]
     marks = mark(contents, [*roots, *pin_roots(pins)], tell=tell)
     doomed = dict.fromkeys((to_raw(pack) for book in books for pack in book.condemned), False)
@@ -117,7 +127,7 @@ def collect(
     for book in seen.books:
         book.require(now)
     _condemn(store, seen, settings, run, now)
-    last = _sweep(store, settings, run, now, signer)
+    last = _sweep(store, settings, run, now, signer, seen)
     heard.finish()
     return _report(last, settings, run, now, done=True)
 
@@ -179,10 +189,10 @@ def _whole(contents: Contents, raw: bytes, name: bytes) -> bool:
     return True
 
 
-def _sweep(store: Store, settings: Settings, run: _Run, now: datetime, signer: Signer | None) -> Survey:
+def _sweep(store: Store, settings: Settings, run: _Run, now: datetime, signer: Signer | None, seen: Survey) -> Survey:
     """Give up what is due; begin again whenever something came between."""
     for _ in range(_TRIES):
-        seen = survey(store, settings, now, signer)
+        seen = survey(store, settings, now, signer, before=seen)
         due, settled = _due(seen.books, now)
         there = [name for name in sorted(due) if name in seen.contents.found]
         going = [name for name in there if seen.doomed.get(name) or seen.plan.packs[name].share < REPACK]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from attest.digests import from_raw
@@ -48,17 +48,17 @@ class Contents:
     """Subject -> attestations."""
 
     @staticmethod
-    def load(store: Store, now: float) -> Contents:
-        """Read every pack's table. Raises StoreDamaged for one that cannot be read: nothing may be collected then."""
-        contents = Contents(store.packs)
+    def load(store: Store, now: float, before: Mapping[bytes, PackInfo] | None = None) -> Contents:
+        """Read every pack's table, but for those read before. Raises StoreDamaged: then nothing may be collected."""
+        contents, known = Contents(store.packs), before or {}
         for name in sorted(store.packs.names()):
-            contents.add(name, now)
+            contents.add(name, now, known.get(name))
         return contents
 
-    def add(self, name: bytes, now: float) -> None:
+    def add(self, name: bytes, now: float, known: PackInfo | None = None) -> None:
         """Take a pack in; one that went away meanwhile is left out. Raises StoreDamaged."""
         try:
-            table, size = table_of(self.packs, name)
+            table, size = (known.table, known.size) if known else table_of(self.packs, name)
         except NoSuchObject:
             return
         except FormatError as exc:
