@@ -19,7 +19,8 @@ from attest import statements
 from attest.decisions import Record
 from attest.digests import Digest
 from attest.errors import CasstoreError
-from attest.predicates import slsa_provenance, test_result
+from attest.predicates import baseline, slsa_provenance, test_result
+from attest.predicates.baseline import Baseline
 from attest.requirements import AT_PROMOTION, GATE, roles_for
 from attest.signers import Signer
 from attest.verify import VerifiedStatement, verify
@@ -125,6 +126,26 @@ def ask(
     return Asked(outcomes, tuple(entries))
 
 
+def record_baseline(
+    store: Store,
+    ledger: Ledger,
+    made: Baseline,
+    metrics: tuple[str, bytes],
+    *,
+    signer: Signer,
+    now: datetime,
+    sigstore_root: bytes | None = None,
+) -> int:
+    """Sign a baseline about its metrics file (name, bytes) and append it; the entry. Raises PolicyDenied."""
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    require_role(state, signer, frozenset({"auditor"}), now)
+    name, data = metrics
+    statement = statements.of_digests({name: store.put_bytes(data)}, baseline.TYPE, made.to_json())
+    digest = put_attestation(store, signer.sign_statement(statement.to_bytes()))
+    entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
+    return entry.number
+
+
 def _statement(outcome: Outcome, at: ChannelState, info: ReleaseInfo) -> bytes:
     """The test-result, bound to the channel and its last move."""
     claim = outcome.claim().to_json()
@@ -146,7 +167,7 @@ def _view(
     made = release_objects.parse(store.read(info.digest))
     manifests = {n: product_manifests.parse(store.read(p.product_manifest)) for n, p in made.products.items()}
     previous = release_objects.parse(store.read(at.release)) if at.release else None
-    evidence = _Evidence(store, state, sigstore_root)
+    evidence = RecordedEvidence(store, state, sigstore_root)
     return ReleaseView(
         made.version,
         made.components,
@@ -176,7 +197,7 @@ def _provenance(store: Store, state: LedgerState, info: ReleaseInfo) -> Mapping[
 
 
 @dataclass(frozen=True, slots=True)
-class _Evidence:
+class RecordedEvidence:
     """What the ledger recorded, by type; each verified by the trust root in force at its entry."""
 
     store: Store

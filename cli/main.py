@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "attest": ("attestations", "Sign, verify, show and export attestations."),
     "keys": ("keys", "Make keys; make and rotate the trust root."),
     "ledger": ("ledger", "Show, verify and prove the ledger."),
+    "baseline": ("baseline", "Capture, sign and compare measured figures."),
     "rehearse": ("rehearse", "Play promotion and rollback on a clone of the ledger."),
     "audit": ("audit", "Verify all there is about a channel or a release anew."),
     # upkeep

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from attest.errors import BadInput
 from bundlers.published_paths import check_path
+from casstore import circuit
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.storage import Storage, open_storage
 from casstore.storage.base import os_error
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from casstore.network import NetworkGuard
 
 _PIECE = 256 * 1024
-_TIMEOUT = 30.0
 _ABSENT = frozenset({403, 404, 410})
 
 
@@ -147,8 +147,12 @@ class HttpReader:
         url = f"{self._url}/{quote(check_path(path))}"
         self._network.check(url)
         request = urllib.request.Request(url, headers={"User-Agent": "casstore", "Accept-Encoding": "identity"})  # noqa: S310 - http(s) only, see __init__
+        host = urlsplit(url).netloc
+        return _pieces(circuit.OUTSIDE.call(host, lambda seconds: self._open(request, url, seconds)), url)
+
+    def _open(self, request: urllib.request.Request, url: str, seconds: float) -> Any:
         try:
-            reply = self._opener.open(request, timeout=_TIMEOUT)
+            return self._opener.open(request, timeout=seconds)
         except urllib.error.HTTPError as exc:
             exc.close()
             if exc.code in _ABSENT:
@@ -156,7 +160,6 @@ class HttpReader:
             raise StorageUnavailable(f"{url}: the server answers {exc.code}", hint="try again later") from exc
         except (OSError, ValueError) as exc:
             raise StorageUnavailable(f"{url}: {exc}", hint="check the network, or use --offline") from exc
-        return _pieces(reply, url)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

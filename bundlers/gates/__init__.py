@@ -50,6 +50,8 @@ GATES = {
     "vulnerabilities": "bundlers.gates.vulnerabilities",
     "reproducible": "bundlers.gates.reproducible",
     "network": "bundlers.gates.network",
+    "baseline": "bundlers.gates.baseline",
+    "branch-protection": "bundlers.gates.branch_protection",
     "rollback-capability": "bundlers.gates.rollback_capability",
     "command": "bundlers.gates.command",
 }

@@ -144,7 +144,7 @@ def predicates() -> dict[str, Any]:
             time=NOW,
             **place,
         ),
-        "baseline": baseline.Baseline("prod", NOW, {"startup": baseline.Figure(412.5, "ms", 10)}),
+        "baseline": baseline.Baseline("prod", "1.4.0", NOW, {"search.p95": baseline.Figure(40.5, "ms", 1.25)}),
         "ceremony": ceremonies.Transcript(
             STORE,
             2,

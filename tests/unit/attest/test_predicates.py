@@ -57,13 +57,17 @@ def test_short_names_and_types() -> None:
 def test_baseline_tells_what_is_larger_or_no_longer_measured() -> None:
     claim = baseline.Baseline(
         "prod",
+        "1.4.0",
         NOW,
-        {"a": baseline.Figure(100, "ms", 10), "b": baseline.Figure(5, "bytes"), "c": baseline.Figure(1, "")},
+        {"a": baseline.Figure(100, "ms", 1.5), "b": baseline.Figure(5, "bytes", plus=1), "c": baseline.Figure(1, "")},
     )
-    assert claim.exceeded({"a": 110.0, "b": 5}) == ("c",)
-    assert claim.exceeded({"a": 110.1, "b": 6, "c": 0}) == ("a", "b")
+    assert claim.exceeded({"a": (150.0, "ms"), "b": (6, "bytes")}) == {"c": "was not measured"}
+    found = claim.exceeded({"a": (150.1, "ms"), "b": (6.1, "bytes"), "c": (0, "s")})
+    assert found["a"] == "is 150.1 ms, the baseline is 100, at most 150 is allowed"
+    assert found["c"] == "was measured in s, the baseline in none" and list(found) == ["a", "b", "c"]
+    assert baseline.parse(claim.to_json()) == claim
     with pytest.raises(FormatError, match="no figure"):
-        baseline.parse({"name": "x", "measured": "2026-03-01T09:00:00Z", "figures": {}})
+        baseline.parse({"name": "x", "version": "1", "measured": "2026-03-01T09:00:00Z", "figures": {}})
 
 
 def test_provenance_of_other_tools_is_read() -> None:
