@@ -107,7 +107,7 @@ class StatCache:
         if self._new is None:
             self._kept.append(folder)
         else:
-            self._write(folder, self._raw(self._old[folder]))
+            self._write(folder, None)
 
     def remember(self, folder: bytes, record: Record) -> None:
         """The folder has just been stored so."""
@@ -131,8 +131,8 @@ class StatCache:
             os.close(self._fd)
             self._fd = -1
 
-    def _write(self, folder: bytes, raw: bytes) -> None:
-        """The first folder that differs begins a new file, with those that were kept before it."""
+    def _write(self, folder: bytes, raw: bytes | None) -> None:
+        """The first folder that differs begins a new file, with those that were kept before it; None: as it was."""
         if self._failed:
             return
         try:
@@ -141,7 +141,7 @@ class StatCache:
                 for kept in self._kept:
                     self._new.add(kept, self._raw(self._old[kept]))
                 self._kept.clear()
-            self._new.add(folder, raw)
+            self._new.add(folder, self._raw(self._old[folder]) if raw is None else raw)
         except OSError:
             self._failed = True
             self.close()

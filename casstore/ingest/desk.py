@@ -43,9 +43,13 @@ class Desk:
     def add(self, folder: Folder, wanted: list[int]) -> None:
         """The files at these places of a folder have no digest yet; they are among its `pending`."""
         current: list[list[int] | None] = [None] * self._crew.size
+        sizes, by_size, total = folder.sizes, self._by_size, self._total
         for at in wanted:
-            size = folder.sizes[at]
-            number = self._worker_of(size)
+            size = sizes[at]
+            number = by_size.get(size)
+            if number is None:
+                number = by_size[size] = total.index(min(total))
+            total[number] += size + _FILE_COST
             part = current[number]
             if part is None:
                 part = current[number] = []
@@ -63,13 +67,6 @@ class Desk:
             self._send(number)
         while any(self._sent):
             self._collect(wait=True)
-
-    def _worker_of(self, size: int) -> int:
-        number = self._by_size.get(size)
-        if number is None:
-            number = self._by_size[size] = self._total.index(min(self._total))
-        self._total[number] += size + _FILE_COST
-        return number
 
     def _send(self, number: int) -> None:
         parts = self._open[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -78,6 +79,30 @@ def test_what_is_not_saved_leaves_the_old_one(tmp_path: Path) -> None:
     cache.close()
     assert os.listdir(tmp_path) == ["c"]
     assert (tmp_path / "c").read_bytes() == before
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = {name: Record(name, sign(1, 2), name * 32, name * 32, b"") for name in (b"a", b"b", b"c")}
+    first = StatCache(str(tmp_path / "c"), b"epoch", 10**12)
+    for name, record in records.items():
+        first.remember(name, record)
+    first.save()
+    before = (tmp_path / "c").read_bytes()
+    second = StatCache.load(str(tmp_path / "c"), b"epoch", 10**12)
+    second.remember(b"a", records[b"a"])
+    monkeypatch.setattr(os, "pread", failing)
+    second.keep(b"b")
+    second.remember(b"c", records[b"c"])
+    second.save()
+    assert os.listdir(tmp_path) == ["c"]
+    assert (tmp_path / "c").read_bytes() == before
+    in_a_file = StatCache(str(tmp_path / "c" / "below"), b"epoch", 10**12)
+    in_a_file.remember(b"a", records[b"a"])
+    in_a_file.save()
+
+
+def failing(*_: object) -> bytes:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_caches_of_a_month_ago_go(tmp_path: Path) -> None:
