@@ -15,7 +15,7 @@ from pathlib import Path
 from attest.digests import from_raw, sha256
 from casstore.index.rows import object_items, seal
 from casstore.ingest.files import SIGNATURE
-from casstore.objects import tree
+from casstore.objects import mended, tree
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_reader import read_table
 from casstore.objects.pack_writer import PackWriter
@@ -98,6 +98,7 @@ def files() -> dict[str, bytes]:
         "store/tree.msgpack": tree_bytes(),
         "store/index-rows.json": index_rows(pack),
         "store/stat-cache": stat_cache_bytes(),
+        "store/mended.json": mended.to_bytes(raw(b"a pack"), [raw(b"one"), raw(b"another")]),
     }
 
 

@@ -10,6 +10,7 @@ whatever is read later raises documented errors only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ from bundlers.publish.records import ChannelRecord, LedgerProof
 from bundlers.receipts import Receipt
 from casstore import release_objects
 from casstore.errors import StoreDamaged, StoreTooNew
+from casstore.fsck import part
+from casstore.gc import pins
 from casstore.index import rows
 from casstore.index.lmdb_file import examine
 from casstore.ledger import entries
-from casstore.objects import tree
+from casstore.objects import mended, tree
 from casstore.objects.pack_format import FOOTER, HEADER, Footer, Place, seal_of
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.stat_cache import StatCache
 from casstore.store_config import StoreConfig
 
 GOLDEN = Path(__file__).parent.parent / "formats" / "golden"
@@ -92,6 +96,48 @@ def resealed(data: bytes) -> bytes:
         return data
     table = data[footer.table_offset : footer.table_offset + footer.table_size]
     return data[:-40] + seal_of(data[: HEADER.size], table, footer) + data[-8:]
+
+
+def _checked_pack(data: bytes) -> None:
+    """A check of the whole pack ends, with words; one that has none to say has met every byte."""
+    for raw in (data, resealed(data)):
+
+        def read(_: bytes, offset: int, length: int, raw: bytes = raw) -> bytes:
+            return raw[offset : offset + length]
+
+        try:
+            table = read_table(lambda at, length, raw=raw: raw[at : at + length], len(raw), raw[-40:-8])  # type: ignore[misc]
+        except (FormatError, StoreTooNew):
+            continue
+        if list(part.whole(read, table, len(raw))):
+            continue
+        found = list(part.objects(read, table, part.in_order(table), 0, 1))
+        assert len(found) == table.object_count
+        if all(wrong is None for _, _, wrong in found):
+            places = {(place[1], place[2], place[3]) for _, *place in table.iter_objects()}
+            assert sum(length for _, _, length in places) == sum(piece.raw for piece in table.iter_pieces())
+
+
+def _stat_cache(data: bytes) -> None:
+    """What is read is empty or a folder; nothing is raised."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "cache"
+        path.write_bytes(data)
+        cache = StatCache.load(str(path), b"E" * 16, 3_000_000_000_000)
+        for name in (b"inner", b""):
+            record = cache.find(name)
+            if record is not None:
+                record.all_known([b"a"], [b"x" * 32])
+        cache.close()
+
+
+def _mended(data: bytes) -> None:
+    name = hashlib.sha256(b"a pack").digest()
+    assert mended.to_bytes(name, mended.parse(data, name)) == data
+
+
+def _pin(data: bytes) -> None:
+    assert canonical.dumps(pins.parse(data).to_json()) == data
 
 
 def _tree(data: bytes) -> None:
@@ -170,6 +216,10 @@ def _checksums(data: bytes) -> None:
 _ENTRY_SEEDS = "ledger-entry/0*"
 PARSERS = {
     "pack": Parser(_pack, "store/*.pack"),
+    "pack-check": Parser(_checked_pack, "store/*.pack"),
+    "mended-note": Parser(_mended, "store/mended.json"),
+    "stat-cache": Parser(_stat_cache, "store/stat-cache", ()),
+    "pin": Parser(_pin, "gc/pin.json", (CasstoreError,)),
     "tree": Parser(_tree, "store/tree.msgpack"),
     "index-row": Parser(_row, "store/index-rows.json", split=_rows_of),
     "index-file": Parser(_lmdb_file, "store/small.pack", ()),
