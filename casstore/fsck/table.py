@@ -68,6 +68,8 @@ def _check_cover(table: PackTable) -> None:
 def _check_run(sizes: list[int], piece: int, inner: int, length: int) -> None:
     """A large object: full frames and a last one, all its own."""
     full, rest = divmod(length, FRAME)
+    if full > len(sizes):
+        raise FormatError("pack: an object is longer than all pieces")
     expected = [FRAME] * full + ([rest] if rest else [])
     if inner or sizes[piece : piece + len(expected)] != expected:
         raise FormatError("pack: an object runs over pieces that are not full")

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from attest.digests import sha256
-from attest.errors import CasstoreError
-from casstore.fsck import fsck
+from attest.errors import CasstoreError, FormatError
+from casstore.fsck import check_table, fsck
 from casstore.objects.kinds import Kind, NewObject
+from casstore.objects.pack_format import FOOTER, OBJECT, PIECE, PackTable
 from casstore.packs import name_of
 from casstore.store import Store
 
@@ -122,6 +123,13 @@ def test_an_index_that_lacks_rows_is_healed(url: str) -> None:
         assert report.ok
         assert report.healed
         assert store.index.count() == len(set(BLOBS)) + 1
+
+
+def test_a_table_that_claims_an_endless_object_is_refused() -> None:
+    piece = PIECE.pack(32, 1, 1, 0, bytes(32))
+    table = PackTable(bytes(32), piece, OBJECT.pack(bytes(32), 0, 0, 0, 2**62), b"")
+    with pytest.raises(FormatError, match="longer than all pieces"):
+        check_table(table, 32 + 1 + PIECE.size + OBJECT.size + FOOTER.size)
 
 
 def test_files_that_are_no_packs_are_left_alone(url: str) -> None:
