@@ -21,6 +21,8 @@ from bundlers.product_manifests import ProductFile, ProductManifest
 from casstore.errors import Conflict
 from casstore.storage.base import os_error
 
+PARTIAL = ".partial"
+"""A folder that is being filled ends like this; whoever is killed leaves it, and who owns the place takes it away."""
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
@@ -33,7 +35,7 @@ def extract(manifest: ProductManifest, source: BinaryIO, into: str) -> int:
     """
     into = os.path.abspath(into)
     _check_free(into)
-    staged = f"{into}.{os.getpid()}.partial"
+    staged = f"{into}.{os.getpid()}{PARTIAL}"
     _make(staged)
     try:
         written = _fill(manifest, source, staged)

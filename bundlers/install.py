@@ -23,7 +23,7 @@ from bundlers.consumer import service
 from bundlers.consumer.service import TrustSettings, Verified
 from bundlers.consumer.verification import VerifiedProduct
 from bundlers.extract import extract
-from bundlers.installed import InstalledFolder
+from bundlers.installed import PART, InstalledFolder
 from bundlers.installed_files import check_folder
 from bundlers.product_manifests import ProductManifest
 from bundlers.receipts import Receipt, same_but_for_time
@@ -154,7 +154,7 @@ def _is_whole(path: str, manifest: ProductManifest) -> bool:
 def _fetch_and_extract(
     folder: InstalledFolder, found: Verified, item: VerifiedProduct, path: str, progress: Progress
 ) -> int:
-    part = folder.quarantine(f"{item.archive.digest.removeprefix('sha256:')}.part")
+    part = folder.quarantine(item.archive.digest.removeprefix("sha256:") + PART)
     progress.start("fetch", 1, item.archive.size)
     try:
         with open(part, "wb") as file:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 
 from attest.errors import BadInput, FormatError
 from bundlers.consumer.state import read_file, write_file
+from bundlers.extract import PARTIAL
 from bundlers.receipts import Receipt, check_name
 from casstore import locks
 from casstore.errors import Conflict, NoSuchObject
@@ -24,6 +26,10 @@ from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
 _OURS = frozenset({"current", "current.txt", "previous", "previous.txt", "versions", "receipts", "quarantine", ".lock"})
+
+
+PART = ".part"
+"""An archive that is being fetched."""
 
 
 class InstalledFolder:
@@ -52,7 +58,7 @@ class InstalledFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One installer at a time; where the system has no file locks, none is taken."""
+        """One installer at a time, who takes away what a killed one left; without file locks neither is done."""
         with open(os.path.join(self.folder, ".lock"), "ab") as file:
             try:
                 locks.take(file.fileno(), wait=False)
@@ -60,7 +66,22 @@ class InstalledFolder:
                 raise Conflict(f"{self.folder}: another install is running here", hint="wait for it") from exc
             except locks.NoLocks:
                 pass  # the switch is one rename all the same
+            else:
+                self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Half-unpacked versions, half-fetched archives, unused pointers: under the lock nobody is at work on them."""
+        for place, is_ours in (
+            ("versions", lambda name: name.endswith(PARTIAL)),
+            ("quarantine", lambda name: name.endswith(PART)),
+            ("receipts", lambda name: name.startswith(".tmp-")),
+            ("", lambda name: name.startswith(".tmp-")),
+        ):
+            folder = os.path.join(self.folder, place)
+            with contextlib.suppress(OSError):
+                for name in filter(is_ours, os.listdir(folder)):
+                    _remove(os.path.join(folder, name))
 
     def current(self) -> str | None:
         """The name of the version in force, or None."""
@@ -144,3 +165,11 @@ class InstalledFolder:
 
     def _manifest_path(self, name: str) -> str:
         return os.path.join(self.folder, "receipts", f"{check_name(name)}.product-manifest.json")
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)

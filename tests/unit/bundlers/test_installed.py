@@ -100,3 +100,21 @@ def test_missing_and_exchanged_receipts(tmp_path: Path) -> None:
     os.rename(tmp_path / f"receipts/2.0-{ANY[7:19]}.json", tmp_path / f"receipts/1.0-{ANY[7:19]}.json")
     with pytest.raises(FormatError):
         folder.receipt(f"1.0-{ANY[7:19]}")
+
+
+def test_what_killed_installs_left_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    folder = InstalledFolder(str(tmp_path / "core"))
+    folder.prepare()
+    left = ["versions/1-a.77.partial/bin", "quarantine/ab.part", ".tmp-7", "receipts/.tmp-7"]
+    kept = ["versions/1-a/bin", "quarantine/1-a.changed-1/bin", "receipts/1-a.json"]
+    for name in (*left, *kept):
+        path = tmp_path / "core" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    with folder.locked():
+        assert [name for name in left if (tmp_path / "core" / name).exists()] == []
+        assert [name for name in kept if not (tmp_path / "core" / name).exists()] == []
+        (tmp_path / "core" / left[1]).write_bytes(b"of the one at work")
+        with pytest.raises(Conflict), folder.locked():
+            pass
+        assert (tmp_path / "core" / left[1]).exists()
