@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from attest.digests import Digest
@@ -16,7 +17,9 @@ from bundlers.isolation import IsolationReport
 from bundlers.releases import signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
+from casstore.config import Config
 from casstore.errors import StoreDamaged
+from casstore.store import Store
 
 ISOLATION = "isolation"
 ALWAYS: Mapping[str, Mapping[str, Any]] = {"seal": {}}
@@ -36,7 +39,9 @@ class InputsChecked:
 
 def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
     """Gates on the components, and isolation. Raises Blocked, by the gravest of what was found."""
-    outcomes = gates.run(_view(request, plan), _listed(request), Phase.INPUTS)
+    outcomes = gates.run(
+        view_of(request.store, request.config, plan, request.now), listed(request.config), Phase.INPUTS
+    )
     settings = isolation.Settings.parse(request.config.isolation)
     compared = isolation.check(request.store, plan.manifests, settings)
     _settle(request, outcomes, _leaks(compared), plan.trees)
@@ -45,31 +50,35 @@ def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
 
 def staged(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive]) -> tuple[Outcome, ...]:
     """Gates on the archives in quarantine. Raises Blocked."""
-    view = _view(request, plan, {archive.manifest.product: archive for archive in archives})
-    outcomes = gates.run(view, _listed(request), Phase.STAGED)
+    view = view_of(request.store, request.config, plan, request.now, archives)
+    outcomes = gates.run(view, listed(request.config), Phase.STAGED)
     _settle(request, outcomes, [], {archive.name: archive.digest for archive in archives})
     return outcomes
 
 
-def _listed(request: ReleaseRequest) -> dict[str, Mapping[str, Any]]:
-    return {**ALWAYS, **request.config.gates}
+def listed(config: Config) -> dict[str, Mapping[str, Any]]:
+    """The gates of casstore.toml, and those that always run."""
+    return {**ALWAYS, **config.gates}
 
 
-def _view(request: ReleaseRequest, plan: Plan, archives: Mapping[str, StagedArchive] | None = None) -> ReleaseView:
+def view_of(
+    store: Store, config: Config, plan: Plan, now: datetime, archives: Sequence[StagedArchive] = ()
+) -> ReleaseView:
+    """What gates may look at."""
     return ReleaseView(
         plan.version,
         plan.trees,
         plan.manifests,
-        request.store,
-        request.config.folder,
-        archives or {},
-        request.config.digest,
+        store,
+        config.folder,
+        {archive.manifest.product: archive for archive in archives},
+        config.digest,
         plan.previous,
         plan.provenance,
-        request.now,
-        tuple(request.config.network.allow),
-        request.config.urls,
-        request.config.consumers,
+        now,
+        tuple(config.network.allow),
+        config.urls,
+        config.consumers,
     )
 
 

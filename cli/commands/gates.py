@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cli import asking, render
 from cli.params import json_option, key_option, pass_session
 from cli.session import Session, read_file
+
+if TYPE_CHECKING:
+    from bundlers.gates import GateResult
+
+_FAILED = 10
 
 
 @click.group()
@@ -62,41 +69,79 @@ def explain_gate(name: str, as_json: bool) -> None:
 
 
 @gate.command(name="run")
-@click.argument("name", type=click.Choice(["seal", "secrets"]))
-@click.argument("folder")
-@click.option("--manifest", metavar="FILE", help="With seal: the ProductManifest.")
+@click.argument("name")
+@click.argument("folder", required=False)
+@click.option("--release-version", metavar="VERSION", help="Run it on what was put for this version.")
+@click.option("--manifest", metavar="FILE", help="With seal and a folder: the ProductManifest.")
 @json_option
-def run_gate(name: str, folder: str, manifest: str | None, as_json: bool) -> None:
-    """Run a gate on a folder: seal against a ProductManifest, or secrets over any files, logs and reports too.
+@pass_session
+def run_gate(
+    session: Session,
+    name: str,
+    folder: str | None,
+    release_version: str | None,
+    manifest: str | None,
+    as_json: bool,
+) -> None:
+    """Try one gate: on a version that was put, or on a folder.
 
-    All listed gates of a version are run by `casstore release VERSION --dry-run`.
+    With --release-version any gate of casstore.toml runs as `casstore release` would run it; nothing
+    is signed and nothing becomes visible. On a FOLDER: seal against a ProductManifest, or secrets over
+    any files, logs and reports too.
 
     \b
     Examples:
+      casstore gate run budget --release-version 1.4.0
       casstore gate run seal --manifest core.product-manifest.json ./core
       casstore gate run secrets ./reports
-    Exit status: 0 passed, 2 no such folder, 10 failed.
+    Exit status: 0 passed, 2 no such gate or folder, 8 nothing was put, 10 failed.
     """
-    from bundlers import product_manifests
-    from bundlers.gates import seal, secrets
-
-    if (name == "seal") != bool(manifest):
-        raise click.UsageError("seal needs --manifest FILE, and only seal does")
-    if manifest:
-        result = seal.compare_folder(product_manifests.parse(read_file(manifest)), folder)
-    else:
-        result = secrets.scan_folder(folder)
+    if bool(folder) == bool(release_version):
+        raise click.UsageError("give a FOLDER or --release-version VERSION")
+    result, code = _on_folder(name, folder, manifest) if folder else _on_version(session, name, release_version or "")
     if as_json:
-        render.json_object({"gate": name, "passed": result.passed, "messages": list(result.messages)})
+        render.json_object(
+            {
+                "gate": name,
+                "passed": result.passed,
+                "messages": list(result.messages),
+                "warnings": list(result.warnings),
+                "files": list(result.files),
+                "suggestedFix": result.suggested_fix,
+            }
+        )
     else:
         for message in result.messages:
             render.line(message)
-        passed = "sealed: every byte is what the ProductManifest says" if manifest else "no secret found"
-        render.line(passed if result.passed else f"{len(result.messages)} found")
+        render.line(f"gate {name} passed" if result.passed else f"gate {name} failed: {len(result.messages)} found")
     for warning in result.warnings:
         render.warning(warning)
     if not result.passed:
-        raise click.exceptions.Exit(10)
+        if result.suggested_fix:
+            render.say(f"hint: {result.suggested_fix}")
+        raise click.exceptions.Exit(code)
+
+
+def _on_folder(name: str, folder: str, manifest: str | None) -> tuple[GateResult, int]:
+    from bundlers import product_manifests
+    from bundlers.gates import seal, secrets
+
+    if name not in ("seal", "secrets"):
+        raise click.UsageError("only seal and secrets run on a folder; others need --release-version")
+    if (name == "seal") != bool(manifest):
+        raise click.UsageError("on a folder seal needs --manifest FILE, and only seal does")
+    if manifest:
+        return seal.compare_folder(product_manifests.parse(read_file(manifest)), folder), _FAILED
+    return secrets.scan_folder(folder), _FAILED
+
+
+def _on_version(session: Session, name: str, version: str) -> tuple[GateResult, int]:
+    from bundlers.releases.trial import try_gate
+
+    store = session.open_store(read_only=True)
+    ledger = session.ledger(read_only=True)
+    outcome = try_gate(store, ledger, session.config, version, name, now=session.now)
+    return outcome.result, outcome.exit_code
 
 
 @gate.command(name="ask")

@@ -407,6 +407,17 @@ def test_blockers_are_kept_until_they_are_resolved(line: Line) -> None:
     assert (found.gate, found.status) == ("unit", "resolved")
 
 
+@pytest.mark.parametrize(("name", "code"), [("secrets", 0), ("budget", 0), ("seal", 0), ("small", 10), ("none", 2)])
+def test_one_gate_is_tried_without_a_release(line: Line, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+    from cli.main import invoke
+
+    line.configure(TOML + GATES + 'small = { command = ["sh", "-c", "echo too large; exit 1"], phase = "staged" }\n')
+    monkeypatch.chdir(line.root)
+    count, objects = line.state.count, objects_of(line)
+    assert invoke(["gate", "run", name, "--release-version", "1.0.0"]) == code
+    assert (line.state.count, objects_of(line)) == (count, objects) and nothing_visible(line)
+
+
 def test_a_failed_gate_leaves_a_signed_result_that_vouches_for_nothing(line: Line) -> None:
     """One per failed gate, about what it saw; not for those that passed, and in no ledger."""
     path = str(line.root / "blockers.json")
