@@ -18,7 +18,7 @@ from attest.digests import from_raw
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject, ObjectDamaged, StoreDamaged
 from casstore.objects.kinds import Kind
-from casstore.objects.pack_format import OBJECT, PackTable, Place
+from casstore.objects.pack_format import PackTable, Place
 from casstore.objects.pack_reader import decode_piece, object_chunks
 from casstore.packs import LocalPacks, Packs, table_of
 from casstore.store import Store
@@ -44,6 +44,8 @@ class Contents:
     found: dict[bytes, PackInfo] = field(default_factory=dict)
     first: dict[bytes, bytes] = field(default_factory=dict)
     more: dict[bytes, list[bytes]] = field(default_factory=dict)
+    kinds: dict[bytes, set[int]] = field(default_factory=dict)
+    """What is no plain blob, as what it was stored."""
     about: dict[bytes, set[bytes]] = field(default_factory=dict)
     """Subject -> attestations."""
 
@@ -67,10 +69,11 @@ class Contents:
                 hint="copy the pack back from another copy of the store, then: casstore fsck",
             ) from exc
         self.found[name] = PackInfo(name, table, size, _age(self.packs, name, now))
-        for at in range(0, len(table.objects), OBJECT.size):
-            raw = table.objects[at : at + 32]
+        for raw, kind, *_ in table.iter_objects():
             if self.first.setdefault(raw, name) != name:
                 self.more.setdefault(raw, []).append(name)
+            if kind != Kind.BLOB:
+                self.kinds.setdefault(raw, set()).add(kind)
         for subject, raw in table.iter_subjects():
             self.about.setdefault(subject, set()).add(raw)
 
@@ -86,17 +89,13 @@ class Contents:
             raise NoSuchObject(f"{from_raw(raw)}: is not in pack {name.hex()}")
         return place
 
-    def length(self, raw: bytes) -> int:
-        """Bytes of the object."""
-        return self.place(raw, self.first[raw]).length
-
     def is_tree(self, raw: bytes) -> bool:
         """Whether it was stored as a folder."""
-        return any(self.place(raw, name).kind == Kind.TREE for name in self.packs_of(raw))
+        return Kind.TREE in self.kinds.get(raw, ())
 
     def is_attestation(self, raw: bytes) -> bool:
         """Whether it was stored as an attestation."""
-        return any(self.place(raw, name).kind == Kind.ATTESTATION for name in self.packs_of(raw))
+        return Kind.ATTESTATION in self.kinds.get(raw, ())
 
     def chunks(self, raw: bytes, name: bytes) -> Iterator[bytes]:
         """The bytes as this pack has them; raises ObjectDamaged at the end when they are others."""

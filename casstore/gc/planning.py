@@ -62,13 +62,14 @@ def make(contents: Contents, needed: Collection[bytes], doomed: Mapping[bytes, b
         return standing, share[name], name
 
     homes = {raw: max(contents.packs_of(raw), key=worth) for raw in needed}
-    homed: dict[bytes, list[bytes]] = {name: [] for name in contents.found}
-    for raw, name in homes.items():
-        homed[name].append(raw)
-    return Plan({name: _plan(contents, name, raws) for name, raws in homed.items()}, homes)
+    return Plan({name: _plan(contents, name, homes) for name in contents.found}, homes)
 
 
-def _plan(contents: Contents, name: bytes, homed: list[bytes]) -> PackPlan:
-    pack = contents.found[name]
-    held = sum(row[4] for row in pack.table.iter_objects())
-    return PackPlan(name, held, sum(contents.place(raw, name).length for raw in homed), len(homed))
+def _plan(contents: Contents, name: bytes, homes: Mapping[bytes, bytes]) -> PackPlan:
+    held = homed = count = 0
+    for raw, _, _, _, length in contents.found[name].table.iter_objects():
+        held += length
+        if homes.get(raw) == name:
+            homed += length
+            count += 1
+    return PackPlan(name, held, homed, count)
