@@ -100,13 +100,14 @@ def _annotations(made: Release) -> dict[str, str]:
 
 
 def _image(plan: Layout, store: BlobStore, row: ReleaseProduct, tag: str) -> oci.Descriptor:
-    """The image inside an oci archive: its layer stays a part of the archive, the rest is small."""
+    """The image inside an oci archive: its layers stay parts of the archive, the rest is small."""
     with store.open_blob(row.archive.digest) as archive:
         members = list(_members(archive))
-        if len(members) != 5:
+        if len(members) < 5:
             raise HostileArchive(f"{row.archive.name}: is no image layout of ours", hint="casstore fsck")
-        _, layer, config, image, _ = members
-        plan.parts[layer.name] = (row.archive.digest, layer.offset_data, layer.size)
+        _, *layers, config, image, _ = members
+        for layer in layers:  # one of a shared component is the same in every product: it is written once
+            plan.parts[layer.name] = (row.archive.digest, layer.offset_data, layer.size)
         plan.add(_bytes(archive, config))
         return plan.tag(_bytes(archive, image), tag)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -26,8 +26,11 @@ from casstore.objects.tree import TreeEntry, check_link
 from casstore.release_objects import check_version
 
 FORMAT = "casstore-product-manifest/1"
+WITH_COMPONENTS = "casstore-product-manifest/2"
+"""Each file names its component; for formats that keep components apart."""
 MAX_BYTES = 256 * 1024 * 1024
 
+_KEEP_COMPONENTS = ("oci",)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _MODES = {"0644": 0o644, "0755": 0o755}
 _MAX_EPOCH = 8**11 - 1
@@ -58,6 +61,8 @@ class ProductFile:
     size: int = 0
     digest: Digest | None = None
     link: str = ""
+    component: str = ""
+    """Who brings it, where the archive keeps components apart; otherwise empty."""
 
     @property
     def content(self) -> Digest:
@@ -68,9 +73,10 @@ class ProductFile:
 
     def to_json(self) -> dict[str, Any]:
         """A row of `files`."""
+        by = {"component": self.component} if self.component else {}
         if self.digest is None:
-            return {"path": self.path, "link": self.link}
-        return {"path": self.path, "mode": f"{self.mode:04o}", "size": self.size, "digest": self.digest}
+            return {"path": self.path, "link": self.link, **by}
+        return {"path": self.path, "mode": f"{self.mode:04o}", "size": self.size, "digest": self.digest, **by}
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,11 @@ class ProductManifest:
         return digests.sha256(self.raw)
 
     @property
+    def has_components(self) -> bool:
+        """Whether its files name their components."""
+        return any(file.component for file in self.files)
+
+    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
@@ -108,7 +119,7 @@ class ProductManifest:
     def to_json(self) -> dict[str, Any]:
         """The JSON value."""
         value: dict[str, Any] = {
-            "format": FORMAT,
+            "format": WITH_COMPONENTS if self.has_components else FORMAT,
             "product": self.product,
             "version": self.version,
             "archiveFormat": self.archive_format,
@@ -152,6 +163,8 @@ def build(
     if not files:
         raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
     ordered = tuple(files[path] for path in sorted(files, key=str.encode))
+    if archive_format in _KEEP_COMPONENTS:
+        ordered = tuple(replace(file, component=brought[file.path]) for file in ordered)
     manifest = ProductManifest(
         product, version, archive_format, epoch, dict(sorted(components.items())), ordered, platform
     )
@@ -165,8 +178,9 @@ def parse(data: bytes) -> ProductManifest:
     value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=MAX_BYTES)
     names = ("format", "product", "version", "archiveFormat", "epoch", "components", "files")
     f = Fields(value, "ProductManifest", required=names, optional=("platform",))
-    if f.text("format") != FORMAT:
+    if f.text("format") not in (FORMAT, WITH_COMPONENTS):
         raise FormatError(f"ProductManifest: the format is {f.text('format')[:60]!r}, not {FORMAT}")
+    by = ("component",) if f.text("format") == WITH_COMPONENTS else ()
     if not isinstance(value["files"], list):
         raise FormatError("ProductManifest: files is no list")
     manifest = ProductManifest(
@@ -175,9 +189,11 @@ def parse(data: bytes) -> ProductManifest:
         f.text("archiveFormat"),
         f.integer("epoch"),
         {name: _component(name, item) for name, item in f.mapping("components").items()},
-        tuple(_row(item) for item in value["files"]),
+        tuple(_row(item, by) for item in value["files"]),
         f.text("platform", ""),
     )
+    if manifest.has_components != bool(by) or (by and manifest.archive_format not in _KEEP_COMPONENTS):
+        raise FormatError(f"ProductManifest: it is not one of {f.text('format')}")
     _check_files(manifest)
     return manifest
 
@@ -187,14 +203,15 @@ def _component(name: str, value: object) -> ComponentTree:
     return ComponentTree(f.digest("tree"), f.text("shared", ""))
 
 
-def _row(value: object) -> ProductFile:
+def _row(value: object, by: tuple[str, ...]) -> ProductFile:
     if isinstance(value, Mapping) and "link" in value:
-        f = Fields(value, "ProductManifest: link", required=("path", "link"))
-        return ProductFile(f.text("path"), link=f.text("link"))
-    f = Fields(value, "ProductManifest: file", required=("path", "mode", "size", "digest"))
+        f = Fields(value, "ProductManifest: link", required=("path", "link", *by))
+        return ProductFile(f.text("path"), link=f.text("link"), component=f.text("component") if by else "")
+    f = Fields(value, "ProductManifest: file", required=("path", "mode", "size", "digest", *by))
     if f.text("mode") not in _MODES:
         raise FormatError(f"ProductManifest: {f.text('path')}: the mode is neither 0644 nor 0755")
-    return ProductFile(f.text("path"), _MODES[f.text("mode")], f.integer("size"), f.digest("digest"))
+    mode, component = _MODES[f.text("mode")], f.text("component") if by else ""
+    return ProductFile(f.text("path"), mode, f.integer("size"), f.digest("digest"), component=component)
 
 
 def _check_files(manifest: ProductManifest) -> None:
@@ -209,6 +226,8 @@ def _check_files(manifest: ProductManifest) -> None:
     paths = [file.path.encode() for file in manifest.files]
     if paths != sorted(set(paths)):
         raise FormatError("ProductManifest: files are not sorted, or a path stands twice")
+    if manifest.has_components and any(file.component not in manifest.components for file in manifest.files):
+        raise FormatError("ProductManifest: a file is of a component that the product has not")
     known = {file.path for file in manifest.files}
     for file in manifest.files:
         check_path(file.path)

@@ -1,14 +1,15 @@
-"""oci: a tar of an OCI image layout with one layer, which is the product's tar.gz.
+"""oci: a tar of an OCI image layout with one layer per component, each the tar.gz of its files.
 
-The order of its five files lets it be written and verified in one pass: the layer comes first, all
-that speaks of it after it, the pointer last (docs/formats/archives.md).
+The order of its files lets it be written and verified in one pass: the layers come first, all that
+speaks of them after them, the pointer last (docs/formats/archives.md).
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import IO, BinaryIO
 
 from attest import digests
@@ -28,28 +29,41 @@ _SPOOL = 32 * 1024 * 1024
 
 
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
-    """Write a product's archive; the layer waits in a temporary file until its digest is known."""
-    unpacked, packed = hashlib.sha256(), hashlib.sha256()
-    with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
-        for piece in tar_gz.stream(manifest, reader, workers, unpacked.update):
-            packed.update(piece)
-            spool.write(piece)
-        layer = oci.pointer(oci.LAYER, digests.from_raw(packed.digest()), spool.tell())
-        out.write(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch))
-        _write_layer(layer, spool, out, manifest.epoch)
-    out.write(_after(manifest, layer, digests.from_raw(unpacked.digest())))
+    """Write a product's archive; each layer waits in a temporary file until its digest is known."""
+    out.write(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch))
+    layers, diff_ids = [], []
+    for component, part in _parts(manifest):
+        unpacked, packed = hashlib.sha256(), hashlib.sha256()
+        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
+            for piece in tar_gz.stream(part, reader, workers, unpacked.update):
+                packed.update(piece)
+                spool.write(piece)
+            layers.append(oci.layer(digests.from_raw(packed.digest()), spool.tell(), component))
+            _write_layer(layers[-1], spool, out, manifest.epoch)
+        diff_ids.append(digests.from_raw(unpacked.digest()))
+    out.write(_after(manifest, layers, diff_ids))
 
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
-    """Strictly: every byte outside the layer as we would write it, the layer as `tar_gz` reads it."""
+    """Strictly: every byte outside the layers as we would write it, each layer as `tar_gz` reads it."""
     what = f"{manifest.product} archive"
     raw = ExactReader(lambda: source.read(PIECE), what)
     raw.expect(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch), "its beginning")
-    layer = _Layer(raw, manifest.epoch, what)
-    unpacked = hashlib.sha256()
-    yield from tar_gz.members(manifest, layer, what, unpacked.update)
-    raw.expect(_after(manifest, layer.end(), digests.from_raw(unpacked.digest())), "what follows its layer")
+    layers, diff_ids = [], []
+    for component, part in _parts(manifest):
+        layer = _Layer(raw, manifest.epoch, what, component)
+        unpacked = hashlib.sha256()
+        yield from tar_gz.members(part, layer, what, unpacked.update)
+        layers.append(layer.end())
+        diff_ids.append(digests.from_raw(unpacked.digest()))
+    raw.expect(_after(manifest, layers, diff_ids), "what follows its layers")
     raw.expect_end()
+
+
+def _parts(manifest: ProductManifest) -> Iterator[tuple[str, ProductManifest]]:
+    """The files of each component, as a product of their own; all files where none names its component."""
+    for component in sorted({file.component for file in manifest.files}):
+        yield component, replace(manifest, files=tuple(f for f in manifest.files if f.component == component))
 
 
 def _member(path: str, data: bytes, epoch: int) -> bytes:
@@ -73,10 +87,10 @@ def _write_layer(layer: oci.Descriptor, spool: IO[bytes], out: BinaryIO, epoch: 
     out.write(_padding(row.size))
 
 
-def _after(manifest: ProductManifest, layer: oci.Descriptor, diff_id: Digest) -> bytes:
-    """Everything after the layer."""
-    config = oci.image_config(manifest, diff_id)
-    image = oci.image_manifest(manifest, oci.descriptor(oci.CONFIG, config), layer)
+def _after(manifest: ProductManifest, layers: Sequence[oci.Descriptor], diff_ids: Sequence[Digest]) -> bytes:
+    """Everything after the layers."""
+    config = oci.image_config(manifest, diff_ids)
+    image = oci.image_manifest(manifest, oci.descriptor(oci.CONFIG, config), layers)
     tagged = oci.descriptor(oci.MANIFEST, image, annotations={oci.REF_NAME: manifest.version})
     parts = [(oci.blob_path(digests.sha256(data)), data) for data in (config, image)]
     parts.append((oci.INDEX_FILE, oci.index([tagged])))
@@ -84,10 +98,10 @@ def _after(manifest: ProductManifest, layer: oci.Descriptor, diff_id: Digest) ->
 
 
 class _Layer:
-    """The compressed layer inside the outer tar: its header says how long, and which digest it has."""
+    """A compressed layer inside the outer tar: its header says how long, and which digest it has."""
 
-    def __init__(self, raw: ExactReader, epoch: int, what: str) -> None:
-        self._raw, self._what, self._hash = raw, what, hashlib.sha256()
+    def __init__(self, raw: ExactReader, epoch: int, what: str, component: str) -> None:
+        self._raw, self._what, self._hash, self._component = raw, what, hashlib.sha256(), component
         blocks = raw.take(tar_stream.BLOCK)
         if blocks[156:157] == b"x":  # a layer of 8 GiB and more says its size in a pax record
             blocks += raw.take(2 * tar_stream.BLOCK)
@@ -109,7 +123,7 @@ class _Layer:
         if self._left or digests.from_raw(self._hash.digest()) != self._digest:
             raise self._hostile("its layer has not the digest of its name")
         self._raw.expect(_padding(self._size), "the padding of its layer")
-        return oci.pointer(oci.LAYER, self._digest, self._size)
+        return oci.layer(self._digest, self._size, self._component)
 
     def _named(self, blocks: bytes) -> tuple[Digest, int]:
         last = blocks[-tar_stream.BLOCK :]

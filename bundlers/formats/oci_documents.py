@@ -3,8 +3,8 @@
 Source: https://github.com/opencontainers/image-spec . Every document is canonical JSON, so it is a
 function of what it says.
 
-    config = image_config(manifest, diff_id)
-    image = image_manifest(manifest, descriptor(CONFIG, config), layer)
+    config = image_config(manifest, diff_ids)
+    image = image_manifest(manifest, descriptor(CONFIG, config), layers)
     index([descriptor(MANIFEST, image, annotations={REF_NAME: "1.4.0"})])
 """
 
@@ -33,6 +33,7 @@ CREATED = "org.opencontainers.image.created"
 REF_NAME = "org.opencontainers.image.ref.name"
 TITLE = "org.opencontainers.image.title"
 VERSION = "org.opencontainers.image.version"
+COMPONENT = "dev.casstore.component"
 
 NOTHING = b"{}"
 """The empty config of a manifest that is no image."""
@@ -60,8 +61,8 @@ def created(epoch: int) -> str:
     return times.format(datetime.fromtimestamp(epoch, UTC))
 
 
-def image_config(manifest: ProductManifest, diff_id: Digest) -> bytes:
-    """The config of an image with one layer; `diff_id` is the digest of the unpacked layer."""
+def image_config(manifest: ProductManifest, diff_ids: Sequence[Digest]) -> bytes:
+    """The config of an image; `diff_ids` are the digests of the unpacked layers."""
     system, architecture = go_platform(manifest.platform)
     return canonical.dumps(
         {
@@ -69,15 +70,20 @@ def image_config(manifest: ProductManifest, diff_id: Digest) -> bytes:
             "config": {},
             "created": created(manifest.epoch),
             "os": system,
-            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+            "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
         }
     )
 
 
-def image_manifest(manifest: ProductManifest, config: Descriptor, layer: Descriptor) -> bytes:
+def layer(digest: Digest, size: int, component: str) -> Descriptor:
+    """The descriptor of a layer, named by its component where there is one."""
+    return pointer(LAYER, digest, size, annotations={COMPONENT: component} if component else {})
+
+
+def image_manifest(manifest: ProductManifest, config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
     """The OciManifest of a product's image."""
     annotations = {CREATED: created(manifest.epoch), TITLE: manifest.product, VERSION: manifest.version}
-    return _manifest({"config": config, "layers": [layer], "annotations": annotations})
+    return _manifest({"config": config, "layers": list(layers), "annotations": annotations})
 
 
 def artifact_manifest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attest.digests import Digest, sha256
@@ -48,20 +49,31 @@ def manifest(archive_format: str) -> ProductManifest:
     return ProductManifest("core", "1.4.0", archive_format, EPOCH, components, ordered, "linux")
 
 
-def archive(archive_format: str) -> bytes:
+def image() -> ProductManifest:
+    """The same files as an image with a layer per component (ProductManifest version 2)."""
+    base = manifest("oci")
+    files = tuple(replace(f, component="licences" if f.path == "LICENSE" else "core-bin") for f in base.files)
+    return replace(base, product="image", files=files)
+
+
+def archive(made: ProductManifest) -> bytes:
     """The bytes of an archive."""
     out = io.BytesIO()
-    formats.write(manifest(archive_format), ProductReader(Blobs(), manifest(archive_format)), out)
+    formats.write(made, ProductReader(Blobs(), made), out)
     return out.getvalue()
 
 
 def files() -> dict[str, bytes]:
     """Name below `golden` -> bytes."""
-    made = {"product-manifest/core.json": manifest("tar.gz").to_bytes()}
+    made = {
+        "product-manifest/core.json": manifest("tar.gz").to_bytes(),
+        "product-manifest/image.json": image().to_bytes(),
+        "archives/image-1.4.0.oci.tar": archive(image()),
+    }
     sums: dict[str, Digest] = {}
     for name in formats.FORMATS:
         file = formats.archive_name(manifest(name))
-        made[f"archives/{file}"] = archive(name)
+        made[f"archives/{file}"] = archive(manifest(name))
         sums[file] = sha256(made[f"archives/{file}"])
     return {**made, "archives/SHA256SUMS": checksums.to_bytes(sums)}
 

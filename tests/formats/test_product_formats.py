@@ -38,6 +38,14 @@ def test_golden_manifest_stays_readable() -> None:
     assert product_manifests.parse(data) == MADE["manifest"]("tar.gz")
 
 
+def test_golden_image_with_a_layer_per_component_stays_readable() -> None:
+    manifest = product_manifests.parse((GOLDEN / "product-manifest" / "image.json").read_bytes())
+    assert manifest == MADE["image"]()
+    data = (GOLDEN / "archives" / "image-1.4.0.oci.tar").read_bytes()
+    read = {file.path: b"".join(chunks) for file, chunks in formats.read(manifest, io.BytesIO(data))}
+    assert read == {**MADE["CONTENTS"], "bin/alias": b""}
+
+
 def test_golden_checksums_are_those_of_the_archives() -> None:
     listed = checksums.parse((GOLDEN / "archives" / "SHA256SUMS").read_bytes())
     assert listed == {name: sha256((GOLDEN / "archives" / name).read_bytes()) for name in listed}

@@ -326,3 +326,59 @@ def test_an_image_layout_packed_by_others_is_refused() -> None:
                 tar.addfile(info, io.BytesIO(data))
         with pytest.raises(HostileArchive):
             read(manifest, out.getvalue())
+
+
+def layered(contents: dict[str, bytes], **components: str) -> ProductManifest:
+    """An image whose files at these paths are of these components; `a_b` stands for the path `a/b`."""
+    base = product(contents, "oci", LINKS)
+    of = {path.replace("_", "/"): component for path, component in components.items()}
+    files = tuple(replace(file, component=of.get(file.path, "rest")) for file in base.files)
+    trees = {name: ComponentTree(sha256(name.encode())) for name in {*of.values(), "rest"}}
+    return replace(base, files=files, components=trees)
+
+
+def layers_of(data: bytes) -> dict[str, bytes]:
+    """Component -> layer."""
+    blobs = {sha256(blob): blob for _, blob in oci_members(data)}
+    (described,) = json.loads(oci_members(data)[-1][1])["manifests"]
+    image = json.loads(blobs[described["digest"]])
+    assert json.loads(blobs[image["config"]["digest"]])["rootfs"]["diff_ids"] == [
+        sha256(gzip.decompress(blobs[row["digest"]])) for row in image["layers"]
+    ]
+    return {row["annotations"]["dev.casstore.component"]: blobs[row["digest"]] for row in image["layers"]}
+
+
+def test_an_image_has_one_layer_per_component_and_a_shared_one_is_the_same_in_all() -> None:
+    shared = {"licence": b"text " * 900}
+    one = layered({**shared, "bin": b"one" * 500}, licence="licences", bin="one")
+    two = layered({**shared, "agent": b"two" * 700}, licence="licences", agent="two")
+    data = {
+        "one": written(one, {**shared, "bin": b"one" * 500}),
+        "two": written(two, {**shared, "agent": b"two" * 700}),
+    }
+    parts = {name: layers_of(raw) for name, raw in data.items()}
+    assert list(parts["one"]) == ["licences", "one", "rest"] and list(parts["two"]) == ["licences", "rest", "two"]
+    assert parts["one"]["licences"] == parts["two"]["licences"]
+    with tarfile.open(fileobj=io.BytesIO(parts["one"]["licences"])) as tar:
+        assert tar.getnames() == ["licence"]
+    assert {file.path for file in one.files} == set(read(one, data["one"]))
+    with pytest.raises(HostileArchive):
+        read(two, data["one"])
+    swapped = replace(one, files=tuple(replace(f, component="rest") for f in one.files))
+    with pytest.raises(HostileArchive):
+        read(swapped, data["one"])
+
+
+def test_a_manifest_names_components_of_all_files_of_an_image_or_of_none() -> None:
+    good = layered({"x": b"x", "y": b"y"}, x="one")
+    assert parse(good.to_bytes()) == good and b"casstore-product-manifest/2" in good.to_bytes()
+    first, *others = good.files
+    for bad in (
+        replace(good, files=(replace(first, component=""), *others)),
+        replace(good, files=(replace(first, component="unknown"), *others)),
+        replace(good, archive_format="zip"),
+    ):
+        with pytest.raises(FormatError):
+            parse(bad.to_bytes())
+    with pytest.raises(FormatError):
+        parse(product({"a": b"x"}, "oci").to_bytes().replace(b"manifest/1", b"manifest/2"))

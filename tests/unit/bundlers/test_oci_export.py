@@ -100,6 +100,80 @@ def test_an_oci_archive_that_is_none_is_refused(store: Store, tmp_path: Path) ->
         oci_export.layout(store, Release("s", "main", "1.0", 0, {}, {"x": bad}, made.checksums, ()), b"{}", {})
 
 
+def shared_images(store: Store, tmp_path: Path) -> Release:
+    """Two images that share a component."""
+    trees = {}
+    for name, path, data in (("licences", "LICENSE", b"text " * 999), ("a", "bin/a", b"a" * 99), ("b", "bin/b", b"b")):
+        (tmp_path / name / path).parent.mkdir(parents=True)
+        (tmp_path / name / path).write_bytes(data)
+        trees[name] = store.put_tree(str(tmp_path / name)).tree
+    products = {}
+    for name in ("a", "b"):
+        parts = {name: ComponentTree(trees[name]), "licences": ComponentTree(trees["licences"], "both ship it")}
+        manifest = product_manifests.build(store, name, "oci", parts, "1.0", 0, platform="linux-x86_64")
+        out = io.BytesIO()
+        info = formats.write(manifest, ProductReader(store, manifest), out)
+        store.put_bytes(out.getvalue())
+        archive = ReleaseArchive(info.name, info.digest, info.size)
+        products[name] = ReleaseProduct("oci", archive, store.put_bytes(manifest.to_bytes()))
+    return Release("s", "main", "1.0", 0, trees, products, sha256(b"sums"), ())
+
+
+def layers(folder: Path, tag: str) -> dict[str, str]:
+    """Component -> digest of its layer."""
+    rows = json.loads((folder / "index.json").read_bytes())["manifests"]
+    (row,) = (row for row in rows if row.get("annotations", {}).get("org.opencontainers.image.ref.name") == tag)
+    image = json.loads(blob(folder, row))
+    return {layer["annotations"]["dev.casstore.component"]: layer["digest"] for layer in image["layers"]}
+
+
+def test_a_shared_component_is_one_layer_that_is_kept_once(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "oci"
+    plan, _ = written(store, shared_images(store, tmp_path), folder)
+    one, two = layers(folder, "a-1.0"), layers(folder, "b-1.0")
+    assert set(one) == {"a", "licences"} and set(two) == {"b", "licences"}
+    assert one["licences"] == two["licences"]
+    assert len(plan.parts) == 3
+
+
+@pytest.mark.foreign
+@pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci is not installed")
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_umoci_puts_the_layers_of_an_image_together(store: Store, tmp_path: Path, name: str) -> None:
+    written(store, shared_images(store, tmp_path), tmp_path / "oci")
+    command = ["umoci", "unpack", "--rootless", "--image", f"oci:{name}-1.0", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    root = tmp_path / "out" / "rootfs"
+    assert {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} == {"LICENSE", f"bin/{name}"}
+
+
+@pytest.mark.foreign
+def test_the_oras_library_reads_the_layout(store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("oras", reason="oras is not installed")
+    from oras.layout.layout import NewLayout
+
+    made, folder = shared_images(store, tmp_path), tmp_path / "oci"
+    raw = provenance({"a": made.products["a"].archive.digest}, "ci")
+    plan = oci_export.layout(store, made, made.to_bytes(), {sha256(raw): raw})
+    evidence_export._write(store, str(folder), plan.files, plan.blobs, plan.parts)
+    read = NewLayout(str(folder))  # validates the layout, its index and every blob's place
+    for tag, component in (("a-1.0", "a"), ("b-1.0", "b")):
+        found = read.get_ordered_blobs(tag)
+        assert set(layers(folder, tag).values()) < set(found) and layers(folder, tag)[component] in found
+        assert all(read.blob_exists(digest) for digest in found)
+    assert sha256(made.to_bytes()) in read.get_ordered_blobs("release-1.0")
+
+
+@pytest.mark.foreign
+@pytest.mark.skipif(shutil.which("oras") is None, reason="oras-binary is not installed")
+def test_oras_finds_the_attestations_of_an_archive(store: Store, tmp_path: Path) -> None:
+    written(store, released(store, tmp_path), tmp_path / "oci")
+    command = ["oras", "discover", "--oci-layout", "--format", "json", "oci:agent-1.0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and oci_export.BUNDLE in done.stdout, done.stderr
+
+
 @pytest.mark.foreign
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
 @pytest.mark.parametrize("tag", ["core-1.0", "agent-1.0", "release-1.0"])
