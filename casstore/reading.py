@@ -245,5 +245,5 @@ def damaged(digest: Digest, located: Located) -> ObjectDamaged:
         offset = 0
     return ObjectDamaged(
         f"{digest}: damaged in pack {located.pack.hex()} at byte {offset}; its bytes were not served",
-        hint="copy that pack back from another copy of the store, then: casstore fsck",
+        hint="mend it from another copy of the store: casstore fsck --repair --from STORE",
     )

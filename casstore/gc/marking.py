@@ -113,5 +113,5 @@ class _Walk:
             raise StoreDamaged(
                 f"{from_raw(raw)}: is gone, and is needed ({edge.how}); what is in it cannot be known,"
                 " so nothing is collected",
-                hint="copy its pack back from another copy of the store, then: casstore fsck",
+                hint="mend it from another copy of the store: casstore fsck --repair --from STORE",
             )

@@ -79,7 +79,7 @@ def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"the attestation {digest} of release {at.release.version} is gone",
-                hint="copy its pack back from another copy of the store, then: casstore fsck",
+                hint="mend it from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
     return found
 

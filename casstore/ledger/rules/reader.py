@@ -48,7 +48,7 @@ class Reader:
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"the sigstore root {digest}, which the trust root pins, is gone",
-                hint="copy its pack back from another copy of the store, then: casstore fsck",
+                hint="mend it from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
 
     def read(self, digest: Digest, entry: Entry) -> bytes:
@@ -58,7 +58,7 @@ class Reader:
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"ledger entry {entry.number} ({entry.kind}): the bytes of {digest}, which it needs, are gone",
-                hint="copy their packs back from another copy of the store, then: casstore fsck",
+                hint="mend them from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
 
     def unverified(self, entry: Entry) -> Statement:
