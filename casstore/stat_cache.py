@@ -59,10 +59,10 @@ class Record(NamedTuple):
 
     def known(self, names: Sequence[bytes], signs: Sequence[bytes]) -> list[bytes | None]:
         """For each of these files its digest, or None when it must be read."""
-        before = {
-            name: (self.signs[at * _SIGN : at * _SIGN + _SIGN], self.digests[at * 32 : at * 32 + 32])
-            for at, name in enumerate(self.names.split(b"/"))
-        }
+        old_signs = [self.signs[at : at + _SIGN] for at in range(0, len(self.signs), _SIGN)]
+        if set(old_signs).isdisjoint(signs):  # a new checkout
+            return [None] * len(names)
+        before = dict(zip(self.names.split(b"/"), zip(old_signs, self.split(), strict=True), strict=True))
         return [
             old[1] if (old := before.get(name)) is not None and old[0] == sign else None
             for name, sign in zip(names, signs, strict=True)
