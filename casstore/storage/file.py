@@ -29,6 +29,8 @@ class FileStorage:
     def __init__(self, folder: str, *, read_only: bool = False) -> None:
         self._folder = os.path.abspath(folder)
         self._read_only = read_only
+        self._held: set[str] = set()
+        """Folders whose own names are on the disk, as far as this handle has seen to it."""
 
     @property
     def url(self) -> str:
@@ -52,7 +54,7 @@ class FileStorage:
         with _wrapped(path, writing=True):
             if not os.path.lexists(path):
                 return self._link_new(path, data)
-            sync_folder(os.path.dirname(path))  # whoever made it may not have come that far
+            self._sync(os.path.dirname(path))  # whoever made it may not have come that far
             return _read(path, 0, None) == data
 
     def _link_new(self, path: str, data: bytes) -> bool:
@@ -62,8 +64,8 @@ class FileStorage:
         try:
             won = _link(temp, path)
         finally:
-            os.unlink(temp)
-        sync_folder(folder)
+            _drop(temp)
+        self._sync(folder)
         return won or _read(path, 0, None) == data
 
     def put_file(self, key: str, path: str, digest: Digest) -> None:
@@ -72,6 +74,8 @@ class FileStorage:
         with _wrapped(target, writing=True):
             if not os.path.isfile(target) or os.path.getsize(target) != os.path.getsize(path):
                 self.mend(key, path, digest)
+            else:
+                self._sync(os.path.dirname(target))
 
     def mend(self, key: str, path: str, digest: Digest) -> None:
         """One rename; see `Storage.mend`."""
@@ -79,17 +83,17 @@ class FileStorage:
         with _wrapped(target, writing=True):
             folder = os.path.dirname(target)
             make_folder(folder)
-            temp = _write_temp(folder, lambda file: _copy(path, file, digest))
-            os.replace(temp, target)
-            sync_folder(folder)
+            _rename(_write_temp(folder, lambda file: _copy(path, file, digest)), target)
+            self._sync(folder)
 
     def replace(self, key: str, data: bytes) -> None:
         """One rename; see `Storage.replace`."""
         path = self._writable(check_key(key))
         with _wrapped(path, writing=True):
-            make_folder(os.path.dirname(path))
-            os.replace(_write_temp(os.path.dirname(path), lambda file: file.write(data)), path)
-            sync_folder(os.path.dirname(path))
+            folder = os.path.dirname(path)
+            make_folder(folder)
+            _rename(_write_temp(folder, lambda file: file.write(data)), path)
+            self._sync(folder)
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object; see `Storage.read`."""
@@ -131,6 +135,16 @@ class FileStorage:
         for folder in folders:
             with _wrapped(folder, writing=True):
                 sync_folder(folder)
+
+    def _sync(self, folder: str) -> None:
+        """The names in a folder are on the disk; once for each, so is its own name, up to the storage's top."""
+        sync_folder(folder)
+        if folder not in self._held:
+            above = folder
+            while above != self._folder:
+                above = os.path.dirname(above)
+                sync_folder(above)
+            self._held.add(folder)
 
     def _path(self, key: str) -> str:
         return os.path.join(self._folder, *check_key(key).split("/"))
@@ -184,10 +198,23 @@ def _write_temp(folder: str, write: Callable[[BinaryIO], object]) -> str:
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temp)
+        _drop(temp)
         raise
     return temp
+
+
+def _rename(temp: str, path: str) -> None:
+    try:
+        os.replace(temp, path)
+    except BaseException:
+        _drop(temp)
+        raise
+
+
+def _drop(temp: str) -> None:
+    """What cannot be removed is no key and harms nobody."""
+    with contextlib.suppress(OSError):
+        os.unlink(temp)
 
 
 def _link(temp: str, path: str) -> bool:

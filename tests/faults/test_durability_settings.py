@@ -28,6 +28,11 @@ from casstore.store import Store
 with Store.open(sys.argv[1]) as store:
     print(store.put_bytes(sys.argv[2].encode()), flush=True)
 """
+CREATE = """
+import sys
+from casstore.storage import open_storage
+open_storage(sys.argv[1]).create("ledgers/main/1", b"entry")
+"""
 
 
 @dataclass(frozen=True)
@@ -131,3 +136,13 @@ def test_who_counts_on_anothers_pack_syncs_its_names_first(tmp_path: Path) -> No
     told = next(number for number, line in enumerate(lines) if _DIGEST.search(line))
     synced = [_path(line) for line in lines[:told] if "fsync(" in line]
     assert {str(new.pop().parent), f"{url}/packs"} <= set(synced)
+
+
+def test_an_entry_makes_the_folders_durable_that_another_has_just_made(tmp_path: Path) -> None:
+    need_strace()
+    (tmp_path / "store" / "ledgers" / "main").mkdir(parents=True)
+    lines = trace([sys.executable, "-c", CREATE, str(tmp_path / "store")], "fsync,link")
+    linked = next(number for number, line in enumerate(lines) if "link(" in line)
+    assert any("/.tmp-" in _path(line) for line in lines[:linked]), "the bytes first"
+    synced = {_path(line) for line in lines[linked:] if "fsync(" in line}
+    assert synced == {str(tmp_path / "store" / below) for below in ("", "ledgers", "ledgers/main")}
