@@ -4,8 +4,8 @@
     reproducible = {}
 
 The second writing uses another number of workers, another time zone has no way in, and nothing but
-the ProductManifest is handed over. Whether a *build* is reproducible is asked by comparing the
-trees of two `casstore put` of one version: `casstore diff`.
+the ProductManifest is handed over. With `builds = true` each component that was built is built once
+more, in another folder, from nothing but the inputs that its provenance records (`rebuilding`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from bundlers import formats
+from bundlers.gates import rebuilding
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive
 from bundlers.reader import ProductReader
 
@@ -28,6 +29,8 @@ class Settings:
     """How the second writing differs."""
 
     workers: int = 1
+    builds: bool = False
+    """Whether to build the components again as well."""
 
 
 class _Nowhere:
@@ -59,6 +62,11 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     bad: Mapping[str, int] = {name: at for name, at in found.items() if at is not None}
     messages = tuple(f"{name}: written again, it differs from byte {at} on" for name, at in sorted(bad.items()))
     fix = "tell the authors of the archive format: an archive must be a function of its ProductManifest"
+    if settings.builds:
+        told = [(name, problem) for name in sorted(view.trees) for problem in rebuilding.rebuilt(view, name)]
+        messages += tuple(f"{name}: {problem}" for name, problem in told)
+        bad = {**bad, **dict.fromkeys((name for name, _ in told), 0)}
+        fix = fix if not told else "take times, paths and order out of the build, or name all of its inputs"
     return GateResult(not bad, messages, tuple(sorted(bad)), fix, {"compared": len(found)})
 
 
