@@ -44,7 +44,7 @@ def commit(
         entry = ledger.place(draft)
         with presence.looked_for(store, statement):
             after = judge(state, entry, reader)
-        presence.check(store, state, after)
+        presence.check(store, statement, state, after)
         if ledger.offer(entry):
             return entry, after
         losses += 1

@@ -5,7 +5,7 @@ them. The collector saw only the entries before its own; whoever comes after it 
 
     with looked_for(store, statement):
         after = judge(before, entry, reader)
-    check(store, before, after)          # raises GivenUp: store it again
+    check(store, statement, before, after)          # raises GivenUp: store it again
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def looked_for(store: object, statement: Digest) -> Iterator[None]:
         raise
 
 
-def check(store: object, before: LedgerState, after: LedgerState) -> None:
-    """Raises GivenUp when the step between the two states names what a collection gave up."""
+def check(store: object, statement: Digest, before: LedgerState, after: LedgerState) -> None:
+    """Raises GivenUp when the step between the two states names what a collection gave up, read or not."""
     if not isinstance(store, CollectedStore) or not store.packs_were_doomed():
         return
-    for digest in _named(store, before, after):
+    for digest in (statement, *_named(store, before, after)):
         if not store.has(digest):
             raise GivenUp(digest)
 
@@ -62,9 +62,10 @@ def _named(store: CollectedStore, before: LedgerState, after: LedgerState) -> It
     for key, tree in after.components.items():
         if before.components.get(key) != tree:
             yield from _tree(store, tree)
+    yield from after.recorded.keys() - before.recorded.keys()
     for digest in after.releases.keys() - before.releases.keys():
         made = parse(store.read(digest))
-        yield from (made.checksums, *made.evidence, *made.archives.values())
+        yield from (digest, made.checksums, *made.evidence, *made.archives.values())
         yield from (product.product_manifest for product in made.products.values())
         if made.config is not None:
             yield made.config

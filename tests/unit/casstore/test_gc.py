@@ -316,6 +316,19 @@ def test_an_entry_after_the_delete_is_refused_when_its_bytes_are_gone(world: Wor
     assert len(world.store.read(entry.content)) == 9984
 
 
+def test_a_statement_that_was_given_up_but_can_still_be_read_is_refused_too(world: World) -> None:
+    """Its file is removed a moment later."""
+    slow = World(Store.open(world.store.url), world.now)
+    tree = _tree(slow.store, noise(10_000))
+    raw = put_attestation(slow.store, provenance({"core-bin": tree}, "ci", releaseVersion="2.0.0"))
+    pack = slow.store.catalog.locate(to_raw(raw))
+    assert pack is not None
+    world.store.follow("main", {from_raw(pack.pack): True}, world.state.count)
+    assert sha256(slow.store.read(raw)) == raw
+    with pytest.raises(GivenUp):
+        commit(slow.ledger, slow.store, slow.state, EntryKind.COMPONENT, raw, now=slow.now)
+
+
 def _tree(store: Store, data: bytes) -> Digest:
     from casstore.objects.tree import TreeEntry
 
