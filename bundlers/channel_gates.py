@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest import statements
+from attest import statements, times
 from attest.decisions import Record
 from attest.digests import Digest
 from attest.errors import CasstoreError
@@ -118,7 +118,7 @@ def ask(
     entries = []
     for outcome in outcomes:
         if outcome.passed:
-            digest = put_attestation(store, signer.sign_statement(_statement(outcome, at, info)))
+            digest = put_attestation(store, signer.sign_statement(_statement(outcome, at, info, now)))
             entry, state = commit(
                 ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root
             )
@@ -146,10 +146,14 @@ def record_baseline(
     return entry.number
 
 
-def _statement(outcome: Outcome, at: ChannelState, info: ReleaseInfo) -> bytes:
-    """The test-result, bound to the channel and its last move."""
+def _statement(outcome: Outcome, at: ChannelState, info: ReleaseInfo, now: datetime) -> bytes:
+    """The test-result, bound to the channel and its last move.
+
+    Its time makes it another attestation each time that it is asked: the ledger would know the same bytes
+    as old ones.
+    """
     claim = outcome.claim().to_json()
-    place = test_result.place_of(at.name, at.move)
+    place = {**test_result.place_of(at.name, at.move), "asked": times.format(now)}
     claim["configuration"] = [{**row, "annotations": place} for row in claim["configuration"]]
     return statements.of_digests({"release": info.digest}, test_result.TYPE, claim).to_bytes()
 

@@ -173,7 +173,13 @@ def _is_gate(found: VerifiedStatement, gate: str, place: Mapping[str, Any] | Non
     except FormatError:
         return False
     rows = [item for item in claim.configuration if item.get("name") == gate]
-    return claim.result == "PASSED" and any(place is None or item.get("annotations") == place for item in rows)
+    return claim.result == "PASSED" and any(place is None or _says(item.get("annotations"), place) for item in rows)
+
+
+def _says(annotations: object, place: Mapping[str, Any]) -> bool:
+    return isinstance(annotations, Mapping) and all(
+        key in annotations and annotations[key] == value for key, value in place.items()
+    )
 
 
 def told(seconds: int) -> str:

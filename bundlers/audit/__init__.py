@@ -44,13 +44,13 @@ def audit(
     closed = [case.attested(digest) for digest in case.closed()]
     others = [case.attested(digest) for digest in case.handed_in()]
     found = [*closed, *others]
-    rows = evidence.gate_rows(found)
+    rows = evidence.gate_rows(case, found)
     checks = (
         *foundations.ledger(case),
         *foundations.trust_root(case),
         *foundations.objects(case),
         *evidence.attestations(case, closed, others),
-        *evidence.gates(case, rows),
+        *evidence.gates(case, rows, readiness.refused_gates(case)),
         evidence.isolated(case, found),
         *readiness.moved(case),
         *readiness.policy(case),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from attest.errors import CasstoreError
 from attest.predicates import approval, isolation, test_result
-from attest.requirements import GATE, GATE_ROLES
+from attest.requirements import GATE, roles_for
 from bundlers.audit.case import Attested, Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, ApprovalRow, Check, GateRow
 
@@ -54,28 +55,45 @@ def approvals(found: Iterable[Attested]) -> tuple[ApprovalRow, ...]:
     return tuple(rows)
 
 
-def gate_rows(found: Iterable[Attested]) -> tuple[GateRow, ...]:
+def gate_rows(case: Case, found: Iterable[Attested]) -> tuple[GateRow, ...]:
     """The results of gates, by those who may give them, sorted by name."""
     rows = []
     for item in found:
-        if item.statement is None or item.row.type != test_result.TYPE or not set(GATE_ROLES) & set(item.row.roles):
+        if item.statement is None or item.row.type != test_result.TYPE:
             continue
         claim = test_result.parse(dict(item.statement.predicate))
         for entry in claim.configuration:
-            settings = entry.get("digest", {}).get("sha256", "")
-            rows.append(GateRow(str(entry.get("name")), claim.result, item.row.by, item.digest, settings))
+            name, settings = str(entry.get("name")), entry.get("digest", {}).get("sha256", "")
+            if set(item.row.roles) & _may_sign(case, name):
+                rows.append(GateRow(name, claim.result, item.row.by, item.digest, settings))
     return tuple(sorted(rows, key=lambda row: (row.gate, row.attestation)))
 
 
-def gates(case: Case, rows: Sequence[GateRow]) -> Iterator[Check]:
-    """Every gate that the release's configuration lists or the policy asks for, and every other that has a result."""
+def _may_sign(case: Case, gate: str) -> set[str]:
+    """The roles whose results of a gate are looked at: the usual ones, and those that the policy names."""
+    word = f"{GATE}{gate}"
+    return {*roles_for(word), *(case.policy.signers.get(word, ()) if case.policy else ())}
+
+
+def gates(case: Case, rows: Sequence[GateRow], refused: Mapping[str, str]) -> Iterator[Check]:
+    """Every gate that the release's configuration lists or the policy asks for, and every other that has a result.
+
+    `refused`: gate -> why the next channel does not take the results that are there.
+    """
     asked = [word.removeprefix(GATE) for word in (case.policy.require if case.policy else ()) if word.startswith(GATE)]
     listed = _listed(case)
     if isinstance(listed, Check):
         yield listed
         listed = {}
     for name in sorted({*_FIXED, *listed, *asked, *(row.gate for row in rows)}):
-        yield _gate(name, [row for row in rows if row.gate == name], asked=name in asked, listed=listed.get(name))
+        mine = [row for row in rows if row.gate == name]
+        check = _gate(name, mine, asked=name in asked, listed=listed.get(name))
+        if name in refused and check.status != BLOCKER:
+            to = case.channel.name if case.channel else ""
+            hint = f"casstore explain {case.info.version} --to {to}"
+            code = EXIT_CODES.get(name, 10)
+            check = replace(check, status=BLOCKER, message=refused[name], hint=hint, exit_code=code)
+        yield check
 
 
 def _gate(name: str, rows: Sequence[GateRow], *, asked: bool, listed: Mapping[str, Any] | None) -> Check:

@@ -42,6 +42,22 @@ def policy(case: Case) -> Iterator[Check]:
             yield _rule(rule, case)
 
 
+def refused_gates(case: Case) -> dict[str, str]:
+    """Gate -> why the channel that a release is to go to does not take its results: of another move, too old, none."""
+    if case.kind == CHANNEL or case.channel is None:
+        return {}
+    at = Situation(case.state, case.channel, case.info, "promote")
+    try:
+        decision = judge(case.store, at, now=case.now, promoter=None, sigstore_root=case.sigstore_root)
+    except CasstoreError:  # `policy` tells it
+        return {}
+    return {
+        rule.id.removeprefix(GATE): rule.message
+        for rule in decision.rules
+        if rule.id.startswith(GATE) and rule.status != SATISFIED
+    }
+
+
 def _rule(rule: Rule, case: Case) -> Check:
     name = f"policy.{rule.id}"
     if rule.status == SATISFIED:

@@ -10,9 +10,10 @@ import pytest
 
 from attest.errors import PolicyDenied
 from attest.policies import ChannelPolicy
-from attest.predicates import test_result
+from attest.predicates import revocation, test_result
 from attest.statements import of_digests
 from bundlers import channel_gates
+from bundlers.audit import audit
 from bundlers.channel_gates import Asked
 from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates import Outcome, Phase
@@ -187,6 +188,29 @@ def test_the_gravest_decides(codes: tuple[int, ...], error: type[Exception]) -> 
         Asked(outcomes, ()).require()
 
 
+def test_a_consumer_judges_it_from_what_is_published(line: Line, tmp_path: Path) -> None:
+    """The proof of the channel carries when the result was recorded; a kit does too."""
+    from bundlers.consumer.service import TrustSettings
+    from bundlers.install import install
+    from bundlers.publish.destinations import DestinationSettings
+    from bundlers.publish.publication import PublishSigners, publish_to
+
+    played(line)
+    asked(line)
+    line.promote("1.0.0", "dev")
+    settings = DestinationSettings("cdn", str(tmp_path / "public"))
+    publish_to(line.store, line.ledger, "dev", settings, PublishSigners(signer("pete"), signer("log")), now=line.now)
+    done = install(
+        str(tmp_path / "public"),
+        "core",
+        channel="dev",
+        into=str(tmp_path / "core"),
+        trust=TrustSettings(str(tmp_path / "state")),
+        at=line.now,
+    )
+    assert done.receipt.version == "1.0.0"
+
+
 def test_by_command(line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from attest import keys
     from cli.main import invoke
@@ -206,3 +230,48 @@ def test_by_command(line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert invoke(["promote", "1.0.0", "--to", "dev", *arguments]) == 0
     assert invoke(["gate", "ask", "1.0.0", "--to", "dev", *arguments]) == 0
     assert line.state.channel("dev").version == "1.0.0"
+
+
+def stands_in_the_way(line: Line, ref: str, to: str | None = None) -> list[str]:
+    report = audit(line.store, line.ledger, ref, now=line.now, to=to)
+    return [check.id for check in report.checks if check.status == "blocker"]
+
+
+def test_an_audit_takes_the_promoters_result_for_the_move_that_it_allowed(line: Line) -> None:
+    """Release, gate, rehearsal, promotion: nothing stands in the way, and the rollback counts as shown."""
+    assert stands_in_the_way(line, "1.0.0") == ["rollback.rollback-capability"]
+    played(line)
+    asked(line)
+    assert stands_in_the_way(line, "1.0.0") == []
+    line.promote("1.0.0", "dev")
+    assert stands_in_the_way(line, "dev") == []
+
+
+def test_an_audit_is_not_green_by_a_result_of_another_move_or_an_old_one(line: Line) -> None:
+    played(line)
+    asked(line)
+    assert stands_in_the_way(line, "1.0.0") == []
+    line.later(days=2)
+    assert stands_in_the_way(line, "1.0.0") == ["rollback.rollback-capability"], "too old for the policy"
+    asked(line)
+    line.put("1.1.0")
+    line.ship("1.1.0")
+    played(line, release="1.1.0")
+    asked(line, "1.1.0")
+    assert stands_in_the_way(line, "1.1.0") == []
+    line.promote("1.0.0", "dev")
+    assert stands_in_the_way(line, "1.1.0", to="dev") == ["rollback.rollback-capability"], "dev moved since"
+    assert denied(line, "1.1.0") == [WORD]
+
+
+def test_an_audit_after_the_result_was_revoked(line: Line) -> None:
+    played(line)
+    found = asked(line)
+    statement = list(line.ledger.entries())[found.entries[0]].statement
+    line.promote("1.0.0", "dev")
+    claim = revocation.Revocation("attestation", "given by mistake", line.now)
+    raw = signer("olga").sign_statement(of_digests({"it": statement}, revocation.TYPE, claim.to_json()).to_bytes())
+    line.append(EntryKind.REVOKE, raw)
+    report = audit(line.store, line.ledger, "dev", now=line.now)
+    assert report.exit_code == 3, "the move leaned on it"
+    assert "rollback.rollback-capability" in [check.id for check in report.checks if check.status == "blocker"]
