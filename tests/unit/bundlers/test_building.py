@@ -20,6 +20,7 @@ from bundlers.gates.pinned import Settings, check
 from casstore import config as configs
 from casstore import runner, seclusion
 from casstore.attestations import find
+from casstore.gc.naming import named_by_attestation
 from casstore.runner import NetworkUse
 from tests.support.lines import GATES, TOML, Line
 
@@ -182,6 +183,14 @@ def test_all_of_it_is_in_the_provenance(line: Line) -> None:
     assert f"sha256:{named['inputs/core-bin']}" == item.build.inputs.digest
     assert line.store.read(item.build.inputs.digest) == item.build.inputs.listing
     assert item.to_json()["build"]["inputs"]["files"] == len(item.build.inputs.files)
+
+
+def test_the_list_of_inputs_is_kept_as_long_as_the_provenance(line: Line) -> None:
+    line.configure(toml(""))
+    report = line.put("1.0.0", "core-bin")
+    assert report.components[0].build is not None
+    named = dict(named_by_attestation(line.store.read(report.statement)))
+    assert report.components[0].build.inputs.digest in named
 
 
 def test_time_and_memory_of_the_build_break_the_budget(line: Line) -> None:
