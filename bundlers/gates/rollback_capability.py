@@ -26,6 +26,9 @@ NAME = "rollback-capability"
 PHASE = Phase.CHANNEL
 SUMMARY = "Going back from this release was rehearsed lately, and it worked."
 
+_LEEWAY = timedelta(minutes=10)
+"""How far the clocks of two machines may be apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -48,6 +51,8 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     age = now - newest.time
     if newest.result != PASSED:
         return GateResult(False, (f"the last rehearsal failed: {newest.steps[-1].outcome}",), (), fix)
+    if age < -_LEEWAY:  # what claims to be from the future would never grow old
+        return GateResult(False, ("the last rehearsal claims to be from the future",), (), fix)
     if age > timedelta(days=settings.max_age_days):
         told = f"the last rehearsal is {age.days} days old, {settings.max_age_days:g} are allowed"
         return GateResult(False, (told,), (), fix)

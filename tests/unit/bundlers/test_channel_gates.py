@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,8 @@ def test_an_audit_after_the_result_was_revoked(line: Line) -> None:
     report = audit(line.store, line.ledger, "dev", now=line.now)
     assert report.exit_code == 3, "the move leaned on it"
     assert "rollback.rollback-capability" in [check.id for check in report.checks if check.status == "blocker"]
+
+
+def test_a_rehearsal_from_the_future_counts_for_nothing(line: Line) -> None:
+    rehearse(line.store, line.ledger, "dev", signer=signer("pam"), now=line.now + timedelta(days=1))
+    assert asked(line).blockers[0].message == "the last rehearsal claims to be from the future"
