@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from attest.errors import BadInput
 from bundlers import formats
 from bundlers.product_manifests import ProductFile, ProductManifest
 from casstore.errors import Conflict
@@ -62,7 +61,7 @@ def _make(staged: str) -> None:
         shutil.rmtree(staged, ignore_errors=True)
         os.mkdir(staged, 0o755)
     except OSError as exc:
-        raise BadInput(f"{staged}: cannot be made: {exc.strerror}") from exc
+        raise os_error(exc, staged, writing=True) from exc
 
 
 def _fill(manifest: ProductManifest, source: BinaryIO, staged: str) -> int:

@@ -6,143 +6,21 @@ half-visible; the same command again ends well, and leaves what an undisturbed r
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from casstore.fsck import fsck
-from casstore.ledger.log import Ledger
-from casstore.store import Store
+from tests.support.small_line import BEGIN, CASSTORE, STEPS, Place, Step
 from tests.support.system_calls import DEEP, KILLED, SEED, Fault, changing_calls, faults_of, need_strace, strike, tell
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 
-CASSTORE = [sys.executable, "-m", "cli.main"]
 SAMPLE = 4
 DOCUMENTED = {0, 1, 9, 12, KILLED}
 """Refused, a conflict with what the fault left, a disk that fails (docs/exit-codes.md)."""
-TOML = """\
-[store]
-url = "./store"
-[components.a]
-include = ["**"]
-root = "a"
-[products.one]
-components = ["a"]
-format = "tar.gz"
-[gates]
-seal = {}
-[channels.dev]
-approvals = 0
-[destinations.public]
-url = "./public"
-"""
-
-
-class Place:
-    """A line in a folder of its own, driven by real processes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment: Mapping[str, str] = {
-            **os.environ,
-            "HOME": str(folder),
-            "CASSTORE_KEY": str(folder / "key.pem"),
-        }
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*CASSTORE, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True
-        )
-
-    def must(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout
-
-    def whole(self) -> None:
-        with Store.open(str(self.folder / "store")) as store:
-            assert fsck(store).ok
-            Ledger(store).verify()
-
-    def listed(self) -> list[str]:
-        """Files and folders that somebody would see: not those of the store, the index and the user's state."""
-        found = []
-        for top in ("dist", "public", "installed", "out"):
-            for path in (self.folder / top, *(self.folder / top).rglob("*")):
-                hidden = any(part.startswith(".") for part in path.relative_to(self.folder).parts)
-                found += [] if hidden or not os.path.lexists(path) else [str(path.relative_to(self.folder))]
-        return found
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command, and what is there when it is done."""
-
-    words: tuple[str, ...]
-    done: Callable[[Place], None]
-    half: Callable[[Place], None] = lambda _: None
-    """What must hold after a fault."""
-
-
-def released(place: Place) -> None:
-    subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=place.folder / "dist" / "1", check=True)
-    assert [row["version"] for row in json.loads(place.must("ls", "--json"))["releases"]] == ["1"]
-
-
-def all_or_nothing(place: Place) -> None:
-    if (place.folder / "dist" / "1").exists():
-        released(place)
-
-
-def promoted(place: Place) -> None:
-    (row,) = json.loads(place.must("ls", "--json"))["releases"]
-    assert row["channels"] == ["dev"]
-
-
-def published(place: Place) -> None:
-    place.must("verify", "./public", "--channel", "dev")
-
-
-def installed(place: Place) -> None:
-    assert (place.folder / "installed" / "current" / "file").read_bytes() == b"content" * 10_000
-    left = [path for path in (place.folder / "installed").rglob("*") if path.name.endswith((".partial", ".part"))]
-    assert left == []
-
-
-def old_or_new(place: Place) -> None:
-    if os.path.lexists(place.folder / "installed" / "current"):
-        assert (place.folder / "installed" / "current" / "file").read_bytes() == b"content" * 10_000
-
-
-def got(place: Place) -> None:
-    assert (place.folder / "out" / "file").read_bytes() == b"content" * 10_000
-    assert len(list((place.folder / "out").rglob("*"))) == 12
-
-
-def got_or_not(place: Place) -> None:
-    if (place.folder / "out").exists():
-        got(place)
-
-
-STEPS = {
-    "put": Step(("put", "--all", "--release-version", "1"), lambda place: None),
-    "release": Step(("release", "1", "--out", "dist/1"), released, all_or_nothing),
-    "promote": Step(("promote", "1", "--to", "dev"), promoted),
-    "publish": Step(("publish", "dev", "--to", "public"), published),
-    "install": Step(
-        ("install", "one", "--from", "./public", "--channel", "dev", "--into", "installed"), installed, old_or_new
-    ),
-    "get": Step(("get", "a@1", "out"), got, got_or_not),
-}
 
 
 @pytest.fixture(scope="module")
@@ -150,14 +28,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """For each step the folder just before it."""
     need_strace()
     top = tmp_path_factory.mktemp("before")
-    place = Place(top / "line")
-    (place.folder / "a" / "below").mkdir(parents=True)
-    for number in range(10):
-        (place.folder / "a" / "below" / str(number)).write_bytes(b"%d" % number * 1000)
-    (place.folder / "a" / "file").write_bytes(b"content" * 10_000)
-    (place.folder / "casstore.toml").write_text(TOML)
-    place.must("keys", "generate", "key.pem", "--no-passphrase", "--algorithm", "ed25519")
-    place.must("init", "--key", "key.pem")
+    place = Place.make(top / "line")
+    for words in BEGIN:
+        place.must(*words)
     kept = {}
     for name, step in STEPS.items():
         kept[name] = top / name

@@ -23,6 +23,7 @@ from casstore.fsck import fsck
 from casstore.packs import Durability
 from casstore.store import Store, StoreOptions
 from tests.support.power import Disk
+from tests.support.small_line import BEGIN, STEPS, Place
 from tests.support.system_calls import DEEP, SEED, need_strace, tell
 
 pytestmark = pytest.mark.foreign
@@ -133,6 +134,23 @@ def test_the_power_goes_as_soon_as_put_returns(disk: Disk, work: Path, durabilit
         told |= put(url, work / "new" if cut % 2 else work)
         disk.cut()
         check(url, told)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_each_command_of_a_release_line_is_there_after_a_power_cut(disk: Disk) -> None:
+    place = Place.make(disk.path / "line")
+    os.sync()  # the project itself is not ours to keep
+    for words in BEGIN:
+        place.must(*words)
+        disk.cut()
+    for name, step in STEPS.items():
+        if name == "get":
+            break  # what is checked out can be checked out again: it is not synced
+        place.must(*step.words)
+        disk.cut()
+        step.done(place)
+        place.whole()
 
 
 def put(url: str, path: Path, *under: str) -> set[Digest]:
