@@ -17,7 +17,7 @@ from attest import policy_parts
 from attest.errors import FormatError
 from attest.fields import Fields
 from attest.policy_parts import CustomRule, Freeze
-from attest.requirements import GATE, check_known
+from attest.requirements import AT_PROMOTION, GATE, check_known
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """As ledger entries have it: what the owners sign can also be moved."""
@@ -72,6 +72,11 @@ class ChannelPolicy:
     rebuilds: int = 1
     """How many distinct builders must vouch for the same digest."""
     rules: tuple[CustomRule, ...] = ()
+
+    @property
+    def asks_age(self) -> bool:
+        """Whether it matters when the ledger recorded a piece of evidence."""
+        return bool(self.max_age or self.rules or AT_PROMOTION & set(self.require))
 
     def to_json(self) -> dict[str, Any]:
         """The policy as it is signed; what says the default is left out, but for the first five."""

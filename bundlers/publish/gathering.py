@@ -146,8 +146,7 @@ def recorder(state: LedgerState) -> Recorder:
 
 
 def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
-    policy = root.channels[move.channel]
-    if record.trust_root != root or policy.max_age or policy.rules:
+    if record.trust_root != root or root.channels[move.channel].asks_age:
         return True
     return any(entry.valid_at(record.at) != entry.valid_at(move.time) for entry in root.identities)
 

@@ -64,7 +64,7 @@ approvals = 1
 [channels.prod]
 from = "staging"
 approvals = 2
-require = ["slsa-provenance", "isolation"]
+require = ["slsa-provenance", "isolation", "gate:rollback-capability"]
 
 [destinations.public]
 url = "./public"
@@ -132,6 +132,7 @@ def _to_prod(stage: Stage, version: str) -> None:
     stage.run("approve", version, "--channel", "prod", "--key", "alice.pem")
     stage.run("explain", version, "--to", "prod", expect=4)
     stage.run("approve", version, "--channel", "prod", "--key", "bob.pem")
+    stage.run("rehearse", "prod", "--key", "petra.pem")
     stage.run("promote", version, "--to", "prod", "--key", "petra.pem")
     stage.run("channel")
 
@@ -175,6 +176,7 @@ def _rollback(stage: Stage) -> None:
     _publish(stage)
     _install(stage, "core")
     stage.run("channel", "prod")
+    stage.run("audit", "prod", "--report", "prod.html")
     stage.run("export", "prod", "kit.tar", "--channel", "prod", "--key", "log.pem")
     stage.run("--offline", "verify", "kit.tar", "--state", "auditor")
 
@@ -221,6 +223,7 @@ def _refused_promotions(stage: Stage) -> None:
     stage.run("approve", "1.3.0", "--channel", "staging", "--key", "alice.pem")
     stage.run("promote", "1.3.0", "--to", "staging", "--key", "petra.pem")
     stage.run("approve", "1.3.0", "--channel", "prod", "--key", "bob.pem")
+    stage.run("rehearse", "prod", "--key", "petra.pem")
     stage.tell("one approval too few; and alice's approval for staging counts for nothing in prod:")
     stage.run("promote", "1.3.0", "--to", "prod", "--key", "petra.pem", expect=4)
 
@@ -231,6 +234,7 @@ def _end(stage: Stage, seconds: float) -> None:
         ("the store", "store"),
         ("the published repository", "public"),
         ("the installed product", "installed/core/current"),
+        ("the auditor's page", "prod.html"),
         ("the kit to carry away", "kit.tar"),
     ):
         stage.tell(f"{what}: {os.path.join(stage.folder, path)}")
