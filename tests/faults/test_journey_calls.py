@@ -63,7 +63,7 @@ def struck(step: Step, fault: Fault, place: Place) -> int:
     seen = place.listed()
     done = strike([*CASSTORE, *step.words], fault, cwd=str(place.folder), env=place.environment)
     assert done.code in DOCUMENTED, (str(fault), done)
-    assert "unexpected" not in done.err, (str(fault), done)
+    assert done.is_told, (str(fault), done)
     place.whole()
     step.half(place)
     again = place.run(*step.words)

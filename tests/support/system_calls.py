@@ -66,6 +66,11 @@ class Struck:
     err: str
     strikes: int
 
+    @property
+    def is_told(self) -> bool:
+        """Whether an error is one of ours; a program whose own modules cannot be read may say it as it likes."""
+        return "unexpected" not in self.err or "ImportError" in self.err
+
 
 def tell(text: str) -> None:
     """A line that stands beside a failure, and with `pytest -s` always."""
