@@ -110,3 +110,17 @@ def test_a_put_survives_a_fault_at_every_changing_call(tmp_path: Path, files: in
         shop.strike(turn, fault)
     tell(f"{len(calls)} changing calls: {shop.counts}")
     assert shop.counts["strikes"] >= shop.counts["runs"] * 0.9
+
+
+def test_a_failed_fsync_fails_the_put_for_good(tmp_path: Path) -> None:
+    """One that comes back with an error once would succeed when it is asked again, and prove nothing."""
+    need_strace()
+    shop = Shop(tmp_path, files=3)
+    syncs = [call for call in shop.calls() if call.name == "fsync"]
+    assert len(syncs) >= 5
+    for turn, call in enumerate(syncs, 1):
+        place, _ = shop.fresh(turn)
+        struck = strike(shop.command(place), Fault(call, "error=EIO"), env=shop.environment)
+        assert (struck.code, struck.strikes, struck.out) == (12, 1, ""), str(call)
+        assert "Input/output error" in struck.err
+        assert list((place / "store" / "tmp").iterdir()) == [], "what may be half on the disk is dropped"
