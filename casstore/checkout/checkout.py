@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_raw, to_raw
+from casstore import clock, locks
 from casstore.catalog import Catalog
 from casstore.checkout.plan import Region, Survey, regions, survey
 from casstore.checkout.team import share
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _MANY_FILES = 1000
 _MUCH = 64 * 1024 * 1024
 """From so many files or bytes on worker processes pay for their start."""
+_TEMPORARY = re.compile(rb"[0-9a-f]{12}\.tmp")
+_OLD_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,13 @@ class Checkout:
         temporary = os.path.join(parent, b".%s.%s.tmp" % (name[:200], secrets.token_hex(6).encode()))
         with wrapped(where):
             os.makedirs(parent, exist_ok=True)
+            _sweep(parent, b".%s." % name[:200])
             os.mkdir(temporary, 0o755)
         try:
-            self._fill(to_raw(tree), temporary, where)
-            with wrapped(where):
-                _put_in_place(temporary, target)
+            with _held(temporary, where):
+                self._fill(to_raw(tree), temporary, where)
+                with wrapped(where):
+                    _put_in_place(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -178,6 +184,34 @@ class Checkout:
         if there != size:
             raise ObjectDamaged(f"{show(path)}: the tree says {size} bytes, its object has {there}")
         write_chunks(path, top, mode & 0o777, self._reader.chunks(digest))
+
+
+@contextlib.contextmanager
+def _held(folder: bytes, where: str) -> Iterator[None]:
+    """While it is locked nobody sweeps it away."""
+    with wrapped(where):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            locks.take(fd, wait=False)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _sweep(parent: bytes, prefix: bytes) -> None:
+    """What killed checkouts to the same place left: older than a minute, and locked by nobody."""
+    for name in os.listdir(parent):
+        if name.startswith(prefix) and _TEMPORARY.fullmatch(name[len(prefix) :]):
+            path = os.path.join(parent, name)
+            with contextlib.suppress(OSError):
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    if os.fstat(fd).st_mtime < clock.unix_ns() / 1e9 - _OLD_SECONDS:
+                        locks.take(fd, wait=False)
+                        shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(fd)
 
 
 def _check_free(target: bytes) -> None:

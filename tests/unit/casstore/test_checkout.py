@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from attest.digests import sha256
+from casstore import locks
 from casstore.checkout import plan
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, UnsupportedInput
 from casstore.index import Index
@@ -190,3 +191,20 @@ def test_the_largest_files_come_first_and_no_region_is_too_large() -> None:
     assert sizes[:6] == [[giant + n] for n in (59, 49, 39, 29, 19, 9)]
     assert all(sum(region) <= 18_000_000 for region in sizes[6:])
     assert sum(len(region) for region in sizes) == 60
+
+
+def test_what_killed_checkouts_left_goes_and_the_rest_stays(store: Store, work: Path, tmp_path: Path) -> None:
+    made = store.put_tree(str(work)).tree
+    names = {"dead": ".out.0123456789ab.tmp", "alive": ".out.aaaaaaaaaaaa.tmp"}
+    names |= {"young": ".out.bbbbbbbbbbbb.tmp", "other": ".outer.0123456789ab.tmp"}
+    for what, name in names.items():
+        (tmp_path / name / "below").mkdir(parents=True)
+        age = 0 if what == "young" else 3600
+        then = (tmp_path / name).stat().st_mtime - age
+        os.utime(tmp_path / name, (then, then))
+    held = os.open(tmp_path / names["alive"], os.O_RDONLY)
+    locks.take(held)
+    store.checkout(made, str(tmp_path / "out"))
+    left = {what for what, name in names.items() if (tmp_path / name / "below").is_dir()}
+    assert left == {"alive", "young", "other"}
+    os.close(held)
