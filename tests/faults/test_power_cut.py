@@ -70,9 +70,8 @@ def init(disk: Disk, durability: Durability) -> str:
 
 def written_until(seconds: float, url: str, seed: int, work: Path, disk: Disk) -> set[Digest]:
     """A writer works, the power goes; what it had acknowledged by then."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, url, str(seed), str(work)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-c", WRITER, url, str(seed), str(work)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
     assert process.stdout is not None
     told = process.stdout.readline()  # begun
     time.sleep(seconds)
