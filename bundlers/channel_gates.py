@@ -18,7 +18,7 @@ from typing import Any
 from attest import statements, times
 from attest.decisions import Record
 from attest.digests import Digest
-from attest.errors import CasstoreError
+from attest.errors import BadInput, CasstoreError
 from attest.predicates import baseline, slsa_provenance, test_result
 from attest.predicates.baseline import Baseline
 from attest.requirements import AT_PROMOTION, GATE, roles_for
@@ -29,6 +29,7 @@ from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView
 from bundlers.gates.base import ChannelView
+from bundlers.gates.baseline import LEEWAY
 from casstore import release_objects
 from casstore.attestations import MAX_BYTES, parse_unverified, put_attestation
 from casstore.config import Config
@@ -139,6 +140,11 @@ def record_baseline(
     """Sign a baseline about its metrics file (name, bytes) and append it; the entry. Raises PolicyDenied."""
     state = replay(ledger, store, sigstore_root=sigstore_root)
     require_role(state, signer, frozenset({"auditor"}), now)
+    if made.measured > now + LEEWAY:
+        raise BadInput(
+            f"the figures were measured at {times.format(made.measured)}, which is to come",
+            hint="check the clock of the machine that measured",
+        )
     name, data = metrics
     statement = statements.of_digests({name: store.put_bytes(data)}, baseline.TYPE, made.to_json())
     digest = put_attestation(store, signer.sign_statement(statement.to_bytes()))

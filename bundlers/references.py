@@ -118,9 +118,9 @@ def write_to(store: Store, target: Target, path: str) -> Written:
         raise Conflict(f"{path}: is there already and was not overwritten", hint="name another path")
     if target.blob is not None:
         return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
-    tree = tree_of(store, target)
-    report = store.checkout(tree, path)
-    return Written(path, tree, report.files, report.bytes)
+    files = {file.path.encode(): _entry(file) for file in target.files.values()}
+    report = store.checkout(target.tree, path) if target.tree else store.checkout_files(files, path)
+    return Written(path, report.tree, report.files, report.bytes)
 
 
 def _by_digest(store: Store, digest: Digest) -> Target:

@@ -54,6 +54,9 @@ class Breaker:
         except StorageUnavailable:
             self._note(host, began, failed=True)
             raise
+        except BaseException:  # it answered, if only with a refusal
+            self._note(host, began, failed=False)
+            raise
         self._note(host, began, failed=False)
         return found
 

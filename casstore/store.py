@@ -220,6 +220,11 @@ class Store:
 
     def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
         """A tree out of known blobs and links: relative path -> entry (its name is the path's last part)."""
+        root, objects = self._folders_of(files)
+        self.put_many(objects)
+        return root
+
+    def _folders_of(self, files: Mapping[bytes, TreeEntry]) -> tuple[Digest, list[NewObject]]:
         top: dict[bytes, object] = {}
         for path, entry in files.items():
             folder = top
@@ -237,9 +242,7 @@ class Store:
                 raise NoSuchObject(f"{entry.content}: no such object in this store")
             folder[last] = entry
         objects: list[NewObject] = []
-        root = _encode_folders(top, objects)
-        self.put_many(objects)
-        return root
+        return _encode_folders(top, objects), objects
 
     def take_new_packs(self) -> list[Digest]:
         """Packs that hold what was put through this handle since the last call and that no entry names yet.
@@ -322,6 +325,15 @@ class Store:
 
         job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
+
+    def checkout_files(self, files: Mapping[bytes, TreeEntry], target: str | bytes) -> CheckoutReport:
+        """As `checkout`, of files that need be no tree of this store; nothing is stored."""
+        from casstore.checkout.checkout import Checkout
+
+        root, objects = self._folders_of(files)
+        known = {hashlib.sha256(item.data).digest(): item.data for item in objects}
+        job = Checkout(self._reader, self._catalog, self._packs, NullProgress(), known=known)
+        return job.run(root, os.fsencode(os.path.abspath(target)))
 
     def attestations(self, subject: Digest) -> list[Digest]:
         """Digests of the attestations whose subjects include this one, sorted."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from attest.errors import CasstoreError, ServiceUnavailable, SignerError, VerificationError
+from attest.proxies import proxies
 from attest.signers import NetworkGuard
 
 PATIENCE = 30.0
@@ -34,7 +35,7 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
     if request.type not in ("http", "https"):
         raise SignerError(f"{url[:80]}: not an http or https URL")
     try:
-        with urllib.request.build_opener(_no_redirect()).open(request, timeout=PATIENCE) as answer:
+        with urllib.request.build_opener(_no_redirect(), proxies(network)).open(request, timeout=PATIENCE) as answer:
             data: bytes = answer.read(MAX_ANSWER + 1)
     except urllib.error.HTTPError as exc:
         raise _refused(url, exc.code, exc.read(MAX_ANSWER)) from exc

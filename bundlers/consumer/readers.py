@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from attest.errors import BadInput
+from attest.proxies import proxies
 from bundlers.published_paths import check_path
 from casstore import circuit
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
@@ -130,7 +131,7 @@ class HttpReader:
             )
         self._url = url.rstrip("/")
         self._network = network
-        self._opener = urllib.request.build_opener(_Redirects(network))
+        self._opener = urllib.request.build_opener(_Redirects(network), proxies(network))
 
     @property
     def url(self) -> str:

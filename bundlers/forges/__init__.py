@@ -24,6 +24,7 @@ FORGES = {
     "forgejo": "bundlers.forges.gitea",
 }
 """Kind -> module."""
+_LOOPBACK = ("http://127.0.0.1:", "http://[::1]:", "http://localhost:")
 
 
 class NoToken(BadInput):
@@ -74,8 +75,8 @@ def open_forge(name: str, guard: NetworkGuard) -> OpenForge:
             f"{name!r} is no forge that is known here", hint=f"write one of {', '.join(FORGES)}, or gitea+https://host"
         )
     forge = cast("Forge", import_module(FORGES[kind]))
-    if plus and not url.startswith(("https://", "http://")):
-        raise BadInput(f"{name!r}: after the plus sign comes an http address")
+    if plus and not url.startswith(("https://", *_LOOPBACK)):
+        raise BadInput(f"{name!r}: after the plus sign comes an https address", hint="a token is not sent in the clear")
     if not plus and not forge.API:
         raise BadInput(f"{kind} has no usual address", hint=f"write {kind}+https://host")
     token = next((os.environ[variable] for variable in forge.TOKENS if os.environ.get(variable)), "")

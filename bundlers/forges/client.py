@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from attest.errors import BadInput, FormatError, PolicyDenied
+from attest.proxies import proxies
 from casstore import circuit
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.network import NetworkGuard
 
 _MAX_ANSWER = 4 * 1024 * 1024
+_PIECE = 64 * 1024
 _TRIES = 2
 _REFUSED = (401, 403)
 
@@ -55,16 +58,28 @@ class Client:
         headers = {"User-Agent": "casstore", "Accept": "application/json", **self.headers}
         request = urllib.request.Request(url, headers=headers)  # noqa: S310  http only, see above
         try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=seconds) as reply:
-                data: bytes = reply.read(_MAX_ANSWER + 1)
+            opener = urllib.request.build_opener(_NoRedirects, proxies(self.guard))
+            with opener.open(request, timeout=seconds) as reply:
+                data = _read(reply, url, time.monotonic() + seconds)
         except urllib.error.HTTPError as exc:
             exc.close()
             raise _of_status(exc.code, url) from exc
         except (OSError, HTTPException, ValueError) as exc:
             raise StorageUnavailable(f"{url}: {exc}", hint="is the forge up? try again later") from exc
-        if len(data) > _MAX_ANSWER:
-            raise FormatError(f"{url}: answers with more than {_MAX_ANSWER} bytes")
         return data
+
+
+def _read(reply: IO[bytes], url: str, until: float) -> bytes:
+    """The whole answer, in time: a server may send a byte now and then for ever."""
+    pieces, size = [], 0
+    while piece := reply.read1(_PIECE):  # type: ignore[attr-defined]
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MAX_ANSWER:
+            raise FormatError(f"{url}: answers with more than {_MAX_ANSWER} bytes")
+        if time.monotonic() > until:
+            raise StorageUnavailable(f"{url}: did not answer whole in time", hint="try again later")
+    return b"".join(pieces)
 
 
 def _of_status(code: int, url: str) -> Exception:

@@ -5,17 +5,18 @@ Sources: REST API "Protected branches", "Projects" and "External status checks" 
 
 from __future__ import annotations
 
-import fnmatch
+import re
 from urllib.parse import quote
 
-from attest.errors import PolicyDenied
+from attest.errors import FormatError, PolicyDenied
 from bundlers.forges import Protection
 from bundlers.forges.client import Client, field, names
 from casstore.errors import NoSuchObject
 
 API = "https://gitlab.com/api/v4"
-TOKENS = ("GITLAB_TOKEN", "CI_JOB_TOKEN")
+TOKENS = ("GITLAB_TOKEN",)
 PIPELINE = "pipeline"
+_ROWS = 100
 
 
 def headers(token: str) -> dict[str, str]:
@@ -27,9 +28,10 @@ def protection(client: Client, repository: str, branch: str) -> Protection:
     """`pipeline` where merges need a passed one, and the external checks that the branch asks for."""
     place = f"projects/{quote(repository, safe='')}"
     project = client.get(place)
-    rows = client.get(f"{place}/protected_branches?per_page=100")
-    patterns = names(rows, "name")
-    if not any(fnmatch.fnmatchcase(branch, pattern) for pattern in patterns):
+    rows = client.get(f"{place}/protected_branches?per_page={_ROWS}")
+    if isinstance(rows, list) and len(rows) >= _ROWS:
+        raise FormatError(f"{repository}: {_ROWS} protected branches or more are not read")
+    if not _matches(branch, names(rows, "name")):
         return Protection(False)
     pipeline = field(project, "only_allow_merge_if_pipeline_succeeds") is True
     return Protection(True, (frozenset({PIPELINE}) if pipeline else frozenset()) | _external(client, place, branch))
@@ -47,4 +49,9 @@ def _external(client: Client, place: str, branch: str) -> frozenset[str]:
 
 def _is_for(row: object, branch: str) -> bool:
     patterns = names(field(row, "protected_branches"), "name")
-    return not patterns or any(fnmatch.fnmatchcase(branch, pattern) for pattern in patterns)
+    return not patterns or _matches(branch, patterns)
+
+
+def _matches(branch: str, patterns: frozenset[str]) -> bool:
+    """A star stands for anything; nothing else is special."""
+    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch) for pattern in patterns)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attest.errors import BadInput, CasstoreError
 from attest.predicates import baseline
@@ -30,6 +30,8 @@ NAME = "baseline"
 PHASE = Phase.CHANNEL
 SUMMARY = "Measured figures are within the tolerances of the signed baseline."
 EXIT_CODE = BaselineFailed.exit_code
+LEEWAY = timedelta(minutes=10)
+"""How far clocks may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     if view.channel is None or view.now is None:
         raise BadInput("it is asked at promotion", hint="casstore gate ask RELEASE --to CHANNEL")
     name = settings.name or view.channel.name
-    against = newest(view.channel.attested, name)
+    against = newest(view.channel.attested, name, view.now)
     if against is None:
         fix = f"casstore baseline capture, then casstore baseline sign METRICS --name {name} --key AUDITOR"
         return GateResult(False, (f"the ledger has no baseline {name} signed by an auditor",), (), fix)
@@ -59,7 +61,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
         )
         return GateResult(False, (told,), (), "capture and sign it anew")
     metrics = _metrics(os.path.join(view.root, settings.metrics))
-    if metrics.version != view.version or view.now - metrics.measured > limit:
+    if metrics.version != view.version or not -LEEWAY <= view.now - metrics.measured <= limit:
         told = f"{settings.metrics}: measured version {metrics.version} {(view.now - metrics.measured).days} days ago"
         return GateResult(
             False, (told,), (settings.metrics,), f"casstore baseline capture --release-version {view.version}"
@@ -81,11 +83,15 @@ def held(against: Baseline, metrics: Metrics, path: str) -> GateResult:
     )
 
 
-def newest(attested: Callable[[str], Sequence[VerifiedStatement]], name: str) -> Baseline | None:
-    """The newest baseline of this name that an auditor signed."""
+def newest(attested: Callable[[str], Sequence[VerifiedStatement]], name: str, now: datetime) -> Baseline | None:
+    """The newest baseline of this name that an auditor signed; one from the future would never grow old."""
     rows = [found for found in attested(baseline.TYPE) if "auditor" in found.roles]
     parsed = [baseline.parse(dict(found.statement.predicate)) for found in rows]
-    return max((one for one in parsed if one.name == name), key=lambda one: one.measured, default=None)
+    return max(
+        (one for one in parsed if one.name == name and one.measured <= now + LEEWAY),
+        key=lambda one: one.measured,
+        default=None,
+    )
 
 
 def _metrics(path: str) -> Metrics:

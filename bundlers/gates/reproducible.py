@@ -6,6 +6,8 @@
 The second writing uses another number of workers, another time zone has no way in, and nothing but
 the ProductManifest is handed over. With `builds = true` each component that was built is built once
 more, in another folder, from nothing but the inputs that its provenance records (`rebuilding`).
+With `against = ["theirs/*.sigstore.json"]` and `key = "theirs.pub"` another builder's provenance
+must name the same digests; where it does not, the inputs that differ are told (`other_builders`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from bundlers import formats
-from bundlers.gates import rebuilding
+from bundlers.gates import other_builders, rebuilding
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive
 from bundlers.reader import ProductReader
 
@@ -31,6 +33,10 @@ class Settings:
     workers: int = 1
     builds: bool = False
     """Whether to build the components again as well."""
+    against: tuple[str, ...] = ()
+    """Globs of another builder's provenance of the archives, below the folder of casstore.toml."""
+    key: str = ""
+    """The other builder's public key, a file there."""
 
 
 class _Nowhere:
@@ -67,6 +73,11 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
         messages += tuple(f"{name}: {problem}" for name, problem in told)
         bad = {**bad, **dict.fromkeys((name for name, _ in told), 0)}
         fix = fix if not told else "take times, paths and order out of the build, or name all of its inputs"
+    if settings.against:
+        other = list(other_builders.compared(view, settings.against, settings.key))
+        messages += tuple(f"{name}: {problem}" for name, problem in other)
+        bad = {**bad, **dict.fromkeys((name for name, _ in other), 0)}
+        fix = fix if not other else "build from the same inputs with the same version, and compare again"
     return GateResult(not bad, messages, tuple(sorted(bad)), fix, {"compared": len(found)})
 
 

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,17 @@ class Checkout:
     """See the module; used once."""
 
     def __init__(
-        self, reader: ObjectReader, catalog: Catalog, packs: Packs, progress: Progress, workers: int = 0
+        self,
+        reader: ObjectReader,
+        catalog: Catalog,
+        packs: Packs,
+        progress: Progress,
+        workers: int = 0,
+        known: Mapping[bytes, bytes] | None = None,
     ) -> None:
+        """`known`: trees that need not be in the store, raw digest -> bytes."""
         self._reader = reader
+        self._own = known or {}
         self._catalog = catalog
         self._packs = packs
         self._progress = progress
@@ -115,7 +123,10 @@ class Checkout:
             os.close(top)
 
     def _read_trees(self, raws: Iterable[bytes]) -> dict[bytes, bytes]:
-        return self._reader.read_many(raws, max_bytes=MAX_TREE)
+        asked = list(raws)
+        stored = [raw for raw in asked if raw not in self._own]
+        own = {raw: self._own[raw] for raw in asked if raw in self._own}
+        return {**self._reader.read_many(stored, max_bytes=MAX_TREE), **own}
 
     def _make(self, top: int, where: str) -> None:
         """Everything that the survey has found; an absolute path would be longer than the system's limit sooner."""

@@ -145,7 +145,7 @@ def compare(session: Session, metrics: str, name: str, as_json: bool) -> None:
     from bundlers.gates.baseline import held, newest
 
     evidence = RecordedEvidence(session.open_store(read_only=True), session.state(), None)
-    against = newest(evidence.of_type, name)
+    against = newest(evidence.of_type, name, session.now)
     if against is None:
         raise BaselineFailed(
             f"the ledger has no baseline {name} signed by an auditor",

@@ -112,6 +112,24 @@ def test_missing_unsigned_stale_and_foreign_are_fatal(line: Line) -> None:
     assert "91 days ago, 90 are allowed" in problem(line)
 
 
+def test_what_is_measured_in_the_future_counts_for_nothing(line: Line) -> None:
+    signed(line)
+    ahead = Metrics("1.0.0", NOW + timedelta(days=1), 5, GOOD)
+    with pytest.raises(BadInput, match="which is to come"):
+        channel_gates.record_baseline(
+            line.store,
+            line.ledger,
+            baselines.draft(ahead, "dev", {}),
+            ("m", b""),
+            signer=signer("aud"),
+            now=line.now,
+        )
+    measured(line, ahead)
+    assert "measured version 1.0.0" in problem(line)
+    line.later(days=1)
+    assert asked(line).entries
+
+
 def test_only_an_auditor_signs_one(line: Line) -> None:
     with pytest.raises(PolicyDenied):
         signed(line, by="ci")

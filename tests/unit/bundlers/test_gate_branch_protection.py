@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -39,6 +40,9 @@ class Forge(ThreadingHTTPServer):
                 forge.asked.append((self.path, dict(self.headers)))
                 answer = forge.answers.get(self.path, 404)
                 status, body = (answer, b"") if isinstance(answer, int) else (200, answer)
+                if callable(body):
+                    body(self)
+                    return
                 body = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 if 300 <= status < 400:
@@ -194,7 +198,35 @@ def test_a_forge_that_is_away_is_tried_twice_and_then_left_alone(forge: Forge) -
     assert "not asked again" in judged(forge, "github").messages[0]
 
 
-@pytest.mark.parametrize("name", ["svn", "github+ssh://x", "gitea", "forgejo"])
+def test_a_forge_that_drips_is_given_up_in_time(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circuit, "LONGEST", 0.3)
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(100):
+            try:
+                handler.wfile.write(b" ")
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    forge.answers = {GITHUB: drip}
+    began = time.monotonic()
+    assert "did not answer whole in time" in judged(forge, "github").messages[0]
+    assert time.monotonic() - began < 3
+
+
+def test_a_proxy_is_a_host_like_any_other(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would see the token: without the policy's leave it is not used."""
+    forge.answers = on_github(["verify"])
+    monkeypatch.setenv("http_proxy", forge.url.replace("127.0.0.1", "localhost"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert "localhost: not allowed by the network policy" in judged(forge, "github").messages[0]
+    assert forge.asked == []
+
+
+@pytest.mark.parametrize("name", ["svn", "github+ssh://x", "gitea+http://forge.example", "gitea", "forgejo"])
 def test_forges_that_are_not_known(forge: Forge, name: str) -> None:
     with pytest.raises(BadInput):
         forges.open_forge(name, NetworkGuard())

@@ -11,6 +11,7 @@ from attest.errors import BadInput
 from bundlers import comparisons, references
 from bundlers.references import Target, resolve
 from casstore.errors import Conflict, NoSuchObject
+from casstore.store import Store
 from tests.support.published import PublishedWorld
 
 
@@ -86,6 +87,15 @@ def test_what_is_written_is_whole_and_never_over_something(world: PublishedWorld
         with pytest.raises(Conflict, match="was not overwritten"):
             references.write_to(world.store, found(world, ref), str(tmp_path / "LICENSE"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["LICENSE", "core"]
+
+
+def test_a_product_is_written_from_a_store_that_is_only_read(world: PublishedWorld, tmp_path: Path) -> None:
+    with Store.open(world.store.url, read_only=True) as store:
+        count = len(store.digests())
+        target = resolve(store, lambda: world.state, "dev/agent")
+        written = references.write_to(store, target, str(tmp_path / "agent"))
+        assert written.files == 4 and len(store.digests()) == count
+    assert (tmp_path / "agent/bin/agent").read_bytes() == b"agent" * 1000 + b"1.0.0"
 
 
 def test_comparison_names_every_difference(world: PublishedWorld) -> None:

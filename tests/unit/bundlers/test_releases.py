@@ -418,6 +418,42 @@ def test_one_gate_is_tried_without_a_release(line: Line, monkeypatch: pytest.Mon
     assert (line.state.count, objects_of(line)) == (count, objects) and nothing_visible(line)
 
 
+def test_another_builder_s_provenance_must_name_the_same_archives(tmp_path: Path, line: Line) -> None:
+    """The same inputs elsewhere: the same digests. Another tree: the component that differs is named."""
+    other = Line.make(tmp_path / "other", toml=TOML)
+    other.put("1.0.0")
+    other.ship("1.0.0")
+
+    def handed_over() -> None:
+        for path in (other.out / "1.0.0").glob("*.sigstore.json"):
+            (line.root / path.name).write_bytes(path.read_bytes())
+
+    def told() -> str:
+        with pytest.raises(GateFailed) as caught:
+            line.ship("1.0.0")
+        return " | ".join(blocker.message for blocker in caught.value.blockers)
+
+    (line.root / "theirs.pub").write_bytes(signer("ci").public_pem or b"")
+    line.configure(TOML + '[gates.reproducible]\nagainst = ["*.sigstore.json"]\nkey = "theirs.pub"\n')
+    assert "no file is named" in told()
+    handed_over()
+    assert line.ship("1.0.0").entry is not None
+    (other.root / "core/bin/core").write_bytes(b"other")
+    other.put("1.1.0")
+    other.ship("1.1.0")
+    line.put("1.1.0")
+    for path in (other.out / "1.1.0").glob("*.sigstore.json"):
+        (line.root / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(GateFailed) as caught:
+        line.ship("1.1.0")
+    (message,) = [blocker.message for blocker in caught.value.blockers]
+    assert message.startswith("core-1.1.0.tar.gz: the other builder has sha256:")
+    assert "component/core-bin is sha256:" in message and "component/licences" not in message
+    (line.root / "theirs.pub").write_bytes(signer("ann").public_pem or b"")
+    with pytest.raises(GateFailed, match="against: "):
+        line.ship("1.1.0")
+
+
 def test_a_failed_gate_leaves_a_signed_result_that_vouches_for_nothing(line: Line) -> None:
     """One per failed gate, about what it saw; not for those that passed, and in no ledger."""
     path = str(line.root / "blockers.json")

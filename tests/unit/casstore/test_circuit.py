@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from casstore.circuit import FAILURES, LONGEST, PAUSE, Breaker
-from casstore.errors import StorageUnavailable
+from casstore.errors import NoSuchObject, StorageUnavailable
 
 
 class Clock:
@@ -58,3 +58,21 @@ def test_all_hosts_share_one_budget() -> None:
     breaker.call("b", slow)
     with pytest.raises(StorageUnavailable, match="the budget of 40 s"):
         breaker.call("c", slow)
+
+
+def test_a_refusal_is_an_answer() -> None:
+    """A 404 closes the circuit again, and its time counts."""
+    clock = Clock()
+    breaker = Breaker(clock=clock)
+
+    def refused(_seconds: float) -> None:
+        clock.now += 20
+        raise NoSuchObject("404")
+
+    for _ in range(FAILURES):
+        with pytest.raises(StorageUnavailable):
+            breaker.call("a", away)
+    clock.now += PAUSE
+    with pytest.raises(NoSuchObject):
+        breaker.call("a", refused)
+    assert breaker.spent == 20 and breaker.call("a", lambda _: "open") == "open"
