@@ -123,6 +123,22 @@ def test_damage_is_found_though_everything_was_folded_before(line: Line) -> None
     assert wrong(report) and wrong(report) <= {"objects.core", "objects.agent"}, "whose bytes share the block"
 
 
+def test_damage_in_a_component_is_found_though_its_archive_is_whole(line: Line) -> None:
+    line.promote("1.0.0", "dev")
+    (content,) = [e.content for p, e in line.store.walk(line.state.components["1.0.0", "licences"]) if b"MIT" in p]
+    located = line.store.catalog.locate(to_raw(content))
+    assert located is not None
+    path = line.root.parent / "store" / "packs" / located.pack.hex()[:2] / f"{located.pack.hex()}.pack"
+    raw = bytearray(path.read_bytes())
+    raw[piece_at(located.pieces, located.place.piece).offset + 5] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(raw)
+    with Store.open(str(line.root.parent / "store"), read_only=True) as store:
+        report = audit(store, Ledger(store), "dev", now=line.now)
+    assert (report.exit_code, wrong(report)) == (7, {"objects.components"})
+    assert "component " in next(check.message for check in report.checks if check.id == "objects.components")
+
+
 def test_a_failed_result_that_was_handed_in_blocks(line: Line) -> None:
     archives = line.state.find_release("1.0.0").archives
     claim = test_result.ResultClaim("FAILED", ({"name": "smoke"},), failed=("smoke",))
