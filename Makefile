@@ -9,11 +9,10 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashe
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml
+$(VENV)/.dev: requirements/dev.txt requirements/install.py pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python requirements/install.py requirements/dev.txt -- --editable .
 	touch $@
 
 demo: $(VENV)/.dev ## a whole release of four products from real files to a verified install
@@ -55,7 +54,7 @@ wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, run
 	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check
 
 fuzz: $(VENV)/.dev ## the parsers of stored bytes under a coverage-guided fuzzer, 20 s each (SECONDS=n)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	$(BIN)/python requirements/install.py requirements/fuzz.txt
 	for name in $$($(BIN)/python tests/fuzz/fuzz_stored_bytes.py --list); do \
 	  $(BIN)/python tests/fuzz/fuzz_stored_bytes.py "$$name" $(or $(SECONDS),20) || exit 1; done
 
