@@ -27,9 +27,12 @@ import harness
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "tests", "support")]
 
-from attest import keyless, keys, signers, statements  # noqa: E402 - the code beside this script
+from attest import signers  # noqa: E402
 from attest.digests import sha256  # noqa: E402
-from attest.verify import verify_with_key  # noqa: E402
+from attest.keys import keys  # noqa: E402
+from attest.sigstore import keyless  # noqa: E402
+from attest.statements import statements  # noqa: E402
+from attest.trust.verify import verify_with_key  # noqa: E402
 
 TYPE, SUBJECT = "https://example.com/p/v1", sha256(b"artifact")
 ANN, ISSUER = "ann@example.com", "https://issuer.example"
@@ -83,11 +86,11 @@ def wall(work: Callable[[], object], rounds: int) -> list[float]:
 
 
 def imports(rounds: int) -> list[float]:
-    """CPU milliseconds that `import attest.verify` adds to an empty Python process, in alternating rounds."""
+    """CPU milliseconds that `import attest.trust.verify` adds to an empty Python process, in alternating rounds."""
     found = harness.alternate(
         {
             "empty": lambda: harness.run(f"{sys.executable} -c pass", cwd=ROOT),
-            "verify": lambda: harness.run(f"{sys.executable} -c 'import attest.verify'", cwd=ROOT),
+            "verify": lambda: harness.run(f"{sys.executable} -c 'import attest.trust.verify'", cwd=ROOT),
         },
         rounds=rounds,
     )
@@ -109,7 +112,7 @@ def two_cores(raws: list[bytes], pem: bytes) -> None:
 
 def managed(asked: argparse.Namespace) -> None:
     """Managed keys: import, sign, verify."""
-    row("import attest.verify", "<= 60 ms", "CPU ms", imports(asked.rounds * 2))
+    row("import attest.trust.verify", "<= 60 ms", "CPU ms", imports(asked.rounds * 2))
     for algorithm in keys.ALGORITHMS:
         managed_key(asked, algorithm, 1_000 if asked.small else 10_000)
 

@@ -116,7 +116,7 @@ def writers(folder: str, counts: list[int]) -> None:
 def held(place: str, told: list[bytes]) -> bool:
     """Whether every acknowledged tree is listed once and comes back as its source is."""
     from attest.digests import Digest
-    from casstore.store import Store
+    from casstore.store.store import Store
 
     with Store.open(os.path.join(place, "store")) as store:
         listed = Counter[str](store.digests())

@@ -26,12 +26,12 @@ from typing import Any
 
 import harness
 
-from casstore.catalog import Catalog
+from casstore.index.catalog import Catalog
 from casstore.objects.kinds import NewObject
 from casstore.objects.pack_format import FOOTER, HEADER, OBJECT, PIECE, Footer, header_bytes, seal_of
+from casstore.objects.packs import Durability, LocalPacks, key_of
 from casstore.objects.tree import TreeEntry
-from casstore.packs import Durability, LocalPacks, key_of
-from casstore.store import Store
+from casstore.store.store import Store
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 IN_BLOCK = 190

@@ -112,7 +112,7 @@ def main() -> None:
 def put(folder: str) -> None:
     """Store every product as a tree; their digests in trees.json."""
     code = (
-        "import json; from casstore.store import Store\n"
+        "import json; from casstore.store.store import Store\n"
         "with Store.init('store') as store:\n"
         f"    json.dump({{n: store.put_tree(n).tree for n in {PRODUCTS!r}}}, open('trees.json', 'w'))"
     )

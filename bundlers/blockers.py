@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attest import canonical
+from attest.core.fields import Fields
 from attest.errors import FormatError
-from attest.fields import Fields
 from casstore.errors import Conflict, StorageUnavailable
 
 FORMAT = "casstore-blockers/1"

@@ -30,16 +30,16 @@ from fsspec import AbstractFileSystem
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
-from bundlers import references
-from bundlers.product_manifests import ProductFile
-from bundlers.references import Target
-from casstore import config_files
+from bundlers.products import references
+from bundlers.products.product_manifests import ProductFile
+from bundlers.products.references import Target
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, replay
-from casstore.network import NetworkGuard
+from casstore.machine import config_files
+from casstore.network.network import NetworkGuard
 from casstore.objects.tree import TreeEntry, show
-from casstore.store import Store
+from casstore.store.store import Store
 
 _MOST_LINKS = 8
 

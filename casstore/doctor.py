@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from attest import ceremony, times
+from attest.ceremony import ceremony
+from attest.core import times
 from attest.errors import CasstoreError
 from casstore import config
 
 if TYPE_CHECKING:
-    from attest.trust_roots import TrustRoot
+    from attest.trust.trust_roots import TrustRoot
     from casstore.ledger.state import LedgerState
-    from casstore.store import Store
+    from casstore.store.store import Store
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 IMPORT_NAMES = ("attest", "casstore", "bundlers", "cli")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from attest.errors import CasstoreError, PolicyDenied
 
 if TYPE_CHECKING:
-    from attest.decisions import Decision
+    from attest.judging.decisions import Decision
 
 __all__ = [
     "ConfigError",

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from attest.errors import CasstoreError
-from cli import render
+from cli.drawing import render
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # the store
@@ -123,7 +123,7 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
     ctx.obj = Session(store_url=store_url, config_path=config_path, offline=offline)
     ctx.call_on_close(ctx.obj.close)
     if offline:
-        from casstore.network import NetworkGuard
+        from casstore.network.network import NetworkGuard
 
         ctx.with_resource(NetworkGuard((), offline=True).installed())  # libraries too, not only our clients
 
@@ -158,7 +158,7 @@ def invoke(args: list[str] | None = None) -> int:
 def _say_decision(exc: CasstoreError) -> None:
     decision = getattr(exc, "decision", None)
     if decision is not None:
-        from cli import wording
+        from cli.drawing import wording
 
         wording.say_decision(decision, **getattr(exc, "names", {}))
 

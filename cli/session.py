@@ -11,19 +11,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
-from casstore import config_files
-from casstore.config_files import FewSettings
+from casstore.machine import config_files
+from casstore.machine.config_files import FewSettings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from attest.signers import Signer
-    from attest.trust_roots import TrustRoot
+    from attest.trust.trust_roots import TrustRoot
     from casstore.config import Config
     from casstore.ledger.log import Ledger
     from casstore.ledger.state import LedgerState
-    from casstore.network import NetworkGuard
-    from casstore.store import Store
+    from casstore.network.network import NetworkGuard
+    from casstore.store.store import Store
 
 MAX_INPUT = 64 * 1024 * 1024
 
@@ -52,7 +52,7 @@ class Session:
     @property
     def now(self) -> datetime:
         """The time of this run."""
-        from casstore import clock
+        from casstore.machine import clock
 
         return clock.now()
 
@@ -91,7 +91,7 @@ class Session:
     @property
     def network(self) -> NetworkGuard:
         """The network policy of the configuration; refuses everything with --offline."""
-        from casstore.network import NetworkGuard
+        from casstore.network.network import NetworkGuard
 
         return NetworkGuard(self.few.allow if self.few else (), offline=self.offline)
 
@@ -117,7 +117,7 @@ class Session:
         for mode in (False, read_only):
             if mode in self._stores:
                 return self._stores[mode]
-        from casstore.store import Store
+        from casstore.store.store import Store
 
         url = self.store_url
         network = self.network if "://" in url else None  # a folder needs none, and costs nothing to load
@@ -137,7 +137,7 @@ class Session:
     def state(self, *, read_only: bool = True, anew: bool = False) -> LedgerState:
         """The fold of all ledger entries; void ones are told on stderr. `anew` believes no fold of before."""
         from casstore.ledger.state import replay, replay_all
-        from cli import render
+        from cli.drawing import render
 
         fold = replay_all if anew else replay
         state = fold(self.ledger(read_only=read_only), self.open_store(read_only=read_only))
@@ -163,8 +163,8 @@ class Session:
 
 def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
     """By what this run has folded of the ledger anyway."""
-    from attest import ceremony
-    from cli import render
+    from attest.ceremony import ceremony
+    from cli.drawing import render
 
     newest = max(ledger.folded.values(), key=lambda state: state.count, default=None)
     if newest is not None and newest.trust_root is not None:
@@ -177,7 +177,7 @@ def passphrase(what: str) -> bytes | None:
     value = os.environ.get("CASSTORE_PASSWORD")
     if value is not None:
         return value.encode()
-    from cli import render
+    from cli.drawing import render
 
     if not render.interactive():
         return None

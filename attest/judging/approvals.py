@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from attest import times
+from attest.core import times
 from attest.errors import FormatError
 from attest.judging.evidence import Evidence, most_persons, persons
 from attest.judging.values import MISSING, SATISFIED, MoveRequest, Rule
-from attest.policies import ChannelPolicy
-from attest.predicates import approval
-from attest.verify import VerifiedStatement
+from attest.statements.predicates import approval
+from attest.trust.policies import ChannelPolicy
+from attest.trust.verify import VerifiedStatement
 
 _BUILT = "it was signed by who built the release: builders approve nothing"
 _PROMOTES = "it was signed by who promotes: nobody approves their own move"

@@ -18,12 +18,12 @@ from functools import cached_property
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, TrustError
 from attest.judging.values import MoveRequest
-from attest.predicates import approval, release, slsa_provenance
-from attest.predicates.claimed import claimed_time
-from attest.sigstore_bundles import SigstoreBundle
-from attest.statements import parse as parse_statement
-from attest.trust_roots import TrustRoot
-from attest.verify import VerifiedStatement, verify
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.statements.predicates import approval, release, slsa_provenance
+from attest.statements.predicates.claimed import claimed_time
+from attest.statements.statements import parse as parse_statement
+from attest.trust.trust_roots import TrustRoot
+from attest.trust.verify import VerifiedStatement, verify
 
 _BUILT = (slsa_provenance.TYPE, release.TYPE)
 _CLOCK_LEEWAY = timedelta(minutes=10)

@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from attest import canonical, predicates
+from attest import canonical
 from attest.errors import FormatError, NotInstalled
 from attest.judging.evidence import Evidence
 from attest.judging.values import MISSING, SATISFIED, Rule
-from attest.policy_parts import CustomRule
-from attest.verify import VerifiedStatement
+from attest.statements import predicates
+from attest.trust.policy_parts import CustomRule
+from attest.trust.verify import VerifiedStatement
 
 _NO_MATCHES = re.compile(r"\bmatches\s*\(")
 

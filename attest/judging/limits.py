@@ -9,9 +9,9 @@ from attest.digests import Digest
 from attest.judging import requirements
 from attest.judging.evidence import Evidence
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
-from attest.policies import ChannelPolicy
-from attest.predicates import openvex, vulns
-from attest.predicates.vulns import SEVERITIES
+from attest.statements.predicates import openvex, vulns
+from attest.statements.predicates.vulns import SEVERITIES
+from attest.trust.policies import ChannelPolicy
 
 
 def soak(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:

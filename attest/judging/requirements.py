@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest import predicates
 from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError
 from attest.judging.evidence import Evidence, most_persons
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
-from attest.policies import ChannelPolicy
-from attest.predicates import slsa_provenance, test_result
-from attest.requirements import AT_PROMOTION, AT_PROMOTION_SECONDS, GATE, REQUIREMENTS, roles_for
-from attest.verify import VerifiedStatement
+from attest.statements import predicates
+from attest.statements.predicates import slsa_provenance, test_result
+from attest.trust.policies import ChannelPolicy
+from attest.trust.requirements import (
+    AT_PROMOTION,
+    AT_PROMOTION_SECONDS,
+    GATE,
+    REQUIREMENTS,
+    roles_for,
+)
+from attest.trust.verify import VerifiedStatement
 
 _DAY = 24 * 3600
 

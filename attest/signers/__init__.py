@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from attest.errors import BadInput
-from attest.keys import PrivateKey
+from attest.keys.keys import PrivateKey
 
 __all__ = ["SCHEMES", "NetworkGuard", "Signer", "from_private_key", "open_signer", "scheme_of"]
 

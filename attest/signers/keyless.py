@@ -18,11 +18,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from attest import canonical, identities, keyless
+from attest import canonical
 from attest.digests import Digest, to_raw
 from attest.errors import SignerError
+from attest.keys import identities
 from attest.signers import NetworkGuard, Signer
 from attest.signers.services import door, limit_patience
+from attest.sigstore import keyless
 
 PRODUCTION_TUF = "https://tuf-repo-cdn.sigstore.dev"
 STAGING_TUF = "https://tuf-repo-cdn.sigstage.dev"

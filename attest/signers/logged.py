@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from attest import canonical, keys, log_entries, managed_proofs
+from attest import canonical
 from attest.errors import BadInput, SignerError
+from attest.keys import keys
+from attest.log import log_entries
 from attest.signers import NetworkGuard, Signer
 from attest.signers.services import door, post
-from attest.sigstore_bundles import SigstoreBundle
+from attest.sigstore import managed_proofs
+from attest.sigstore.sigstore_bundles import SigstoreBundle
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 """The times are the services' own; whoever verifies later judges them by a clock."""

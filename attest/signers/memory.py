@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from attest import keys, sigstore_bundles
-from attest.envelopes import Envelope, pae
-from attest.identities import KEY_PREFIX, of_spki
-from attest.keys import PrivateKey
-from attest.statements import PAYLOAD_TYPE
+from attest.keys import keys
+from attest.keys.identities import KEY_PREFIX, of_spki
+from attest.keys.keys import PrivateKey
+from attest.sigstore import sigstore_bundles
+from attest.statements.envelopes import Envelope, pae
+from attest.statements.statements import PAYLOAD_TYPE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attest import keys
 from attest.errors import SignerError
+from attest.keys import keys
 from attest.signers import NetworkGuard, Signer, from_private_key
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from attest.core.proxies import proxies
 from attest.errors import CasstoreError, ServiceUnavailable, SignerError, VerificationError
-from attest.proxies import proxies
 from attest.signers import NetworkGuard
 
 PATIENCE = 30.0

@@ -17,13 +17,13 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from attest import keys
-from attest.envelopes import pae
 from attest.errors import BadInput, CasstoreError, SignerError
-from attest.keys import PublicKey
+from attest.keys import keys
+from attest.keys.keys import PublicKey
 from attest.signers import NetworkGuard, Signer
 from attest.signers.memory import seal
-from attest.statements import PAYLOAD_TYPE
+from attest.statements.envelopes import pae
+from attest.statements.statements import PAYLOAD_TYPE
 
 _Import = tuple[str, Any]
 """securesystemslib's own URI and public key object."""

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from attest import times
+from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
 from bundlers.audit.case import CHANNEL, Case, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import replay_all
-from casstore.store import Store
+from casstore.store.store import Store
 
 __all__ = ["AuditReport", "audit"]
 

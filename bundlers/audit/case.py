@@ -7,21 +7,21 @@ from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import CasstoreError
-from attest.policies import ChannelPolicy
-from attest.predicates import promotion
-from attest.statements import Statement
-from attest.trust_roots import TrustRoot
-from attest.verify import verify
+from attest.statements.predicates import promotion
+from attest.statements.statements import Statement
+from attest.trust.policies import ChannelPolicy
+from attest.trust.trust_roots import TrustRoot
+from attest.trust.verify import verify
 from bundlers.audit.values import EvidenceRow
-from casstore import release_objects
-from casstore.attestations import MAX_BYTES, parse_unverified
 from casstore.errors import NoSuchObject
+from casstore.ledger import release_objects
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import Release
 from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
-from casstore.release_objects import Release
-from casstore.store import Store
+from casstore.store.attestations import MAX_BYTES, parse_unverified
+from casstore.store.store import Store
 
 CHANNEL, RELEASE = "channel", "release"
 

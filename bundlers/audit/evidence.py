@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from attest.errors import CasstoreError
-from attest.predicates import approval, isolation, test_result
-from attest.requirements import GATE, roles_for
+from attest.statements.predicates import approval, isolation, test_result
+from attest.trust.requirements import GATE, roles_for
 from bundlers.audit.case import Attested, Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, ApprovalRow, Check, GateRow
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from attest import ceremony, times
+from attest.ceremony import ceremony
+from attest.core import times
 from attest.errors import CasstoreError
-from bundlers import checksums, formats, product_manifests
+from bundlers import formats
 from bundlers.audit.case import Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
 from bundlers.errors import HostileArchive
+from bundlers.products import checksums, product_manifests
 from casstore.errors import StoreDamaged
 from casstore.ledger import checkpoints
-from casstore.release_objects import ReleaseProduct
+from casstore.ledger.release_objects import ReleaseProduct
 
 _ROTATE = "the owners sign the next version: casstore keys ceremony draft"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from attest import times
-from attest.decisions import SATISFIED, Rule
+from attest.core import times
 from attest.errors import CasstoreError, FormatError
-from attest.predicates import rehearsal
-from attest.requirements import GATE
+from attest.judging.decisions import SATISFIED, Rule
+from attest.statements.predicates import rehearsal
+from attest.trust.requirements import GATE
 from bundlers import blockers
 from bundlers.audit.case import CHANNEL, Case
 from bundlers.audit.evidence import EXIT_CODES

@@ -20,8 +20,8 @@ from typing import BinaryIO, Protocol, cast
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 __all__ = ["FORMATS", "ArchiveFormat", "ArchiveInfo", "archive_name", "format_of", "read", "write"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from attest import digests
 from bundlers.errors import HostileArchive
-from bundlers.product_manifests import ProductFile
+from bundlers.products.product_manifests import ProductFile
 
 PIECE = 1024 * 1024
 

@@ -19,8 +19,8 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import oci_documents as oci
 from bundlers.formats import tar_gz, tar_stream
 from bundlers.formats.members import PIECE, ExactReader
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 SUFFIX = "oci.tar"
 MEDIA_TYPE = "application/x-tar"

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attest import canonical, digests, times
+from attest import canonical, digests
+from attest.core import times
 from attest.digests import Digest
-from bundlers.platforms import go_platform
-from bundlers.product_manifests import ProductManifest
+from bundlers.products.platforms import go_platform
+from bundlers.products.product_manifests import ProductManifest
 
 LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"

@@ -9,8 +9,8 @@ from typing import BinaryIO, Protocol
 from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
 from bundlers.formats.members import PIECE, ExactReader
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 SUFFIX = "tar.gz"
 MEDIA_TYPE = "application/gzip"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bundlers.formats.members import PIECE, ExactReader, checked_size, content
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 BLOCK = 512
 _MAX_OCTAL_SIZE = 8**11 - 1

@@ -12,8 +12,8 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import tar_stream
 from bundlers.formats.members import PIECE, ExactReader
 from bundlers.formats.parallel import in_order
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 SUFFIX = "tar.zst"
 MEDIA_TYPE = "application/zstd"

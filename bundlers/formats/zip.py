@@ -18,8 +18,8 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
 from bundlers.formats.members import PIECE, ExactReader, checked_size, content
 from bundlers.formats.parallel import in_order
-from bundlers.product_manifests import ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 SUFFIX = "zip"
 MEDIA_TYPE = "application/zip"

@@ -39,21 +39,21 @@ __all__ = [
 ]
 
 GATES = {
-    "seal": "bundlers.gates.seal",
-    "secrets": "bundlers.gates.secrets",
-    "budget": "bundlers.gates.budget",
-    "change-budget": "bundlers.gates.change_budget",
-    "versions": "bundlers.gates.versions",
-    "pinned": "bundlers.gates.pinned",
-    "platform": "bundlers.gates.platform",
-    "sbom": "bundlers.gates.sbom",
-    "vulnerabilities": "bundlers.gates.vulnerabilities",
-    "reproducible": "bundlers.gates.reproducible",
-    "network": "bundlers.gates.network",
-    "baseline": "bundlers.gates.baseline",
-    "branch-protection": "bundlers.gates.branch_protection",
-    "rollback-capability": "bundlers.gates.rollback_capability",
-    "command": "bundlers.gates.command",
+    "seal": "bundlers.gates.builtin.seal",
+    "secrets": "bundlers.gates.builtin.secrets",
+    "budget": "bundlers.gates.builtin.budget",
+    "change-budget": "bundlers.gates.builtin.change_budget",
+    "versions": "bundlers.gates.builtin.versions",
+    "pinned": "bundlers.gates.builtin.pinned",
+    "platform": "bundlers.gates.builtin.platform",
+    "sbom": "bundlers.gates.builtin.sbom",
+    "vulnerabilities": "bundlers.gates.builtin.vulnerabilities",
+    "reproducible": "bundlers.gates.builtin.reproducible",
+    "network": "bundlers.gates.builtin.network",
+    "baseline": "bundlers.gates.builtin.baseline",
+    "branch-protection": "bundlers.gates.builtin.branch_protection",
+    "rollback-capability": "bundlers.gates.builtin.rollback_capability",
+    "command": "bundlers.gates.builtin.command",
 }
 """Name -> module; a table with `command` under any other name is a gate of the user's own."""
 

@@ -17,14 +17,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from attest.digests import Digest
-from bundlers.product_manifests import ProductManifest
+from bundlers.products.product_manifests import ProductManifest
+from casstore.ledger.release_objects import Release
 from casstore.objects.tree import TreeEntry
-from casstore.release_objects import Release
 
 if TYPE_CHECKING:
-    from attest.verify import VerifiedStatement
+    from attest.trust.verify import VerifiedStatement
     from casstore.config import Consumer
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 NO_VALUES: Mapping[str, Any] = {}
 

@@ -17,11 +17,11 @@ from typing import Any
 from attest import canonical, digests
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
-from attest.predicates.test_result import ResultClaim
+from attest.statements.predicates.test_result import ResultClaim
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView
-from bundlers.gates.limits import LimitedStore
+from bundlers.gates.builtin.limits import LimitedStore
 from bundlers.gates.settings import settings_of
 from casstore.errors import StoreDamaged
 

@@ -20,7 +20,7 @@ from bundlers.isolation.comparing import Comparison
 from bundlers.isolation.reports import Finding, IsolationReport
 from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
-from bundlers.product_manifests import ProductManifest
+from bundlers.products.product_manifests import ProductManifest
 
 __all__ = ["ContentStore", "Finding", "IsolationReport", "Settings", "check"]
 

@@ -20,7 +20,7 @@ from bundlers.isolation.matching import Known, hashes_of
 from bundlers.isolation.reports import REFERENCE
 from bundlers.isolation.scanning import ContentStore, Scan, Unit
 from bundlers.isolation.settings import Settings
-from bundlers.product_manifests import ProductManifest
+from bundlers.products.product_manifests import ProductManifest
 
 Source = tuple[str, str]
 """A shared component and its reason, or a reference."""

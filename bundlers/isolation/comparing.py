@@ -15,7 +15,7 @@ from bundlers.isolation.allowed import Allowed, Source
 from bundlers.isolation.reports import Common, Finding, IsolationReport
 from bundlers.isolation.scanning import ContentStore, Unit, scan
 from bundlers.isolation.settings import Settings
-from bundlers.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductManifest
 
 _Pair = tuple[str, str, str, str]
 

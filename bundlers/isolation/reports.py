@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attest.digests import Digest
-from attest.predicates.isolation import Isolation
+from attest.statements.predicates.isolation import Isolation
 from bundlers.errors import CrossProductLeak
 from bundlers.isolation.settings import Settings
 

@@ -19,7 +19,7 @@ from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
 from casstore.config import Config
 from casstore.errors import StoreDamaged
-from casstore.store import Store
+from casstore.store.store import Store
 
 ISOLATION = "isolation"
 ALWAYS: Mapping[str, Mapping[str, Any]] = {"seal": {}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attest.digests import Digest, sha256
-from attest.predicates import slsa_provenance
+from attest.statements.predicates import slsa_provenance
 from bundlers import blockers
 from bundlers.gates import StagedArchive
 from bundlers.releases import checks, signing, staging
@@ -13,15 +13,16 @@ from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseReport, ReleaseRequest, Would
 from bundlers.releases.signing import Signed
 from bundlers.releases.staging import Quarantine
-from casstore import attestations, release_objects
 from casstore.errors import Conflict, ObjectDamaged
 from casstore.ingest import IngestOptions
+from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.release_objects import Release, check_version
 from casstore.ledger.state import LedgerState, replay
 from casstore.promotion.services import require_role
-from casstore.release_objects import Release, check_version
-from casstore.store import Store
+from casstore.store import attestations
+from casstore.store.store import Store
 
 _BUILDER = frozenset({"builder"})
 

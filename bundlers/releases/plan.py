@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from attest import times
+from attest.core import times
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError, PolicyDenied
-from bundlers import products
-from bundlers.product_manifests import ProductManifest
-from casstore import release_objects
-from casstore.attestations import parse_unverified
+from bundlers.products import products
+from bundlers.products.product_manifests import ProductManifest
 from casstore.config import Config
 from casstore.errors import NoSuchObject
+from casstore.ledger import release_objects
+from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
-from casstore.release_objects import Release
-from casstore.store import Store
+from casstore.store.attestations import parse_unverified
+from casstore.store.store import Store
 
 _MAX_EPOCH = 2**33
 """What a tar header can say."""

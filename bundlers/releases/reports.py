@@ -13,8 +13,8 @@ from bundlers.gates import Outcome, StagedArchive
 from bundlers.isolation import IsolationReport
 from casstore.config import Config
 from casstore.ledger.log import Ledger
-from casstore.progress import NullProgress, Progress
-from casstore.store import Store
+from casstore.machine.progress import NullProgress, Progress
+from casstore.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

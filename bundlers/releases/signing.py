@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from attest import statements
 from attest.digests import Digest, sha256
-from attest.predicates import isolation as isolations
-from attest.predicates import release as releases
-from attest.predicates import test_result
-from bundlers import checksums
+from attest.statements import statements
+from attest.statements.predicates import isolation as isolations
+from attest.statements.predicates import release as releases
+from attest.statements.predicates import test_result
+from bundlers.building.provenance import archive_provenance
 from bundlers.gates import Outcome, Phase, StagedArchive
 from bundlers.isolation import IsolationReport
-from bundlers.provenance import archive_provenance
+from bundlers.products import checksums
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
-from casstore.attestations import parse_unverified
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
 from casstore.objects.kinds import Kind, NewObject
-from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.store.attestations import parse_unverified
 
 
 @dataclass(frozen=True, slots=True)

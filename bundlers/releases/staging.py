@@ -16,14 +16,15 @@ from typing import Self
 
 from attest import digests
 from attest.digests import Digest
-from bundlers import checksums, formats
+from bundlers import formats
 from bundlers.gates import StagedArchive
-from bundlers.product_manifests import ProductManifest
-from bundlers.reader import ProductReader
-from casstore import locks
+from bundlers.products import checksums
+from bundlers.products.product_manifests import ProductManifest
+from bundlers.products.reader import ProductReader
 from casstore.errors import Conflict, StorageUnavailable
-from casstore.release_objects import Release
-from casstore.store import Store
+from casstore.ledger.release_objects import Release
+from casstore.machine import locks
+from casstore.store.store import Store
 
 _SUFFIX = ".partial"
 RELEASE = "release.json"

@@ -16,7 +16,7 @@ from bundlers.releases.staging import Quarantine
 from casstore.config import Config
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import replay
-from casstore.store import Store
+from casstore.store.store import Store
 
 
 def try_gate(

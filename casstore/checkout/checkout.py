@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_raw, to_raw
-from casstore import clock, locks
-from casstore.catalog import Catalog
 from casstore.checkout.plan import Region, Survey, regions, survey
 from casstore.checkout.team import share
 from casstore.checkout.writing import Failed, RegionWriter, write_chunks
 from casstore.errors import Conflict, ObjectDamaged
+from casstore.index.catalog import Catalog
+from casstore.index.reading import ObjectReader
+from casstore.machine import clock, locks
+from casstore.machine.workers import WorkerProcess, processors
+from casstore.objects.packs import LocalPacks, Packs, wrapped
 from casstore.objects.tree import MAX_TREE, show
-from casstore.packs import LocalPacks, Packs, wrapped
-from casstore.reading import ObjectReader
-from casstore.workers import WorkerProcess, processors
 
 if TYPE_CHECKING:
-    from casstore.progress import Progress
+    from casstore.machine.progress import Progress
 
 _MANY_FILES = 1000
 _MUCH = 64 * 1024 * 1024

@@ -7,8 +7,8 @@ import os
 from casstore.checkout.writing import Find, RegionWriter
 from casstore.index.attach import attach_spots
 from casstore.index.rows import IndexDoubt
-from casstore.packs import LocalPacks
-from casstore.workers import Ended, begin, receive, send, tell_error
+from casstore.machine.workers import Ended, begin, receive, send, tell_error
+from casstore.objects.packs import LocalPacks
 
 
 def main() -> int:

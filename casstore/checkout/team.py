@@ -14,7 +14,7 @@ from typing import Any
 
 from casstore.checkout.plan import Region
 from casstore.checkout.writing import Failed
-from casstore.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
+from casstore.machine.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
 
 _AHEAD = 2
 """Regions that a worker has at once, so that it never waits for us."""

@@ -16,8 +16,8 @@ from attest.errors import FormatError
 from casstore.errors import NoSuchObject
 from casstore.objects.pack_format import FRAME, piece_at
 from casstore.objects.pack_reader import decode_piece
+from casstore.objects.packs import wrapped
 from casstore.objects.tree import show
-from casstore.packs import wrapped
 
 Read = Callable[[bytes, int, int], bytes]
 Find = Callable[[bytes], tuple[bytes, bytes, int, int, int] | None]

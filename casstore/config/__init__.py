@@ -14,8 +14,8 @@ import tomllib
 
 from attest import digests
 from casstore.config.model import Component, Config, Consumer, Destination, Network, Product, StoreSettings
-from casstore.config_files import MAX_BYTES, NAME, find_config
 from casstore.errors import ConfigError
+from casstore.machine.config_files import MAX_BYTES, NAME, find_config
 
 __all__ = [
     "NAME",

@@ -1,4 +1,4 @@
-"""Tables of policy cases as TOML or JSON bytes, for `attest.policy_cases`.
+"""Tables of policy cases as TOML or JSON bytes, for `attest.ceremony.policy_cases`.
 
 read_table(data, "policy-cases.toml")      # times as text, as in JSON
 """
@@ -9,7 +9,8 @@ import tomllib
 from datetime import date, datetime, time
 from typing import Any
 
-from attest import canonical, times
+from attest import canonical
+from attest.core import times
 from casstore.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 """`[channels.*]`: the proposed policies as people write them, to the form that owners sign.
 
 Keys are written with `_`, times as TOML times, lengths of time as seconds or `"48h"`. What a policy
-may say is judged by `attest.policies`; here an error only gets its file, line and key.
+may say is judged by `attest.trust.policies`; here an error only gets its file, line and key.
 
     channels({"prod": {"approvals": 2, "soak": "48h"}}, text, "casstore.toml")["prod"].soak   # 172800
 """
@@ -14,9 +14,9 @@ from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import Any
 
-from attest import times
+from attest.core import times
 from attest.errors import CasstoreError, FormatError
-from attest.policies import KEYS, ChannelPolicy, parse_channels
+from attest.trust.policies import KEYS, ChannelPolicy, parse_channels
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attest.digests import Digest
-from attest.policies import ChannelPolicy
-from casstore import config_files
+from attest.trust.policies import ChannelPolicy
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
-from casstore.network import entry_problem
+from casstore.machine import config_files
+from casstore.network.network import entry_problem
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 

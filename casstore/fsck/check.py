@@ -22,10 +22,10 @@ from casstore.fsck.references import References
 from casstore.fsck.report import Damage, FsckReport
 from casstore.fsck.team import Task, shared_out
 from casstore.index import Index
+from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.pack_format import OBJECT
-from casstore.packs import table_of
-from casstore.progress import NullProgress, Progress
-from casstore.store import Store
+from casstore.objects.packs import table_of
+from casstore.store.store import Store
 
 _PART = 16 * 1024 * 1024
 GONE = "this pack is gone"

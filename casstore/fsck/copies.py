@@ -18,8 +18,8 @@ from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import SOLO, PackTable
 from casstore.objects.pack_reader import decode_piece, object_chunks
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import table_of
-from casstore.store import Store
+from casstore.objects.packs import table_of
+from casstore.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

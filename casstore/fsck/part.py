@@ -21,7 +21,7 @@ from casstore.fsck.table import check_table
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME, HEADER, OBJECT, PackTable, piece_at
 from casstore.objects.pack_reader import decode_piece
-from casstore.packs import Packs, table_of
+from casstore.objects.packs import Packs, table_of
 
 ReadAt = Callable[[bytes, int, int], bytes]
 Tree = Callable[[bytes, bytes], None]

@@ -14,7 +14,7 @@ from casstore.index import Index
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import DIR, LINK, show
-from casstore.store import Store
+from casstore.store.store import Store
 
 _Row = tuple[bytes, bool, bytes]
 """Name, whether it is a folder, raw digest."""

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from casstore.fsck.worker import PartWorker
 from casstore.index import IndexDoubt
 from casstore.index.compare import Rows, attach_rows
-from casstore.packs import LocalPacks
-from casstore.workers import Ended, begin, receive, send, tell_error
+from casstore.machine.workers import Ended, begin, receive, send, tell_error
+from casstore.objects.packs import LocalPacks
 
 
 def main() -> int:

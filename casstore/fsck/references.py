@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
-from attest.statements import Statement
-from casstore import release_objects
-from casstore.attestations import parse_unverified
+from attest.statements.statements import Statement
 from casstore.errors import NoSuchObject
 from casstore.fsck.paths import TreePaths
+from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
-from casstore.store import Store
+from casstore.store.attestations import parse_unverified
+from casstore.store.store import Store
 
 _MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
 _MOST = 20

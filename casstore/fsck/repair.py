@@ -24,14 +24,14 @@ from casstore.fsck.check import fsck
 from casstore.fsck.copies import Copies, copy_from
 from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.whole_pack import put_away, take_whole
+from casstore.machine.progress import Progress
 from casstore.objects import mended as notes
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_writer import PackWriter
+from casstore.objects.packs import key_of, table_of, wrapped
 from casstore.objects.tree import LINK
-from casstore.packs import key_of, table_of, wrapped
-from casstore.progress import Progress
-from casstore.store import Store
+from casstore.store.store import Store
 
 _ROUNDS = 16
 """What is mended may show what else is missing: a folder, a release."""

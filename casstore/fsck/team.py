@@ -18,8 +18,16 @@ from typing import Any
 
 from casstore.fsck.worker import Found, PartWorker
 from casstore.index import Index
-from casstore.packs import LocalPacks, Packs
-from casstore.workers import Ended, WorkerProcess, ended_early, error_of, processors, receive, send
+from casstore.machine.workers import (
+    Ended,
+    WorkerProcess,
+    ended_early,
+    error_of,
+    processors,
+    receive,
+    send,
+)
+from casstore.objects.packs import LocalPacks, Packs
 
 Task = tuple[bytes, int, int]
 """A pack's name, which part of it, of how many."""

@@ -20,8 +20,8 @@ from attest.errors import FormatError
 from casstore.errors import NoSuchObject, StoreTooNew
 from casstore.fsck import part
 from casstore.objects.pack_reader import read_table
-from casstore.packs import key_of, wrapped
-from casstore.store import Store
+from casstore.objects.packs import key_of, wrapped
+from casstore.store.store import Store
 
 QUARANTINE = "quarantine"
 _COPY = 1024 * 1024

@@ -17,8 +17,8 @@ from casstore.index import IndexDoubt
 from casstore.index.compare import Rows
 from casstore.objects import tree as trees
 from casstore.objects.pack_format import PackTable
+from casstore.objects.packs import Packs, table_of
 from casstore.objects.tree import LINK
-from casstore.packs import Packs, table_of
 
 _FOLDERS = 256
 

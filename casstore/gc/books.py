@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from attest import statements
 from attest.digests import Digest
 from attest.errors import BadInput
-from attest.predicates import collection
-from attest.predicates.collection import Collection as Claim
 from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import collection
+from attest.statements.predicates.collection import Collection as Claim
 from casstore.gc.contents import Contents
 from casstore.gc.loose import LooseBook
 from casstore.gc.marking import Root
@@ -31,7 +31,7 @@ from casstore.ledger.rules.collections import ROLES
 from casstore.ledger.state import replay
 from casstore.ledger.views import Condemned
 from casstore.promotion.services import keep, require_role
-from casstore.store import Store
+from casstore.store.store import Store
 
 _LEDGERS_RULE = 1 << 62
 """More steps than a store without a ledger ever has."""

@@ -27,9 +27,9 @@ from casstore.gc.planning import REPACK, Plan
 from casstore.gc.repacking import move
 from casstore.gc.reports import CollectReport, PackRow
 from casstore.gc.roots import pin_roots
-from casstore.packs import LocalPacks, key_of
-from casstore.progress import NullProgress, Progress
-from casstore.store import Store
+from casstore.machine.progress import NullProgress, Progress
+from casstore.objects.packs import LocalPacks, key_of
+from casstore.store.store import Store
 
 GRACE = timedelta(days=7)
 KEEP_LAST = 1000

@@ -20,8 +20,8 @@ from casstore.errors import NoSuchObject, ObjectDamaged, StoreDamaged
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import PackTable, Place
 from casstore.objects.pack_reader import decode_piece, object_chunks
-from casstore.packs import LocalPacks, Packs, table_of
-from casstore.store import Store
+from casstore.objects.packs import LocalPacks, Packs, table_of
+from casstore.store.store import Store
 
 _TREE_LIMIT = 256 * 1024 * 1024
 

@@ -11,16 +11,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from attest import canonical, times
+from attest import canonical
+from attest.core import times
+from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import FormatError
-from attest.fields import Fields
-from attest.predicates.collection import ACTIONS
+from attest.statements.predicates.collection import ACTIONS
 from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
 from casstore.ledger.views import Condemned
-from casstore.store import Store
+from casstore.store.store import Store
 
 FORMAT = "casstore-collection/1"
 _NAMES = ("format", "number", "action", "packs", "grace", "condemned", "time", "token")

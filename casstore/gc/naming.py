@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attest import digests, predicates
+from attest import digests
 from attest.digests import Digest
 from attest.errors import FormatError
-from attest.predicates import baseline, collection
-from casstore.attestations import parse_unverified
+from attest.statements import predicates
+from attest.statements.predicates import baseline, collection
+from casstore.store.attestations import parse_unverified
 
 _WITH_SUBJECTS = frozenset({baseline.TYPE, collection.TYPE})
 """A baseline is worth nothing without its figures, a collection without its list of packs."""

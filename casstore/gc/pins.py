@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest import canonical, times
+from attest import canonical
+from attest.core import times
+from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
-from attest.fields import Fields
 from casstore.errors import GivenUp, NoSuchObject, NotWritable, StoreDamaged
 from casstore.objects.kinds import Kind
-from casstore.store import Store
+from casstore.store.store import Store
 
 FORMAT = "casstore-pin/1"
 PREFIX = "pins/"

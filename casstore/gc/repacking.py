@@ -16,8 +16,8 @@ from casstore.ingest.worker import PACK_LIMIT
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import SOLO, PackTable
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import wrapped
-from casstore.store import Store
+from casstore.objects.packs import wrapped
+from casstore.store.store import Store
 
 
 def move(store: Store, contents: Contents, wanted: Iterable[tuple[bytes, bytes]]) -> list[bytes]:

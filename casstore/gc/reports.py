@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest import times
+from attest.core import times
 from attest.digests import Digest
 
 

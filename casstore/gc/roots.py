@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attest.digests import Digest, to_raw
-from casstore import release_objects
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
 from casstore.gc.pins import Pin
+from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
@@ -89,7 +89,7 @@ def _component_roots(view: LedgerView, contents: Contents, keep_last: int) -> It
 
 
 def _subjects(statement: Digest, contents: Contents) -> list[tuple[str, Digest]]:
-    from casstore.attestations import parse_unverified
+    from casstore.store.attestations import parse_unverified
 
     found = parse_unverified(contents.read(to_raw(statement)))
     return [(subject.name, subject.digest) for subject in found.subjects]

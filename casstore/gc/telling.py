@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attest import times
+from attest.core import times
 from attest.digests import Digest, from_raw, to_raw
 from casstore.errors import NoSuchObject
 from casstore.gc.collecting import NOTHING_SAYS, Settings, Survey, survey
 from casstore.gc.marking import Edge
 from casstore.gc.reports import WhyReport
-from casstore.store import Store
+from casstore.store.store import Store
 
 _TOLD = 10
 

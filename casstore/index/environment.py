@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 import lmdb
 
-from casstore import locks
 from casstore.errors import StorageUnavailable
 from casstore.index import lmdb_file, mark, probe
 from casstore.index.mark import Mark
 from casstore.index.rows import IndexDoubt
+from casstore.machine import locks
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 from zlib import adler32
 
-from casstore import locks
+from casstore.machine import locks
 
 SAME, DOUBTFUL, HARMED = "same", "doubtful", "harmed"
 _LOOK = 80

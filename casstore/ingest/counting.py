@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from casstore.ingest.globs import Selection
-    from casstore.progress import Progress
+    from casstore.machine.progress import Progress
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from casstore.errors import StorageUnavailable
 from casstore.ingest.worker import Answer, Batch, Done, Worker
-from casstore.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
+from casstore.machine.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
 
 _WAITING = 8
 """Batches that may wait for one thread."""

@@ -17,21 +17,21 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from attest.digests import from_raw
-from casstore.catalog import Catalog
+from casstore.index.catalog import Catalog
 from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads
 from casstore.ingest.desk import Desk
 from casstore.ingest.globs import Selection
 from casstore.ingest.reports import IngestOptions, IngestReport
+from casstore.ingest.stat_cache import StatCache, file_system_now, path_for
 from casstore.ingest.trees import TreeBuilder
 from casstore.ingest.walk import Folder
 from casstore.ingest.worker import Done, Worker
+from casstore.machine.workers import processors
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import LocalPacks, Packs, wrapped
-from casstore.stat_cache import StatCache, file_system_now, path_for
-from casstore.workers import processors
+from casstore.objects.packs import LocalPacks, Packs, wrapped
 
 if TYPE_CHECKING:
-    from casstore.progress import Progress
+    from casstore.machine.progress import Progress
 
 _MANY_FILES = 200
 """From here on worker processes pay for their start."""

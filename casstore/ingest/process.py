@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from casstore.index import IndexDoubt, attach
 from casstore.ingest.worker import Worker
-from casstore.packs import Durability, LocalPacks
-from casstore.workers import Ended, begin, receive, send, tell_error
+from casstore.machine.workers import Ended, begin, receive, send, tell_error
+from casstore.objects.packs import Durability, LocalPacks
 
 
 def main() -> int:

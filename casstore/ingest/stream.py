@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attest.digests import Digest, from_raw
-from casstore.catalog import Catalog
 from casstore.errors import UnsupportedInput
+from casstore.index.catalog import Catalog
 from casstore.ingest.files import look
 from casstore.ingest.worker import Worker
+from casstore.objects.packs import Packs
 from casstore.objects.tree import show
-from casstore.packs import Packs
 
 MOST_FILES = 4096
 MOST_BYTES = 256 * 1024 * 1024

@@ -13,11 +13,11 @@ from typing import Any
 import msgpack
 
 from casstore.errors import UnsupportedInput
+from casstore.ingest.stat_cache import Record, StatCache
 from casstore.ingest.walk import Folder
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.tree import DIR, EXECUTABLE, FILE, LINK, MAX_NAME, encode_rows, show
-from casstore.stat_cache import Record, StatCache
 
 _UNKNOWN = bytes(32)
 

@@ -15,12 +15,12 @@ import stat as modes
 from collections.abc import Iterator
 from operator import attrgetter
 
-from casstore import store_config
+from casstore.config import store_config
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest.files import SIGNATURE, kind_of
 from casstore.ingest.globs import Selection
+from casstore.ingest.stat_cache import Record
 from casstore.objects.tree import check_link, check_name, show
-from casstore.stat_cache import Record
 
 _PACK = SIGNATURE.pack
 _INODE = 0xFFFFFFFFFFFFFFFF

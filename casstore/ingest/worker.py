@@ -19,7 +19,7 @@ from casstore.ingest.files import Grown, changing, look, read_large, read_small,
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import Packs, wrapped
+from casstore.objects.packs import Packs, wrapped
 from casstore.storage.base import os_error
 
 PACK_LIMIT = 1024 * 1024 * 1024

@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attest import checkpoints, merkle
-from attest.checkpoints import Checkpoint, NoteKey
 from attest.digests import Digest, from_raw
 from attest.errors import BadInput, PolicyDenied
+from attest.log import checkpoints, merkle
+from attest.log.checkpoints import Checkpoint, NoteKey
 from attest.signers import Signer
-from attest.trust_roots import TrustRoot
+from attest.trust.trust_roots import TrustRoot
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import Entry

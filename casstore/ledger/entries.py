@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from attest import canonical, digests, times
+from attest import canonical, digests
+from attest.core import times
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
 from casstore.errors import StoreTooNew

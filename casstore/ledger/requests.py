@@ -1,14 +1,14 @@
-"""From a ledger's state to the question that `attest.decisions` answers: may this release move there?"""
+"""From a ledger's state to the question that `attest.judging.decisions` answers: may this release move there?"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from attest.decisions import MoveRequest
 from attest.digests import ZERO, Digest
+from attest.judging.decisions import MoveRequest
+from casstore.ledger.release_diffs import release_diff
 from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.ledger.views import ChannelState, ReleaseInfo
-from casstore.release_diffs import release_diff
 
 
 def move_request(

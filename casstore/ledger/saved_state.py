@@ -23,11 +23,12 @@ from typing import Any
 import msgpack
 
 import attest
-from attest import canonical, trust_roots
-from attest.decisions import Record
+from attest import canonical
 from attest.digests import Digest
 from attest.errors import CasstoreError
-from attest.trust_roots import TrustRoot
+from attest.judging.decisions import Record
+from attest.trust import trust_roots
+from attest.trust.trust_roots import TrustRoot
 from casstore.ledger.log import Ledger
 from casstore.ledger.views import ChannelState, Condemned, Move, Publication, ReleaseInfo, Revocation
 

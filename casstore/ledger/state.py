@@ -27,8 +27,8 @@ from casstore.ledger.views import ChannelState, Condemned, Move, Publication, Re
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from attest.decisions import Record
-    from attest.trust_roots import TrustRoot
+    from attest.judging.decisions import Record
+    from attest.trust.trust_roots import TrustRoot
 
 __all__ = [
     "ChannelState",

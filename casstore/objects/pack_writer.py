@@ -2,7 +2,7 @@
 
 What is hashed is the very buffer that is written. Nothing can be found in the file before
 `finish` has written table and footer; giving it its name and making it durable is left to
-`casstore.packs`.
+`casstore.objects.packs`.
 
     writer = PackWriter(temporary_path, level=1, nonce=os.urandom(16))
     writer.add(raw_digest, data, Kind.BLOB)
@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from casstore import locks
+from casstore.machine import locks
 from casstore.objects import codec
 from casstore.objects.pack_format import (
     ALIGN,

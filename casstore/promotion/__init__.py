@@ -1,6 +1,6 @@
 """Moving releases between channels: approve, promote, roll back, and tell why not.
 
-Each service replays the ledger, asks the pure `attest.decisions`, puts what is signed into
+Each service replays the ledger, asks the pure `attest.judging.decisions`, puts what is signed into
 the store and appends one entry; whatever is interrupted is finished by doing it again. Terminal
 output and reading keys are left to others.
 
@@ -9,12 +9,12 @@ output and reading keys are left to others.
 
 from __future__ import annotations
 
+from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.promotion.approvals import approve, import_attestation
 from casstore.promotion.moves import explain, pin, promote, rollback, unpin
 from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport
 from casstore.promotion.revocations import revoke
 from casstore.promotion.services import channels, find_release
-from casstore.release_diffs import ReleaseDiff, release_diff
 
 __all__ = [
     "ApprovalReport",

@@ -5,19 +5,20 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from attest import statements, times
+from attest.core import times
 from attest.digests import Digest, sha256
 from attest.errors import BadInput
-from attest.predicates import approval
 from attest.signers import Signer
-from casstore.attestations import parse_unverified, put_attestation
+from attest.statements import statements
+from attest.statements.predicates import approval
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState, replay
 from casstore.promotion.reports import ApprovalReport
 from casstore.promotion.services import PromotionStore, Situation, require_role, situation
-from casstore.release_diffs import ReleaseDiff, release_diff
+from casstore.store.attestations import parse_unverified, put_attestation
 
 
 def approve(

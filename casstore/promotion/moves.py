@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest import statements
-from attest.decisions import Decision
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
-from attest.predicates import promotion
+from attest.judging.decisions import Decision
 from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import promotion
 from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -27,7 +27,7 @@ from casstore.promotion.reports import MoveReport
 from casstore.promotion.services import PromotionStore, Situation, judge, keep, require, require_role, situation
 
 if TYPE_CHECKING:
-    from attest.policies import ChannelPolicy
+    from attest.trust.policies import ChannelPolicy
 
 _PROMOTER = frozenset({"promoter"})
 

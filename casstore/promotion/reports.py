@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from attest import times
-from attest.decisions import Decision
+from attest.core import times
 from attest.digests import Digest
-from casstore.release_diffs import ReleaseDiff
+from attest.judging.decisions import Decision
+from casstore.ledger.release_diffs import ReleaseDiff
 
 
 @dataclass(frozen=True, slots=True)

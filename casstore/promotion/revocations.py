@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attest import digests, identities, statements
+from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from attest.predicates import revocation
+from attest.keys import identities
 from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import revocation
 from casstore.errors import NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from attest import identities, times
-from attest.decisions import Decision, MoveRequest, Rule, decide
+from attest.core import times
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, PolicyDenied
-from attest.predicates import approval
+from attest.judging.decisions import Decision, MoveRequest, Rule, decide
+from attest.keys import identities
 from attest.signers import Signer
-from attest.verify import verify
-from casstore import attestations
-from casstore.attestations import AttestationStore, parse_unverified
+from attest.statements.predicates import approval
+from attest.trust.verify import verify
 from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.log import Ledger
 from casstore.ledger.requests import move_request
@@ -25,9 +24,11 @@ from casstore.ledger.state import LedgerState, replay
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
 from casstore.promotion.reports import ChannelRow, ChannelsReport
+from casstore.store import attestations
+from casstore.store.attestations import AttestationStore, parse_unverified
 
 if TYPE_CHECKING:
-    from attest.policies import ChannelPolicy
+    from attest.trust.policies import ChannelPolicy
 
 
 class PromotionStore(AttestationStore, Protocol):
@@ -62,7 +63,7 @@ def situation(state: LedgerState, release: str, channel: str, action: str) -> Si
 
 
 def request_for(store: PromotionStore, at: Situation, now: datetime, promoter: str | None) -> MoveRequest:
-    """The question for `attest.decisions`."""
+    """The question for `attest.judging.decisions`."""
     return move_request(
         at.state, store, channel=at.channel, action=at.action, release=at.release, now=now, promoter=promoter
     )

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from attest import statements
 from attest.digests import Digest
-from attest.predicates import vsa
 from attest.signers import Signer
-from casstore import release_objects
+from attest.statements import statements
+from attest.statements.predicates import vsa
+from casstore.ledger import release_objects
 from casstore.promotion.services import PromotionStore, Situation
 
 VERIFIER = "https://casstore.dev/promotion/v1"

@@ -20,7 +20,7 @@ from attest.errors import BadInput
 from casstore.storage.base import MAX_CREATE, Storage, check_key
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 __all__ = ["MAX_CREATE", "Storage", "check_key", "open_storage"]
 

@@ -15,7 +15,7 @@ from casstore.storage import locations
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 _OPTIONS = frozenset({"account", "endpoint", "client"})
 

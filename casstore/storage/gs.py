@@ -9,7 +9,7 @@ from casstore.storage import locations
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 _OPTIONS = frozenset({"client"})
 _HOSTS = ("https://storage.googleapis.com", "https://oauth2.googleapis.com")

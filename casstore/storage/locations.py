@@ -10,7 +10,7 @@ from attest.errors import BadInput
 from casstore.errors import PolicyViolation
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from casstore.storage import locations
 from casstore.storage.remote import RemoteStorage
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 _WEB = ("http", "https")
 _LOCAL = frozenset({"local", "dir", "simplecache", "filecache", "blockcache", "cached", "reference"})

@@ -13,7 +13,7 @@ from casstore.storage import locations
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
-    from casstore.network import NetworkGuard
+    from casstore.network.network import NetworkGuard
 
 _OPTIONS = frozenset({"endpoint", "region", "client"})
 _METADATA = "http://169.254.169.254"

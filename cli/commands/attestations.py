@@ -9,10 +9,10 @@ import click
 
 from attest import digests
 from attest.digests import Digest
-from cli import render
 from cli.commands import sigstore_bundles
+from cli.commands.params import digest_of_file, json_option, key_option, pass_session
 from cli.commands.sbom import sbom
-from cli.params import digest_of_file, json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 MAX_PREDICATE = 16 * 1024 * 1024
@@ -57,8 +57,9 @@ def sign(
       casstore attest sign core-1.4.0.tar.gz --type cyclonedx --predicate sbom.json --key ci.pem
     Exit status: 0 signed, 2 no such file or type, 9 the output file exists, 12 a service does not answer.
     """
-    from attest import canonical, predicates, statements
+    from attest import canonical
     from attest.errors import BadInput
+    from attest.statements import predicates, statements
 
     types = predicates.types_of(kind)
     if len(types) != 1 or ":" not in types[0]:
@@ -106,8 +107,9 @@ def verify(
       casstore attest verify core.sigstore.json core.tar.gz --type slsa-provenance --public-key ci.pem.pub
     Exit status: 0 verified, 3 it does not hold.
     """
-    from attest import predicates, times
-    from attest import verify as verifying
+    from attest.core import times
+    from attest.statements import predicates
+    from attest.trust import verify as verifying
 
     raw = read_file(attestation, max_bytes=MAX_PREDICATE)
     wanted = [_subject(text)[1] for text in subjects]
@@ -158,7 +160,7 @@ def show(session: Session, attestation: str) -> None:
     Example:
       casstore attest show core.sigstore.json
     """
-    from casstore.attestations import parse_unverified
+    from casstore.store.attestations import parse_unverified
 
     raw = (
         session.open_store(read_only=True).read(digests.parse(attestation))
@@ -188,7 +190,7 @@ def export(session: Session, release: str, folder: str, form: str, key: str | No
       casstore attest export 1.4.0 ./evidence --format in-toto --key owner.pem
     Exit status: 0 written, 8 no such release, 9 FOLDER exists.
     """
-    from bundlers import evidence_export
+    from bundlers.audit import evidence_export
 
     written = evidence_export.export(
         session.open_store(read_only=True),
@@ -212,7 +214,7 @@ def _pinned(session: Session, digest: Digest) -> bytes:
 
 
 def _type_of(raw: bytes) -> str:
-    from casstore.attestations import parse_unverified
+    from casstore.store.attestations import parse_unverified
 
     return parse_unverified(raw).predicate_type
 
@@ -238,7 +240,7 @@ def sign_checksums(folder: str, gpg_key: str, as_json: bool) -> None:
       casstore attest sign-checksums dist/1.4.0 --gpg-key releases@example.org
     Exit status: 0 signed, 1 GPG does not sign, 8 no checksums there, 9 the signature is there.
     """
-    from bundlers import gpg
+    from bundlers.audit import gpg
 
     written = gpg.sign_checksums(folder, key=gpg_key)
     render.json_object({"signature": written}) if as_json else render.line(written)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from cli import render
-from cli.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from bundlers.baselines import Metrics
+    from bundlers.gates.baselines import Metrics
 
 
 @click.group()
@@ -52,7 +52,7 @@ def capture(
       casstore baseline capture --release-version 1.4.0 --out metrics.json --from a.json --from b.json
     Exit status: 0 written, 2 a run failed or measured other things, 9 the file exists.
     """
-    from bundlers import baselines
+    from bundlers.gates import baselines
 
     if bool(command) == bool(files):
         raise click.UsageError("give either -- COMMAND or --from FILE")
@@ -106,7 +106,7 @@ def sign(
       casstore baseline sign metrics.json --name prod --tolerance startup=x1.1 --key auditor.pem
     Exit status: 0 recorded, 2 a figure without a tolerance, 4 the signer is no auditor.
     """
-    from bundlers import baselines, channel_gates
+    from bundlers.gates import baselines, channel_gates
 
     asked = dict(item.partition("=")[::2] for item in tolerances)
     made = baselines.draft(baselines.parse(read_file(metrics)), name, asked, comment)
@@ -139,10 +139,10 @@ def compare(session: Session, metrics: str, name: str, as_json: bool) -> None:
       casstore baseline compare metrics.json --name prod
     Exit status: 0 within the tolerances, 6 exceeded, or there is no such baseline.
     """
-    from bundlers import baselines
-    from bundlers.channel_gates import RecordedEvidence
     from bundlers.errors import BaselineFailed
-    from bundlers.gates.baseline import held, newest
+    from bundlers.gates import baselines
+    from bundlers.gates.builtin.baseline import held, newest
+    from bundlers.gates.channel_gates import RecordedEvidence
 
     evidence = RecordedEvidence(session.open_store(read_only=True), session.state(), None)
     against = newest(evidence.of_type, name, session.now)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from attest.predicates.ceremony import Transcript
-    from attest.trust_roots import TrustRoot
-    from casstore.trust import RoleChange, TrustChange
+    from attest.statements.predicates.ceremony import Transcript
+    from attest.trust.trust_roots import TrustRoot
+    from casstore.promotion.trust import RoleChange, TrustChange
 
 MAX_DRAFT = 4 * 1024 * 1024
 
@@ -67,7 +67,7 @@ def draft(
         --role approver=alice,bob --valid-until bob=2026-12-31 --out root.draft
     Exit status: 0 written, 2 a name or role is wrong, 9 FILE exists.
     """
-    from casstore import trust
+    from casstore.promotion import trust
 
     change = trust.TrustChange(
         {name: _identity(value) for name, value in map(_pair, identities)},
@@ -98,7 +98,7 @@ def rotate(session: Session, name: str, new: str, expires_days: int, out: str, a
       casstore keys rotate ci ci-2027.pem.pub --out root.draft
     Exit status: 0 written, 2 no such name, 9 FILE exists.
     """
-    from casstore import trust
+    from casstore.promotion import trust
 
     root = session.trust_root()
     _known(root, name)
@@ -120,7 +120,7 @@ def revoke(session: Session, name: str, expires_days: int, out: str, as_json: bo
       casstore keys revoke bob --out root.draft
     Exit status: 0 written, 2 no such name, or a role would have too few, 9 FILE exists.
     """
-    from casstore import trust
+    from casstore.promotion import trust
 
     root = session.trust_root()
     _known(root, name)
@@ -145,8 +145,9 @@ def sign(
       casstore keys ceremony sign root.draft --key alice.pem --out alice.sig
     Exit status: 0 signed, 3 this key is no owner, 9 FILE exists.
     """
-    from attest import ceremony as steps
-    from attest import identities, trust_roots
+    from attest.ceremony import ceremony as steps
+    from attest.keys import identities
+    from attest.trust import trust_roots
 
     payload = read_file(draft_file, max_bytes=MAX_DRAFT)
     signer = session.signer(key)
@@ -177,9 +178,9 @@ def status(
       casstore keys ceremony status root.draft *.sig
     Exit status: 0 enough have signed, 4 signatures are missing.
     """
-    from attest import ceremony as steps
-    from attest import trust_roots
-    from casstore import trust
+    from attest.ceremony import ceremony as steps
+    from attest.trust import trust_roots
+    from casstore.promotion import trust
 
     payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
     previous = session.state().trust_root
@@ -230,9 +231,10 @@ def finish(
     """
     import os
 
-    from attest import ceremony as steps
-    from attest import trust_roots
-    from casstore import promotion, trust
+    from attest.ceremony import ceremony as steps
+    from attest.trust import trust_roots
+    from casstore import promotion
+    from casstore.promotion import trust
 
     store, previous, now = session.open_store(), session.state().trust_root, session.now
     payload, bundles = read_file(draft_file, max_bytes=MAX_DRAFT), [read_file(path) for path in signatures]
@@ -261,9 +263,9 @@ def finish(
 
 
 def _draft(session: Session, change: TrustChange, out: str, as_json: bool) -> None:
-    from attest import ceremony as steps
-    from attest import trust_roots
-    from casstore import trust
+    from attest.ceremony import ceremony as steps
+    from attest.trust import trust_roots
+    from casstore.promotion import trust
 
     config, previous = session.optional_config, session.state().trust_root
     payload = trust.propose(
@@ -325,7 +327,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _time(text: str) -> datetime:
-    from attest import times
+    from attest.core import times
     from attest.errors import FormatError
 
     try:
@@ -339,7 +341,7 @@ def _identity(value: str) -> bytes | str:
 
 
 def _role(value: str) -> RoleChange:
-    from casstore.trust import RoleChange
+    from casstore.promotion.trust import RoleChange
 
     names, separator, threshold = value.partition(":")
     if separator and not (threshold.isdigit() and int(threshold)):

@@ -9,12 +9,12 @@ import click
 
 from attest import digests
 from attest.errors import BadInput
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
-    from bundlers.consumer.service import TrustSettings
+    from bundlers.consuming.service import TrustSettings
 
 MAX_ATTESTATION = 16 * 1024 * 1024
 
@@ -69,7 +69,7 @@ def verify(
       casstore --offline verify kit.tar
     Exit status: 0 valid or stale (told), 3 it does not verify, 8 no such channel or product, 12 unreachable.
     """
-    from bundlers.consumer import service
+    from bundlers.consuming import service
 
     report = service.verify(
         source,
@@ -127,7 +127,7 @@ def install(
     Exit status: 0 installed or in force already, 3 it does not verify (nothing changed),
     8 no such product, 12 unreachable.
     """
-    from bundlers import install as installing
+    from bundlers.consuming import install as installing
 
     if rollback:
         report = installing.install_rollback(into, at=session.now)
@@ -171,7 +171,7 @@ def export(session: Session, release: str, file: str, channel: str | None, key: 
       casstore export prod kit.tar --key ledger.pem
     Exit status: 0 written, 4 nothing holds it or no checkpoint, 8 no such release, 9 FILE exists.
     """
-    from bundlers import kits
+    from bundlers.consuming import kits
 
     report = kits.export(
         session.open_store(read_only=True),
@@ -214,7 +214,7 @@ def import_files(
       casstore import alice-approval.sigstore.json
     Exit status: 0 taken in, 3 it does not verify, 4 the signer is not known.
     """
-    from bundlers import kits
+    from bundlers.consuming import kits
     from casstore import promotion
 
     rows: list[dict[str, Any]] = []
@@ -238,7 +238,7 @@ def import_files(
 
 
 def _trust(trust_root: str | None, tuf_root: str | None, sigstore_root: str | None, state: str | None) -> TrustSettings:
-    from bundlers.consumer.service import TrustSettings
+    from bundlers.consuming.service import TrustSettings
 
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return TrustSettings(

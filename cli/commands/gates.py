@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import asking, render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import asking, render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def run_gate(
 
 
 def _on_folder(name: str, folder: str, manifest: str | None) -> tuple[GateResult, int]:
-    from bundlers import product_manifests
-    from bundlers.gates import seal, secrets
+    from bundlers.gates.builtin import seal, secrets
+    from bundlers.products import product_manifests
 
     if name not in ("seal", "secrets"):
         raise click.UsageError("only seal and secrets run on a folder; others need --release-version")

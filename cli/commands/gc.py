@@ -10,8 +10,8 @@ import click
 
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli import render
-from cli.params import confirm_option, json_option, key_option, pass_session
+from cli.commands.params import confirm_option, json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session
 
 if TYPE_CHECKING:

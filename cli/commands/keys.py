@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli import render
 from cli.commands.ceremony import ceremony, revoke, rotate
-from cli.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render
 from cli.session import Session, passphrase, read_file, write_new
 
 
@@ -30,7 +30,7 @@ def generate(file: str, algorithm: str, no_passphrase: bool, as_json: bool) -> N
       casstore keys generate alice.pem
     Exit status: 0 made, 2 no passphrase, 9 FILE exists.
     """
-    from attest import keys as pairs
+    from attest.keys import keys as pairs
 
     secret = None if no_passphrase else passphrase(file)
     if not no_passphrase and not secret:
@@ -52,7 +52,7 @@ def show(file: str, as_json: bool) -> None:
     Example:
       casstore keys show alice.pem.pub
     """
-    from attest import keys as pairs
+    from attest.keys import keys as pairs
 
     public = pairs.public_from_pem(read_file(file))
     result = {"identity": pairs.identity_of(public), "algorithm": pairs.algorithm_of(public)}
@@ -102,9 +102,9 @@ def check_alone(session: Session, key: str) -> None:
 
 def start_alone(session: Session, key: str, expires_days: int) -> str:
     """A first trust root in which one key holds every role; returns its digest."""
-    from attest import ceremony as steps
-    from attest.trust_roots import ROLES
-    from casstore import trust
+    from attest.ceremony import ceremony as steps
+    from attest.trust.trust_roots import ROLES
+    from casstore.promotion import trust
 
     signer = session.signer(key)
     config = session.optional_config

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from attest import digests
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, write_new
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from attest import digests
-from cli import asking, render, wording
-from cli.params import confirm_option, json_option, key_option, pass_session
+from cli.commands.params import confirm_option, json_option, key_option, pass_session
+from cli.drawing import asking, render, wording
 from cli.session import Session, read_file, write_new
 
 
@@ -295,7 +295,7 @@ def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> Non
       casstore policy test policy-cases.toml
     Exit status: 0 all as expected, 4 some are not, 2 or 3 the table cannot be read.
     """
-    from attest import policy_cases
+    from attest.ceremony import policy_cases
     from attest.errors import BadInput
     from casstore.config.cases import read_table
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session
 
 
@@ -42,7 +42,7 @@ def publish(
     Exit status: 0 published, 3 something does not verify, 9 other bytes are there,
     12 the destination stays away (published to its fallback where one is set).
     """
-    from bundlers.publish import publication
+    from bundlers.publishing import publication
 
     with render.bar() as bar:
         report = publication.publish(

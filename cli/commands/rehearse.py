@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session
 
 
@@ -27,7 +27,7 @@ def rehearse(session: Session, channel: str, release: str | None, key: str | Non
       casstore rehearse prod --key pam.pem
     Exit status: 0 it works, 4 the policy denies, 7 damaged, 8 nothing to rehearse with.
     """
-    from casstore.rehearsing import rehearse as play
+    from casstore.promotion.rehearsing import rehearse as play
 
     made = play(
         session.open_store(),

@@ -8,8 +8,8 @@ import click
 
 from attest import digests
 from attest.digests import Digest
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session, write_new
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def isolation(session: Session, release_ref: str, products: tuple[str, ...], svg
     Exit status: 0 nothing is in two products but what is shared with a reason, 11 a leak.
     """
     from bundlers import isolation as check
-    from bundlers import references
+    from bundlers.products import references
 
     if len(products) not in (0, 2):
         raise click.UsageError("name two products, or none")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from cli import render
-from cli.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render
 from cli.session import Session, write_new
 
 
@@ -25,8 +25,8 @@ def sbom(session: Session, ref: str, out: str, as_json: bool) -> None:
       casstore attest sbom 1.4.0/core --out core.cdx.json
     Exit status: 0 written, 1 cyclonedx-python-lib is not installed, 8 no such thing, 9 FILE exists.
     """
-    from bundlers import references
-    from bundlers import sbom as documents
+    from bundlers.building import sbom as documents
+    from bundlers.products import references
 
     store = session.open_store()
     target = references.resolve(store, session.state, ref)

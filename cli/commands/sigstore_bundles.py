@@ -14,14 +14,14 @@ import click
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli import render
-from cli.params import digest_of_file, json_option, pass_session
+from cli.commands.params import digest_of_file, json_option, pass_session
+from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from attest.artifact_signatures import Certificate, Judged
     from attest.signers import Signer
-    from casstore.network import NetworkGuard
+    from attest.trust.artifact_signatures import Certificate, Judged
+    from casstore.network.network import NetworkGuard
 
 MAX_STATEMENT = 16 * 1024 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
@@ -108,8 +108,8 @@ def verify_bundle(
         --certificate-oidc-issuer https://accounts.example a.txt
     Exit status: 0 verified, 3 it does not hold.
     """
-    from attest import artifact_signatures
     from attest.errors import VerificationError
+    from attest.trust import artifact_signatures
 
     root_json = _root(trusted_root, staging)
     artifact, content = _artifact(file_or_digest)
@@ -157,7 +157,7 @@ def with_proofs(
 
 
 def _signer(key_file: str | None, identity: str | None, issuer: str | None) -> Certificate | bytes:
-    from attest.artifact_signatures import Certificate
+    from attest.trust.artifact_signatures import Certificate
 
     if key_file is not None and not (identity or issuer):
         return read_file(key_file)
@@ -169,7 +169,7 @@ def _signer(key_file: str | None, identity: str | None, issuer: str | None) -> C
 
 
 def _result(found: Judged) -> dict[str, Any]:
-    from attest import times
+    from attest.core import times
 
     statement = found.statement
     return {
@@ -181,7 +181,7 @@ def _result(found: Judged) -> dict[str, Any]:
 
 
 def _root(path: str | None, staging: bool) -> bytes:
-    from attest import sigstore_roots
+    from attest.sigstore import sigstore_roots
 
     if path is not None:
         return read_file(path, max_bytes=sigstore_roots.MAX_ROOT)
@@ -189,7 +189,7 @@ def _root(path: str | None, staging: bool) -> bytes:
 
 
 def _config(trust_config: str | None, trusted_root: str | None, signing_config: str | None) -> bytes | None:
-    from attest.sigstore_roots import MAX_ROOT, join_trust_config
+    from attest.sigstore.sigstore_roots import MAX_ROOT, join_trust_config
 
     if trust_config is not None and not (trusted_root or signing_config):
         return read_file(trust_config, max_bytes=MAX_ROOT)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import render
-from cli.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session
+from cli.drawing import render
 from cli.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundlers.building import Build
-    from bundlers.provenance import PutReport
+    from bundlers.building.building import Build
+    from bundlers.building.provenance import PutReport
     from casstore.ingest import IngestReport
 
 
@@ -35,10 +35,10 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
       casstore --store ./store init
     Exit status: 0 made, 9 there is a store already, 12 the storage cannot be reached or overwrites.
     """
-    from casstore.packs import Durability
+    from casstore.objects.packs import Durability
     from casstore.storage import open_storage
     from casstore.storage.probe import probe
-    from casstore.store import Store, StoreOptions
+    from casstore.store.store import Store, StoreOptions
 
     url, config = session.store_url, session.optional_config
     options = StoreOptions(config.store.compress, Durability(config.store.durability)) if config else StoreOptions()
@@ -107,7 +107,7 @@ def put(
         return
     if not release_version:
         raise click.UsageError("components need --release-version VERSION")
-    from bundlers.provenance import put_components
+    from bundlers.building.provenance import put_components
 
     names = tuple(session.config.components) if all_components else components
     with render.bar() as bar:
@@ -243,7 +243,7 @@ def get(session: Session, ref: str, target: str, as_json: bool) -> None:
       casstore get prod/core ./core
     Exit status: 0 written, 7 damaged (nothing written), 8 no such object, 9 TARGET exists.
     """
-    from bundlers.references import resolve, write_to
+    from bundlers.products.references import resolve, write_to
 
     store = session.open_store(read_only=True)
     written = write_to(store, resolve(store, session.state, ref), target)
@@ -270,7 +270,7 @@ def ls(session: Session, ref: str | None, as_json: bool) -> None:
     if ref is None:
         _ls_ledger(session, as_json)
         return
-    from bundlers.references import listing, resolve
+    from bundlers.products.references import listing, resolve
 
     store = session.open_store(read_only=True)
     rows = listing(store, resolve(store, session.state, ref))
@@ -321,7 +321,7 @@ def cat(session: Session, ref: str) -> None:
       casstore cat prod/core/LICENSE
     Exit status: 0 written, 7 damaged, 8 no such object.
     """
-    from bundlers.references import blob_of, resolve
+    from bundlers.products.references import blob_of, resolve
 
     store = session.open_store(read_only=True)
     with store.open_blob(blob_of(resolve(store, session.state, ref))) as blob:
@@ -343,8 +343,8 @@ def diff(session: Session, old: str, new: str, as_json: bool) -> None:
       casstore diff prod staging
     Exit status: 0 told (also when nothing differs), 8 no such object.
     """
-    from bundlers.comparisons import compare
-    from bundlers.references import resolve
+    from bundlers.products.references import resolve
+    from bundlers.releases.comparisons import compare
 
     store = session.open_store(read_only=True)
     changes = compare(store, resolve(store, session.state, old), resolve(store, session.state, new))
@@ -368,7 +368,7 @@ def du(session: Session, as_json: bool) -> None:
     Example:
       casstore du
     """
-    from bundlers.comparisons import usage
+    from bundlers.releases.comparisons import usage
 
     found = usage(session.open_store(read_only=True), session.state())
     if as_json:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import render
-from cli.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render
 from cli.session import Session
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def fsck(session: Session, repair: bool, source: str | None, compact: bool, as_j
 def _checked(session: Session, source: str | None) -> FsckReport:
     from casstore.fsck import fsck as check
     from casstore.fsck import repair
-    from casstore.store import Store
+    from casstore.store.store import Store
 
     with render.bar() as bar:
         if source is None:

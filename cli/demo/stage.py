@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from attest.errors import CasstoreError
-from cli import main, render
+from cli import main
+from cli.drawing import render
 
 
 class DemoFailed(CasstoreError):

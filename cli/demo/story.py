@@ -6,9 +6,9 @@ import os
 import shutil
 import time
 
-from cli import render
 from cli.demo import materials
 from cli.demo.stage import Stage
+from cli.drawing import render
 
 CONFIG = """\
 [store]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from casstore.packs import Durability
-from casstore.store import Store, StoreOptions
+from casstore.objects.packs import Durability
+from casstore.store.store import Store, StoreOptions
 from tests.support.system_calls import need_strace, trace
 
 pytestmark = pytest.mark.foreign

@@ -18,10 +18,10 @@ from uuid import uuid4
 import pytest
 
 from attest.digests import Digest, sha256
-from casstore import clock
 from casstore.fsck import fsck
 from casstore.gc import pins
-from casstore.store import Store
+from casstore.machine import clock
+from casstore.store.store import Store
 from tests.support.servers import bucket
 from tests.support.system_calls import DEEP, tell
 

@@ -20,8 +20,8 @@ import pytest
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError
 from casstore.fsck import fsck
-from casstore.packs import Durability
-from casstore.store import Store, StoreOptions
+from casstore.objects.packs import Durability
+from casstore.store.store import Store, StoreOptions
 from tests.support.power import Disk
 from tests.support.small_line import BEGIN, STEPS, Place
 from tests.support.system_calls import DEEP, SEED, need_strace, tell

@@ -14,7 +14,7 @@ import pytest
 
 from attest.digests import Digest, sha256
 from casstore.fsck import fsck
-from casstore.store import Store
+from casstore.store.store import Store
 from tests.support.system_calls import (
     DEEP,
     KILLED,

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from attest import checkpoints, digests, identities, keys, merkle, signers, statements, tiles, times
+from attest import digests, signers
+from attest.core import times
+from attest.keys import identities, keys
+from attest.log import checkpoints, merkle, tiles
+from attest.statements import statements
 
 GOLDEN = Path(__file__).parent / "golden"
 ORIGIN = "casstore.dev/5d41402abc4b2a76b9719d911017c592/main"

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from attest import checkpoints, digests, signers
-from attest.checkpoints import Checkpoint
+from attest import digests, signers
 from attest.digests import Digest, sha256
+from attest.log import checkpoints
+from attest.log.checkpoints import Checkpoint
 from casstore.ledger import checkpoints as kept
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.release_diffs import release_diff
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
 from casstore.objects import tree as trees
 from casstore.objects.tree import TreeEntry
-from casstore.release_diffs import release_diff
-from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
 
 GOLDEN = Path(__file__).parent / "golden"
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from attest.digests import Digest, sha256
-from bundlers import checksums, formats
-from bundlers.product_manifests import ComponentTree, ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers import formats
+from bundlers.products import checksums
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 GOLDEN = Path(__file__).parent / "golden"
 EPOCH = 1767225600

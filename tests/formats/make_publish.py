@@ -15,14 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from attest import canonical, digests, signers
 from attest.digests import Digest, sha256
-from attest.merkle import MemoryTree
-from bundlers import kit_files
-from bundlers.consumer.state import PinnedMove, Pins
-from bundlers.kit_files import Member
-from bundlers.publish import records, tuf_repository
-from bundlers.publish.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
-from bundlers.publish.tuf_repository import TargetInfo, TufSigners
-from bundlers.receipts import Receipt
+from attest.log.merkle import MemoryTree
+from bundlers.consuming.receipts import Receipt
+from bundlers.consuming.state import PinnedMove, Pins
+from bundlers.publishing import kit_files, records, tuf_repository
+from bundlers.publishing.kit_files import Member
+from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
+from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 

@@ -13,16 +13,16 @@ import tempfile
 from pathlib import Path
 
 from attest.digests import from_raw, sha256
+from casstore.config.store_config import StoreConfig, StoreOptions
 from casstore.index.rows import object_items, seal
 from casstore.ingest.files import SIGNATURE
+from casstore.ingest.stat_cache import Record, StatCache
 from casstore.objects import mended, tree
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_reader import read_table
 from casstore.objects.pack_writer import PackWriter
+from casstore.objects.packs import Durability
 from casstore.objects.tree import TreeEntry
-from casstore.packs import Durability
-from casstore.stat_cache import Record, StatCache
-from casstore.store_config import StoreConfig, StoreOptions
 
 GOLDEN = Path(__file__).parent / "golden"
 KEPT = "store/packed.pack"

@@ -19,15 +19,12 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import moves  # noqa: E402
 from moves import NOW, STORE, approval, identity, request, root, signer  # noqa: E402
 
-from attest import canonical, ceremony  # noqa: E402
-from attest.decisions import SigstoreRoots, decide  # noqa: E402
+from attest import canonical  # noqa: E402
+from attest.ceremony import ceremony  # noqa: E402
 from attest.digests import sha256  # noqa: E402
-from attest.policies import ChannelPolicy  # noqa: E402
-from attest.policy_parts import CustomRule, Freeze  # noqa: E402
-from attest.predicates import (  # noqa: E402
-    approval as approvals,
-)
-from attest.predicates import (  # noqa: E402
+from attest.judging.decisions import SigstoreRoots, decide  # noqa: E402
+from attest.statements.predicates import approval as approvals  # noqa: E402
+from attest.statements.predicates import (  # noqa: E402
     baseline,
     collection,
     isolation,
@@ -36,8 +33,10 @@ from attest.predicates import (  # noqa: E402
     rehearsal,
     revocation,
 )
-from attest.predicates import ceremony as ceremonies  # noqa: E402
-from attest.trust_roots import Role, TrustRoot  # noqa: E402
+from attest.statements.predicates import ceremony as ceremonies  # noqa: E402
+from attest.trust.policies import ChannelPolicy  # noqa: E402
+from attest.trust.policy_parts import CustomRule, Freeze  # noqa: E402
+from attest.trust.trust_roots import Role, TrustRoot  # noqa: E402
 
 GOLDEN = HERE / "golden"
 LEAST = ChannelPolicy(None, 0)

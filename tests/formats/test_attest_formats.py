@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from attest import checkpoints, merkle, tiles
 from attest.digests import sha256
-from attest.sigstore_bundles import SigstoreBundle
-from attest.verify import verify_with_key
+from attest.log import checkpoints, merkle, tiles
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.trust.verify import verify_with_key
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from attest import canonical
-from attest.predicates import test_result
+from attest.statements.predicates import test_result
 from bundlers import blockers
 
 HERE = Path(__file__).parent

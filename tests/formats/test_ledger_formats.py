@@ -10,8 +10,8 @@ import pytest
 
 from attest import digests
 from attest.digests import sha256
-from casstore import release_objects
 from casstore.ledger import entries as formats
+from casstore.ledger import release_objects
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

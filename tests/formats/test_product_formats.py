@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from attest.digests import sha256
-from bundlers import checksums, formats, product_manifests
+from bundlers import formats
+from bundlers.products import checksums, product_manifests
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

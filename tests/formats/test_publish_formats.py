@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tuf.api.metadata import Metadata, Root
 
-from bundlers.consumer.state import Pins
-from bundlers.kit_files import KitFile
-from bundlers.publish.records import ChannelRecord, LedgerProof
-from bundlers.receipts import Receipt
+from bundlers.consuming.receipts import Receipt
+from bundlers.consuming.state import Pins
+from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.records import ChannelRecord, LedgerProof
 from tests.formats import make_publish
 from tests.formats.make_publish import GOLDEN
 

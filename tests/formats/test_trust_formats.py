@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from attest import canonical, trust_roots
-from attest.policies import ChannelPolicy
-from attest.predicates import own
+from attest import canonical
+from attest.statements.predicates import own
+from attest.trust import trust_roots
+from attest.trust.policies import ChannelPolicy
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from attest.digests import Digest, sha256
-from bundlers import checksums, formats
-from bundlers.product_manifests import ComponentTree, ProductFile, ProductManifest
-from bundlers.reader import ProductReader
+from bundlers import formats
+from bundlers.products import checksums
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 
 pytestmark = pytest.mark.foreign
 

@@ -14,8 +14,10 @@ pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extr
 
 from private_sigstore import PrivateSigstore
 
-from attest import keys, signers, statements
+from attest import signers
 from attest.digests import sha256
+from attest.keys import keys
+from attest.statements import statements
 from cli import main
 
 DATA = Path(__file__).parents[1] / "data" / "sigstore-conformance"

@@ -11,7 +11,8 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import FormatError, SignerError
-from bundlers import checksums, gpg
+from bundlers.audit import gpg
+from bundlers.products import checksums
 from casstore.errors import Conflict, NoSuchObject
 
 GPG = shutil.which("gpg")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from attest import keys, signers, statements
+from attest import signers
 from attest.digests import sha256
 from attest.errors import SignerError
-from attest.verify import verify_with_key
+from attest.keys import keys
+from attest.statements import statements
+from attest.trust.verify import verify_with_key
 
 pytestmark = pytest.mark.foreign
 

@@ -13,11 +13,13 @@ pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extr
 
 from private_sigstore import FAULTS, PrivateSigstore
 
-from attest import keyless, signers, statements
+from attest import signers
 from attest.digests import sha256
 from attest.errors import CasstoreError, ServiceUnavailable, SignerError, VerificationError
 from attest.signers import services
 from attest.signers.keyless import KeylessSigner
+from attest.sigstore import keyless
+from attest.statements import statements
 
 TYPE = "https://example.com/p/v1"
 PAYLOAD = statements.of_digests({"artifact": sha256(b"artifact")}, TYPE, {"n": 1}).to_bytes()

@@ -14,16 +14,18 @@ pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extr
 import moves
 from private_sigstore import PrivateSigstore
 
-from attest import ceremony, signers, trust_roots
-from attest.decisions import SigstoreRoots
+from attest import signers
+from attest.ceremony import ceremony
 from attest.digests import sha256
 from attest.errors import TrustError
+from attest.judging.decisions import SigstoreRoots
 from attest.signers import Signer
-from attest.trust_roots import Role, TrustIdentity, TrustRoot
-from casstore import trust
+from attest.trust import trust_roots
+from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import replay
-from casstore.store import Store
+from casstore.promotion import trust
+from casstore.store.store import Store
 
 
 @pytest.fixture

@@ -13,13 +13,16 @@ pytest.importorskip("rfc3161_client", reason="time stamps need the [keyless] ext
 
 from private_sigstore import FAULTS, PrivateSigstore
 
-from attest import canonical, keys, managed_proofs, signers, statements
+from attest import canonical, signers
 from attest.digests import sha256
 from attest.errors import BadInput, CasstoreError, FormatError, SignerError, TrustError, VerificationError
+from attest.keys import keys
 from attest.signers import services
 from attest.signers.logged import LoggedSigner, Services
-from attest.sigstore_bundles import SigstoreBundle
-from attest.verify import VerifiedStatement, verify_with_key
+from attest.sigstore import managed_proofs
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.statements import statements
+from attest.trust.verify import VerifiedStatement, verify_with_key
 
 SUBJECT = sha256(b"artifact")
 TYPE = "https://example.com/p/v1"

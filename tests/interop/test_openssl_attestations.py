@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from attest import checkpoints, keys, signers, statements
+from attest import signers
 from attest.digests import sha256
+from attest.keys import keys
+from attest.log import checkpoints
+from attest.statements import statements
 
 OPENSSL = shutil.which("openssl")
 pytestmark = [

@@ -17,10 +17,12 @@ pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extr
 
 from private_sigstore import PrivateSigstore
 
-from attest import keys, signers, statements
+from attest import signers
 from attest.digests import sha256
+from attest.keys import keys
 from attest.signers.keyless import KeylessSigner, open_config, open_session
 from attest.signers.logged import LoggedSigner, Services
+from attest.statements import statements
 
 pytestmark = pytest.mark.foreign
 

@@ -18,17 +18,17 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
-from attest import keys
 from attest.digests import sha256
 from attest.errors import VerificationError
+from attest.keys import keys
 from attest.signers import from_private_key
-from bundlers.consumer.readers import open_reader
-from bundlers.consumer.tuf_client import Expired, TufClient
-from bundlers.publish import tuf_repository as tuf
-from bundlers.publish.destinations import Destination, open_destination, put
-from bundlers.publish.tuf_repository import Lifetimes, TargetInfo, TufSigners
+from bundlers.consuming.readers import open_reader
+from bundlers.consuming.tuf_client import Expired, TufClient
+from bundlers.publishing import tuf_repository as tuf
+from bundlers.publishing.destinations import Destination, open_destination, put
+from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
-from casstore.network import NetworkGuard
+from casstore.network.network import NetworkGuard
 from tests.support.published import PublishedWorld
 
 NOW = datetime.now(UTC).replace(microsecond=0)

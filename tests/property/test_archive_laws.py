@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, FormatError
-from bundlers import checksums, formats, product_manifests
+from bundlers import formats
+from bundlers.consuming.extract import extract
 from bundlers.errors import HostileArchive
-from bundlers.extract import extract
-from bundlers.product_manifests import ComponentTree, ProductFile, ProductManifest
-from bundlers.reader import ProductReader
-from casstore.store import Store
+from bundlers.products import checksums, product_manifests
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
+from casstore.store.store import Store
 
 MIB = 1024 * 1024
 NAMES = st.text("ab.\u00e9\U0001f600 -", min_size=1, max_size=40)

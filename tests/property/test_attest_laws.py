@@ -10,12 +10,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest import canonical, checkpoints, envelopes, identities, keys, merkle, signers, statements, tiles, times
+from attest import canonical, signers
+from attest.core import times
 from attest.digests import from_raw
 from attest.errors import CasstoreError, FormatError, VerificationError
-from attest.merkle import MemoryTree, leaf_hash
-from attest.sigstore_bundles import SigstoreBundle
-from attest.verify import verify_with_key
+from attest.keys import identities, keys
+from attest.log import checkpoints, merkle, tiles
+from attest.log.merkle import MemoryTree, leaf_hash
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.statements import envelopes, statements
+from attest.trust.verify import verify_with_key
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 LIMIT = 2**53 - 1

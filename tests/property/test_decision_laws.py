@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moves import approval, attest, gate, provenance, provenances, request, root
 
-from attest.decisions import decide
 from attest.digests import sha256
-from attest.policies import ChannelPolicy
+from attest.judging.decisions import decide
+from attest.trust.policies import ChannelPolicy
 
 USEFUL = [
     approval("ann"),

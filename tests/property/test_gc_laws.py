@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from worlds import World, signer
 
 from attest.digests import Digest, sha256
-from casstore.attestations import parse_unverified
 from casstore.fsck import fsck
 from casstore.gc import Settings, collect, pins
 from casstore.ledger.entries import EntryKind
-from casstore.store import Store
+from casstore.store.attestations import parse_unverified
+from casstore.store.store import Store
 
 NAMES = st.integers(0, 7)
 STEPS = st.one_of(

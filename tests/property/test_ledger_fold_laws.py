@@ -17,16 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worlds import World, provenance, signer, trust_root
 
-from attest import digests, statements
+from attest import digests
 from attest.digests import Digest, sha256
-from attest.predicates import promotion as promotions
-from attest.predicates import revocation
+from attest.statements import statements
+from attest.statements.predicates import promotion as promotions
+from attest.statements.predicates import revocation
 from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
 from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.state import LedgerState, fold, start
-from casstore.store import Store
+from casstore.store.store import Store
 
 
 @pytest.fixture(autouse=True, scope="module")

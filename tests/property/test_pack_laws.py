@@ -19,7 +19,7 @@ from casstore.index.rows import IndexDoubt, object_items, parse_pack_row, parse_
 from casstore.objects.pack_format import BLOCK, FRAME, PIECE, SOLO, Footer, PackTable, Piece, Place, piece_at
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
 from casstore.objects.pack_writer import PackWriter
-from casstore.packs import LocalPacks
+from casstore.objects.packs import LocalPacks
 
 
 def raw_of(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from attest.digests import Digest, sha256
 from casstore.fsck import fsck
 from casstore.objects.kinds import NewObject
-from casstore.store import Store
+from casstore.store.store import Store
 
 WRITER = """
 import sys

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundlers.provenance import PutReport, put_components
+from bundlers.building.provenance import PutReport, put_components
 from bundlers.releases import ReleaseReport, ReleaseRequest, release
 from casstore import config as configs
 from casstore.config import Config
-from casstore.store import Store
+from casstore.store.store import Store
 from tests.support.worlds import World, signer, trust_root
 
 TOML = """

@@ -16,15 +16,16 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from attest import digests, signers, statements
-from attest.decisions import MoveRequest
+from attest import digests, signers
 from attest.digests import Digest, sha256
-from attest.policies import ChannelPolicy
-from attest.predicates import approval as approvals
-from attest.predicates import release as releases
-from attest.predicates import slsa_provenance, test_result
+from attest.judging.decisions import MoveRequest
 from attest.signers import Signer
-from attest.trust_roots import Role, TrustIdentity, TrustRoot
+from attest.statements import statements
+from attest.statements.predicates import approval as approvals
+from attest.statements.predicates import release as releases
+from attest.statements.predicates import slsa_provenance, test_result
+from attest.trust.policies import ChannelPolicy
+from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"

@@ -14,16 +14,16 @@ from typing import Any
 
 from attest.digests import Digest
 from bundlers import formats
-from bundlers.checksums import to_bytes
-from bundlers.product_manifests import ComponentTree, build
-from bundlers.publish.destinations import DestinationSettings
-from bundlers.publish.publication import PublishReport, PublishSigners, publish_to
-from bundlers.reader import ProductReader
-from casstore.attestations import put_attestation
+from bundlers.products.checksums import to_bytes
+from bundlers.products.product_manifests import ComponentTree, build
+from bundlers.products.reader import ProductReader
+from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
-from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
-from casstore.store import Store
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.store.attestations import put_attestation
+from casstore.store.store import Store
 from tests.support.worlds import World, provenance, release_statement, signer, trust_root
 
 EPOCH = 1_700_000_000

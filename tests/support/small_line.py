@@ -20,7 +20,7 @@ from pathlib import Path
 
 from casstore.fsck import fsck
 from casstore.ledger.log import Ledger
-from casstore.store import Store
+from casstore.store.store import Store
 
 CASSTORE = [sys.executable, "-m", "cli.main"]
 TOML = """\

@@ -17,25 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from attest import canonical, checkpoints, sigstore_bundles, statements, tiles, trust_roots
+from attest import canonical
 from attest.errors import CasstoreError, FormatError
-from bundlers import checksums, product_manifests
-from bundlers.consumer.state import Pins
-from bundlers.kit_files import KitFile
-from bundlers.publish.records import ChannelRecord, LedgerProof
-from bundlers.receipts import Receipt
-from casstore import release_objects
+from attest.log import checkpoints, tiles
+from attest.sigstore import sigstore_bundles
+from attest.statements import statements
+from attest.trust import trust_roots
+from bundlers.consuming.receipts import Receipt
+from bundlers.consuming.state import Pins
+from bundlers.products import checksums, product_manifests
+from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.records import ChannelRecord, LedgerProof
+from casstore.config.store_config import StoreConfig
 from casstore.errors import StoreDamaged, StoreTooNew
 from casstore.fsck import part
 from casstore.gc import pins
 from casstore.index import rows
 from casstore.index.lmdb_file import examine
-from casstore.ledger import entries
+from casstore.ingest.stat_cache import StatCache
+from casstore.ledger import entries, release_objects
 from casstore.objects import mended, tree
 from casstore.objects.pack_format import FOOTER, HEADER, Footer, Place, seal_of
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
-from casstore.stat_cache import StatCache
-from casstore.store_config import StoreConfig
 
 GOLDEN = Path(__file__).parent.parent / "formats" / "golden"
 

@@ -13,23 +13,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from attest import ceremony, keys, signers, statements
+from attest import signers
+from attest.ceremony import ceremony
 from attest.digests import Digest
-from attest.policies import ChannelPolicy
-from attest.predicates import release as releases
-from attest.predicates import slsa_provenance
+from attest.keys import keys
 from attest.signers import Signer
-from attest.trust_roots import Role, TrustIdentity, TrustRoot
+from attest.statements import statements
+from attest.statements.predicates import release as releases
+from attest.statements.predicates import slsa_provenance
+from attest.trust.policies import ChannelPolicy
+from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore import promotion
-from casstore.attestations import put_attestation
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
 from casstore.ledger.state import LedgerState, replay
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
-from casstore.release_objects import Release, ReleaseArchive, ReleaseProduct
-from casstore.store import Store
+from casstore.store.attestations import put_attestation
+from casstore.store.store import Store
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=365)

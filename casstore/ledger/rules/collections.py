@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from attest.digests import Digest
 from attest.errors import TrustError, VerificationError
-from attest.predicates import collection
-from attest.predicates.collection import Collection
+from attest.statements.predicates import collection
+from attest.statements.predicates.collection import Collection
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry, parse_pack_list
 from casstore.ledger.rules.reader import Reader, check_place, with_time

@@ -8,17 +8,17 @@ from typing import Any
 
 from attest.digests import Digest
 from attest.errors import FormatError, VerificationError
-from attest.predicates import rehearsal as rehearsals
-from attest.predicates import release as releases
-from attest.predicates import slsa_provenance
-from attest.statements import Statement
-from casstore import release_objects
+from attest.statements.predicates import rehearsal as rehearsals
+from attest.statements.predicates import release as releases
+from attest.statements.predicates import slsa_provenance
+from attest.statements.statements import Statement
 from casstore.errors import Conflict
+from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
+from casstore.ledger.release_objects import Release, check_version
 from casstore.ledger.rules.reader import Reader, check_clock, check_place, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
-from casstore.release_objects import Release, check_version
 
 RELEASE_SUBJECT = "release"
 

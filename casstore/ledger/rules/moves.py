@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from attest import decisions
-from attest.decisions import Decision
 from attest.digests import Digest
 from attest.errors import PolicyDenied, TrustError, VerificationError
-from attest.predicates import promotion
-from attest.predicates.promotion import Promotion
-from attest.verify import VerifiedStatement
+from attest.judging import decisions
+from attest.judging.decisions import Decision
+from attest.statements.predicates import promotion
+from attest.statements.predicates.promotion import Promotion
+from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request

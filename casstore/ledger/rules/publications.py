@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attest.errors import VerificationError
-from attest.predicates import publication
+from attest.statements.predicates import publication
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.moves import check_not_revoked

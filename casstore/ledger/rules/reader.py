@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from attest import times, verify
-from attest.decisions import Record, SigstoreRoots
+from attest.core import times
 from attest.digests import Digest
 from attest.errors import TrustError, VerificationError
-from attest.statements import Statement
-from attest.verify import VerifiedStatement
-from casstore.attestations import MAX_BYTES, parse_unverified
+from attest.judging.decisions import Record, SigstoreRoots
+from attest.statements.statements import Statement
+from attest.trust import verify
+from attest.trust.verify import VerifiedStatement
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.entries import Entry
 from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.store.attestations import MAX_BYTES, parse_unverified
 
 if TYPE_CHECKING:
-    from attest.trust_roots import TrustRoot
+    from attest.trust.trust_roots import TrustRoot
 
 
 BACK_IN_TIME = timedelta(minutes=10)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from attest import identities, trust_roots
 from attest.digests import Digest, sha256
 from attest.errors import FormatError, TrustError, VerificationError
-from attest.predicates import revocation
-from attest.statements import Subject
-from attest.trust_roots import TrustRoot
+from attest.keys import identities
+from attest.statements.predicates import revocation
+from attest.statements.statements import Subject
+from attest.trust import trust_roots
+from attest.trust.trust_roots import TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, with_time

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from attest.merkle import MemoryTree, leaf_hash
+from attest.log.merkle import MemoryTree, leaf_hash
 
 from .clock import Clock
 from .errors import Refused

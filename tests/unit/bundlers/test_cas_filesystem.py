@@ -15,7 +15,7 @@ from attest.digests import sha256
 from attest.errors import BadInput
 from bundlers.cas_filesystem import CasFileSystem
 from casstore.errors import NoSuchStore
-from casstore.store import Store
+from casstore.store.store import Store
 from tests.support.published import PublishedWorld
 
 

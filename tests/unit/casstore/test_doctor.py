@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 from worlds import World, trust_root
 
-from attest.policies import ChannelPolicy
+from attest.trust.policies import ChannelPolicy
 from casstore import doctor
 from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger.state import LedgerState
 from casstore.storage.memory import MemoryStorage
-from casstore.store import Store
+from casstore.store.store import Store
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

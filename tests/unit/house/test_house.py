@@ -86,7 +86,7 @@ def test_attest_opens_no_file() -> None:
 def test_the_clock_has_one_reader() -> None:
     clock = re.compile(r"(datetime\.)?datetime\.(now|utcnow|today)|(datetime\.)?date\.today|time\.(time|time_ns)")
     found = {path for path, tree in sources(*PACKAGES) for call in calls(tree) if clock.fullmatch(call)}
-    assert found == {"casstore/clock.py"}
+    assert found == {"casstore/machine/clock.py"}
 
 
 def test_programs_start_behind_known_doors_only() -> None:
@@ -95,7 +95,7 @@ def test_programs_start_behind_known_doors_only() -> None:
         r"os\.(system|popen|fork|forkpty|posix_spawnp?|exec\w+|spawn\w+|startfile)|pty\.\w+|asyncio\.create_sub\w+"
     )
     found = {path for path, tree in sources(*PACKAGES) for call in calls(tree) if starts.fullmatch(call)}
-    assert found == {"casstore/workers.py", "casstore/index/probe.py"}
+    assert found == {"casstore/machine/workers.py", "casstore/index/probe.py"}
 
 
 def test_no_shell_and_no_unpickling() -> None:

@@ -1,0 +1,68 @@
+"""Promotion: one move of one channel, with the closed list of its evidence
+(docs/formats/predicates/promotion.md). The subject `release` is what the channel names after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest.core import times
+from attest.core.fields import Fields
+from attest.digests import Digest
+from attest.statements.predicates import OWN
+
+TYPE = OWN.format("promotion")
+
+ACTIONS = ("promote", "rollback", "pin", "unpin")
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A channel move, signed before the race for its ledger entry."""
+
+    store: str
+    ledger: str
+    action: str
+    channel: str
+    from_move: Digest | None
+    """The digest of the entry of the channel's last move; None for its first."""
+    release: str
+    """The version, for people; the subject is what counts."""
+    time: datetime
+    trust_root: Digest
+    evidence: tuple[Digest, ...] = ()
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The predicate."""
+        value: dict[str, Any] = {
+            "store": self.store,
+            "ledger": self.ledger,
+            "action": self.action,
+            "channel": self.channel,
+            "from": self.from_move,
+            "release": self.release,
+            "time": times.format(self.time),
+            "trustRoot": self.trust_root,
+            "evidence": sorted(self.evidence),
+        }
+        return {**value, "reason": self.reason} if self.reason else value
+
+
+def parse(value: object) -> Promotion:
+    """The predicate's JSON to value. Raises FormatError."""
+    names = ("store", "ledger", "action", "channel", "from", "release", "time", "trustRoot", "evidence")
+    f = Fields(value, "promotion", required=names, optional=("reason",))
+    return Promotion(
+        f.text("store"),
+        f.text("ledger"),
+        f.text("action"),
+        f.text("channel"),
+        f.optional_digest("from"),
+        f.text("release"),
+        f.time("time"),
+        f.digest("trustRoot"),
+        f.digests("evidence"),
+        f.text("reason", ""),
+    )

@@ -1,0 +1,78 @@
+"""Publication: what was laid out at one destination (docs/formats/predicates/publication.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest import digests
+from attest.core import times
+from attest.core.fields import Fields
+from attest.digests import Digest
+from attest.statements.predicates import OWN
+
+TYPE = OWN.format("publication")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTarget:
+    """A file of the published repository."""
+
+    digest: Digest
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """The nth publication to a destination; the subject `release` is what the channel names."""
+
+    store: str
+    ledger: str
+    destination: str
+    channel: str
+    release: str
+    number: int
+    move: Digest
+    time: datetime
+    targets: Mapping[str, PublishedTarget]
+
+    def to_json(self) -> dict[str, Any]:
+        """The predicate."""
+        return {
+            "store": self.store,
+            "ledger": self.ledger,
+            "destination": self.destination,
+            "channel": self.channel,
+            "release": self.release,
+            "number": self.number,
+            "move": self.move,
+            "time": times.format(self.time),
+            "targets": {
+                path: {"sha256": digests.hex_of(target.digest), "length": target.length}
+                for path, target in self.targets.items()
+            },
+        }
+
+
+def parse(value: object) -> Publication:
+    """The predicate's JSON to value. Raises FormatError."""
+    names = ("store", "ledger", "destination", "channel", "release", "number", "move", "time", "targets")
+    f = Fields(value, "publication", required=names)
+    return Publication(
+        f.text("store"),
+        f.text("ledger"),
+        f.text("destination"),
+        f.text("channel"),
+        f.text("release"),
+        f.integer("number", least=1),
+        f.digest("move"),
+        f.time("time"),
+        {path: _target(path, item) for path, item in f.mapping("targets").items()},
+    )
+
+
+def _target(path: str, value: object) -> PublishedTarget:
+    f = Fields(value, f"publication: {path}", required=("sha256", "length"))
+    return PublishedTarget(digests.from_hex(f.text("sha256")), f.integer("length"))

@@ -1,0 +1,103 @@
+"""A component's build: one command in a clean room, with everything about it measured.
+
+Promises: it runs in the project's folder with a home and a folder for temporary files of its own,
+which are removed; it sees of our environment only what is allowed by name; it reaches no network
+unless the component says `build_network = true`; its inputs are hashed before and after, and a
+build that changes one is refused. Leaves to others: storing what it made, and signing.
+
+    done = build(config, "core-bin", version="1.4.0", root=".")
+    done.inputs.digest, done.command.network, done.command.seconds
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+from attest.errors import CasstoreError
+from bundlers.building import build_inputs
+from bundlers.building.build_inputs import BuildInputs
+from casstore.config import Component, Config
+from casstore.machine import runner
+from casstore.machine.runner import CommandResult
+
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH")
+"""What a build sees of our environment, beside what `build_env` names."""
+
+_SHOWN = 5
+_TAIL = 300
+
+
+class BuildFailed(CasstoreError):
+    """A component's build command failed; nothing was stored."""
+
+
+class BuildChangedInputs(CasstoreError):
+    """A build changed what it was built from; nothing was stored."""
+
+    hint = "let it write elsewhere, or name in `inputs` what it is really built from"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that ended well."""
+
+    command: CommandResult
+    inputs: BuildInputs
+    environment: tuple[str, ...]
+    """Names of the variables that it saw."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For provenance (`internalParameters.builds`) and `--json`."""
+        return {
+            **self.command.to_json(),
+            "environment": list(self.environment),
+            "inputs": self.inputs.to_json(),
+        }
+
+
+def build(config: Config, name: str, *, version: str, root: str) -> Build:
+    """Run the build of a component. Raises BuildFailed, BuildChangedInputs, NoSuchObject."""
+    component = config.components[name]
+    selected = build_inputs.select(config, name, root)
+    before = build_inputs.record(selected, root)
+    with tempfile.TemporaryDirectory(prefix="casstore-build-", ignore_cleanup_errors=True) as scratch:
+        told = {"CASSTORE_COMPONENT": name, "CASSTORE_VERSION": version, **_own_folders(scratch, component)}
+        allowed = (*ENVIRONMENT, *component.build_env)
+        result = runner.run(
+            component.build,
+            cwd=root,
+            timeout=component.build_timeout,
+            env_allow=allowed,
+            env=told,
+            network=component.build_network,
+        )
+    _check(name, component, result)
+    if differs := build_inputs.changed(before, build_inputs.record(selected, root)):
+        more = f" (and {len(differs) - _SHOWN} more)" if len(differs) > _SHOWN else ""
+        raise BuildChangedInputs(
+            f"component {name}: its build changed its own inputs: {', '.join(differs[:_SHOWN])}{more}"
+        )
+    seen = {*told, *(variable for variable in allowed if variable in os.environ)}
+    return Build(result, before, tuple(sorted(seen)))
+
+
+def _own_folders(scratch: str, component: Component) -> dict[str, str]:
+    """An empty home and an empty folder for temporary files, but for those that the component takes from us."""
+    folders = {name: os.path.join(scratch, name.lower()) for name in ("HOME", "TMPDIR")}
+    for folder in folders.values():
+        os.mkdir(folder)
+    return {name: folder for name, folder in folders.items() if name not in component.build_env}
+
+
+def _check(name: str, component: Component, result: CommandResult) -> None:
+    if result.ok:
+        return
+    tail = " ".join((result.stderr or result.stdout)[-_TAIL:].decode("utf-8", "backslashreplace").split())
+    how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
+    without = ", without network," if result.network is runner.NetworkUse.NONE else ""
+    raise BuildFailed(
+        f"component {name}: its build{without} {how}" + (f": {tail}" if tail else ""), hint=" ".join(component.build)
+    )

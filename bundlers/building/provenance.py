@@ -1,0 +1,280 @@
+"""Put components: build, store the tree, sign its provenance, record it in the ledger.
+
+One put of several components is one signed statement and one `component` entry; the release
+takes what the ledger says, never a glob.
+
+    report = put_components(store, ledger, config, ["core-bin"], version="1.4.0", signer=ci, root=".", now=now)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from attest.digests import Digest
+from attest.errors import BadInput, CasstoreError
+from attest.keys import identities
+from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import slsa_provenance
+from attest.statements.predicates.slsa_provenance import Dependency, GitRevision, Provenance
+from bundlers.building import ci_systems
+from bundlers.building.building import Build, build
+from bundlers.building.ci_systems import Run
+from casstore.config import Component, Config
+from casstore.errors import Conflict, GivenUp, NoSuchObject
+from casstore.ingest import IngestReport
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import check_version
+from casstore.ledger.state import replay
+from casstore.machine import runner
+from casstore.machine.progress import NullProgress, Progress
+from casstore.promotion.services import keep, require_role
+from casstore.store.store import Store
+
+PUT = "https://casstore.dev/put/v1"
+"""buildType of a component's provenance (docs/formats/predicates/build-types.md)."""
+INPUTS = slsa_provenance.INPUTS
+BUNDLE = slsa_provenance.BUNDLE
+"""buildType of an archive's provenance."""
+
+
+_GIT_SECONDS = 60.0
+_TRIES = 20
+"""How often bytes are stored again when collections of garbage take them before their entry."""
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True, slots=True)
+class PutComponent:
+    """One component that was put."""
+
+    name: str
+    report: IngestReport
+    build: Build | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        value = {"component": self.name, **self.report.to_json()}
+        return {**value, "build": self.build.to_json()} if self.build else value
+
+
+@dataclass(frozen=True, slots=True)
+class PutReport:
+    """What one put recorded."""
+
+    version: str
+    components: tuple[PutComponent, ...]
+    statement: Digest
+    entry: Entry
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "version": self.version,
+            "components": [item.to_json() for item in self.components],
+            "statement": self.statement,
+            "entry": self.entry.number,
+        }
+
+
+def put_components(
+    store: Store,
+    ledger: Ledger,
+    config: Config,
+    names: Sequence[str],
+    *,
+    version: str,
+    signer: Signer,
+    root: str,
+    now: datetime,
+    progress: Progress | None = None,
+) -> PutReport:
+    """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
+
+    Raises NoSuchObject for an unknown component or one without files, BuildFailed, BuildChangedInputs,
+    PolicyDenied when the signer is no builder, Conflict when the version is released already.
+    """
+    check_version(version)
+    wanted = _known(config, names)
+    state = replay(ledger, store)
+    require_role(state, signer, frozenset({"builder"}), now)
+    if version in state.versions:
+        raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
+    job = _Job(store, config, root, version, progress or NullProgress())
+    put = tuple(job.put(name) for name in wanted)
+    for _ in range(_TRIES):
+        raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
+        statement = keep(store, [raw])[0]
+        try:
+            entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)
+        except GivenUp:  # a collection of garbage came between
+            put = tuple(job.store_again(one) for one in put)
+        else:
+            return PutReport(version, put, statement, entry)
+    raise GivenUp(statement)
+
+
+def builder_id(identity: str, run: Run | None = None) -> str:
+    """The `runDetails.builder.id`: the CI system's workflow, else a URI that names the identity that signs."""
+    if run is not None:
+        return run.builder
+    return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else identity
+
+
+def _known(config: Config, names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once. Raises NoSuchObject for an unknown one, BadInput for none."""
+    for name in names:
+        if name not in config.components:
+            near = get_close_matches(name, config.components, n=1)
+            meant = f", did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(config.components) or "none"
+            raise NoSuchObject(f"{config.path}: no component {name!r}{meant}", hint=f"known: {known}")
+    if not names:
+        raise BadInput("no component is named", hint="name one of [components.NAME] in casstore.toml")
+    return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One put, component by component."""
+
+    store: Store
+    config: Config
+    root: str
+    version: str
+    progress: Progress
+
+    def put(self, name: str) -> PutComponent:
+        component = self.config.components[name]
+        built = build(self.config, name, version=self.version, root=self.root) if component.build else None
+        return self._store(name, built)
+
+    def store_again(self, put: PutComponent) -> PutComponent:
+        """What was built before, as it lies there now."""
+        return self._store(put.name, put.build)
+
+    def _store(self, name: str, built: Build | None) -> PutComponent:
+        component = self.config.components[name]
+        folder = os.path.join(self.root, component.root)
+        if built:
+            self.store.put_bytes(built.inputs.listing)
+        report = self.store.put_tree(
+            folder, include=component.include, exclude=component.exclude, progress=self.progress
+        )
+        if not report.files:
+            raise NoSuchObject(
+                f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
+            )
+        return PutComponent(name, report, built)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What Git says of the folder: the commit, its tags, and whether files differ from it."""
+
+    commit: str
+    tags: tuple[str, ...]
+    dirty: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """For the provenance."""
+        return {"commit": self.commit, "tags": list(self.tags), "dirty": self.dirty}
+
+
+def revision_of(folder: str) -> Revision | None:
+    """The Git revision of a folder, or None where Git knows none."""
+    try:
+        head = runner.run(["git", "rev-parse", "HEAD"], cwd=folder, timeout=_GIT_SECONDS)
+        status = runner.run(["git", "status", "--porcelain", "-uno"], cwd=folder, timeout=_GIT_SECONDS)
+        tags = runner.run(["git", "tag", "--points-at", "HEAD"], cwd=folder, timeout=_GIT_SECONDS)
+    except CasstoreError:  # no git here
+        return None
+    commit = head.stdout.decode("ascii", "replace").strip()
+    if not head.ok or not status.ok or not _COMMIT.fullmatch(commit):
+        return None
+    names = tags.stdout.decode("utf-8", "replace").split() if tags.ok else []
+    return Revision(commit, tuple(sorted(names)), bool(status.stdout.strip()))
+
+
+def _statement(
+    put: Sequence[PutComponent],
+    version: str,
+    config: Config,
+    revision: Revision | None,
+    identity: str,
+    now: datetime,
+) -> bytes:
+    run = ci_systems.of(os.environ)
+    trees = {item.name: item.report.tree for item in put}
+    source = (GitRevision(run.source, run.ref, run.commit),) if run else ()
+    provenance = Provenance(
+        build_type=PUT,
+        external_parameters={
+            "releaseVersion": version,
+            "components": {item.name: _parameters(config.components[item.name]) for item in put},
+            **(run.parameters() if run else {}),
+        },
+        internal_parameters={**_measured(put, revision), **({run.system: dict(run.details)} if run else {})},
+        builder_id=builder_id(identity, run),
+        dependencies=(
+            Dependency("casstore.toml", config.digest),
+            *(Dependency(INPUTS + item.name, item.build.inputs.digest) for item in put if item.build),
+            *source,
+        ),
+        invocation_id=run.invocation if run else "",
+        finished_on=now,
+    )
+    return statements.of_digests(trees, slsa_provenance.TYPE, provenance.to_json()).to_bytes()
+
+
+def _parameters(component: Component) -> dict[str, Any]:
+    return {
+        "include": component.include,
+        "exclude": component.exclude,
+        "root": component.root,
+        "build": component.build,
+        "inputs": component.inputs,
+    }
+
+
+def _measured(put: Sequence[PutComponent], revision: Revision | None) -> Mapping[str, Any]:
+    builds = {item.name: item.build.to_json() for item in put if item.build}
+    return {"builds": builds, **({"revision": revision.to_json()} if revision else {})}
+
+
+def archive_provenance(
+    archive: tuple[str, Digest],
+    *,
+    product: str,
+    version: str,
+    archive_format: str,
+    epoch: int,
+    manifest: Digest,
+    config: Digest,
+    trees: Mapping[str, Digest],
+    identity: str,
+    now: datetime,
+) -> bytes:
+    """The statement that an archive was bundled from these trees and this ProductManifest."""
+    run = ci_systems.of(os.environ)
+    provenance = Provenance(
+        build_type=BUNDLE,
+        external_parameters={"product": product, "version": version, "format": archive_format, "epoch": epoch},
+        builder_id=builder_id(identity, run),
+        invocation_id=run.invocation if run else "",
+        dependencies=(
+            Dependency("product-manifest", manifest),
+            Dependency("casstore.toml", config),
+            *(Dependency(f"component/{name}", tree) for name, tree in sorted(trees.items())),
+        ),
+        finished_on=now,
+    )
+    return statements.of_digests(dict([archive]), slsa_provenance.TYPE, provenance.to_json()).to_bytes()

@@ -1,0 +1,138 @@
+"""A CycloneDX bill of materials of what is in a tree, made by cyclonedx-python-lib.
+
+Promises: a function of the tree alone (no clock, no random serial number: the same tree gives the
+same bytes); one component per file with its sha256, and one per installed Python package
+(`*.dist-info/METADATA`) or npm package (`package.json`) that lies in it. Leaves to others:
+what a linked binary is made of; signing (`casstore attest sign`).
+
+    document = of_tree(store, tree, name="core-bin", version="1.4.0")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from typing import TYPE_CHECKING, Any
+
+from attest import canonical
+from attest.digests import Digest, hex_of
+from attest.errors import CasstoreError, NotInstalled
+from attest.statements.predicates import cyclonedx
+from casstore.objects.tree import TreeEntry, show
+
+if TYPE_CHECKING:
+    from casstore.store.store import Store
+
+MAX_METADATA = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package whose metadata lies in the tree."""
+
+    name: str
+    version: str
+    purl_type: str
+    """`pypi` or `npm`."""
+    licence: str = ""
+
+
+def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> dict[str, Any]:
+    """The document. Raises NotInstalled without cyclonedx-python-lib, NoSuchObject, ObjectDamaged."""
+    try:
+        from cyclonedx.model.bom import Bom
+        from cyclonedx.model.component import Component, ComponentType
+        from cyclonedx.output import make_outputter
+        from cyclonedx.schema import OutputFormat, SchemaVersion
+    except ImportError as exc:
+        raise NotInstalled(
+            "a bill of materials is made by cyclonedx-python-lib, which is not installed",
+            hint='pip install "casstore[sbom]"',
+        ) from exc
+    bom = Bom()
+    bom.metadata.component = Component(
+        name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"tree:{hex_of(tree)}"
+    )
+    files = [(path, entry) for path, entry in store.walk(tree) if entry.kind == "file"]
+    for path, entry in files:
+        bom.components.add(_file(path, entry))
+    for package in sorted(set(_packages(store, files)), key=lambda item: (item.purl_type, item.name, item.version)):
+        bom.components.add(_package(package))
+    bom.register_dependency(bom.metadata.component, list(bom.components))
+    text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
+    document = canonical.loads_object(text.encode(), what="CycloneDX document")
+    document.pop("serialNumber", None)
+    document["metadata"].pop("timestamp", None)
+    cyclonedx.check(document)
+    return document
+
+
+def _file(path: bytes, entry: TreeEntry) -> Any:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+
+    digest = hex_of(entry.content)
+    return Component(
+        name=show(path),
+        type=ComponentType.FILE,
+        bom_ref=f"file:{show(path)}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+    )
+
+
+def _package(package: Package) -> Any:
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.license import DisjunctiveLicense
+    from packageurl import PackageURL
+
+    namespace, _, name = package.name.rpartition("/")
+    purl = PackageURL(type=package.purl_type, namespace=namespace or None, name=name, version=package.version)
+    return Component(
+        name=package.name,
+        version=package.version,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=[DisjunctiveLicense(name=package.licence)] if package.licence else [],
+    )
+
+
+def _packages(store: Store, files: list[tuple[bytes, TreeEntry]]) -> Iterator[Package]:
+    """What says of itself which package it is; a file that cannot be read as that is only a file."""
+    for path, entry in files:
+        folder, _, last = path.rpartition(b"/")
+        if entry.size > MAX_METADATA:
+            continue
+        if last == b"METADATA" and folder.endswith(b".dist-info"):
+            found = _python(store.read(entry.content))
+        elif last == b"package.json" and b"node_modules/" in path:
+            found = _npm(store.read(entry.content))
+        else:
+            continue
+        if found is not None:
+            yield found
+
+
+def _python(data: bytes) -> Package | None:
+    headers = BytesHeaderParser().parsebytes(data)
+    name, version = headers.get("Name", "").strip(), headers.get("Version", "").strip()
+    licence = (headers.get("License-Expression") or headers.get("License") or "").strip().splitlines()
+    return Package(name, version, "pypi", licence[0][:200] if licence else "") if name and version else None
+
+
+def _npm(data: bytes) -> Package | None:
+    try:
+        value = canonical.loads_object(data, what="package.json", max_bytes=MAX_METADATA)
+    except CasstoreError:
+        return None
+    name, version, licence = (value.get(key) for key in ("name", "version", "license"))
+    if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
+        return None
+    return Package(name, version, "npm", licence if isinstance(licence, str) else "")
+
+
+def to_bytes(document: dict[str, Any]) -> bytes:
+    """Readable JSON with sorted keys, for a file."""
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,218 @@
+"""Install one product: verify, fetch, extract beside, switch; and back again.
+
+Promises: policy and evidence are verified before the archive is fetched; the archive's digest
+before it is opened; every extracted file against the ProductManifest; the switch is one rename,
+so whoever is killed anywhere leaves the old version in force; doing it again finishes or changes
+nothing. Leaves to others: verification (`consumer`), the folder (`installed`), extraction (`extract`).
+
+    report = install("https://cdn.example/releases", "core", channel="prod", into="/opt/core", ...)
+    report.receipt.version
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from attest.errors import VerificationError
+from bundlers.consuming import service
+from bundlers.consuming.extract import extract
+from bundlers.consuming.installed import PART, InstalledFolder
+from bundlers.consuming.installed_files import check_folder
+from bundlers.consuming.receipts import Receipt, same_but_for_time
+from bundlers.consuming.service import TrustSettings, Verified
+from bundlers.consuming.verification import VerifiedProduct
+from bundlers.products import product_manifests
+from bundlers.products.product_manifests import ProductManifest
+from casstore.errors import Conflict, NoSuchObject
+from casstore.machine.progress import NullProgress, Progress
+from casstore.network.network import NetworkGuard
+from casstore.storage.base import os_error
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReport:
+    """What is installed now."""
+
+    folder: str
+    path: str
+    """The files of the version in force."""
+    receipt: Receipt
+    changed: bool
+    """False: it was in force already."""
+    fetched: int
+    """Bytes of the archive that were read."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "folder": self.folder,
+            "path": self.path,
+            "changed": self.changed,
+            "fetched": self.fetched,
+            "receipt": self.receipt.to_json(),
+        }
+
+
+def install(
+    url: str,
+    product: str,
+    *,
+    channel: str | None,
+    into: str,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+    links: bool = os.name != "nt",
+) -> InstallReport:
+    """Install what a channel holds. Raises VerificationError, TrustError, Conflict, NoSuchObject, ..."""
+    folder = InstalledFolder(into, links=links)
+    with service.guarded(network, offline):
+        found = service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        item = found.product(product)
+        folder.prepare()
+        with folder.locked():
+            report = _install(folder, found, item, at, progress or NullProgress())
+        service.remember(found, trust)
+    return report
+
+
+def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") -> InstallReport:
+    """Switch to the version before, after its files were checked. Raises NoSuchObject, VerificationError."""
+    folder = InstalledFolder(into, links=links)
+    current = folder.current()
+    if current is None:
+        raise NoSuchObject(f"{folder.folder}: nothing is installed here")
+    with folder.locked():
+        before = folder.previous()
+        if before is None:
+            raise NoSuchObject(f"{folder.folder}: {current} is the first version that was installed here")
+        receipt = folder.receipt(before)
+        _check_files(folder, before)
+        folder.switch(before)
+    return InstallReport(folder.folder, folder.path(before), replace(receipt, installed_at=at), True, 0)
+
+
+def _install(
+    folder: InstalledFolder, found: Verified, item: VerifiedProduct, at: datetime, progress: Progress
+) -> InstallReport:
+    current = folder.current()
+    receipt = _receipt(found, item, at, previous=None)
+    if current is not None:
+        old = folder.receipt(current)
+        _check_same_product(folder, old, receipt)
+        if current == receipt.name:
+            return _keep(folder, old, receipt, item)
+        receipt = replace(receipt, previous=current)
+    path = folder.path(receipt.name)
+    fetched = 0
+    if not _is_whole(path, item.manifest):
+        fetched = _fetch_and_extract(folder, found, item, path, progress)
+    folder.keep(receipt, item.manifest_bytes)
+    folder.switch(receipt.name)
+    return InstallReport(folder.folder, path, receipt, True, fetched)
+
+
+def _keep(folder: InstalledFolder, old: Receipt, new: Receipt, item: VerifiedProduct) -> InstallReport:
+    """The version is in force; a receipt that says something new (another move, more evidence) is renewed."""
+    folder.mend_previous()
+    if not same_but_for_time(old, new):
+        old = replace(new, previous=old.previous)
+        folder.keep(old, item.manifest_bytes)
+    return InstallReport(folder.folder, folder.path(old.name), old, False, 0)
+
+
+def _check_same_product(folder: InstalledFolder, old: Receipt, new: Receipt) -> None:
+    if (old.store, old.ledger, old.product) != (new.store, new.ledger, new.product):
+        raise Conflict(
+            f"{folder.folder}: holds {old.product} of another origin or product, not {new.product}",
+            hint="install each product into a folder of its own",
+        )
+    if old.channel == new.channel and new.move_number < old.move_number:
+        raise VerificationError(
+            f"{folder.folder}: was installed from ledger entry {old.move_number}, {new.move_number} is older",
+            hint="an older state is served; to go back on purpose: casstore install --rollback",
+        )
+
+
+def _is_whole(path: str, manifest: ProductManifest) -> bool:
+    """Whether a version that lies there is complete and unchanged."""
+    if not os.path.isdir(path):
+        return False
+    try:
+        check_folder(path, manifest)
+    except VerificationError:
+        return False
+    return True
+
+
+def _fetch_and_extract(
+    folder: InstalledFolder, found: Verified, item: VerifiedProduct, path: str, progress: Progress
+) -> int:
+    part = folder.quarantine(item.archive.digest.removeprefix("sha256:") + PART)
+    progress.start("fetch", 1, item.archive.size)
+    try:
+        with open(part, "wb") as file:
+            for chunk in service.archive_chunks(found.source, item):
+                file.write(chunk)
+                progress.advance(0, len(chunk), len(chunk))
+        progress.finish()
+        if os.path.lexists(path):
+            _set_aside(path, folder)
+        with open(part, "rb") as archive:
+            extract(item.manifest, archive, path)
+    except OSError as exc:
+        raise os_error(exc, part, writing=True) from exc
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+    return item.archive.size
+
+
+def _set_aside(path: str, folder: InstalledFolder) -> None:
+    """A folder that is not what it should be makes room, and is kept for whoever changed it."""
+    number = 1
+    while os.path.lexists(target := folder.quarantine(f"{os.path.basename(path)}.changed-{number}")):
+        number += 1
+    os.rename(path, target)
+
+
+def _check_files(folder: InstalledFolder, name: str) -> None:
+    data = folder.manifest(name)
+    if data is None:
+        raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")
+    check_folder(folder.path(name), product_manifests.parse(data))
+
+
+def _receipt(found: Verified, item: VerifiedProduct, at: datetime, *, previous: str | None) -> Receipt:
+    channel = found.channel
+    return Receipt(
+        store=channel.store,
+        ledger=channel.ledger,
+        channel=channel.channel,
+        product=item.name,
+        version=channel.version,
+        release=channel.release_digest,
+        archive_name=item.archive.name,
+        archive=item.archive.digest,
+        archive_size=item.archive.size,
+        product_manifest=channel.release.products[item.name].product_manifest,
+        move_number=channel.move.number,
+        move=channel.move.digest,
+        trust_root_version=channel.trust_root.version,
+        trust_root=channel.trust_root.digest,
+        checkpoint_size=channel.checkpoint_size,
+        root_hash=channel.root_hash,
+        evidence=tuple(sorted(item.digest for item in channel.evidence)),
+        approved_by=channel.approved_by,
+        source=found.source.url,
+        verdict=found.verdict,
+        as_of=found.as_of,
+        installed_at=at,
+        previous=previous,
+    )

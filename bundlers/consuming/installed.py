@@ -1,0 +1,175 @@
+"""The folder of one installed product: versions, receipts, and the one pointer that is switched.
+
+Promises: `switch` is one rename, so a reader and a crash see the old version or the new one; a
+version's receipt is complete before it can be current. On systems without symbolic links the
+pointer is the file `current.txt`. Leaves to others: what is installed (`install`).
+
+    folder = InstalledFolder("/opt/core")
+    folder.switch("1.2.0-e1c3a5b7d9f1")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+
+from attest.errors import BadInput, FormatError
+from bundlers.consuming.extract import PARTIAL
+from bundlers.consuming.receipts import Receipt, check_name
+from bundlers.consuming.state import read_file, write_file
+from casstore.errors import Conflict, NoSuchObject
+from casstore.machine import locks
+from casstore.storage.base import os_error
+from casstore.storage.file import make_folder, sync_folder
+
+_OURS = frozenset({"current", "current.txt", "previous", "previous.txt", "versions", "receipts", "quarantine", ".lock"})
+
+
+PART = ".part"
+"""An archive that is being fetched."""
+
+
+class InstalledFolder:
+    """DIR of `casstore install --into DIR`; `links=False` forces the pointer file."""
+
+    def __init__(self, folder: str, *, links: bool = os.name != "nt") -> None:
+        self.folder = os.path.abspath(folder)
+        self._links = links
+
+    def prepare(self) -> None:
+        """Make the folder. Raises Conflict when it holds something else, BadInput when it is a file."""
+        if os.path.lexists(self.folder) and not os.path.isdir(self.folder):
+            raise BadInput(f"{self.folder}: is no folder")
+        try:
+            make_folder(self.folder)
+            foreign = sorted(n for n in os.listdir(self.folder) if n not in _OURS and not n.startswith(".tmp-"))
+            for name in ("versions", "receipts", "quarantine"):
+                if not foreign:
+                    make_folder(os.path.join(self.folder, name))
+        except OSError as exc:
+            raise os_error(exc, self.folder, writing=True) from exc
+        if foreign:
+            raise Conflict(
+                f"{self.folder}: holds {foreign[0]!r}, which no install made", hint="install into an empty folder"
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One installer at a time, who takes away what a killed one left; without file locks neither is done."""
+        with open(os.path.join(self.folder, ".lock"), "ab") as file:
+            try:
+                locks.take(file.fileno(), wait=False)
+            except OSError as exc:
+                raise Conflict(f"{self.folder}: another install is running here", hint="wait for it") from exc
+            except locks.NoLocks:
+                pass  # the switch is one rename all the same
+            else:
+                self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Half-unpacked versions, half-fetched archives, unused pointers: under the lock nobody is at work on them."""
+        for place, is_ours in (
+            ("versions", lambda name: name.endswith(PARTIAL)),
+            ("quarantine", lambda name: name.endswith(PART)),
+            ("receipts", lambda name: name.startswith(".tmp-")),
+            ("", lambda name: name.startswith(".tmp-")),
+        ):
+            folder = os.path.join(self.folder, place)
+            with contextlib.suppress(OSError):
+                for name in filter(is_ours, os.listdir(folder)):
+                    _remove(os.path.join(folder, name))
+
+    def current(self) -> str | None:
+        """The name of the version in force, or None."""
+        return self._pointed("current")
+
+    def previous(self) -> str | None:
+        """The version before, by the receipt in force."""
+        name = self.current()
+        return self.receipt(name).previous if name else None
+
+    def receipt(self, name: str) -> Receipt:
+        """A version's receipt. Raises NoSuchObject, FormatError."""
+        data = read_file(self._receipt_path(name))
+        if data is None:
+            raise NoSuchObject(f"{self._receipt_path(name)}: no such receipt", hint="install again into this folder")
+        receipt = Receipt.parse(data)
+        if receipt.name != name:
+            raise FormatError(f"{self._receipt_path(name)}: is the receipt of {receipt.name}")
+        return receipt
+
+    def manifest(self, name: str) -> bytes | None:
+        """The ProductManifest that was kept beside a receipt."""
+        return read_file(self._manifest_path(name))
+
+    def keep(self, receipt: Receipt, manifest: bytes) -> None:
+        """Write receipt and ProductManifest, durable on return."""
+        write_file(self._manifest_path(receipt.name), manifest)
+        write_file(self._receipt_path(receipt.name), receipt.to_bytes())
+
+    def path(self, name: str) -> str:
+        """Where a version's files are."""
+        return os.path.join(self.folder, "versions", check_name(name))
+
+    def quarantine(self, name: str) -> str:
+        """Where an unverified archive is written."""
+        return os.path.join(self.folder, "quarantine", name)
+
+    def switch(self, name: str) -> None:
+        """Make a version current by one rename; `previous` follows, for people."""
+        before = self.current()
+        self._point("current", name)
+        if before is not None and before != name:
+            self._point("previous", before)
+
+    def mend_previous(self) -> None:
+        """Point `previous` where the receipt in force says; a crash may have left it behind."""
+        wanted = self.previous()
+        if wanted is not None and self._pointed("previous") != wanted and os.path.isdir(self.path(wanted)):
+            self._point("previous", wanted)
+
+    def _pointed(self, pointer: str) -> str | None:
+        path = os.path.join(self.folder, pointer)
+        if os.path.islink(path):
+            folder, name = os.path.split(os.readlink(path))
+            if folder != "versions":
+                raise Conflict(f"{path}: points to {os.readlink(path)!r}, which no install made")
+            return check_name(name)
+        if os.path.lexists(path):
+            raise Conflict(f"{path}: is no symbolic link, so no install made it")
+        data = read_file(f"{path}.txt")
+        return None if data is None else check_name(data.decode("ascii", "replace").strip())
+
+    def _point(self, pointer: str, name: str) -> None:
+        path = os.path.join(self.folder, pointer)
+        target = os.path.join("versions", check_name(name))
+        if not self._links:
+            write_file(f"{path}.txt", f"{name}\n".encode())
+            return
+        temp = os.path.join(self.folder, f".tmp-{secrets.token_hex(6)}")
+        try:
+            os.symlink(target, temp)
+            os.replace(temp, path)
+            sync_folder(self.folder)
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                os.unlink(temp)
+            raise os_error(exc, path, writing=True) from exc
+
+    def _receipt_path(self, name: str) -> str:
+        return os.path.join(self.folder, "receipts", f"{check_name(name)}.json")
+
+    def _manifest_path(self, name: str) -> str:
+        return os.path.join(self.folder, "receipts", f"{check_name(name)}.product-manifest.json")
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)

@@ -1,0 +1,61 @@
+"""Compare a folder with a ProductManifest: the very files, bytes, modes and links, nothing else.
+
+check_folder("/opt/core/versions/1.2.0-e1c3a5b7d9f1", manifest)      # or VerificationError
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from attest.digests import from_hex
+from attest.errors import VerificationError
+from bundlers.products.product_manifests import ProductFile, ProductManifest
+
+_PIECE = 1024 * 1024
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def check_folder(folder: str, manifest: ProductManifest) -> None:
+    """Raises VerificationError naming the first file that is not what the ProductManifest says."""
+    expected = {file.path: file for file in manifest.files}
+    for path in sorted(_found(folder) - expected.keys()):
+        raise _wrong(folder, path, "was added")
+    for path, file in expected.items():
+        try:
+            _check(folder, path, file)
+        except OSError as exc:
+            raise _wrong(folder, path, f"cannot be read: {exc.strerror}") from exc
+
+
+def _found(folder: str) -> set[str]:
+    found = set()
+    for above, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(above, name))]
+        for name in (*files, *links):
+            found.add(os.path.relpath(os.path.join(above, name), folder).replace(os.sep, "/"))
+    return found
+
+
+def _check(folder: str, path: str, file: ProductFile) -> None:
+    name = os.path.join(folder, *path.split("/"))
+    about = os.lstat(name)
+    if file.digest is None:
+        if not stat.S_ISLNK(about.st_mode) or os.readlink(name) != file.link:
+            raise _wrong(folder, path, "is not the link that it was")
+        return
+    if not stat.S_ISREG(about.st_mode) or about.st_size != file.size:
+        raise _wrong(folder, path, "was changed")
+    if os.name != "nt" and bool(about.st_mode & stat.S_IXUSR) != bool(file.mode & stat.S_IXUSR):
+        raise _wrong(folder, path, "has another mode")
+    hasher = hashlib.sha256()
+    with open(os.open(name, os.O_RDONLY | _NOFOLLOW), "rb") as opened:
+        while piece := opened.read(_PIECE):
+            hasher.update(piece)
+    if from_hex(hasher.hexdigest()) != file.digest:
+        raise _wrong(folder, path, "was changed")
+
+
+def _wrong(folder: str, path: str, what: str) -> VerificationError:
+    return VerificationError(f"{os.path.join(folder, path)}: {what}", hint="install this version again")

@@ -1,0 +1,253 @@
+"""Kits: a release with all that proves it, in one file; made, verified and taken in.
+
+Promises: a kit holds what a consumer of a published channel gets, under the same names, and is
+verified by the same function; the same ledger, checkpoint and release give the same bytes; nothing
+shows under the target name before the kit is complete. Leaves to others: what is gathered
+(`publish.gathering`), the container (`kit_files`), verification (`consumer.service.verify`).
+
+    report = export(store, ledger, "1.2.0", "kit.tar", signer=ledger_key)
+    verify("kit.tar", None, trust=trust, at=now, offline=True)
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from attest import canonical
+from attest.digests import Digest, sha256
+from attest.errors import CasstoreError, PolicyDenied
+from attest.log import checkpoints, tiles
+from attest.signers import Signer
+from attest.statements.predicates import publication
+from bundlers.consuming import service
+from bundlers.consuming.service import TrustSettings
+from bundlers.consuming.sources import KIT_FORMAT, KitSource
+from bundlers.publishing import channel_proof, gathering, kit_files, records
+from bundlers.publishing.channel_proof import History
+from bundlers.publishing.gathering import ChannelFiles, Gathered
+from bundlers.publishing.kit_files import HEAD, KitFile, Member
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.errors import Conflict
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState, replay
+from casstore.objects.kinds import Kind, NewObject
+from casstore.storage.base import os_error
+from casstore.storage.file import sync_folder
+from casstore.store.attestations import parse_unverified
+
+
+class ImportStore(Protocol):
+    """What taking in a kit needs of a store."""
+
+    def put_many(self, items: Iterable[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+    def put_path(self, path: str | bytes) -> Digest:
+        """Keep a file."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether an object is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """A kit that was written."""
+
+    path: str
+    version: str
+    release: Digest
+    channels: tuple[str, ...]
+    files: int
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "path": self.path,
+            "version": self.version,
+            "release": self.release,
+            "channels": list(self.channels),
+            "files": self.files,
+            "size": self.size,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What a kit brought."""
+
+    version: str
+    release: Digest
+    objects: int
+    new: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"version": self.version, "release": self.release, "objects": self.objects, "new": self.new}
+
+
+def export(
+    store: gathering.ReadStore,
+    ledger: Ledger,
+    release: str,
+    path: str,
+    *,
+    signer: Signer | None = None,
+    channel: str | None = None,
+    sigstore_root: bytes | None = None,
+) -> ExportReport:
+    """Write a kit of a release for the channels that hold it (or one of them).
+
+    `signer` signs a fresh checkpoint (role `ledger`); without it the newest published checkpoint
+    serves, if it is not older than what must be proven. Raises PolicyDenied, Conflict, NoSuchObject.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    info = state.find_release(release)
+    names = _channels(state, info.digest, channel)
+    history = History(ledger.entries(), store.read)
+    gathered = Gathered()
+    files = [
+        gathering.gather_channel(
+            gathered, store, state, history, name, state.channel(name).number, sigstore_root=sigstore_root
+        )
+        for name in names
+    ]
+    checkpoint = _checkpoint(store, state, history, files, signer)
+    size = checkpoints.parse(checkpoint)[0].size
+    numbers = {number for item in files for number in item.chosen.numbers} | {size - 1}
+    gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
+    _add_tiles(gathered, history, size)
+    gathered.add(HEAD, _head(state, info.version, info.digest, names))
+    written = _write(path, gathered, store, files[0].release.epoch)
+    return ExportReport(os.path.abspath(path), info.version, info.digest, names, len(gathered.targets), written)
+
+
+def import_kit(
+    store: ImportStore, path: str, *, trust: TrustSettings, at: datetime, channel: str | None = None
+) -> ImportReport:
+    """Verify a kit and keep its objects (archives, evidence, release, manifests); no ledger entry is made."""
+    source = KitSource(path, at)
+    found = service.verify(path, channel or source.channels[0], trust=trust, at=at, offline=True).verified.channel
+    archives = {product.path for product in found.products.values()}
+    kit = KitFile(path)
+    items = {sha256(item.data): item for item in map(_new_object, map(kit.read, kit.names - {HEAD} - archives))}
+    wanted = {*items, *(product.archive.digest for product in found.products.values())}
+    new = sum(not store.has(digest) for digest in wanted)
+    for product in found.products.values():
+        if not store.has(product.archive.digest):
+            _put_large(store, kit.chunks(product.path))
+    store.put_many([items[digest] for digest in sorted(items)])
+    return ImportReport(found.version, found.release_digest, len(wanted), new)
+
+
+def _put_large(store: ImportStore, chunks: Iterable[bytes]) -> None:
+    with tempfile.NamedTemporaryFile(prefix="casstore-import-") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        store.put_path(file.name)
+
+
+def _new_object(data: bytes) -> NewObject:
+    """Attestations are kept as such, so that they are found by subject."""
+    try:
+        subjects = tuple(sorted(parse_unverified(data).digests))
+    except CasstoreError:
+        return NewObject(data)
+    return NewObject(data, Kind.ATTESTATION, subjects)
+
+
+def _channels(state: LedgerState, release: Digest, channel: str | None) -> tuple[str, ...]:
+    held = tuple(sorted(name for name, found in state.channels.items() if found.release == release))
+    if channel is not None and channel not in held:
+        raise PolicyDenied(
+            f"channel {channel} does not hold this release", hint=f"it is in: {', '.join(held) or 'none'}"
+        )
+    if not held:
+        raise PolicyDenied(
+            "no channel holds this release, so nothing says that it may be used", hint="promote it first"
+        )
+    return held if channel is None else (channel,)
+
+
+def _checkpoint(
+    store: gathering.ReadStore,
+    state: LedgerState,
+    history: History,
+    files: Sequence[ChannelFiles],
+    signer: Signer | None,
+) -> bytes:
+    if signer is not None:
+        return gathering.sign_checkpoint(history, state, signer)
+    trust = max(number for number, entry in history.entries.items() if entry.kind in channel_proof.TRUST)
+    needed = max(trust, *(number for item in files for number in item.chosen.numbers)) + 1
+    for raw in _published_checkpoints(store, state):
+        if checkpoints.parse(raw)[0].size >= needed:
+            return raw
+    raise PolicyDenied(
+        f"no published checkpoint covers ledger entry {needed - 1} yet",
+        hint="give the ledger's key, or publish the channel first",
+    )
+
+
+def _published_checkpoints(store: gathering.ReadStore, state: LedgerState) -> Iterator[bytes]:
+    """Checkpoints that publications carry, newest first."""
+    rows = sorted((row for rows in state.publications.values() for row in rows), key=lambda row: -row.entry)
+    for row in rows:
+        claim = publication.parse(parse_unverified(store.read(row.statement)).predicate)
+        if records.CHECKPOINT in claim.targets:
+            yield store.read(claim.targets[records.CHECKPOINT].digest)
+
+
+def _add_tiles(gathered: Gathered, history: History, size: int) -> None:
+    tree = gathering.tree_of(history, size)
+    for tile in tiles.grown(0, size):
+        gathered.add(f"ledger/{tile.path}", tiles.tile_bytes(tile, tree.hash_at))
+
+
+def _head(state: LedgerState, version: str, release: Digest, channels: Sequence[str]) -> bytes:
+    return canonical.dumps(
+        {
+            "format": KIT_FORMAT,
+            "store": state.store,
+            "ledger": state.ledger,
+            "version": version,
+            "release": release,
+            "channels": list(channels),
+        }
+    )
+
+
+def _write(path: str, gathered: Gathered, store: gathering.ReadStore, mtime: int) -> int:
+    """Complete or not there; never over an existing file. Returns the size."""
+    path = os.path.abspath(path)
+    temp = os.path.join(os.path.dirname(path), f".tmp-{os.getpid()}-{secrets.token_hex(6)}")
+    members = {name: _member(name, info, gathered, store) for name, info in gathered.targets.items()}
+    try:
+        try:
+            with open(temp, "xb") as file:
+                kit_files.write(file, members, mtime=mtime)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(temp, path)
+        finally:
+            if os.path.lexists(temp):
+                os.unlink(temp)
+        sync_folder(os.path.dirname(path))
+        return os.path.getsize(path)
+    except FileExistsError as exc:
+        raise Conflict(f"{path}: is there already and was not overwritten", hint="name another file") from exc
+    except OSError as exc:
+        raise os_error(exc, path, writing=True) from exc
+
+
+def _member(name: str, info: TargetInfo, gathered: Gathered, store: gathering.ReadStore) -> Member:
+    if name in gathered.fresh:
+        return Member(info.length, lambda: (gathered.fresh[name],))
+    return Member(info.length, lambda: store.chunks(info.digest))

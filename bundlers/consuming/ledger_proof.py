@@ -1,0 +1,253 @@
+"""From published bytes to ledger entries that are proven: trust root chain, checkpoint, inclusion.
+
+Promises: pure over bytes; an entry is handed out only when the checkpoint that an identity with
+the role `ledger` signed includes it, the checkpoint continues the one seen before, and the trust
+roots are those that the ledger's own entries brought. Leaves to others: what the entries mean
+(`channel_proof`, `verification`).
+
+    ledger = prove(source, at=now, pins_of=state.pins, first_trust_root=None)
+    ledger.history.entries[41].kind
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from attest.core import times
+from attest.digests import Digest, from_raw, sha256, to_raw
+from attest.errors import BadInput, FormatError, TrustError, VerificationError
+from attest.log import checkpoints, merkle, tiles
+from attest.log.checkpoints import NoteKey
+from attest.trust import trust_roots
+from attest.trust.trust_roots import TrustRoot
+from bundlers.consuming.state import Pins
+from bundlers.publishing import records
+from bundlers.publishing.channel_proof import History
+from bundlers.publishing.records import LedgerProof
+from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger import entries as formats
+from casstore.ledger import state as states
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.rules import Reader, step
+from casstore.ledger.state import LedgerState
+
+_ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
+
+
+class Source(Protocol):
+    """Published files by name."""
+
+    def read(self, path: str) -> bytes:
+        """A target's bytes. Raises NoSuchObject."""
+
+    def plain(self, path: str) -> bytes:
+        """A plain file's bytes, in no way verified (tiles). Raises NoSuchObject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Objects by digest, each one checked: what the rules of the ledger read."""
+
+    store_id: str
+    known: Mapping[Digest, bytes]
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - all are small
+        """Bytes with this digest. Raises NoSuchObject."""
+        if digest not in self.known:
+            raise NoSuchObject(f"{digest} is needed and is not published", hint="ask the publisher to publish again")
+        return self.known[digest]
+
+    def with_more(self, datas: Mapping[Digest, bytes]) -> Objects:
+        """These and more."""
+        return Objects(self.store_id, {**self.known, **datas})
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenLedger:
+    """What the proof proves."""
+
+    store: str
+    ledger: str
+    history: History
+    objects: Objects
+    """The statements of the entries."""
+    trust_roots: tuple[TrustRoot, ...]
+    size: int
+    root_hash: Digest
+
+    @property
+    def trust_root(self) -> TrustRoot:
+        """The one in force now."""
+        return self.trust_roots[-1]
+
+    def policies(self, digest: Digest) -> TrustRoot | None:
+        """A trust root of the chain by digest."""
+        return next((root for root in self.trust_roots if root.digest == digest), None)
+
+    @property
+    def newest(self) -> datetime:
+        """The time of the newest proven entry."""
+        return self.history.entries[max(self.history.entries)].time
+
+
+def prove(
+    source: Source,
+    *,
+    at: datetime,
+    pins_of: Callable[[str, str], Pins | None],
+    first_trust_root: Digest | None,
+    sigstore_root: bytes | None = None,
+) -> ProvenLedger:
+    """Verify the proof of a published source or kit. Raises VerificationError, TrustError, FormatError."""
+    proof = LedgerProof.parse(source.read(records.PROOF))
+    pins = pins_of(proof.store, proof.ledger)
+    entries = _parse_entries(proof)
+    objects = Objects(proof.store, {sha256(item.statement): item.statement for item in proof.entries})
+    objects = objects.with_more(_sigstore_roots(source, proof, entries))
+    roots = _trust_roots(proof, entries, Reader(objects, sigstore_root))
+    _check_roots(roots, first_trust_root, pins, at)
+    root_hash = _checkpoint(source, proof, roots[-1], at)
+    for entry, item in zip(entries, proof.entries, strict=True):
+        leaf = merkle.leaf_hash(item.entry)
+        merkle.verify_inclusion(leaf, index=entry.number, size=proof.size, proof=item.inclusion, root=root_hash)
+    _check_history(source, proof.size, root_hash, pins)
+    history = History(entries, objects.read)
+    return ProvenLedger(proof.store, proof.ledger, history, objects, roots, proof.size, from_raw(root_hash))
+
+
+def pins_after(ledger: ProvenLedger, before: Pins | None) -> Pins:
+    """What to remember; channels are added by the caller."""
+    return Pins(
+        store=ledger.store,
+        ledger=ledger.ledger,
+        first_trust_root=ledger.trust_roots[0].digest,
+        trust_root_version=ledger.trust_root.version,
+        trust_root=ledger.trust_root.digest,
+        checkpoint_size=ledger.size,
+        root_hash=ledger.root_hash,
+        channels=before.channels if before else {},
+    )
+
+
+def _parse_entries(proof: LedgerProof) -> list[Entry]:
+    entries: list[Entry] = []
+    for item in proof.entries:
+        entry = formats.parse(item.entry)
+        if entries and entry.number <= entries[-1].number:
+            raise FormatError(f"ledger proof: entry {entry.number} does not come in order")
+        if sha256(item.statement) != entry.statement:
+            raise VerificationError(f"ledger entry {entry.number}: the statement beside it is another one")
+        entries.append(entry)
+    if not entries or entries[0].kind is not EntryKind.GENESIS or entries[0].number != 0:
+        raise VerificationError("ledger proof: entry 0 is missing or no genesis")
+    return entries
+
+
+def _trust_roots(proof: LedgerProof, entries: list[Entry], reader: Reader) -> tuple[TrustRoot, ...]:
+    """The chain, by the ledger's own rules; an entry that is void there is void here."""
+    state: LedgerState = states.start(proof.store, proof.ledger)
+    for entry in entries:
+        if entry.kind in _ROOTS:
+            state = step(replace(state, count=entry.number, tip=entry.prev), entry, reader)
+    if not state.trust_roots:
+        why = state.void[0][1] if state.void else "there is none"
+        raise TrustError(f"no trust root holds: {why}")
+    return state.trust_roots
+
+
+def _sigstore_roots(source: Source, proof: LedgerProof, entries: list[Entry]) -> dict[Digest, bytes]:
+    """The sigstore roots that the trust roots pin; each is checked against its digest."""
+    found: dict[Digest, bytes] = {}
+    for entry, item in zip(entries, proof.entries, strict=True):
+        pinned = _pins(item.statement) if entry.kind in _ROOTS else None
+        if pinned is not None and pinned not in found:
+            data = source.read(records.sigstore_root_path(pinned))
+            if sha256(data) != pinned:
+                raise VerificationError(f"{records.sigstore_root_path(pinned)}: other bytes than the trust root pins")
+            found[pinned] = data
+    return found
+
+
+def _pins(signed: bytes) -> Digest | None:
+    """What a trust root claims to pin; one that cannot be read is void and pins nothing."""
+    try:
+        return trust_roots.parse_payload(trust_roots.payload_of(signed)).sigstore_root
+    except FormatError:
+        return None
+
+
+def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins | None, at: datetime) -> None:
+    for wanted, why in ((given, "given"), (pins.first_trust_root if pins else None, "pinned at first use")):
+        if wanted is not None and roots[0].digest != wanted:
+            raise TrustError(
+                f"trust root 1 is {roots[0].digest}, not {wanted} that was {why}",
+                hint="do not trust this source; ask the owners for the digest of trust root 1",
+            )
+    if pins is not None and len(roots) < pins.trust_root_version:
+        raise TrustError(
+            f"trust root {len(roots)} is the newest here, version {pins.trust_root_version} was seen before",
+            hint="an older publication is served: do not install from here",
+        )
+    if pins is not None and roots[pins.trust_root_version - 1].digest != pins.trust_root:
+        raise TrustError(f"trust root {pins.trust_root_version} is another one than was seen before")
+    if at >= roots[-1].expires:
+        raise TrustError(
+            f"trust root {roots[-1].version} expired at {times.format(roots[-1].expires)}",
+            hint="the owners must sign the next version and publish it",
+        )
+
+
+def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, at: datetime) -> bytes:
+    """The root hash that an identity with the role `ledger` signed."""
+    origin = ledger_checkpoints.origin(proof.store, proof.ledger)
+    found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=note_keys(root, origin, at))
+    if found.checkpoint.size != proof.size:
+        raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")
+    return found.checkpoint.root
+
+
+def note_keys(root: TrustRoot, origin: str, at: datetime) -> list[NoteKey]:
+    """Keys of the role `ledger`; those that cannot sign checkpoints (not Ed25519) are left out."""
+    found = []
+    for identity in root.identities:
+        if identity.public_pem is not None and "ledger" in root.roles_of(identity.identity, at):
+            try:
+                found.append(NoteKey.of_pem(origin, identity.public_pem))
+            except BadInput:
+                continue
+    return found
+
+
+def _check_history(source: Source, size: int, root_hash: bytes, pins: Pins | None) -> None:
+    """The ledger only grew since it was seen; tiles are untrusted, the signed root hash decides."""
+    if pins is None:
+        return
+    if size < pins.checkpoint_size:
+        raise VerificationError(
+            f"the ledger has {size} entries here, {pins.checkpoint_size} were seen before",
+            hint="an older state is served: do not install from here",
+        )
+    reader = tiles.tile_reader(lambda tile: _tile(source, tile), size)
+    path = merkle.consistency_proof(reader, pins.checkpoint_size, size) if size > pins.checkpoint_size else []
+    merkle.verify_consistency(
+        first=pins.checkpoint_size, second=size, proof=path, first_root=to_raw(pins.root_hash), second_root=root_hash
+    )
+
+
+def _tile(source: Source, tile: tiles.Tile) -> bytes:
+    try:
+        return source.plain(f"ledger/{tile.path}")
+    except NoSuchObject as exc:
+        raise VerificationError(
+            f"ledger/{tile.path} is missing: it cannot be shown that the ledger only grew",
+            hint="ask the publisher to publish again",
+        ) from exc
+
+
+def as_verification(exc: StoreDamaged) -> VerificationError:
+    """A store's missing bytes are, for a consumer, evidence that is missing."""
+    return VerificationError(exc.message, hint="the evidence is not complete: ask the publisher to publish again")

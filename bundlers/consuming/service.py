@@ -1,0 +1,225 @@
+"""`casstore verify`: open a published source or a kit, verify a channel, remember it, report.
+
+Promises: with `offline` no socket can open (the network guard is installed); the state is written
+only after everything was verified. Leaves to others: the rules (`verification`), the bytes (`sources`).
+
+    report = verify("./public", "prod", state_folder=state, network=guard, at=clock.now())
+    report.verdict, report.as_of
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest.core import times
+from attest.digests import Digest, from_hex
+from attest.errors import BadInput, VerificationError
+from bundlers.consuming import sources
+from bundlers.consuming.sources import OpenSource
+from bundlers.consuming.state import ConsumerState
+from bundlers.consuming.verification import VerifiedChannel, VerifiedProduct, verify_channel
+from casstore.errors import NoSuchObject
+from casstore.network.network import NetworkGuard
+from casstore.storage.base import os_error
+
+_PIECE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TrustSettings:
+    """What the user knows beforehand, and where the rest is remembered."""
+
+    state_folder: str
+    first_trust_root: Digest | None = None
+    """The digest of trust root 1; without it the first use is believed and pinned."""
+    tuf_root: Digest | None = None
+    """The digest of the file metadata/1.root.json."""
+    sigstore_root: bytes | None = None
+    """The trusted_root.json that keyless signatures are judged by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A verified channel, where it came from, and how fresh that is."""
+
+    source: OpenSource
+    channel: VerifiedChannel
+    verdict: str
+    as_of: datetime
+    valid_until: datetime | None
+
+    def product(self, name: str) -> VerifiedProduct:
+        """One product of the release. Raises NoSuchObject."""
+        if name not in self.channel.products:
+            known = ", ".join(sorted(self.channel.products))
+            raise NoSuchObject(
+                f"{self.channel.channel} {self.channel.version} has no product {name!r}", hint=f"it has: {known}"
+            )
+        return self.channel.products[name]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was verified."""
+
+    verified: Verified
+    archives: tuple[str, ...]
+    """Archives whose bytes were read and hold."""
+
+    @property
+    def verdict(self) -> str:
+        """`valid` or `stale`."""
+        return self.verified.verdict
+
+    @property
+    def as_of(self) -> datetime:
+        """The time that the verdict speaks of."""
+        return self.verified.as_of
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        found = self.verified.channel
+        until = self.verified.valid_until
+        return {
+            "verdict": self.verdict,
+            "asOf": times.format(self.as_of),
+            "validUntil": times.format(until) if until else None,
+            "source": self.verified.source.url,
+            "store": found.store,
+            "ledger": found.ledger,
+            "channel": found.channel,
+            "version": found.version,
+            "release": found.release_digest,
+            "action": found.action,
+            "move": {"number": found.move.number, "digest": found.move.digest},
+            "movedAt": times.format(found.moved_at),
+            "promotedBy": list(found.promoted_by),
+            "approvedBy": list(found.approved_by),
+            "evidence": [
+                {"digest": item.digest, "predicateType": item.predicate_type, "signedBy": list(item.names)}
+                for item in found.evidence
+            ],
+            "products": {
+                name: {"archive": p.archive.name, "digest": p.archive.digest, "size": p.archive.size}
+                for name, p in found.products.items()
+            },
+            "trustRoot": {
+                "version": found.trust_root.version,
+                "digest": found.trust_root.digest,
+                "expires": times.format(found.trust_root.expires),
+            },
+            "checkpoint": {"size": found.checkpoint_size, "rootHash": found.root_hash},
+            "firstUse": found.first_use,
+            "archivesVerified": list(self.archives),
+        }
+
+
+def verify(
+    url: str,
+    channel: str | None,
+    *,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None = None,
+    offline: bool = False,
+    product: str | None = None,
+    archive: str | None = None,
+    read_archives: bool | None = None,
+) -> VerifyReport:
+    """Verify a channel of a published URL, folder or kit.
+
+    Archives are read too where that needs no network, or with `read_archives`; `product` limits it
+    to one. `archive` is a file at hand that must be one of the release's. Raises VerificationError,
+    TrustError, NoSuchObject, StorageUnavailable, PolicyViolation.
+    """
+    with guarded(network, offline):
+        found = open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        names = [product] if product is not None else sorted(found.channel.products)
+        products = [found.product(name) for name in names]
+        checked = []
+        if archive is not None:
+            checked = [_check_file(archive, products)]
+        elif read_archives or (read_archives is None and found.source.local):
+            for item in products:
+                for _ in archive_chunks(found.source, item):
+                    pass
+                checked.append(item.archive.name)
+        remember(found, trust)
+    return VerifyReport(found, tuple(checked))
+
+
+def open_verified(
+    url: str, channel: str | None, *, trust: TrustSettings, at: datetime, network: NetworkGuard | None, offline: bool
+) -> Verified:
+    """Everything but archives, verified; nothing is remembered yet."""
+    state = ConsumerState(trust.state_folder)
+    source = sources.open_source(url, state, network=network, offline=offline, at=at, tuf_root=trust.tuf_root)
+    found = verify_channel(
+        source,
+        sources.only_channel(source, channel),
+        at=source.judged_at,
+        pins_of=state.pins,
+        first_trust_root=trust.first_trust_root,
+        sigstore_root=trust.sigstore_root,
+    )
+    source.check_ledger(found.store, found.ledger)
+    if isinstance(source, sources.KitSource):
+        source.check_copies(found.known, frozenset(product.path for product in found.products.values()))
+    verdict, as_of, until = source.verdict(found.newest)
+    return Verified(source, found, verdict, as_of, until)
+
+
+def remember(found: Verified, trust: TrustSettings) -> None:
+    """Pin what was verified."""
+    found.source.remember(found.channel.store, found.channel.ledger)
+    ConsumerState(trust.state_folder).save(found.channel.pins)
+
+
+def archive_chunks(source: OpenSource, product: VerifiedProduct) -> Iterator[bytes]:
+    """An archive's bytes; raises VerificationError at the end, or before too many, when they are others."""
+    hasher, size = hashlib.sha256(), 0
+    for chunk in source.chunks(product.path):
+        size += len(chunk)
+        if size > product.archive.size:
+            break
+        hasher.update(chunk)
+        yield chunk
+    if size != product.archive.size or from_hex(hasher.hexdigest()) != product.archive.digest:
+        raise VerificationError(
+            f"{product.archive.name}: its bytes are not those of the release ({product.archive.digest})",
+            hint="do not use it; ask the publisher",
+        )
+
+
+@contextlib.contextmanager
+def guarded(network: NetworkGuard | None, offline: bool) -> Iterator[None]:
+    """While active and offline, no socket can open at all."""
+    if not offline:
+        yield
+        return
+    with (network if network is not None and network.offline else NetworkGuard((), offline=True)).installed():
+        yield
+
+
+def _check_file(path: str, products: list[VerifiedProduct]) -> str:
+    hasher = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                hasher.update(piece)
+    except FileNotFoundError as exc:
+        raise BadInput(f"{path}: no such file") from exc
+    except OSError as exc:
+        raise os_error(exc, path, writing=False) from exc
+    digest = from_hex(hasher.hexdigest())
+    for product in products:
+        if product.archive.digest == digest:
+            return product.archive.name
+    raise VerificationError(
+        f"{path}: {digest} is no archive of this release", hint="it was changed, or is of another release"
+    )

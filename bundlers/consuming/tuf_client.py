@@ -1,0 +1,204 @@
+"""The only door to python-tuf's client: metadata verified, targets by hash.
+
+Promises: signatures, versions (rollback), expiry (freeze) and mix-and-match are judged by
+python-tuf's `Updater`; its cache belongs to one source. `at` is the time it judges by, so that an
+offline reader can be told "valid as of T". Leaves to others: what the targets say (`verification`).
+Source: https://theupdateframework.github.io/specification/v1.0.34/#detailed-client-workflow
+
+    client = TufClient(reader, folder=state, root=pinned_root, at=now)
+    client.refresh()
+    client.read("channels/prod.json")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from tuf.api.exceptions import (
+    DownloadError,
+    DownloadHTTPError,
+    DownloadLengthMismatchError,
+    ExpiredMetadataError,
+    RepositoryError,
+)
+from tuf.api.metadata import Metadata, TargetFile
+from tuf.api.serialization import DeserializationError
+from tuf.ngclient import FetcherInterface, Updater
+
+from attest.digests import Digest, from_hex
+from attest.errors import CasstoreError, VerificationError
+from bundlers.consuming.readers import Reader
+from bundlers.publishing.tuf_repository import TargetInfo, target_name
+from casstore.errors import NoSuchObject, StorageUnavailable
+
+MAX_TARGET = 64 * 1024 * 1024
+"""Of targets that are read into memory; archives are streamed."""
+
+
+class Expired(VerificationError):
+    """The metadata is genuine but its time is over; online that may be a freeze attack."""
+
+
+class TufClient:
+    """One refresh of one source."""
+
+    def __init__(self, reader: Reader, *, folder: str, root: bytes, at: datetime) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._root = root
+        self.at = at
+        self.fetched: dict[str, bytes] = {}
+        """Small files of this refresh by published name, for the offline mirror."""
+        self._updater: Updater | None = None
+
+    def refresh(self) -> None:
+        """Load and verify root, timestamp, snapshot, targets. Raises Expired, VerificationError."""
+        os.makedirs(self._folder, exist_ok=True)
+        with _wrapped(self._reader.url):
+            updater = Updater(
+                self._folder, "metadata", fetcher=_Fetcher(self._reader, self.fetched), bootstrap=self._root
+            )
+            # The updater takes the machine's clock; the time to judge by is an argument here.
+            updater._trusted_set.reference_time = self.at
+            updater.refresh()
+        self._updater = updater
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the first of the four roles expires."""
+        trusted = self._ready()._trusted_set
+        return min(role.expires for role in (trusted.root, trusted.timestamp, trusted.snapshot, trusted.targets))
+
+    @property
+    def version(self) -> int:
+        """The number of the publication that is read."""
+        return int(self._ready()._trusted_set.timestamp.version)
+
+    def info(self, path: str) -> TargetInfo:
+        """Digest and length of a target. Raises NoSuchObject."""
+        target = self._target(path)
+        return TargetInfo(_digest(target), target.length)
+
+    def read(self, path: str) -> bytes:
+        """A small target's verified bytes. Raises NoSuchObject, VerificationError."""
+        target = self._target(path)
+        if target.length > MAX_TARGET:
+            raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {MAX_TARGET}")
+        name = f"targets/{target_name(path, _digest(target))}"
+        data = b"".join(_limited(self._reader.chunks(name), target.length, name))
+        with _wrapped(self._reader.url):
+            target.verify_length_and_hashes(data)
+        self.fetched[name] = data
+        return data
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """A large target's bytes, cut off at its length; the caller hashes them."""
+        target = self._target(path)
+        name = f"targets/{target_name(path, _digest(target))}"
+        return _limited(self._reader.chunks(name), target.length, name)
+
+    def _target(self, path: str) -> TargetFile:
+        with _wrapped(self._reader.url):
+            target = self._ready().get_targetinfo(path)
+        if target is None:
+            raise NoSuchObject(f"{self._reader.url}: publishes no {path}")
+        return target
+
+    def _ready(self) -> Updater:
+        if self._updater is None:
+            self.refresh()
+        assert self._updater is not None  # noqa: S101 - refresh() sets it or raises
+        return self._updater
+
+
+def times_in_date(reader: Reader, folder: str, root: bytes) -> list[datetime]:
+    """Times at which the metadata may all have been in date, latest first; nothing is verified here."""
+    found = [root, *(_either(reader, folder, name) for name in ("timestamp", "snapshot", "targets"))]
+    return sorted({_expiry(data) - timedelta(seconds=1) for data in found if data is not None}, reverse=True)
+
+
+def _either(reader: Reader, folder: str, name: str) -> bytes | None:
+    try:
+        timestamp = Metadata.from_bytes(b"".join(reader.chunks("metadata/timestamp.json")))
+        number = timestamp.signed.version
+        path = "metadata/timestamp.json" if name == "timestamp" else f"metadata/{number}.{name}.json"
+        return b"".join(reader.chunks(path))
+    except (CasstoreError, RepositoryError, DeserializationError):
+        try:
+            with open(os.path.join(folder, f"{name}.json"), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def _expiry(data: bytes) -> datetime:
+    with _wrapped("metadata"):
+        expires: datetime = Metadata.from_bytes(data).signed.expires
+    return expires
+
+
+def _digest(target: TargetFile) -> Digest:
+    if set(target.hashes) != {"sha256"}:
+        raise VerificationError(f"{target.path}: its hashes are {sorted(target.hashes)}, sha256 alone is wanted")
+    return from_hex(target.hashes["sha256"])
+
+
+def _limited(chunks: Iterator[bytes], length: int, name: str) -> Iterator[bytes]:
+    """Endless input stops at the length that the signed metadata names."""
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > length:
+            raise VerificationError(f"{name}: longer than the {length} bytes that the signed metadata names")
+        yield chunk
+
+
+class _Fetcher(FetcherInterface):
+    """python-tuf's way to our readers; names are relative, so every scheme is served alike."""
+
+    def __init__(self, reader: Reader, fetched: dict[str, bytes]) -> None:
+        self._reader = reader
+        self._fetched = fetched
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        try:
+            return self._recorded(url, self._reader.chunks(url))
+        except NoSuchObject as exc:
+            raise DownloadHTTPError(str(exc), 404) from exc
+
+    def _recorded(self, url: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        pieces = []
+        for chunk in chunks:
+            pieces.append(chunk)
+            yield chunk
+        self._fetched[url] = b"".join(pieces)
+
+
+@contextlib.contextmanager
+def _wrapped(where: str) -> Iterator[None]:
+    """python-tuf's errors as ours."""
+    try:
+        yield
+    except ExpiredMetadataError as exc:
+        raise Expired(f"{where}: {exc}", hint="the publisher must publish again") from exc
+    except DownloadLengthMismatchError as exc:
+        raise VerificationError(f"{where}: {exc}") from exc
+    except DownloadError as exc:
+        raise _ours(exc, where) from exc
+    except (RepositoryError, DeserializationError) as exc:
+        raise VerificationError(
+            f"{where}: TUF metadata refused: {exc}", hint="do not install from here; ask the publisher"
+        ) from exc
+
+
+def _ours(exc: DownloadError, where: str) -> CasstoreError:
+    """The error of our own reader that python-tuf wrapped, else an unavailable source."""
+    cause = exc.__cause__
+    if isinstance(exc, DownloadHTTPError) or isinstance(cause, NoSuchObject):
+        return NoSuchObject(f"{where}: is not published here, or not completely: {cause or exc}")
+    if isinstance(cause, CasstoreError):
+        return cause
+    return StorageUnavailable(f"{where}: {exc}")

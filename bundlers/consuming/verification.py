@@ -1,0 +1,245 @@
+"""Verify a channel from published bytes: the one function for a web server, a folder and a kit.
+
+The rules are those of docs/formats/publication.md, "What a consumer checks", in that order.
+Promises: pure over bytes (`Source`), time and pins come in as arguments; returns a verified
+channel or raises; no archive is read. Leaves to others: getting the bytes (`sources`),
+remembering (`state`), archives (`install`).
+
+    found = verify_channel(source, "prod", at=now, pins_of=state.pins)
+    found.products["core"].archive.digest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from attest.digests import Digest, from_hex, sha256
+from attest.errors import PolicyDenied, VerificationError
+from attest.statements.predicates import approval
+from attest.trust import verify
+from attest.trust.trust_roots import TrustRoot
+from bundlers.consuming import ledger_proof
+from bundlers.consuming.ledger_proof import Objects, ProvenLedger, Source
+from bundlers.consuming.state import PinnedMove, Pins
+from bundlers.products import product_manifests
+from bundlers.products.product_manifests import ProductManifest
+from bundlers.publishing import channel_proof, records
+from bundlers.publishing.channel_proof import ChannelJudgement
+from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.records import ChannelRecord
+from casstore.errors import Conflict, StoreDamaged
+from casstore.ledger import release_objects
+from casstore.ledger import state as states
+from casstore.ledger.release_objects import Release, ReleaseArchive
+from casstore.ledger.rules import Reader
+from casstore.ledger.rules.moves import check_not_revoked
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ReleaseInfo
+from casstore.store.attestations import parse_unverified
+
+_OBJECTS = "objects/"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedProduct:
+    """A product of the release, and where its archive is published."""
+
+    name: str
+    format: str
+    archive: ReleaseArchive
+    path: str
+    manifest: ProductManifest
+    manifest_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One attestation that was leaned on."""
+
+    digest: Digest
+    predicate_type: str
+    names: tuple[str, ...]
+    """Who signed it, by the trust root's names; empty when nobody counts whom it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedChannel:
+    """What a channel holds, all of it verified."""
+
+    store: str
+    ledger: str
+    channel: str
+    version: str
+    release: Release
+    release_digest: Digest
+    action: str
+    move: PinnedMove
+    moved_at: datetime
+    promoted_by: tuple[str, ...]
+    approved_by: tuple[str, ...]
+    evidence: tuple[Signed, ...]
+    products: Mapping[str, VerifiedProduct]
+    trust_root: TrustRoot
+    checkpoint_size: int
+    root_hash: Digest
+    newest: datetime
+    """The time of the newest ledger entry that was proven."""
+    first_use: bool
+    """Nothing of this ledger was remembered, and no digest of trust root 1 was given."""
+    known: frozenset[Digest]
+    """All that was proven: statements, objects, manifests."""
+    pins: Pins
+    """What to remember."""
+
+
+def verify_channel(
+    source: Source,
+    channel: str,
+    *,
+    at: datetime,
+    pins_of: Callable[[str, str], Pins | None],
+    first_trust_root: Digest | None = None,
+    sigstore_root: bytes | None = None,
+) -> VerifiedChannel:
+    """Raises VerificationError, TrustError, FormatError, NoSuchObject."""
+    record = ChannelRecord.parse(source.read(records.channel_path(channel)))
+    ledger = ledger_proof.prove(
+        source, at=at, pins_of=pins_of, first_trust_root=first_trust_root, sigstore_root=sigstore_root
+    )
+    pins = pins_of(ledger.store, ledger.ledger)
+    objects = _objects(source, channel, ledger)
+    judged = _judge(ledger, objects, record, channel, sigstore_root)
+    _check_pinned(channel, judged, pins)
+    info = _release_info(judged, channel)
+    release = release_objects.parse(objects.read(info.digest))
+    _check_record(record, ledger, channel, judged, release, info.digest)
+    move = PinnedMove(judged.head.number, judged.head.digest)
+    after = ledger_proof.pins_after(ledger, pins)
+    claim = ledger.history.claim(judged.brought)
+    closed = sorted({*release.evidence, *claim.evidence})
+    reader = Reader(objects, sigstore_root)
+    signed = tuple(_signed(objects.read(digest), judged.state, claim.time, reader) for digest in closed)
+    return VerifiedChannel(
+        store=ledger.store,
+        ledger=ledger.ledger,
+        channel=channel,
+        version=release.version,
+        release=release,
+        release_digest=info.digest,
+        action=str(judged.brought.kind),
+        move=move,
+        moved_at=claim.time,
+        promoted_by=_signed(objects.read(judged.brought.statement), judged.state, claim.time, reader).names,
+        approved_by=tuple(sorted({n for s in signed if s.predicate_type == approval.TYPE for n in s.names})),
+        evidence=signed,
+        products={name: _product(source, record, release, name) for name in sorted(release.products)},
+        trust_root=ledger.trust_root,
+        checkpoint_size=ledger.size,
+        root_hash=ledger.root_hash,
+        newest=ledger.newest,
+        first_use=pins is None and first_trust_root is None,
+        known=frozenset({*objects.known, *(product.product_manifest for product in release.products.values())}),
+        pins=replace(after, channels={**after.channels, channel: move}),
+    )
+
+
+def _objects(source: Source, channel: str, ledger: ProvenLedger) -> Objects:
+    """The channel's objects beside the proven statements; each is named by its digest, which is checked."""
+    path = records.objects_path(channel)
+    tar = KitFile(path, head=False, data=source.read(path))
+    found: dict[Digest, bytes] = {}
+    for name in sorted(tar.names):
+        data = tar.read(name)
+        if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(data):
+            raise VerificationError(f"{path}: {name} has other bytes than its name says")
+        found[sha256(data)] = data
+    return ledger.objects.with_more(found)
+
+
+def _judge(
+    ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, sigstore_root: bytes | None
+) -> ChannelJudgement:
+    start = states.start(ledger.store, ledger.ledger)
+    head = record.move_number
+    chosen = channel_proof.select(ledger.history, channel, head, ledger.policies, ledger.history.recorder)
+    try:
+        judged = channel_proof.judge_channel(
+            start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root)
+        )
+        check_not_revoked(judged.state, _release_info(judged, channel))
+    except StoreDamaged as exc:
+        raise ledger_proof.as_verification(exc) from exc
+    except (PolicyDenied, Conflict) as exc:
+        raise VerificationError(
+            f"channel {channel}: the move of ledger entry {head} does not hold: {exc.message}",
+            hint="do not install it; ask the promoters",
+        ) from exc
+    return judged
+
+
+def _check_pinned(channel: str, judged: ChannelJudgement, pins: Pins | None) -> None:
+    seen = pins.channels.get(channel) if pins else None
+    if seen is None:
+        return
+    if judged.head.number < seen.number:
+        raise VerificationError(
+            f"channel {channel} is at ledger entry {judged.head.number} here, {seen.number} was seen before",
+            hint="an older state is served: do not install from here",
+        )
+    if judged.head.number == seen.number and judged.head.digest != seen.digest:
+        raise VerificationError(f"ledger entry {seen.number} is another one than was seen before: two histories")
+
+
+def _release_info(judged: ChannelJudgement, channel: str) -> ReleaseInfo:
+    digest = judged.state.channels[channel].release
+    assert digest is not None  # noqa: S101 - a judged channel holds a release
+    return judged.state.releases[digest]
+
+
+def _check_record(
+    record: ChannelRecord,
+    ledger: ProvenLedger,
+    channel: str,
+    judged: ChannelJudgement,
+    release: Release,
+    digest: Digest,
+) -> None:
+    said = (record.store, record.ledger, record.channel, record.version, record.release, record.move)
+    true = (ledger.store, ledger.ledger, channel, release.version, digest, judged.head.digest)
+    if said != true or set(record.products) != set(release.products):
+        raise VerificationError(f"the channel record of {channel} says something else than the ledger")
+
+
+def _product(source: Source, record: ChannelRecord, release: Release, name: str) -> VerifiedProduct:
+    published, made = record.products[name], release.products[name]
+    if (published.archive, published.digest, published.size) != (
+        made.archive.name,
+        made.archive.digest,
+        made.archive.size,
+    ):
+        raise VerificationError(f"product {name}: the channel record names another archive than the release object")
+    data = source.read(published.product_manifest)
+    if sha256(data) != made.product_manifest:
+        raise VerificationError(f"product {name}: its ProductManifest is not the one of the release object")
+    return VerifiedProduct(name, made.format, made.archive, published.path, product_manifests.parse(data), data)
+
+
+def _signed(raw: bytes, state: LedgerState, at: datetime, reader: Reader) -> Signed:
+    """Who signed an attestation, for reports; the decision has judged already what it is worth."""
+    said = parse_unverified(raw)
+    record = state.recorded.get(sha256(raw))
+    root = record.trust_root if record else state.require_trust_root()
+    try:
+        found = verify.verify(
+            raw,
+            trust_root=root,
+            predicate_type=said.predicate_type,
+            subjects=said.digests,
+            at=record.at if record else at,
+            sigstore_root=reader.sigstore_roots(root).of(root),
+        )
+    except VerificationError:
+        return Signed(sha256(raw), said.predicate_type, ())
+    return Signed(sha256(raw), said.predicate_type, tuple(sorted(found.names)))

@@ -1,0 +1,173 @@
+"""secrets: no key, token or private key is in what is shipped, in text, binaries or nested archives.
+
+    [gates]
+    secrets = { allow = ["3f2a6c0d9b1e4f75"], exclude = ["*/testdata/*"] }
+
+A finding names rule, file, offset and fingerprint (the first 16 digits of the SHA-256 of the
+secret), never the secret. A false alarm is allowed by its fingerprint; the list is part of the
+settings, and their digest stands in the signed test-result. On its own it scans any folder, logs
+and reports too: `scan_folder`. Rules: `secret_rules`. What it cannot see: docs/gates.md.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, BinaryIO
+
+from attest.digests import Digest
+from attest.errors import BadInput
+from bundlers.gates.base import GateResult, Phase, ReleaseView
+from bundlers.gates.builtin import secret_rules
+from bundlers.isolation import nested
+
+NAME = "secrets"
+PHASE = Phase.INPUTS
+SUMMARY = "No key, token or private key is in any component: text, binary or nested archive."
+
+_PIECE = 1024 * 1024
+_OVERLAP = secret_rules.LONGEST
+_FIX = "take the secret out and revoke it; a false alarm is allowed by its fingerprint: secrets = { allow = [...] }"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is let through, by fingerprint; which files are not read, by glob over COMPONENT/PATH; and caps."""
+
+    allow: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_depth: int = 3
+    """How many archives inside each other are opened."""
+    max_member: int = 256 * 1024 * 1024
+    """Larger members are not opened; they are told as warnings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A finding; the secret itself is not kept."""
+
+    rule: str
+    fingerprint: str
+    offset: int
+    place: str = ""
+    """`!member/path` when it is inside an archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """All of one file."""
+
+    secrets: tuple[Secret, ...]
+    unopened: tuple[tuple[str, str], ...] = ()
+    """(place below the file, why)"""
+
+
+def check(view: ReleaseView, settings: Settings) -> GateResult:
+    """Every file of every component, each content once."""
+    seen: dict[Digest, Scanned] = {}
+
+    def scanned() -> Iterator[tuple[str, Scanned]]:
+        for component, path, entry in view.files():
+            name = f"{component}/{path}"
+            if _excluded(name, settings):
+                continue
+            if entry.content not in seen:
+                with view.store.open_blob(entry.content) as blob:
+                    seen[entry.content] = scan_blob(blob, settings)
+            yield name, seen[entry.content]
+
+    return _result(scanned(), settings)
+
+
+def scan_folder(folder: str, settings: Settings = Settings()) -> GateResult:
+    """Every regular file below a folder. Raises BadInput without a folder."""
+    if not os.path.isdir(folder):
+        raise BadInput(f"{folder}: no such folder")
+
+    def scanned() -> Iterator[tuple[str, Scanned]]:
+        for where, _, names in sorted(os.walk(folder)):
+            for file in sorted(names):
+                path = os.path.join(where, file)
+                name = os.path.relpath(path, folder).replace(os.sep, "/")
+                if os.path.isfile(path) and not os.path.islink(path) and not _excluded(name, settings):
+                    with open(path, "rb") as stream:
+                        yield name, scan_blob(stream, settings)
+
+    return _result(scanned(), settings)
+
+
+def _excluded(name: str, settings: Settings) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for glob in settings.exclude)
+
+
+def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateResult:
+    messages, files, unopened, count, allowed = [], [], [], 0, set()
+    for name, found in scanned:
+        count += 1
+        unopened += [f"{name}{place}: was searched as it is: {why}" for place, why in found.unopened]
+        for secret in found.secrets:
+            if secret.fingerprint in settings.allow:
+                allowed.add(secret.fingerprint)
+                continue
+            where = f"{name}{secret.place}"
+            messages.append(f"{where}: {secret.rule} at byte {secret.offset} (fingerprint {secret.fingerprint})")
+            files.append(name)
+    unused = sorted(set(settings.allow) - allowed)
+    warnings = (*unopened, *(f"allow: nothing has the fingerprint {one} any more" for one in unused))
+    measured = {"files": count, "allowed": len(allowed), "unopened": len(unopened)}
+    return GateResult(not messages, tuple(messages), tuple(dict.fromkeys(files)), _FIX, measured, warnings)
+
+
+def scan_blob(blob: BinaryIO, settings: Settings = Settings()) -> Scanned:
+    """A file as it is, and what is inside when it is an archive; each secret once, where it lies deepest."""
+    secrets = list(scan(blob))
+    blob.seek(0)
+
+    def visit(path: str, member: IO[bytes]) -> None:
+        place = path if path.startswith("!") else f"!{path}"
+        secrets.extend(Secret(found.rule, found.fingerprint, found.offset, place) for found in scan(member))
+
+    size = blob.seek(0, os.SEEK_END)
+    limits = nested.Limits(max_depth=settings.max_depth, max_member=settings.max_member)
+    inside = nested.look_inside(blob, size, limits, visit)
+    deepest = {(secret.rule, secret.fingerprint): secret for secret in secrets}
+    return Scanned(tuple(deepest.values()), tuple(inside.unopened))
+
+
+def scan(stream: IO[bytes]) -> Iterator[Secret]:
+    """The secrets in a stream, each one once; UTF-16 texts (wide strings of programs) included."""
+    found: set[tuple[str, str]] = set()
+    offset, tail = 0, b""
+    while piece := stream.read(_PIECE):
+        window, begin = tail + piece, offset - len(tail)
+        last = len(piece) < _PIECE
+        for view in _readings(window):
+            for start, end, rule in secret_rules.matches(view.data):
+                if view.at(end) >= len(window) and not last:
+                    continue  # it may go on: the next window, which begins before it, sees it whole
+                fingerprint = hashlib.sha256(view.data[start:end]).hexdigest()[:16]
+                if (rule, fingerprint) not in found:
+                    found.add((rule, fingerprint))
+                    yield Secret(rule, fingerprint, begin + view.at(start))
+        offset += len(piece)
+        tail = window[-2 * _OVERLAP :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The bytes of a window under one encoding, and where they are in the window."""
+
+    data: bytes
+    at: Callable[[int], int]
+
+
+def _readings(window: bytes) -> Iterator[_Reading]:
+    yield _Reading(window, lambda place: place)
+    if window.count(0) * 8 < len(window):
+        return  # nothing like a wide string can fill an eighth of it
+    for first in (0, 1):  # UTF-16LE at even and odd places; UTF-16BE is the other one
+        wide = window[first::2]
+        yield _Reading(wide, lambda place, first=first: 2 * place + first)  # type: ignore[misc]

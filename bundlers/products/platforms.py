@@ -1,0 +1,96 @@
+"""What a target platform cannot hold, refused when a product for it is bundled; and what others call it.
+
+Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file . macOS: its file systems
+take two spellings of one name (case, Unicode form) for the same file unless set up otherwise. A
+product that names no platform, or Linux, keeps what its trees have.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from casstore.errors import UnsupportedInput
+
+if TYPE_CHECKING:
+    from bundlers.products.product_manifests import ProductManifest
+
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?")
+_FORBIDDEN = re.compile(r'[<>:"\\|?*]')
+_MAX_PATH = 240
+"""In UTF-16 units: what is left of 260 below a short folder."""
+
+_GO_SYSTEMS = {"macos": "darwin"}
+_GO_MACHINES = {
+    **dict.fromkeys(("x86_64", "amd64", "x64"), "amd64"),
+    **dict.fromkeys(("aarch64", "arm64"), "arm64"),
+    **dict.fromkeys(("x86", "i386", "i686"), "386"),
+    **dict.fromkeys(("arm", "armv7", "armhf"), "arm"),
+    **{name: name for name in ("riscv64", "ppc64le", "s390x")},
+}
+
+
+def check(manifest: ProductManifest) -> None:
+    """Raises UnsupportedInput for the first path that the product's platform cannot hold."""
+    system = _system(manifest.platform)
+    if system.startswith("windows"):
+        _check_windows(manifest)
+        _check_spellings(manifest, _upper, "case")
+    if system in ("macos", "darwin"):
+        _check_spellings(manifest, _one_form, "case or Unicode form")
+
+
+def go_platform(platform: str) -> tuple[str, str]:
+    """The system and the machine as Go and OCI name them; `linux` and `unknown` where the product does not say.
+
+    (Tools refuse to unpack an image whose system they do not know.)
+    """
+    system = _system(platform)
+    machine = re.split("[-/]", platform.lower(), maxsplit=1)[1:]
+    return _GO_SYSTEMS.get(system, system) or "linux", _GO_MACHINES.get("".join(machine), "unknown")
+
+
+def _system(platform: str) -> str:
+    return re.split("[-/]", platform.lower(), maxsplit=1)[0]
+
+
+def _check_windows(manifest: ProductManifest) -> None:
+    for file in manifest.files:
+        if file.digest is None:
+            _refuse(manifest, file.path, "is a symbolic link")
+        for part in file.path.split("/"):
+            if _RESERVED.fullmatch(part):
+                _refuse(manifest, file.path, f"has the reserved name {part!r}")
+            if _FORBIDDEN.search(part) or part.endswith((" ", ".")):
+                _refuse(manifest, file.path, f"has a name that Windows forbids: {part!r}")
+        if len(file.path.encode("utf-16-le")) // 2 > _MAX_PATH:
+            _refuse(manifest, file.path, f"is longer than {_MAX_PATH} UTF-16 units")
+
+
+def _check_spellings(manifest: ProductManifest, folded: Callable[[str], str], what: str) -> None:
+    """No file or folder may be another's name in another spelling."""
+    seen: dict[str, str] = {}
+    for file in manifest.files:
+        parts = file.path.split("/")
+        for count in range(1, len(parts) + 1):
+            path = "/".join(parts[:count])
+            before = seen.setdefault(folded(path), path)
+            if before != path:
+                _refuse(manifest, file.path, f"differs from {before} only in {what}")
+
+
+def _upper(path: str) -> str:
+    """NTFS compares letter by letter in upper case."""
+    return "".join(c.upper() if len(c.upper()) == 1 else c for c in path)
+
+
+def _one_form(path: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
+
+
+def _refuse(manifest: ProductManifest, path: str, why: str) -> None:
+    raise UnsupportedInput(
+        f"product {manifest.product} for {manifest.platform}: {path} {why}", hint="rename it, or exclude it"
+    )

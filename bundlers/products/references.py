@@ -1,0 +1,211 @@
+"""What a person calls a thing: REF to digests, and what is below it.
+
+A REF is a digest; COMPONENT@VERSION; or RELEASE[/PRODUCT[/PATH]] or RELEASE/ARCHIVE, where RELEASE
+is a version, a release digest or a channel.
+
+    target = resolve(store, state, "prod/core/bin/tool")
+    write_to(store, target, "./tool")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attest import digests
+from attest.errors import BadInput
+from casstore.errors import Conflict, NoSuchObject
+from casstore.objects.kinds import Kind
+
+if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
+    from attest.digests import Digest
+    from bundlers.products.product_manifests import ProductFile, ProductManifest
+    from casstore.ledger.release_objects import Release
+    from casstore.ledger.state import LedgerState
+    from casstore.objects.tree import TreeEntry
+    from casstore.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a REF names: one blob, or many files by path."""
+
+    ref: str
+    blob: Digest | None = None
+    tree: Digest | None = None
+    files: Mapping[str, ProductFile] = field(default_factory=dict)
+    """Of a product or release."""
+
+
+class Row(NamedTuple):
+    """One line of a listing."""
+
+    path: str
+    mode: str
+    size: int
+    digest: Digest | None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"path": self.path, "mode": self.mode, "size": self.size, "digest": self.digest}
+
+
+class Written(NamedTuple):
+    """What `get` wrote."""
+
+    path: str
+    digest: Digest | None
+    files: int
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"path": self.path, "digest": self.digest, "files": self.files, "bytes": self.bytes}
+
+
+def resolve(store: Store, state: Callable[[], LedgerState], ref: str) -> Target:
+    """REF to what it names. Raises NoSuchObject, saying which part is unknown."""
+    if digests.is_digest(ref):
+        return _by_digest(store, digests.parse(ref))
+    name, at, version = ref.partition("@")
+    if at and "/" not in name:
+        tree = state().components.get((version, name))
+        if tree is None:
+            raise NoSuchObject(f"no component {name} of version {version}", hint="casstore ls")
+        return Target(ref, tree=tree)
+    return _in_release(store, state(), ref)
+
+
+def manifests_of(
+    store: Store, state: LedgerState, ref: str, products: tuple[str, ...] = ()
+) -> dict[str, ProductManifest]:
+    """The ProductManifests of a release, all or those named. Raises NoSuchObject."""
+    made = _release(store, state, ref)
+    unknown = [name for name in products if name not in made.products]
+    if unknown:
+        raise NoSuchObject(f"{made.version} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made.products)}")
+    return {name: _manifest(store, made, name) for name in sorted(products or made.products)}
+
+
+def blob_of(target: Target) -> Digest:
+    """The one blob. Raises BadInput for a folder."""
+    if target.blob is None:
+        raise BadInput(f"{target.ref} is no single file", hint="casstore ls shows what is in it")
+    return target.blob
+
+
+def listing(store: Store, target: Target) -> list[Row]:
+    """Every file and link below a target."""
+    if target.blob is not None:
+        return [Row(target.ref, "-", store.size(target.blob), target.blob)]
+    if target.tree is not None:
+        return [_tree_row(path, entry) for path, entry in store.walk(target.tree)]
+    return [_product_row(file) for file in target.files.values()]
+
+
+def tree_of(store: Store, target: Target) -> Digest:
+    """The tree of a target that has files. Raises BadInput for a single file."""
+    if target.blob is not None:
+        raise BadInput(f"{target.ref} is a single file", hint="name a component, a product or a tree")
+    return target.tree or store.build_tree({file.path.encode(): _entry(file) for file in target.files.values()})
+
+
+def write_to(store: Store, target: Target, path: str) -> Written:
+    """Write a target to a path that does not exist, complete or not at all. Raises Conflict, ObjectDamaged."""
+    if os.path.lexists(path):
+        raise Conflict(f"{path}: is there already and was not overwritten", hint="name another path")
+    if target.blob is not None:
+        return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
+    files = {file.path.encode(): _entry(file) for file in target.files.values()}
+    report = store.checkout(target.tree, path) if target.tree else store.checkout_files(files, path)
+    return Written(path, report.tree, report.files, report.bytes)
+
+
+def _by_digest(store: Store, digest: Digest) -> Target:
+    if store.kind(digest) is Kind.TREE:
+        return Target(digest, tree=digest)
+    return Target(digest, blob=digest)
+
+
+def _release(store: Store, state: LedgerState, ref: str) -> Release:
+    from casstore.ledger import release_objects
+
+    return release_objects.parse(store.read(state.find_release(ref).digest))
+
+
+def _manifest(store: Store, made: Release, product: str) -> ProductManifest:
+    from bundlers.products import product_manifests
+
+    return product_manifests.parse(store.read(made.products[product].product_manifest))
+
+
+def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
+    release, _, rest = ref.partition("/")
+    made = _release(store, state, release)
+    name, _, path = rest.partition("/")
+    if not name:
+        return Target(ref, files=dict(_archives(made)))
+    if rest in made.archives:
+        return Target(ref, blob=made.archives[rest])
+    if name not in made.products:
+        raise NoSuchObject(f"{made.version} has no product {name!r}", hint=f"it has: {', '.join(made.products)}")
+    files = {file.path: file for file in _manifest(store, made, name).files}
+    if path in files:
+        return Target(ref, blob=files[path].content)
+    below = {p: file for p, file in files.items() if not path or p.startswith(f"{path}/")}
+    if not below:
+        raise NoSuchObject(f"{release}/{name} has no {path}", hint=f"casstore ls {release}/{name}")
+    return Target(ref, files=below)
+
+
+def _archives(made: Release) -> Iterator[tuple[str, ProductFile]]:
+    from bundlers.products.product_manifests import ProductFile
+
+    for row in made.products.values():
+        yield row.archive.name, ProductFile(row.archive.name, 0o644, row.archive.size, row.archive.digest)
+
+
+def _entry(file: ProductFile) -> TreeEntry:
+    from casstore.objects.tree import TreeEntry
+
+    name = file.path.rpartition("/")[2].encode()
+    if file.digest is None:
+        return TreeEntry(name, "link", target=file.link.encode())
+    return TreeEntry(name, "file", file.mode, file.size, file.digest)
+
+
+def _tree_row(path: bytes, entry: TreeEntry) -> Row:
+    from casstore.objects.tree import show
+
+    if entry.kind == "link":
+        return Row(show(path), f"link to {show(entry.target)}", 0, None)
+    return Row(show(path), f"{entry.mode:04o}", entry.size, entry.digest)
+
+
+def _product_row(file: ProductFile) -> Row:
+    if file.digest is None:
+        return Row(file.path, f"link to {file.link}", 0, None)
+    return Row(file.path, f"{file.mode:04o}", file.size, file.digest)
+
+
+def _write_blob(store: Store, digest: Digest, path: str) -> int:
+    import tempfile
+
+    folder = os.path.dirname(os.path.abspath(path))
+    size = 0
+    fd, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            for chunk in store.chunks(digest):
+                size += file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.link(temporary, path)
+    except FileExistsError as exc:
+        raise Conflict(f"{path}: appeared meanwhile and was not overwritten") from exc
+    finally:
+        os.unlink(temporary)
+    return size

@@ -1,0 +1,279 @@
+"""Gathers what proves a channel: ledger proof, checkpoint, objects, files of the release.
+
+Promises: it judges the channel exactly as a consumer will, over a recording reader, so what it
+hands out is complete; the same ledger, checkpoint and heads give the same bytes. Leaves to others:
+where it goes (`publication`, `kits`).
+
+    gathered = gather(store, ledger, state, {"prod": 41}, checkpoint)
+    gathered.targets["channels/prod.json"]
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from attest.digests import Digest, hex_of, sha256
+from attest.errors import CasstoreError, PolicyDenied
+from attest.judging.decisions import Record
+from attest.log import checkpoints
+from attest.log.checkpoints import Checkpoint
+from attest.log.merkle import MemoryTree
+from attest.signers import Signer
+from attest.statements.predicates import slsa_provenance
+from attest.statements.predicates.promotion import Promotion
+from attest.trust.trust_roots import TrustRoot
+from bundlers.publishing import channel_proof, kit_files, records
+from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
+from bundlers.publishing.kit_files import Member
+from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.errors import ObjectDamaged
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger import release_objects
+from casstore.ledger import state as states
+from casstore.ledger.entries import Entry
+from casstore.ledger.release_objects import Release
+from casstore.ledger.rules import Reader
+from casstore.ledger.rules.moves import check_not_revoked
+from casstore.ledger.state import LedgerState
+from casstore.store.attestations import parse_unverified
+
+
+class ReadStore(Protocol):
+    """What is needed of a store."""
+
+    @property
+    def store_id(self) -> str:
+        """The id that statements name."""
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """An object's verified bytes."""
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """An object's verified bytes in pieces."""
+
+    def size(self, digest: Digest) -> int:
+        """An object's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFiles:
+    """One channel, judged, and its files."""
+
+    record: ChannelRecord
+    judged: ChannelJudgement
+    chosen: Selection
+    release: Release
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Targets by path; `fresh` are the bytes that no store has yet."""
+
+    targets: dict[str, TargetInfo] = field(default_factory=dict)
+    fresh: dict[str, bytes] = field(default_factory=dict)
+
+    def add(self, path: str, data: bytes) -> None:
+        """Bytes that were made here."""
+        self.targets[path] = TargetInfo(sha256(data), len(data))
+        self.fresh[path] = data
+
+    def refer(self, path: str, digest: Digest, store: ReadStore) -> None:
+        """An object of the store."""
+        self.targets[path] = TargetInfo(digest, store.size(digest))
+
+
+class _Recording:
+    """A reader that remembers what was asked for."""
+
+    def __init__(self, store: ReadStore) -> None:
+        self._store = store
+        self.store_id = store.store_id
+        self.seen: dict[Digest, bytes] = {}
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        if digest not in self.seen:
+            self.seen[digest] = self._store.read(digest, max_bytes=max_bytes)
+        return self.seen[digest]
+
+
+def gather_channel(
+    into: Gathered,
+    store: ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    head: int,
+    *,
+    sigstore_root: bytes | None = None,
+) -> ChannelFiles:
+    """Judge a channel at a move and add its record, objects and release files.
+
+    Raises what the ledger's rules raise, PolicyDenied for a revoked release, NoSuchObject for
+    bytes that are gone.
+    """
+    roots = {root.digest: root for root in state.trust_roots}
+    chosen = channel_proof.select(history, channel, head, roots.get, recorder(state))
+    reading = _Recording(store)
+    start = states.start(state.store, state.ledger)
+    judged = channel_proof.judge_channel(start, history, channel, head, chosen, Reader(reading, sigstore_root))
+    digest = history.release_of(judged.brought)
+    check_not_revoked(judged.state, judged.state.releases[digest])
+    release = release_objects.parse(reading.read(digest))
+    evidence = {*release.evidence, *history.claim(judged.brought).evidence, judged.brought.statement}
+    for item in sorted({*evidence, release.checksums}):
+        reading.read(item)
+    _release_files(into, store, release, digest, evidence, reading)
+    record = _record(state, channel, judged, release, digest)
+    into.add(records.channel_path(channel), record.to_bytes())
+    into.add(records.objects_path(channel), _objects_tar(reading.seen))
+    return ChannelFiles(record, judged, chosen, release)
+
+
+def recorder(state: LedgerState) -> Recorder:
+    """The entry that took an attestation in first, where a move judges it otherwise without knowing that."""
+
+    def entry_of(attestation: Digest, move: Promotion) -> int | None:
+        record = state.recorded.get(attestation)
+        root = next(root for root in state.trust_roots if root.digest == move.trust_root)
+        return record.number if record is not None and _tells(record, root, move) else None
+
+    return entry_of
+
+
+def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
+    if record.trust_root != root or root.channels[move.channel].asks_age:
+        return True
+    return any(entry.valid_at(record.at) != entry.valid_at(move.time) for entry in root.identities)
+
+
+def gather_ledger(
+    into: Gathered, store: ReadStore, state: LedgerState, history: History, numbers: set[int], checkpoint: bytes
+) -> None:
+    """Add trust roots, checkpoint and the proof of these entries, all under one checkpoint."""
+    size = checkpoints.parse(checkpoint)[0].size
+    wanted = sorted(numbers | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size})
+    tree = tree_of(history, size)
+    proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
+    into.add(records.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())
+    into.add(records.CHECKPOINT, checkpoint)
+    for version, digest in enumerate(state.trust_root_files, start=1):
+        into.refer(records.trust_root_path(version), digest, store)
+    for root in state.trust_roots:
+        if root.sigstore_root is not None:
+            into.refer(records.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
+
+
+def sign_checkpoint(history: History, state: LedgerState, signer: Signer) -> bytes:
+    """A checkpoint over all entries. Raises BadInput for a key that is not Ed25519."""
+    origin = ledger_checkpoints.origin(state.store, state.ledger)
+    root = tree_of(history, state.count).root()
+    return checkpoints.sign(Checkpoint(origin, state.count, root), origin, signer.public_pem, signer.sign_bytes)
+
+
+def tree_of(history: History, size: int) -> MemoryTree:
+    """The Merkle tree over the first entries."""
+    return MemoryTree(history.entries[number].raw for number in range(size))
+
+
+def check_archives(store: ReadStore, release: Release) -> int:
+    """Read every archive once; returns the bytes. Raises ObjectDamaged, NoSuchObject."""
+    total = 0
+    for product in release.products.values():
+        size = sum(len(chunk) for chunk in store.chunks(product.archive.digest))
+        if size != product.archive.size:
+            raise ObjectDamaged(f"{product.archive.name}: has {size} bytes, the release says {product.archive.size}")
+        total += size
+    return total
+
+
+def _release_files(
+    into: Gathered,
+    store: ReadStore,
+    release: Release,
+    digest: Digest,
+    evidence: set[Digest],
+    reading: _Recording,
+) -> None:
+    version = release.version
+    into.refer(records.release_path(version, "release.json"), digest, store)
+    into.refer(records.release_path(version, "SHA256SUMS"), release.checksums, store)
+    for name, product in sorted(release.products.items()):
+        manifest = records.release_path(version, f"{name}.product-manifest.json")
+        into.refer(manifest, product.product_manifest, store)
+        into.refer(records.release_path(version, product.archive.name), product.archive.digest, store)
+    provenance = _provenance({item: reading.read(item) for item in release.evidence})
+    for archive, archive_digest in release.archives.items():
+        if archive_digest in provenance:
+            path = records.release_path(version, f"{archive}.sigstore.json")
+            into.refer(path, provenance[archive_digest], store)
+    for item in sorted(evidence):
+        into.refer(records.evidence_path(version, item), item, store)
+
+
+def _provenance(raws: Mapping[Digest, bytes]) -> dict[Digest, Digest]:
+    """Subject -> its SLSA provenance, the first one by digest."""
+    found: dict[Digest, Digest] = {}
+    for digest, raw in sorted(raws.items()):
+        try:
+            statement = parse_unverified(raw)
+        except CasstoreError:
+            continue
+        if statement.predicate_type == slsa_provenance.TYPE:
+            for subject in statement.digests:
+                found.setdefault(subject, digest)
+    return found
+
+
+def _record(
+    state: LedgerState, channel: str, judged: ChannelJudgement, release: Release, digest: Digest
+) -> ChannelRecord:
+    root = state.require_trust_root()
+    products = {
+        name: PublishedProduct(
+            product.archive.name,
+            records.release_path(release.version, product.archive.name),
+            product.archive.digest,
+            product.archive.size,
+            records.release_path(release.version, f"{name}.product-manifest.json"),
+        )
+        for name, product in release.products.items()
+    }
+    return ChannelRecord(
+        state.store,
+        state.ledger,
+        channel,
+        release.version,
+        digest,
+        judged.head.number,
+        judged.head.digest,
+        root.version,
+        root.digest,
+        products,
+    )
+
+
+def _objects_tar(objects: Mapping[Digest, bytes]) -> bytes:
+    out = io.BytesIO()
+    members = {f"objects/{hex_of(digest)}": _member(data) for digest, data in objects.items()}
+    kit_files.write(out, members, mtime=0)
+    return out.getvalue()
+
+
+def _member(data: bytes) -> Member:
+    return Member(len(data), lambda: (data,))
+
+
+def _proven(store: ReadStore, entry: Entry, tree: MemoryTree, size: int) -> ProvenEntry:
+    return ProvenEntry(entry.raw, store.read(entry.statement), tuple(tree.inclusion(entry.number, size)))
+
+
+def require_moved(state: LedgerState, channel: str) -> int:
+    """The number of a channel's last move. Raises PolicyDenied when it holds nothing."""
+    found = state.channel(channel)
+    if found.release is None:
+        raise PolicyDenied(f"channel {channel} holds no release yet", hint=f"casstore promote VERSION --to {channel}")
+    return found.number

@@ -1,0 +1,355 @@
+"""Publish a channel to a destination: verify once more, record, write, pointer last.
+
+Promises: the `publish` ledger entry comes first and reserves the number, everything it names is in
+the store; so a run that was interrupted, anywhere, is finished by the next one, from the ledger and
+the store alone. A bucket that stays away is replaced by the fallback folder, which is a destination
+of its own (`<name>.fallback`) and is told in the report and by its exit code. Leaves to others:
+what the files are (`gathering`), how they are written (`writing`, `destinations`).
+
+    report = publish(store, ledger, config, channel="prod", destination="cdn", signer=publisher, now=now)
+    report.number, report.exit_code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from attest.log import checkpoints
+from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import publication
+from attest.statements.predicates.publication import Publication, PublishedTarget
+from bundlers.publishing import channel_proof, gathering, records, tuf_repository, writing
+from bundlers.publishing.channel_proof import TRUST, History
+from bundlers.publishing.destinations import (
+    Destination,
+    DestinationSettings,
+    open_destination,
+    settings_of,
+)
+from bundlers.publishing.gathering import Gathered
+from bundlers.publishing.invalidation import invalidate
+from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.reports import PublishReport, PublishSigners
+from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.writing import Job, Written
+from casstore.errors import Conflict, StorageUnavailable
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.log import Ledger, LedgerStore
+from casstore.ledger.state import LedgerState, replay
+from casstore.machine.progress import Progress
+from casstore.objects.kinds import Kind, NewObject
+from casstore.promotion.services import keep, require_role
+from casstore.store.attestations import parse_unverified
+
+if TYPE_CHECKING:
+    from casstore.config import Config
+    from casstore.network.network import NetworkGuard
+
+__all__ = ["PublishReport", "PublishSigners", "PublishStore", "publish", "publish_to"]
+
+_PUBLISHER, _LEDGER = frozenset({"publisher"}), frozenset({"ledger"})
+_ATTEMPTS = 5
+
+
+class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
+    """What is needed of a store."""
+
+    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
+        """Keep bytes."""
+
+    def attestations(self, subject: Digest) -> list[Digest]:
+        """Digests of the attestations about a subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one publication works with."""
+
+    store: PublishStore
+    ledger: Ledger
+    channel: str
+    settings: DestinationSettings
+    signers: PublishSigners
+    now: datetime
+    sigstore_root: bytes | None
+    progress: Progress | None
+
+
+def publish(
+    store: PublishStore,
+    ledger: Ledger,
+    config: Config,
+    *,
+    channel: str,
+    destination: str,
+    signer: Signer,
+    ledger_signer: Signer | None = None,
+    root_signer: Signer | None = None,
+    previous_root_signer: Signer | None = None,
+    network: NetworkGuard | None = None,
+    now: datetime,
+    progress: Progress | None = None,
+    sigstore_root: bytes | None = None,
+) -> PublishReport:
+    """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
+
+    `ledger_signer` signs the checkpoint: without one the publisher must have the role `ledger` and
+    an Ed25519 key. `root_signer` is TUF's root (by default the publisher); `previous_root_signer`
+    is needed once, to change it.
+    """
+    roots = tuple(item for item in (root_signer, previous_root_signer) if item is not None)
+    return publish_to(
+        store,
+        ledger,
+        channel,
+        settings_of(config, destination),
+        PublishSigners(signer, ledger_signer or signer, roots),
+        now=now,
+        network=network,
+        sigstore_root=sigstore_root,
+        progress=progress,
+        folder=config.folder,
+    )
+
+
+def publish_to(
+    store: PublishStore,
+    ledger: Ledger,
+    channel: str,
+    settings: DestinationSettings,
+    signers: PublishSigners,
+    *,
+    now: datetime,
+    network: NetworkGuard | None = None,
+    sigstore_root: bytes | None = None,
+    progress: Progress | None = None,
+    folder: str = ".",
+) -> PublishReport:
+    """Publish what a channel holds; `folder` is where invalidation commands run.
+
+    Raises PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
+    """
+    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress)
+    try:
+        report = _publish_to(run, open_destination(settings.url, network=network))
+    except StorageUnavailable as exc:
+        if settings.fallback is None:
+            raise
+        away = replace(run, settings=replace(settings, name=f"{settings.name}.fallback", url=settings.fallback))
+        report = _publish_to(away, open_destination(settings.fallback, network=network))
+        return replace(report, fallback=exc.message)
+    if report.unchanged and not report.finished:
+        return report
+    return replace(report, hooks=tuple(invalidate(settings, folder)))
+
+
+def _publish_to(run: _Run, destination: Destination) -> PublishReport:
+    state = replay(run.ledger, run.store, sigstore_root=run.sigstore_root)
+    shown = writing.published_number(destination)
+    rows = state.publications.get(run.settings.name, ())
+    if shown > len(rows):
+        raise Conflict(
+            f"{destination.url}: shows publication {shown}, the ledger knows {len(rows)}",
+            hint="this destination belongs to another ledger or store: publish to an empty one",
+        )
+    finished: tuple[int, ...] = ()
+    if shown < len(rows):
+        _write(run, destination, state, len(rows), shown)
+        finished = (len(rows),)
+    if rows and (last := _last(run, state)) and _is_current(run, destination, state, last):
+        written = Written(skipped=len(last.targets))
+        return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
+    state = _record(run, state)
+    number = len(state.publications[run.settings.name])
+    written = _write(run, destination, state, number, max(shown, *finished, 0))
+    return _report(run, destination, state, number, written, unchanged=False, finished=finished)
+
+
+def _last(run: _Run, state: LedgerState) -> Publication | None:
+    rows = state.publications.get(run.settings.name, ())
+    return _predicate(run, rows[-1].statement) if rows else None
+
+
+def _predicate(run: _Run, statement: Digest) -> Publication:
+    return publication.parse(parse_unverified(run.store.read(statement)).predicate)
+
+
+def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication) -> bool:
+    """The channel's head is shown, trust and revocations too, and half of the timestamp's life is left."""
+    rows = state.publications[run.settings.name]
+    there = destination.read(f"metadata/{len(rows)}.targets.json")
+    if there is None or tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
+        raise Conflict(
+            f"{destination.url}: publication {len(rows)} is not the one that the ledger names",
+            hint="somebody else wrote there: publish to an empty destination",
+        )
+    record = last.targets.get(records.channel_path(run.channel))
+    if record is None:
+        return False
+    shown = ChannelRecord.parse(run.store.read(record.digest))
+    size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
+    newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
+    timestamp = destination.read(writing.TIMESTAMP)
+    half = timedelta(days=run.settings.lifetimes.timestamp) / 2
+    fresh = timestamp is not None and tuf_repository.expiry_of(timestamp) - run.now > half
+    return fresh and not newer and shown.move == state.channel(run.channel).move
+
+
+def _record(run: _Run, state: LedgerState) -> LedgerState:
+    """Gather, sign, append; again when another writer changed what counts. Returns the state after."""
+    require_role(state, run.signers.publisher, _PUBLISHER, run.now)
+    require_role(state, run.signers.ledger, _LEDGER, run.now)
+    for attempt in range(_ATTEMPTS):
+        checkpoint = ledger_checkpoints.make(run.store, run.ledger, signer=run.signers.ledger)
+        if checkpoint.size != state.count:
+            state = replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+            continue
+        claim, digest = _gather(run, state, checkpoint.note)
+        (statement,) = keep(run.store, [_sign(run, claim, digest)])
+        try:
+            _, after = commit(
+                run.ledger,
+                run.store,
+                state,
+                EntryKind.PUBLISH,
+                statement,
+                channel=run.channel,
+                now=run.now,
+                sigstore_root=run.sigstore_root,
+            )
+            return after
+        except CasstoreError:
+            before, state = state, replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+            if state.count == before.count or attempt == _ATTEMPTS - 1:
+                raise
+    raise Conflict("the ledger grows faster than a publication can be recorded", hint="publish again")
+
+
+def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
+    """What the next publication names; its bytes are in the store on return."""
+    head = gathering.require_moved(state, run.channel)
+    entries: list[Entry] = list(run.ledger.entries())[: state.count]
+    history = History(entries, run.store.read)
+    gathered = Gathered()
+    files = gathering.gather_channel(
+        gathered, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
+    )
+    gathering.check_archives(run.store, files.release)
+    numbers = set(files.chosen.numbers)
+    last = _last(run, state)
+    carried = _carried(run, state, history, last, numbers) if last else {}
+    gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
+    run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
+    targets = {**carried, **gathered.targets}
+    number = len(state.publications.get(run.settings.name, ())) + 1
+    claim = Publication(
+        store=state.store,
+        ledger=state.ledger,
+        destination=run.settings.name,
+        channel=run.channel,
+        release=files.release.version,
+        number=number,
+        move=files.judged.head.digest,
+        time=run.now,
+        targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
+    )
+    return claim, files.record.release
+
+
+def _carried(
+    run: _Run, state: LedgerState, history: History, last: Publication, numbers: set[int]
+) -> dict[str, TargetInfo]:
+    """Targets of the publication before that stay, and the entries that its other channels need."""
+    rows = state.publications[run.settings.name]
+    gone = tuple(f"releases/{info.version}/" for info in state.releases.values() if _is_revoked(state, info.digest))
+    carried = {
+        path: TargetInfo(info.digest, info.length)
+        for path, info in last.targets.items()
+        if not (gone and path.startswith(gone))
+    }
+    record = rows[-1].statement
+    carried[records.publication_path(len(rows))] = TargetInfo(record, run.store.size(record))
+    roots = {root.digest: root for root in state.trust_roots}
+    for path in last.targets:
+        name = path.removeprefix("channels/").removesuffix(".json")
+        if path == records.channel_path(name) and name != run.channel:
+            other = ChannelRecord.parse(run.store.read(last.targets[path].digest))
+            chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
+            numbers |= chosen.numbers
+    return carried
+
+
+def _is_revoked(state: LedgerState, digest: Digest) -> bool:
+    info = state.releases[digest]
+    return state.is_revoked(digest, *info.archives.values(), *info.components.values())
+
+
+def _sign(run: _Run, claim: Publication, release: Digest) -> bytes:
+    statement = statements.of_digests({"release": release}, publication.TYPE, claim.to_json())
+    return run.signers.publisher.sign_statement(statement.to_bytes())
+
+
+def _write(run: _Run, destination: Destination, state: LedgerState, number: int, shown: int) -> Written:
+    """Write publication `number`; `shown` is the one whose files are known to be complete there."""
+    rows = state.publications[run.settings.name]
+    claim = _predicate(run, rows[number - 1].statement)
+    targets = _targets(run, claim, rows[number - 1].statement)
+    known: frozenset[str] = frozenset()
+    if shown:
+        before = _targets(run, _predicate(run, rows[shown - 1].statement), rows[shown - 1].statement)
+        known = frozenset(path for path, info in targets.items() if before.get(path) == info)
+    job = Job(
+        number=number,
+        time=claim.time,
+        targets=targets,
+        signers=run.signers.tuf,
+        lifetimes=run.settings.lifetimes,
+        entries=lambda: (entry.raw for entry in run.ledger.entries()),
+        known=known,
+    )
+    return writing.write(job, destination, run.store, run.progress)
+
+
+def _targets(run: _Run, claim: Publication, statement: Digest) -> dict[str, TargetInfo]:
+    """All targets of a publication: those that its record names, and the record."""
+    targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
+    targets[records.publication_path(claim.number)] = TargetInfo(statement, run.store.size(statement))
+    return targets
+
+
+def _report(
+    run: _Run,
+    destination: Destination,
+    state: LedgerState,
+    number: int,
+    written: Written,
+    *,
+    unchanged: bool,
+    finished: tuple[int, ...],
+) -> PublishReport:
+    found = state.channel(run.channel)
+    assert found.release is not None  # noqa: S101 - it was published
+    return PublishReport(
+        destination=run.settings.name,
+        url=destination.url,
+        channel=run.channel,
+        version=found.version,
+        release=found.release,
+        number=number,
+        unchanged=unchanged,
+        finished=finished,
+        files=written.files,
+        bytes=written.bytes,
+        skipped=written.skipped,
+    )

@@ -1,0 +1,230 @@
+"""The two unsigned tables of contents that a publication carries (docs/formats/publication.md).
+
+Promises: one encoding each, strict reading. Leaves to others: everything they say is checked
+against signed statements by `bundlers.consuming.verification`; a lie here only makes that fail.
+
+    record = ChannelRecord.parse(data)
+    proof = LedgerProof.parse(data)
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attest import canonical
+from attest.digests import Digest, hex_of, parse
+from attest.errors import CasstoreError, FormatError
+from attest.statements.envelopes import decode_base64
+
+CHANNEL_FORMAT = "casstore-channel/1"
+PROOF_FORMAT = "casstore-ledger-proof/1"
+
+CHECKPOINT = "ledger/checkpoint"
+PROOF = "ledger/proof.json"
+
+
+def channel_path(channel: str) -> str:
+    """Target path of a channel record."""
+    return f"channels/{channel}.json"
+
+
+def sigstore_root_path(digest: Digest) -> str:
+    """A sigstore root that a trust root pins."""
+    return f"trust-root/{hex_of(digest)}.trusted_root.json"
+
+
+def trust_root_path(version: int) -> str:
+    """Target path of a signed trust root."""
+    return f"trust-root/{version}.json"
+
+
+def release_path(version: str, name: str) -> str:
+    """Target path of a file of a release."""
+    return f"releases/{version}/{name}"
+
+
+def evidence_path(version: str, digest: Digest) -> str:
+    """Target path of an attestation of a release."""
+    return f"releases/{version}/evidence/{hex_of(digest)}.sigstore.json"
+
+
+def objects_path(channel: str) -> str:
+    """Target path of the objects that a channel's moves are judged by."""
+    return f"channels/{channel}.objects.tar"
+
+
+def publication_path(number: int) -> str:
+    """Target path of a publication record."""
+    return f"publications/{number}.sigstore.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedProduct:
+    """Where one product's archive and manifest lie."""
+
+    archive: str
+    path: str
+    digest: Digest
+    size: int
+    product_manifest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """What a channel holds, and where to find what proves it."""
+
+    store: str
+    ledger: str
+    channel: str
+    version: str
+    release: Digest
+    move_number: int
+    move: Digest
+    trust_root_version: int
+    trust_root: Digest
+    products: Mapping[str, PublishedProduct]
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes."""
+        return canonical.dumps(
+            {
+                "format": CHANNEL_FORMAT,
+                "store": self.store,
+                "ledger": self.ledger,
+                "channel": self.channel,
+                "version": self.version,
+                "release": self.release,
+                "move": {"number": self.move_number, "digest": self.move},
+                "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
+                "products": {name: _product_json(product) for name, product in self.products.items()},
+            }
+        )
+
+    @staticmethod
+    def parse(data: bytes) -> ChannelRecord:
+        """Bytes to record. Raises FormatError."""
+        value = _load(data, "channel record", CHANNEL_FORMAT)
+        try:
+            return ChannelRecord(
+                store=_text(value["store"]),
+                ledger=_text(value["ledger"]),
+                channel=_text(value["channel"]),
+                version=_text(value["version"]),
+                release=parse(value["release"]),
+                move_number=_number(value["move"]["number"]),
+                move=parse(value["move"]["digest"]),
+                trust_root_version=_number(value["trustRoot"]["version"]),
+                trust_root=parse(value["trustRoot"]["digest"]),
+                products={_text(name): _product(item) for name, item in value["products"].items()},
+            )
+        except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
+            raise FormatError(f"channel record: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenEntry:
+    """A ledger entry's bytes, its statement's bytes, and its inclusion proof."""
+
+    entry: bytes
+    statement: bytes
+    inclusion: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerProof:
+    """The entries that a consumer needs, each provable under one checkpoint."""
+
+    store: str
+    ledger: str
+    size: int
+    entries: tuple[ProvenEntry, ...]
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes."""
+        return canonical.dumps(
+            {
+                "format": PROOF_FORMAT,
+                "store": self.store,
+                "ledger": self.ledger,
+                "size": self.size,
+                "entries": [
+                    {
+                        "entry": _base64(item.entry),
+                        "statement": _base64(item.statement),
+                        "inclusion": [_base64(node) for node in item.inclusion],
+                    }
+                    for item in self.entries
+                ],
+            }
+        )
+
+    @staticmethod
+    def parse(data: bytes) -> LedgerProof:
+        """Bytes to proof. Raises FormatError."""
+        value = _load(data, "ledger proof", PROOF_FORMAT)
+        try:
+            return LedgerProof(
+                store=_text(value["store"]),
+                ledger=_text(value["ledger"]),
+                size=_number(value["size"]),
+                entries=tuple(_proven(item) for item in value["entries"]),
+            )
+        except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
+            raise FormatError(f"ledger proof: {exc}") from exc
+
+
+def _load(data: bytes, what: str, wanted: str) -> dict[str, Any]:
+    value = canonical.loads_canonical(data, what=what, max_bytes=64 * 1024 * 1024)
+    if value.get("format") != wanted:
+        raise FormatError(
+            f"{what}: its format is {str(value.get('format'))[:60]!r}, not {wanted}",
+            hint="a newer casstore may read it",
+        )
+    return value
+
+
+def _product_json(product: PublishedProduct) -> dict[str, Any]:
+    return {
+        "archive": product.archive,
+        "path": product.path,
+        "digest": product.digest,
+        "size": product.size,
+        "productManifest": product.product_manifest,
+    }
+
+
+def _product(value: Mapping[str, Any]) -> PublishedProduct:
+    return PublishedProduct(
+        archive=_text(value["archive"]),
+        path=_text(value["path"]),
+        digest=parse(value["digest"]),
+        size=_number(value["size"]),
+        product_manifest=_text(value["productManifest"]),
+    )
+
+
+def _proven(value: Mapping[str, Any]) -> ProvenEntry:
+    return ProvenEntry(
+        entry=decode_base64(value["entry"], "entry"),
+        statement=decode_base64(value["statement"], "statement"),
+        inclusion=tuple(decode_base64(node, "inclusion") for node in value["inclusion"]),
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise FormatError("a number is wanted")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise FormatError("text is wanted")
+    return value

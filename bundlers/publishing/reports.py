@@ -1,0 +1,72 @@
+"""Who signs a publication, and what one reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from attest.digests import Digest
+from attest.signers import Signer
+from bundlers.publishing.tuf_repository import TufSigners
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSigners:
+    """Who signs: the record and TUF's online roles; the checkpoint (Ed25519); TUF's root."""
+
+    publisher: Signer
+    ledger: Signer
+    root: tuple[Signer, ...] = ()
+    """By default the publisher; the new one first and the one before second, to rotate the root key."""
+
+    @property
+    def tuf(self) -> TufSigners:
+        """For the metadata."""
+        return TufSigners(self.publisher, self.root or (self.publisher,))
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What was published where."""
+
+    destination: str
+    url: str
+    channel: str
+    version: str
+    release: Digest
+    number: int
+    """The publication that the destination shows."""
+    unchanged: bool
+    """It showed this already, and nothing was due."""
+    finished: tuple[int, ...]
+    """Publications that an interrupted run had left."""
+    files: int
+    bytes: int
+    skipped: int
+    fallback: str | None = None
+    """Why the fallback folder was used, or None."""
+    hooks: tuple[str, ...] = field(default=())
+    """Invalidation commands that failed."""
+
+    @property
+    def exit_code(self) -> int:
+        """12 when it went to the fallback folder, 1 when an invalidation failed, else 0."""
+        return 12 if self.fallback is not None else 1 if self.hooks else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "destination": self.destination,
+            "url": self.url,
+            "channel": self.channel,
+            "version": self.version,
+            "release": self.release,
+            "number": self.number,
+            "unchanged": self.unchanged,
+            "finished": list(self.finished),
+            "files": self.files,
+            "bytes": self.bytes,
+            "skipped": self.skipped,
+            "fallback": self.fallback,
+            "failedHooks": list(self.hooks),
+        }

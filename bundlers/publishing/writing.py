@@ -1,0 +1,173 @@
+"""Writes one publication to a destination, from its record and the store alone.
+
+Promises: order (targets, plain copies, tiles, metadata, checkpoint, timestamp last), so a reader
+sees the publication before or this one; written twice it changes nothing; interrupted anywhere it
+is finished by the same call. Leaves to others: what is published and why (`publication`).
+
+    written = write(job, destination, store)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from attest.digests import Digest
+from attest.log import checkpoints, tiles
+from attest.log.merkle import MemoryTree
+from bundlers.publishing import records, tuf_repository
+from bundlers.publishing.destinations import Blob, Destination, put
+from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
+from casstore.errors import Conflict
+from casstore.machine.progress import NullProgress, Progress
+
+TIMESTAMP = "metadata/timestamp.json"
+CHECKPOINT = "ledger/checkpoint"
+
+
+class Blobs(Protocol):
+    """What is needed of a store."""
+
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """An object's verified bytes."""
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """An object's verified bytes in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One publication: its number, time and targets, all of them blobs of the store."""
+
+    number: int
+    time: datetime
+    targets: Mapping[str, TargetInfo]
+    signers: TufSigners
+    lifetimes: Lifetimes
+    entries: Callable[[], Iterable[bytes]]
+    """The ledger's entries from 0 on, as stored."""
+    known: frozenset[str] = frozenset()
+    """Paths whose bytes an earlier, finished publication put there."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was done."""
+
+    files: int = 0
+    bytes: int = 0
+    skipped: int = 0
+    pointers: list[str] = field(default_factory=list)
+
+    def count(self, written: bool, size: int) -> None:
+        """One file more."""
+        self.files += written
+        self.bytes += size if written else 0
+        self.skipped += not written
+
+
+def write(job: Job, destination: Destination, store: Blobs, progress: Progress | None = None) -> Written:
+    """Bring the destination to this publication. Raises Conflict, StorageUnavailable, ObjectDamaged."""
+    written = Written()
+    new = {path: info for path, info in sorted(job.targets.items()) if path not in job.known}
+    written.skipped += len(job.targets) - len(new)
+    shown = progress or NullProgress()
+    shown.start("publish", len(new), sum(info.length for info in new.values()))
+    for path, info in new.items():
+        _write_target(path, info, destination, store, written)
+        shown.advance(1, info.length, info.length)
+    shown.finish()
+    checkpoint = store.read(job.targets[records.CHECKPOINT].digest)
+    _write_tiles(checkpoints.parse(checkpoint)[0].size, job, destination, written)
+    _write_metadata(job, destination, checkpoint, written)
+    return written
+
+
+def published_number(destination: Destination) -> int:
+    """The number of the publication that the destination shows; 0 for none."""
+    data = destination.read(TIMESTAMP)
+    return tuf_repository.version_of(data) if data is not None else 0
+
+
+def _write_target(path: str, info: TargetInfo, destination: Destination, store: Blobs, written: Written) -> None:
+    blob = Blob(info.digest, info.length, lambda: store.chunks(info.digest))
+    place = f"targets/{target_name(path, info.digest)}"
+    written.count(destination.put_blob(place, blob), info.length)
+    if _is_readable(path):
+        written.count(destination.copy(place, path, blob), info.length)
+
+
+def _is_readable(path: str) -> bool:
+    """Whether people find it under its plain name too: what lies directly in `releases/<version>/`."""
+    return path.startswith("releases/") and path.count("/") == 2
+
+
+def _write_tiles(size: int, job: Job, destination: Destination, written: Written) -> None:
+    """Hash tiles and entry bundles up to `size`; only those that are not there yet."""
+    raws = [raw for raw, _ in zip(job.entries(), range(size), strict=False)]
+    tree = MemoryTree(raws)
+    before = _published_size(destination)
+    for tile in tiles.grown(min(before, size), size):
+        data = tiles.tile_bytes(tile, tree.hash_at)
+        written.count(put(destination, f"ledger/{tile.path}", data), len(data))
+    for tile in tiles.grown_entries(min(before, size), size):
+        data = tiles.entries_bytes([raws[number] for number in tile.hashes])
+        written.count(put(destination, f"ledger/{tile.path}", data), len(data))
+
+
+def _published_size(destination: Destination) -> int:
+    data = destination.read(CHECKPOINT)
+    return checkpoints.parse(data)[0].size if data is not None else 0
+
+
+def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, written: Written) -> None:
+    root = _write_root(job, destination, written)
+    files = tuf_repository.make_metadata(
+        job.number,
+        root,
+        job.targets,
+        job.signers,
+        now=job.time,
+        existing=lambda name: _existing(destination, name, job.number),
+        lifetimes=job.lifetimes,
+    )
+    for file in files[:-1]:
+        written.count(put(destination, f"metadata/{file.name}", file.data), len(file.data))
+    if _published_size(destination) < checkpoints.parse(checkpoint)[0].size:
+        _point(destination, CHECKPOINT, checkpoint, written)
+    _point(destination, TIMESTAMP, files[-1].data, written)
+
+
+def _write_root(job: Job, destination: Destination, written: Written) -> bytes:
+    newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
+    root = tuf_repository.next_root(newest, job.signers, now=job.time, lifetimes=job.lifetimes)
+    if root is None:
+        assert newest is not None  # noqa: S101 - next_root makes the first one
+        return newest
+    name = f"metadata/{tuf_repository.version_of(root)}.root.json"
+    written.count(put(destination, name, root), len(root))
+    return root
+
+
+def _existing(destination: Destination, name: str, number: int) -> bytes | None:
+    """What an interrupted run left. A timestamp of an earlier publication is none; a later one forbids."""
+    data = destination.read(f"metadata/{name}")
+    if data is None or name != "timestamp.json":
+        return data
+    there = tuf_repository.version_of(data)
+    if there > number:
+        raise Conflict(
+            f"{destination.url}: shows publication {there} already, {number} is older",
+            hint="another publisher went ahead; publish again",
+        )
+    return data if there == number else None
+
+
+def _point(destination: Destination, path: str, data: bytes, written: Written) -> None:
+    if destination.read(path) == data:
+        return
+    destination.point(path, data)
+    written.count(True, len(data))
+    written.pointers.append(path)

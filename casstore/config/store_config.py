@@ -1,0 +1,90 @@
+"""`casstore.json`: what makes a folder or bucket a store. Created once, never changed.
+
+{"format": "casstore/1", "id": "<32 hex>", "options": {"compression": "fast", "durability": "batch"}}
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from attest import canonical
+from attest.errors import BadInput, FormatError
+from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged, StoreTooNew
+from casstore.objects.packs import Durability
+from casstore.storage.base import Storage
+
+KEY = "casstore.json"
+FORMAT = "casstore/1"
+Compression = Literal["none", "fast", "best"]
+LEVELS: dict[str, int] = {"none": 0, "fast": 1, "best": 9}
+_FORMATS = re.compile(r"casstore/([0-9]{1,6})")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """The defaults of a store, kept in `casstore.json`."""
+
+    compression: str = "fast"
+    durability: Durability = Durability.BATCH
+
+    def __post_init__(self) -> None:
+        if self.compression not in LEVELS:
+            raise BadInput(f"unknown compression {self.compression!r}", hint="use none, fast or best")
+
+    @property
+    def level(self) -> int:
+        """The zstd level; 0 stores raw."""
+        return LEVELS[self.compression]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """A parsed `casstore.json`."""
+
+    store_id: str
+    options: StoreOptions
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        options = {"compression": self.options.compression, "durability": str(self.options.durability)}
+        return canonical.dumps({"format": FORMAT, "id": self.store_id, "options": options})
+
+    @staticmethod
+    def parse(data: bytes, where: str) -> StoreConfig:
+        """Raises StoreTooNew, StoreDamaged."""
+        try:
+            return _parse(canonical.loads_object(data, what=where, max_bytes=64 * 1024), where)
+        except (FormatError, BadInput) as exc:
+            raise StoreDamaged(
+                f"{where}: {exc.message}", hint="restore this small file from a copy of the store"
+            ) from exc
+
+
+def load(storage: Storage) -> StoreConfig:
+    """The configuration of the store in this storage. Raises NoSuchStore, StoreTooNew, StoreDamaged."""
+    try:
+        data = storage.read(KEY)
+    except NoSuchObject as exc:
+        raise NoSuchStore(f"{storage.url}: there is no store here", hint="make one with: casstore init") from exc
+    return StoreConfig.parse(data, f"{storage.url}/{KEY}")
+
+
+def _parse(value: dict[str, Any], where: str) -> StoreConfig:
+    version = _FORMATS.fullmatch(str(value.get("format")))
+    if version is None:
+        raise FormatError("is no casstore store")
+    if int(version[1]) > 1:
+        raise StoreTooNew(f"{where}: store format {version[1]}, this program reads 1", hint="use a newer casstore")
+    options = value.get("options")
+    if set(value) != {"format", "id", "options"} or not isinstance(options, dict):
+        raise FormatError("has other keys than format, id, options")
+    if not isinstance(value["id"], str) or not _ID.fullmatch(value["id"]):
+        raise FormatError("its id is not 32 hex digits")
+    try:
+        durability = Durability(options.get("durability", "batch"))
+    except ValueError as exc:
+        raise FormatError(f"unknown durability {options.get('durability')!r}") from exc
+    return StoreConfig(value["id"], StoreOptions(str(options.get("compression", "fast")), durability))

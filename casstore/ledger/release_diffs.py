@@ -1,0 +1,232 @@
+"""What changes between two releases, as approvers see it (docs/formats/release-diff.md).
+
+A function of the two release objects and their trees: whoever checks an approval computes the
+same digest. Folders that are the same in both are never read.
+
+    diff = release_diff(store, channel.release, release)
+    diff.digest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from attest import canonical, digests
+from attest.digests import Digest
+from casstore.ledger import release_objects
+from casstore.ledger.release_objects import Release, ReleaseProduct
+from casstore.objects import tree as trees
+from casstore.objects.tree import TreeEntry
+
+FORMAT = "casstore-release-diff/1"
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+
+_V = TypeVar("_V")
+
+
+class ObjectReader(Protocol):
+    """What is needed of a store."""
+
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """The verified bytes of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file or link of a component; the two sides as tree entries, None where it is not."""
+
+    component: str
+    path: bytes
+    before: TreeEntry | None
+    after: TreeEntry | None
+
+    def to_json(self) -> dict[str, Any]:
+        """One row of `files`."""
+        row = {"component": self.component, "path": _text(self.path), "change": _change(self.before, self.after)}
+        if self.after is not None:
+            row.update(_sides(self.after))
+        if self.before is not None:
+            row.update({f"was{key[0].upper()}{key[1:]}": value for key, value in _sides(self.before).items()})
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One line for people; `product` is a product for an archive, a component for a file."""
+
+    sign: str
+    product: str
+    path: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseDiff:
+    """Rows ready to be written; only what differs."""
+
+    before: Digest | None
+    after: Digest
+    archives: tuple[Mapping[str, Any], ...]
+    components: tuple[Mapping[str, Any], ...]
+    files: tuple[FileChange, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON value."""
+        return {
+            "format": FORMAT,
+            "from": self.before,
+            "to": self.after,
+            "archives": [dict(row) for row in self.archives],
+            "components": [dict(row) for row in self.components],
+            "files": [change.to_json() for change in self.files],
+        }
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes, which are the blob."""
+        return canonical.dumps(self.to_json())
+
+    @property
+    def rows(self) -> tuple[DiffRow, ...]:
+        """Archives, then files, for people."""
+        archives = [_told_archive(row) for row in self.archives]
+        return (*archives, *(_told_file(change.to_json()) for change in self.files))
+
+    @property
+    def added(self) -> int:
+        """How many archives and files are new."""
+        return self._count("+")
+
+    @property
+    def removed(self) -> int:
+        """How many are gone."""
+        return self._count("-")
+
+    @property
+    def changed(self) -> int:
+        """How many are there with other bytes, mode or target."""
+        return self._count("~")
+
+    def _count(self, sign: str) -> int:
+        return sum(row.sign == sign for row in self.rows)
+
+    @property
+    def digest(self) -> Digest:
+        """What approvals name."""
+        return digests.sha256(self.to_bytes())
+
+
+def release_diff(objects: ObjectReader, before: Digest | None, after: Digest) -> ReleaseDiff:
+    """The difference. Raises NoSuchObject, FormatError."""
+    new = release_objects.parse(objects.read(after))
+    old = release_objects.parse(objects.read(before)) if before is not None else None
+    return ReleaseDiff(
+        before,
+        after,
+        tuple(_archives(old.products if old else {}, new.products)),
+        tuple(_components(old.components if old else {}, new.components)),
+        tuple(_files(objects, old, new)) if old else (),
+    )
+
+
+def _archives(old: Mapping[str, ReleaseProduct], new: Mapping[str, ReleaseProduct]) -> Iterator[dict[str, Any]]:
+    for product, before, after in _pairs(old, new):
+        if before and after and before.archive == after.archive:
+            continue
+        row: dict[str, Any] = {"product": product, "change": _change(before, after)}
+        if after:
+            row.update(name=after.archive.name, digest=after.archive.digest, size=after.archive.size)
+        if before:
+            row.update(wasDigest=before.archive.digest, wasSize=before.archive.size)
+        yield row
+
+
+def _components(old: Mapping[str, Digest], new: Mapping[str, Digest]) -> Iterator[dict[str, Any]]:
+    for name, before, after in _pairs(old, new):
+        if before != after:
+            row = {"name": name, "change": _change(before, after)}
+            row.update({"tree": after} if after else {})
+            row.update({"was": before} if before else {})
+            yield row
+
+
+def _files(objects: ObjectReader, old: Release, new: Release) -> Iterator[FileChange]:
+    for name in sorted(old.components.keys() & new.components.keys()):
+        changes = _walk(objects, name, b"", old.components[name], new.components[name])
+        yield from sorted(changes, key=lambda change: change.path)
+
+
+def _walk(
+    objects: ObjectReader, component: str, folder: bytes, old: Digest | None, new: Digest | None
+) -> Iterator[FileChange]:
+    """Changes below two folders, either of which may not be there."""
+    if old == new:
+        return
+    before, after = _entries(objects, old), _entries(objects, new)
+    for name in before.keys() | after.keys():
+        was, now = before.get(name), after.get(name)
+        path = folder + name
+        if _leaf(was) != _leaf(now):
+            yield FileChange(component, path, _leaf(was), _leaf(now))
+        yield from _walk(objects, component, path + b"/", _folder(was), _folder(now))
+
+
+def _entries(objects: ObjectReader, digest: Digest | None) -> dict[bytes, TreeEntry]:
+    return {} if digest is None else {entry.name: entry for entry in trees.parse(objects.read(digest))}
+
+
+def _leaf(entry: TreeEntry | None) -> TreeEntry | None:
+    return None if entry is None or entry.kind == "dir" else entry
+
+
+def _folder(entry: TreeEntry | None) -> Digest | None:
+    return entry.digest if entry is not None and entry.kind == "dir" else None
+
+
+def _sides(entry: TreeEntry) -> dict[str, Any]:
+    if entry.kind == "link":
+        return {"target": _text(entry.target)}
+    return {"mode": f"{entry.mode:04o}", "size": entry.size, "digest": entry.digest}
+
+
+def _pairs(old: Mapping[str, _V], new: Mapping[str, _V]) -> Iterator[tuple[str, _V | None, _V | None]]:
+    for name in sorted(old.keys() | new.keys()):
+        yield name, old.get(name), new.get(name)
+
+
+def _change(before: object, after: object) -> str:
+    if before is None:
+        return ADDED
+    return REMOVED if after is None else CHANGED
+
+
+_SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
+
+
+def _told_archive(row: Mapping[str, Any]) -> DiffRow:
+    told = _grown(row.get("wasSize"), row.get("size"))
+    return DiffRow(_SIGNS[row["change"]], row["product"], row.get("name", "archive"), told)
+
+
+def _told_file(row: Mapping[str, Any]) -> DiffRow:
+    same = row["change"] == CHANGED and row.get("digest") == row.get("wasDigest")
+    told = [] if same else [_grown(row.get("wasSize"), row.get("size"))]
+    if row.get("mode") != row.get("wasMode") and row["change"] == CHANGED:
+        told.append(f"mode {row.get('wasMode', '-')} -> {row.get('mode', '-')}")
+    if "target" in row:
+        told.append(f"to {row['target']}")
+    return DiffRow(_SIGNS[row["change"]], row["component"], row["path"], ", ".join(told))
+
+
+def _grown(before: int | None, after: int | None) -> str:
+    if before is None and after is None:
+        return "link"
+    if before is None or after is None:
+        return f"{before if after is None else after} bytes"
+    return f"{before} -> {after} bytes" if before != after else f"{after} bytes, other content"
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")

@@ -1,0 +1,464 @@
+"""The store: immutable objects under one URL, found by digest, verified on every read.
+
+What is promised: an object is durable when its put returns; no object is ever served with
+other bytes than its digest's; nothing that was stored is ever changed. What entries and
+channels mean is left to `casstore.ledger`.
+
+    with Store.open("./store") as store:
+        report = store.put_tree("build")
+        store.checkout(report.tree, "out")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from attest.digests import Digest, from_raw, is_digest, to_raw
+from attest.errors import BadInput, FormatError
+from casstore.config import store_config
+from casstore.config.store_config import StoreConfig, StoreOptions
+from casstore.errors import Conflict, GivenUp, NoSuchObject, NotWritable, UnsupportedInput
+from casstore.index.catalog import Catalog, cache_folder, index_folder
+from casstore.index.reading import ObjectReader
+from casstore.machine import clock
+from casstore.machine.progress import NullProgress
+from casstore.objects import tree as trees
+from casstore.objects.kinds import Kind, NewObject
+from casstore.objects.packs import LocalPacks, Packs, RemotePacks, clean_temp, wrapped
+from casstore.objects.tree import Tree, TreeEntry, show
+from casstore.storage import open_storage
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from casstore.checkout.checkout import CheckoutReport
+    from casstore.index import Index
+    from casstore.ingest import IngestOptions, IngestReport
+    from casstore.ingest.globs import Selection
+    from casstore.ingest.stream import Outcome
+    from casstore.ingest.walk import Folder
+    from casstore.machine.progress import Progress
+    from casstore.network.network import NetworkGuard
+    from casstore.storage import Storage
+
+__all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
+
+_TRIES = 5
+"""How often a put begins again when collections of garbage take what it counted on."""
+
+
+class Store:
+    """An open store. Open one with `Store.open`, make one with `Store.init`; close it, or use `with`."""
+
+    def __init__(
+        self, storage: Storage, config: StoreConfig, *, read_only: bool = False, private: str | None = None
+    ) -> None:
+        """`private`: a folder for the index and for temporary files, instead of the usual places."""
+        self.storage = storage
+        self.url = storage.url
+        self.store_id = config.store_id
+        self.options = config.options
+        self.read_only = read_only or storage.read_only
+        self._packs = _packs_of(storage, config, private)
+        folder = private or index_folder(storage.local_path, config.store_id)
+        self._catalog = Catalog(self._packs, folder, config.store_id, config.options.durability)
+        self._reader = ObjectReader(self._packs, self._catalog)
+        self._new_packs: list[bytes] = []
+        self._met_known = False
+        self._lock = threading.Lock()
+        self._catalog.refresh()
+        self._epoch = self._now_epoch()
+
+    @staticmethod
+    def init(
+        url: str,
+        *,
+        network: NetworkGuard | None = None,
+        options: StoreOptions = StoreOptions(),  # noqa: B008  frozen
+    ) -> Store:
+        """Make a store. Raises Conflict where there is one already."""
+        storage = open_storage(url, network=network, create=True)
+        config = StoreConfig(os.urandom(16).hex(), options)
+        if not storage.create(store_config.KEY, config.to_bytes()):
+            raise Conflict(f"{storage.url}: there is a store already", hint="use it, or choose another place")
+        return Store(storage, config)
+
+    @staticmethod
+    def open(url: str, *, network: NetworkGuard | None = None, read_only: bool = False) -> Store:
+        """Open a store. Raises NoSuchStore, StoreTooNew, StoreDamaged."""
+        storage = open_storage(url, network=network)
+        return Store(storage, store_config.load(storage), read_only=read_only)
+
+    def close(self) -> None:
+        """Close files and index."""
+        self._packs.close()
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def index(self) -> Index:
+        """The local index, for those who cache something in its `meta` table."""
+        return self._catalog.index
+
+    @property
+    def catalog(self) -> Catalog:
+        """Index and packs as one: for upkeep."""
+        return self._catalog
+
+    @property
+    def packs(self) -> Packs:
+        """The packs themselves: for upkeep."""
+        return self._packs
+
+    # putting
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
+        """Store bytes; durable on return. `subjects` make them findable by `attestations`."""
+        return self.put_many([NewObject(data, kind, tuple(subjects))])[0]
+
+    def put_many(self, items: Iterable[NewObject]) -> list[Digest]:
+        """Store many objects as one pack and one commit; their digests in order."""
+        self._check_writable()
+        wanted = [(hashlib.sha256(item.data).digest(), item) for item in items]
+        while True:
+            epoch = self._now_epoch()
+            new = self._catalog.ask(lambda index: _unknown(index, wanted))
+            self._met_known |= len(new) < len(wanted)
+            if new:
+                self._take([self._pack(new)])
+            if self._now_epoch() == epoch:  # else a collection may have taken what was counted on
+                return [from_raw(raw) for raw, _ in wanted]
+
+    def _pack(self, new: Mapping[bytes, NewObject]) -> bytes:
+        """Makes one durable pack of these objects; its name."""
+        from casstore.objects.pack_writer import PackWriter
+
+        path = self._packs.new_path()
+        with wrapped(path):
+            writer = PackWriter(path, level=self.options.level, nonce=os.urandom(16))
+        try:
+            with wrapped(path):
+                for raw, item in new.items():
+                    writer.add(raw, item.data, item.kind, [to_raw(subject) for subject in item.subjects])
+                sealed = writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        self._packs.adopt(sealed)
+        return sealed.name
+
+    def put_path(self, path: str | bytes, *, options: IngestOptions | None = None) -> Digest:
+        """Store one regular file as a blob."""
+        name = os.fsencode(os.path.abspath(path))
+        found = _lstat(name)
+        if not stat.S_ISREG(found.st_mode):
+            raise UnsupportedInput(f"{show(name)}: is no regular file")
+        report = self.put_paths(os.path.dirname(name), [os.path.basename(name)], options=options)
+        return self.tree(report.tree).entries[0].content
+
+    def put_tree(
+        self,
+        root: str | bytes,
+        *,
+        include: Sequence[str] = ("**",),
+        exclude: Sequence[str] = (),
+        progress: Progress | None = None,
+        options: IngestOptions | None = None,
+    ) -> IngestReport:
+        """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
+        from casstore.ingest.counting import counted
+        from casstore.ingest.globs import Selection
+        from casstore.ingest.walk import walk as walk_workspace
+
+        name = _folder_name(root)
+        selection = Selection(include, exclude)
+        own, shown = self._own_place(), progress or NullProgress()
+        with counted(name, selection, shown):
+            folders = partial(walk_workspace, name, selection, forbidden=own)
+            return self._take_in(name, folders, selection, shown, options)
+
+    def put_paths(
+        self,
+        root: str | bytes,
+        files: Sequence[bytes],
+        *,
+        progress: Progress | None = None,
+        options: IngestOptions | None = None,
+    ) -> IngestReport:
+        """As `put_tree`, for exactly these files and links (paths relative to `root`)."""
+        from casstore.ingest.globs import Selection
+        from casstore.ingest.walk import listed
+
+        name = _folder_name(root)
+        return self._take_in(name, lambda: listed(name, list(files)), Selection(key=b"listed"), progress, options)
+
+    def put_stream(self, paths: Sequence[bytes]) -> Iterator[Outcome]:
+        """Store files one by one; each outcome that is yielded is durable, or says why it was not kept.
+
+        A path that cannot be kept does not stop the others. Raises StorageUnavailable.
+        """
+        from casstore.ingest.stream import StreamIntake
+
+        self._check_writable()
+        self._catalog.refresh()
+        stream = StreamIntake(self._catalog, self._packs, self.options.level)
+        try:
+            yield from stream.put(paths)
+        finally:
+            self._take(stream.new_packs, learned=True)
+            self._met_known |= stream.met_known
+
+    def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
+        """A tree out of known blobs and links: relative path -> entry (its name is the path's last part)."""
+        root, objects = self._folders_of(files)
+        self.put_many(objects)
+        return root
+
+    def _folders_of(self, files: Mapping[bytes, TreeEntry]) -> tuple[Digest, list[NewObject]]:
+        top: dict[bytes, object] = {}
+        for path, entry in files.items():
+            folder = top
+            *folders, last = path.split(b"/")
+            for part in folders:
+                below = folder.setdefault(part, {})
+                if not isinstance(below, dict):
+                    raise Conflict(f"{show(path)}: {show(part)} is a file and a folder")
+                folder = below
+            if last in folder:
+                raise Conflict(f"{show(path)}: stands twice, or is a file and a folder")
+            if entry.kind == "link":
+                trees.check_link(path, entry.target)
+            elif not self.has(entry.content):
+                raise NoSuchObject(f"{entry.content}: no such object in this store")
+            folder[last] = entry
+        objects: list[NewObject] = []
+        return _encode_folders(top, objects), objects
+
+    def take_new_packs(self) -> list[Digest]:
+        """Packs that hold what was put through this handle since the last call and that no entry names yet.
+
+        What was found known may lie in a pack of a put that never came to its entry: then all
+        packs are given that no entry is known to name.
+        """
+        with self._lock:
+            taken, self._new_packs = set(self._new_packs), []
+            met, self._met_known = self._met_known, False
+        if met:
+            taken.update(self._catalog.ask(lambda index: index.unannounced()))
+        return [from_raw(name) for name in sorted(taken)]
+
+    def learn_packs(self, names: Iterable[str]) -> None:
+        """Packs that a ledger entry names: their objects can be found from now on."""
+        self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)
+
+    def follow(self, ledger: str, packs: Mapping[Digest, bool], count: int) -> None:
+        """What a ledger's first `count` entries condemn, or give up (True): nobody may lean on it from now on."""
+        self._catalog.doom(ledger, {to_raw(name): gone for name, gone in packs.items()}, count)
+
+    def packs_were_doomed(self) -> bool:
+        """Whether anything was condemned, given up or forgotten since this handle was opened."""
+        return self._now_epoch() != self._epoch
+
+    def take_pack(self, name: bytes) -> None:
+        """A durable pack that upkeep made: known from now on, and named by the next entry."""
+        self._take([name])
+
+    # reading
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the object is in the store."""
+        return self._catalog.locate(_raw(digest)) is not None
+
+    def size(self, digest: Digest) -> int:
+        """Bytes of the object. Raises NoSuchObject."""
+        return self._reader.locate(_checked(digest)).place.length
+
+    def kind(self, digest: Digest) -> Kind:
+        """What it was stored as. Raises NoSuchObject."""
+        return Kind(self._reader.locate(_checked(digest)).place.kind)
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """All bytes, verified. Raises NoSuchObject, ObjectDamaged; BadInput above `max_bytes`."""
+        return self._reader.read(_checked(digest), max_bytes=max_bytes)
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """The bytes, piece by piece; raises ObjectDamaged at the end when they are not the digest's."""
+        return self._reader.chunks(_checked(digest))
+
+    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+        """As `chunks` of one after the other, each to be used up before the next; faster for many."""
+        return self._reader.chunks_of([_checked(digest) for digest in wanted])
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A seekable stream, verified before the first byte."""
+        return self._reader.open(_checked(digest))
+
+    def tree(self, digest: Digest) -> Tree:
+        """One folder. Raises FormatError when the object is no tree."""
+        data = self.read(digest, max_bytes=trees.MAX_TREE)
+        try:
+            return trees.parse(data)
+        except FormatError as exc:
+            raise FormatError(f"{digest}: {exc.message}", hint="name the digest of a tree") from exc
+
+    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file and link below a tree, depth first, names sorted."""
+        return ((path, entry) for path, entry in trees.walk(self.tree, digest) if entry.kind != "dir")
+
+    def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """As `walk`, with the folders."""
+        return trees.walk(self.tree, digest)
+
+    def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
+        """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
+        from casstore.checkout.checkout import Checkout
+
+        job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
+        return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
+
+    def checkout_files(self, files: Mapping[bytes, TreeEntry], target: str | bytes) -> CheckoutReport:
+        """As `checkout`, of files that need be no tree of this store; nothing is stored."""
+        from casstore.checkout.checkout import Checkout
+
+        root, objects = self._folders_of(files)
+        known = {hashlib.sha256(item.data).digest(): item.data for item in objects}
+        job = Checkout(self._reader, self._catalog, self._packs, NullProgress(), known=known)
+        return job.run(root, os.fsencode(os.path.abspath(target)))
+
+    def attestations(self, subject: Digest) -> list[Digest]:
+        """Digests of the attestations whose subjects include this one, sorted."""
+        raw = _raw(subject)
+        self._catalog.refresh()
+        found = self._catalog.ask(lambda index: index.subjects(raw))
+        return [from_raw(one) for one in sorted({*found, *self._catalog.condemned_about(raw)})]
+
+    def digests(self, prefix: str = "") -> list[Digest]:
+        """All digests in order, each once, whose hex digits start with `prefix` (an even number of them is fastest)."""
+        self._catalog.refresh()
+        start = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+        found = self._catalog.ask(lambda index: list(index.digests(start)))
+        if condemned := self._catalog.condemned_digests():
+            found = sorted({*found, *condemned})
+        return [digest for raw in found if (digest := from_raw(raw)).startswith(f"sha256:{prefix}")]
+
+    # inside
+
+    def _take_in(
+        self,
+        root: bytes,
+        folders: Callable[[], Iterator[Folder]],
+        selection: Selection,
+        progress: Progress | None,
+        options: IngestOptions | None,
+    ) -> IngestReport:
+        from casstore.ingest import IngestOptions
+        from casstore.ingest.ingest import Intake
+
+        self._check_writable()
+        self._catalog.refresh()
+        chosen, shown = options or IngestOptions(), progress or NullProgress()
+        for _ in range(_TRIES):
+            epoch = self._now_epoch()
+            job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
+            report = job.put(folders(), selection)
+            self._take(job.packs, learned=True)
+            self._met_known |= report.new_files < report.files
+            if self._now_epoch() == epoch or self._knows_all(report.tree):
+                return report
+        raise GivenUp(report.tree)
+
+    def _knows_all(self, tree: Digest) -> bool:
+        """Whether a writer may count on the whole tree."""
+        try:
+            found = [entry.content for _, entry in self.walk_all(tree) if entry.kind != "link"]
+        except NoSuchObject:
+            return False
+        return all(self._catalog.knows(to_raw(digest)) for digest in (tree, *found))
+
+    def _now_epoch(self) -> bytes:
+        return self._catalog.ask(lambda index: index.epoch())
+
+    def _take(self, names: Sequence[bytes], *, learned: bool = False) -> None:
+        with self._lock:
+            self._new_packs += names
+        if not learned:
+            self._catalog.learn(names)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise NotWritable(f"{self.url}: opened for reading only")
+
+    def _own_place(self) -> tuple[int, int] | None:
+        local = self.storage.local_path
+        if local is None:
+            return None
+        found = os.stat(local)
+        return found.st_dev, found.st_ino
+
+
+def _packs_of(storage: Storage, config: StoreConfig, private: str | None) -> Packs:
+    local = storage.local_path
+    temp = os.path.join(private or local or cache_folder(config.store_id), "tmp")
+    if not storage.read_only:
+        clean_temp(temp, clock.now().timestamp())
+    return RemotePacks(storage, temp) if local is None else LocalPacks(local, config.options.durability)
+
+
+def _unknown(index: Index, wanted: Sequence[tuple[bytes, NewObject]]) -> dict[bytes, NewObject]:
+    """Objects that are not there, or not yet as attestations about all their subjects; doubles merged."""
+    new: dict[bytes, NewObject] = {}
+    for raw, item in wanted:
+        if raw in new:
+            before = new[raw]
+            subjects = tuple(dict.fromkeys(before.subjects + item.subjects))
+            new[raw] = NewObject(item.data, max(before.kind, item.kind), subjects)
+        elif index.get(raw) is None or any(raw not in index.subjects(to_raw(s)) for s in item.subjects):
+            new[raw] = item
+    return new
+
+
+def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Digest:
+    entries = []
+    for name, value in folder.items():
+        if isinstance(value, dict):
+            entries.append(TreeEntry(name, "dir", 0o755, 0, _encode_folders(value, objects)))
+        elif isinstance(value, TreeEntry):
+            entries.append(TreeEntry(name, value.kind, value.mode, value.size, value.digest, value.target))
+    data = trees.encode(entries)
+    objects.append(NewObject(data, Kind.TREE))
+    return from_raw(hashlib.sha256(data).digest())
+
+
+def _folder_name(root: str | bytes) -> bytes:
+    name = os.fsencode(os.path.abspath(root))
+    if not stat.S_ISDIR(_lstat(os.path.realpath(name)).st_mode):
+        raise UnsupportedInput(f"{show(name)}: is no folder")
+    return os.path.realpath(name)
+
+
+def _lstat(path: bytes) -> os.stat_result:
+    try:
+        return os.lstat(path)
+    except OSError as exc:
+        raise UnsupportedInput(f"{show(path)}: {exc.strerror}") from exc
+
+
+def _checked(digest: Digest) -> Digest:
+    if not is_digest(digest):
+        raise BadInput(f"not a digest: {str(digest)[:100]!r}", hint="write sha256: and 64 lowercase hex digits")
+    return digest
+
+
+def _raw(digest: Digest) -> bytes:
+    return to_raw(_checked(digest))

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+
+from attest.errors import BadInput, FormatError, SignerError, VerificationError
+from attest.keys import keys
+
+
+@pytest.fixture(params=keys.ALGORITHMS)
+def key(request: pytest.FixtureRequest) -> keys.PrivateKey:
+    return keys.generate(request.param)
+
+
+def test_signs_and_verifies(key: keys.PrivateKey) -> None:
+    signature = keys.sign(key, b"data")
+    keys.verify_signature(key.public_key(), signature, b"data")
+    other = keys.generate(keys.algorithm_of(key))
+    for public, changed, data in (
+        (key.public_key(), signature, b"datA"),
+        (key.public_key(), signature[:-1] + bytes([signature[-1] ^ 1]), b"data"),
+        (key.public_key(), signature + b"\0", b"data"),
+        (key.public_key(), b"", b"data"),
+        (other.public_key(), signature, b"data"),
+    ):
+        with pytest.raises(VerificationError, match="does not match the key") as caught:
+            keys.verify_signature(public, changed, data)
+        assert caught.value.hint
+
+
+def test_the_same_data_gives_the_same_signature(key: keys.PrivateKey) -> None:
+    assert keys.sign(key, b"data") == keys.sign(key, b"data")
+
+
+@pytest.mark.parametrize("password", [None, b"correct horse"])
+def test_private_pem_there_and_back(key: keys.PrivateKey, password: bytes | None) -> None:
+    pem = keys.private_to_pem(key, password)
+    assert keys.is_encrypted(pem) == (password is not None)
+    again = keys.private_from_pem(pem, password)
+    assert keys.identity_of(again.public_key()) == keys.identity_of(key.public_key())
+
+
+def test_identity_is_the_hash_of_the_spki(key: keys.PrivateKey) -> None:
+    pem = keys.public_to_pem(key.public_key())
+    der = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert keys.identity_of_pem(pem) == "key:sha256:" + hashlib.sha256(der).hexdigest()
+    assert keys.identity_of_pem(b"a comment\n" + pem) == keys.identity_of_pem(pem)
+
+
+@pytest.mark.parametrize(
+    ("made_with", "given", "why"),
+    [
+        (b"secret", None, "no passphrase was given"),
+        (b"secret", b"", "no passphrase was given"),
+        (b"secret", b"Secret", "wrong passphrase"),
+        (None, b"secret", "not encrypted"),
+    ],
+)
+def test_a_wrong_passphrase_is_told(made_with: bytes | None, given: bytes | None, why: str) -> None:
+    pem = keys.private_to_pem(keys.generate(), made_with)
+    with pytest.raises(SignerError, match=why) as caught:
+        keys.private_from_pem(pem, given)
+    assert "secret" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def test_what_is_no_private_key_is_told(pem: bytes) -> None:
+    with pytest.raises(SignerError, match="not a private key in PEM"):
+        keys.private_from_pem(pem, None)
+
+
+def foreign_keys() -> list[keys.PrivateKey]:
+    return [  # type: ignore[list-item]
+        ec.generate_private_key(ec.SECP384R1()),
+        ec.generate_private_key(ec.SECP256K1()),
+        rsa.generate_private_key(65537, 2048),
+        ed448.Ed448PrivateKey.generate(),
+    ]
+
+
+def test_other_types_and_curves_are_refused() -> None:
+    for key in foreign_keys():
+        with pytest.raises(SignerError, match="is not taken"):
+            keys.private_from_pem(keys.private_to_pem(key, None), None)
+        with pytest.raises(BadInput, match="is not taken"):
+            keys.public_from_pem(keys.public_to_pem(key.public_key()))
+
+
+def test_a_private_key_is_no_public_key() -> None:
+    with pytest.raises(FormatError, match="not a public key"):
+        keys.public_from_pem(keys.private_to_pem(keys.generate(), None))
+
+
+@pytest.mark.parametrize("pem", [b"", b"x" * 20_000, b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+def test_what_is_no_public_key_is_told(pem: bytes) -> None:
+    with pytest.raises(FormatError):
+        keys.public_from_pem(pem)
+
+
+def test_oversized_private_key_is_not_parsed() -> None:
+    with pytest.raises(SignerError, match="more than the limit"):
+        keys.private_from_pem(b"x" * 20_000, None)
+
+
+def test_unknown_algorithm_and_empty_passphrase() -> None:
+    with pytest.raises(BadInput, match="unknown key algorithm"):
+        keys.generate("rsa")
+    with pytest.raises(BadInput, match="empty"):
+        keys.private_to_pem(keys.generate(), b"")

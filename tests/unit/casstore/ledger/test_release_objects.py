@@ -1,0 +1,100 @@
+"""The release object: one encoding, and every wrong document refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from attest import canonical
+from attest.digests import sha256
+from attest.errors import BadInput, FormatError
+from casstore.ledger import release_objects
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct, check_version
+
+
+def a_release(**changes: Any) -> Release:
+    values: dict[str, Any] = {
+        "store": "b3c1",
+        "ledger": "main",
+        "version": "1.4.0",
+        "epoch": 1767225600,
+        "components": {"core-bin": sha256(b"tree")},
+        "products": {
+            "core": ReleaseProduct("tar.gz", ReleaseArchive("core-1.4.0.tar.gz", sha256(b"a"), 9), sha256(b"m")),
+            "agent": ReleaseProduct("zip", ReleaseArchive("agent-1.4.0.zip", sha256(b"b"), 8), sha256(b"n")),
+        },
+        "checksums": sha256(b"sums"),
+        "evidence": tuple(sorted([sha256(b"1"), sha256(b"2")])),
+    }
+    return Release(**{**values, **changes})
+
+
+def test_round_trip() -> None:
+    release = a_release()
+    assert release_objects.parse(release.to_bytes()) == release
+    assert release.digest == sha256(release.to_bytes())
+    assert list(release.archives) == ["agent-1.4.0.zip", "core-1.4.0.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": "1/4"},
+        {"version": ""},
+        {"store": ""},
+        {"epoch": -1},
+        {"epoch": 1.5},
+        {"components": {"../x": sha256(b"t")}},
+        {"components": {"x": "sha256:0"}},
+        {"products": {}},
+        {"checksums": "x"},
+        {"evidence": (sha256(b"1"), sha256(b"1"))},
+        {"config": "x"},
+        {"products": {"a": ReleaseProduct("zip", ReleaseArchive("x/y.zip", sha256(b"b"), 8), sha256(b"n"))}},
+        {"products": {"a": ReleaseProduct("zip", ReleaseArchive("..", sha256(b"b"), 8), sha256(b"n"))}},
+        {
+            "products": {
+                name: ReleaseProduct("zip", ReleaseArchive("same.zip", sha256(b"b"), 8), sha256(b"n")) for name in "ab"
+            }
+        },
+    ],
+)
+def test_what_the_format_does_not_allow_is_never_written(changes: dict[str, Any]) -> None:
+    with pytest.raises(FormatError):
+        a_release(**changes).to_bytes()
+
+
+def changed(**changes: Any) -> bytes:
+    return canonical.dumps({**a_release().to_json(), **changes})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        a_release().to_bytes() + b"\n",
+        changed(format="casstore-release/2"),
+        changed(extra=1),
+        changed(evidence=[sha256(b"2"), sha256(b"1")]),
+        changed(evidence=None),
+        changed(products={"core": {}}),
+        changed(products={"core": None}),
+        changed(components=[]),
+    ],
+)
+def test_wrong_documents_are_refused(raw: bytes) -> None:
+    with pytest.raises(FormatError):
+        release_objects.parse(raw)
+
+
+@pytest.mark.parametrize("version", ["1", "1.4.0-rc.1+build_7", "v1", "x" * 128])
+def test_versions(version: str) -> None:
+    assert check_version(version) == version
+
+
+@pytest.mark.parametrize("version", ["", "-1", ".1", "1 0", "1\n", "x" * 129, "ü"])
+def test_no_versions(version: str) -> None:
+    with pytest.raises(BadInput, match="not a version"):
+        check_version(version)
