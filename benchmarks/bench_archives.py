@@ -21,10 +21,10 @@ import harness
 WRITE = """
 import json, sys
 from attest.digests import Digest
-from bundlers import formats, product_manifests
-from bundlers.product_manifests import ComponentTree
-from bundlers.reader import ProductReader
-from casstore.store import Store
+from bundlers import formats; from bundlers.products import product_manifests
+from bundlers.products.product_manifests import ComponentTree
+from bundlers.products.reader import ProductReader
+from casstore.store.store import Store
 form, workers = sys.argv[1], int(sys.argv[2])
 trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store, open(f"out-{form}", "wb") as out:

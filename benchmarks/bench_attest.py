@@ -39,7 +39,7 @@ ANN, ISSUER = "ann@example.com", "https://issuer.example"
 BATCH = """
 import json, sys
 from datetime import UTC, datetime
-from attest import artifact_signatures
+from attest.trust import artifact_signatures
 from attest.digests import sha256
 root, now = open("root.json", "rb").read(), datetime.now(UTC)
 signer = artifact_signatures.Certificate("ann@example.com", "https://issuer.example")

@@ -81,7 +81,7 @@ def sizes(folder: str, mibs: list[int]) -> None:
 
 WRITER = """
 import sys
-from casstore.store import Store
+from casstore.store.store import Store
 with Store.open("store") as store:
     for number in range(20):
         print(store.put_tree(f"src/{sys.argv[1]}/{number}").tree, flush=True)

@@ -28,9 +28,9 @@ PLANTED = 100_000
 CHECK = """
 import json, sys, time
 from attest.digests import Digest
-from bundlers import isolation, product_manifests
-from bundlers.product_manifests import ComponentTree
-from casstore.store import Store
+from bundlers import isolation; from bundlers.products import product_manifests
+from bundlers.products.product_manifests import ComponentTree
+from casstore.store.store import Store
 trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store:
     made = {}

@@ -15,11 +15,11 @@ import stat as modes
 from collections.abc import Iterator
 from operator import attrgetter
 
-from casstore.config import store_config
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest.files import SIGNATURE, kind_of
 from casstore.ingest.globs import Selection
 from casstore.ingest.stat_cache import Record
+from casstore.objects import store_config
 from casstore.objects.tree import check_link, check_name, show
 
 _PACK = SIGNATURE.pack

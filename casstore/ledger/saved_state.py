@@ -37,7 +37,7 @@ _HASH = 32
 _KEY_FILE = "state.key"
 _RARELY = 200
 """A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
-_BESIDE = ("attestations.py", "errors.py", "release_objects.py")
+_BESIDE = ("store/attestations.py", "errors.py")
 """What rules use of casstore beside the ledger's own folder."""
 
 

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from attest.digests import Digest, from_raw, is_digest, to_raw
 from attest.errors import BadInput, FormatError
-from casstore.config import store_config
-from casstore.config.store_config import StoreConfig, StoreOptions
 from casstore.errors import Conflict, GivenUp, NoSuchObject, NotWritable, UnsupportedInput
 from casstore.index.catalog import Catalog, cache_folder, index_folder
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock
 from casstore.machine.progress import NullProgress
+from casstore.objects import store_config
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.packs import LocalPacks, Packs, RemotePacks, clean_temp, wrapped
+from casstore.objects.store_config import StoreConfig, StoreOptions
 from casstore.objects.tree import Tree, TreeEntry, show
 from casstore.storage import open_storage
 

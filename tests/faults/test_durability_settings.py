@@ -24,7 +24,7 @@ _FD = re.compile(r"\d+<([^>]*)>")
 _DIGEST = re.compile(r'write\(1<.*"sha256:')
 PUT_BYTES = """
 import sys
-from casstore.store import Store
+from casstore.store.store import Store
 with Store.open(sys.argv[1]) as store:
     print(store.put_bytes(sys.argv[2].encode()), flush=True)
 """

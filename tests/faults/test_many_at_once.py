@@ -31,11 +31,11 @@ LINES = 16 if DEEP else 6
 CASSTORE = [sys.executable, "-m", "cli.main"]
 WRITER = """
 import os, sys
-from casstore import clock
+from casstore.machine import clock
 from casstore.errors import GivenUp, NoSuchObject
 from casstore.gc import pins
 from casstore.objects.kinds import NewObject
-from casstore.store import Store
+from casstore.store.store import Store
 url, folder, me, turns = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 with Store.open(url) as store:
     for turn in range(turns):
@@ -59,7 +59,7 @@ with Store.open(url) as store:
 READER = """
 import glob, sys
 from attest.digests import sha256
-from casstore.store import Store
+from casstore.store.store import Store
 while True:
     with Store.open(sys.argv[1]) as store:
         for out in glob.glob(sys.argv[2] + "/out*"):

@@ -34,7 +34,7 @@ WRITER = """
 import random, sys
 from casstore.ingest import IngestOptions
 from casstore.objects.kinds import NewObject
-from casstore.store import Store
+from casstore.store.store import Store
 source = random.Random(int(sys.argv[2]))
 with Store.open(sys.argv[1]) as store:
     for turn in range(100000):

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 from attest.digests import from_raw, sha256
-from casstore.config.store_config import StoreConfig, StoreOptions
 from casstore.index.rows import object_items, seal
 from casstore.ingest.files import SIGNATURE
 from casstore.ingest.stat_cache import Record, StatCache
@@ -22,6 +21,7 @@ from casstore.objects.kinds import Kind
 from casstore.objects.pack_reader import read_table
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.packs import Durability
+from casstore.objects.store_config import StoreConfig, StoreOptions
 from casstore.objects.tree import TreeEntry
 
 GOLDEN = Path(__file__).parent / "golden"

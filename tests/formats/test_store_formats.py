@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from casstore.config.store_config import StoreConfig
 from casstore.fsck import check_table
 from casstore.ingest.stat_cache import StatCache
 from casstore.objects import tree
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.objects.store_config import StoreConfig
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"

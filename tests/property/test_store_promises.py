@@ -18,7 +18,7 @@ from casstore.store.store import Store
 WRITER = """
 import sys
 from casstore.objects.kinds import Kind, NewObject
-from casstore.store import Store
+from casstore.store.store import Store
 url, who = sys.argv[1], sys.argv[2]
 with Store.open(url) as store:
     for turn in range(int(sys.argv[3])):
@@ -31,7 +31,7 @@ with Store.open(url) as store:
 PUTTER = """
 import sys
 from casstore.ingest import IngestOptions
-from casstore.store import Store
+from casstore.store.store import Store
 with Store.open(sys.argv[1]) as store:
     print(store.put_tree(sys.argv[2], options=IngestOptions(workers=2)).tree, flush=True)
 """

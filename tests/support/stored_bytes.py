@@ -28,7 +28,6 @@ from bundlers.consuming.state import Pins
 from bundlers.products import checksums, product_manifests
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord, LedgerProof
-from casstore.config.store_config import StoreConfig
 from casstore.errors import StoreDamaged, StoreTooNew
 from casstore.fsck import part
 from casstore.gc import pins
@@ -39,6 +38,7 @@ from casstore.ledger import entries, release_objects
 from casstore.objects import mended, tree
 from casstore.objects.pack_format import FOOTER, HEADER, Footer, Place, seal_of
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table
+from casstore.objects.store_config import StoreConfig
 
 GOLDEN = Path(__file__).parent.parent / "formats" / "golden"
 

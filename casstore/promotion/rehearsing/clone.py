@@ -20,10 +20,10 @@ from attest.signers import Signer
 from attest.trust.policies import ChannelPolicy
 from attest.trust.requirements import AT_PROMOTION
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
-from casstore.config.store_config import StoreConfig
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, replay_all
+from casstore.objects.store_config import StoreConfig
 from casstore.storage.memory import MemoryStorage
 from casstore.storage.overlay import OverlayStorage
 from casstore.store.store import Store

@@ -113,7 +113,7 @@ SLOW = """
 import io, sys, os
 sys.path.insert(0, {here!r})
 import test_extract as t
-from bundlers.extract import extract
+from bundlers.consuming.extract import extract
 class Slow(io.BytesIO):
     def read(self, size=-1):
         if self.tell() >= 200:

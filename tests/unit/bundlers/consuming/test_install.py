@@ -162,8 +162,8 @@ def test_a_real_kill_in_the_middle(world: PublishedWorld, tmp_path: Path) -> Non
     script = f"""
 import os, signal, sys
 from datetime import datetime
-from bundlers import extract, install
-from bundlers.consumer.service import TrustSettings
+from bundlers.consuming import extract, install
+from bundlers.consuming.service import TrustSettings
 real = extract._write
 def die(*args):
     real(*args)

@@ -13,10 +13,10 @@ import sys
 for name in ("fcntl", "resource", "pwd", "grp"):
     sys.modules[name] = None
 from datetime import datetime
-from bundlers.consumer.service import TrustSettings
-from bundlers.install import install
-from casstore.locks import NoLocks
-from casstore.store import Store
+from bundlers.consuming.service import TrustSettings
+from bundlers.consuming.install import install
+from casstore.machine.locks import NoLocks
+from casstore.store.store import Store
 
 trust = TrustSettings("state")
 now = datetime.fromisoformat(sys.argv[1])

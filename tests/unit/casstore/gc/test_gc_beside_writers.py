@@ -28,10 +28,10 @@ WRITERS, ROUNDS = 4, 8
 COMMON = """
 import json, os, sys, time
 from datetime import datetime, timedelta
-from attest import keys, signers
+from attest.keys import keys; from attest import signers
 from casstore.errors import GivenUp
 from casstore.ledger.log import Ledger
-from casstore.store import Store
+from casstore.store.store import Store
 url, key, now, folder = sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3]), sys.argv[4]
 signer = signers.from_private_key(keys.private_from_pem(open(key, "rb").read(), None))
 """
@@ -39,7 +39,7 @@ signer = signers.from_private_key(keys.private_from_pem(open(key, "rb").read(), 
 WRITE = (
     COMMON
     + """
-from bundlers.provenance import put_components
+from bundlers.building.provenance import put_components
 from casstore import config as configs
 number, rounds = int(sys.argv[5]), int(sys.argv[6])
 config = configs.load(folder + "/casstore.toml", folder)

@@ -28,12 +28,12 @@ from casstore.store.store import Store
 RUN = """
 import os, signal, sys
 from datetime import datetime, timedelta
-from attest import keys, signers
+from attest.keys import keys; from attest import signers
 from casstore.gc import Settings, collect
 from casstore.index.environment import Environment
-from casstore.packs import LocalPacks
+from casstore.objects.packs import LocalPacks
 from casstore.storage.file import FileStorage
-from casstore.store import Store
+from casstore.store.store import Store
 
 url, key, at, now = sys.argv[1], sys.argv[2], int(sys.argv[3]), datetime.fromisoformat(sys.argv[4])
 count = 0

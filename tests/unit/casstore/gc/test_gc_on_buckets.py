@@ -12,13 +12,13 @@ import pytest
 from worlds import World, provenance, signer, trust_root
 
 from attest.digests import Digest, sha256
-from casstore.config.store_config import load
 from casstore.errors import GivenUp, NoSuchObject
 from casstore.fsck import fsck
 from casstore.gc import CollectReport, Settings, collect
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.objects.kinds import NewObject
+from casstore.objects.store_config import load
 from casstore.objects.tree import TreeEntry
 from casstore.storage import open_storage
 from casstore.store.attestations import put_attestation

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[4]
 OBJECTS = [NewObject(b"object %d" % number) for number in range(3000)]
 _CHECK = """
 import sys
-from casstore.store import Store
+from casstore.store.store import Store
 with Store.open(sys.argv[1]) as store:
     found = store.digests()
     for digest in found[::37]:

@@ -89,7 +89,7 @@ def test_ctrl_c_ends_the_program_and_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = (
-        "import signal; from casstore import runner\n"
+        "import signal; from casstore.machine import runner\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job of a shell ignores it
         f"runner.run(['sh', '-c', {sys.executable!r} + ' -c \"$0\" & wait', {child!r}], cwd='/')"
     )
@@ -213,7 +213,7 @@ print(libc.setns(file, 0), os.strerror(ctypes.get_errno()))
 def test_without_network_also_as_a_user_without_privileges() -> None:
     code = """
 import ctypes, os
-from casstore import runner
+from casstore.machine import runner
 runner.run(["true"], cwd="/", network=False)
 os.setgid(65534), os.setuid(65534)
 ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # what an exec as this user would have set: /proc/self is its own

@@ -17,8 +17,8 @@ from worlds import World
 
 from attest.digests import Digest
 from casstore import promotion
-from casstore.config.store_config import load
 from casstore.errors import MoveDenied, StorageUnavailable
+from casstore.objects.store_config import load
 from casstore.storage import Storage, open_storage
 from casstore.store.store import Store
 
