@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from attest import digests
+from cli.commands import asking
 from cli.commands.params import confirm_option, json_option, key_option, pass_session
-from cli.drawing import asking, render, wording
+from cli.drawing import render, wording
 from cli.session import Session, read_file, write_new
 
 
