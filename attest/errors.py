@@ -51,6 +51,12 @@ class PolicyDenied(CasstoreError):
     exit_code = 4
 
 
+class TooNew(CasstoreError):
+    """Rules or features that this program does not know; nothing was decided without them."""
+
+    exit_code = 12
+
+
 class NotInstalled(CasstoreError):
     """An optional library is needed and not there; nothing was decided without it."""
 

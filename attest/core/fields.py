@@ -50,6 +50,10 @@ class Fields:
             raise self._wrong(name, f"a whole number from {least} on")
         return value
 
+    def optional_integer(self, name: str) -> int | None:
+        """A whole number, or null."""
+        return None if self._value.get(name) is None else self.integer(name)
+
     def number(self, name: str, *, least: float | None = None) -> float:
         """A finite number, whole or not, not below `least`."""
         value = self._value.get(name)

@@ -8,6 +8,8 @@ Rules, after TUF's root role (https://theupdateframework.github.io/specification
 - thresholds are at least 1 and count identities: one key under two names is one;
 - signatures are judged at the time the document says it was made, which must not lie in the
   future nor before the version before; a keyless owner may sign up to 30 days after it;
+- it names the rules, and the features, by which entries are judged from then on; a reader that
+  does not know one of them stops (TooNew) and calls nothing void;
 - keyless owners are judged by the sigstore root that the version pins whose threshold is counted.
 
 Expiry is judged where a trust root is used, not here: an expired one can still be followed.
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -29,7 +31,7 @@ from attest import canonical, digests
 from attest.core import times
 from attest.core.fields import Fields
 from attest.digests import Digest
-from attest.errors import BadInput, CasstoreError, FormatError, TrustError, VerificationError
+from attest.errors import BadInput, CasstoreError, FormatError, TooNew, TrustError, VerificationError
 from attest.keys import identities, keys
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
@@ -46,6 +48,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 CLOCK_LEEWAY = timedelta(minutes=10)
 SIGNING_PERIOD = timedelta(days=30)
 """How long after `created` a keyless owner may sign."""
+
+RULES = 2
+"""The rules that this program judges entries by (docs/formats/ledger-entry.md)."""
+FEATURES: frozenset[str] = frozenset()
+"""What it knows beside them."""
 
 ReadBlob = Callable[[Digest], bytes]
 """The bytes of a pinned sigstore root by digest."""
@@ -102,6 +109,8 @@ class TrustRoot:
     channels: Mapping[str, ChannelPolicy]
     sigstore_root: Digest | None = None
     """The trusted_root.json that keyless signatures are judged by; None: each reader brings one."""
+    rules: int = RULES
+    features: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document, the predicate of its statement."""
@@ -109,6 +118,8 @@ class TrustRoot:
             "format": FORMAT,
             "version": self.version,
             "store": self.store,
+            "rules": self.rules,
+            "features": list(self.features),
             "created": times.format(self.created),
             "expires": times.format(self.expires),
             "identities": {entry.name: entry.to_json() for entry in self.identities},
@@ -153,8 +164,9 @@ class TrustRoot:
 
 
 def parse(value: object) -> TrustRoot:
-    """The document to value, with every rule of its format. Raises FormatError."""
-    names = ("format", "version", "store", "created", "expires", "identities", "roles", "channels")
+    """The document to value, with every rule of its format. Raises FormatError, TooNew."""
+    check_known(value)
+    names = ("format", "version", "store", "rules", "features", "created", "expires", "identities", "roles", "channels")
     f = Fields(value, "trust root", required=names, optional=("sigstoreRoot",))
     if f.text("format") != FORMAT:
         raise FormatError(f"trust root: the format is {f.text('format')[:60]!r}, not {FORMAT}")
@@ -169,6 +181,8 @@ def parse(value: object) -> TrustRoot:
         {name: _role(name, item, known) for name, item in sorted(f.mapping("roles").items())},
         parse_channels(f.mapping("channels")),
         f.optional_digest("sigstoreRoot"),
+        f.integer("rules"),
+        f.texts("features"),
     )
     if not root.store:
         raise FormatError("trust root: it names no store")
@@ -177,6 +191,20 @@ def parse(value: object) -> TrustRoot:
     if "owner" not in root.roles:
         raise FormatError("trust root: nobody has the role owner")
     return root
+
+
+def check_known(document: object) -> None:
+    """Raises TooNew for rules and features that this program does not know: their fields may mean anything."""
+    f = document if isinstance(document, Mapping) else {}
+    rules, features = f.get("rules", RULES), f.get("features", ())
+    if isinstance(rules, int) and rules != RULES:
+        _stop(f"the rules {rules}; this program knows {RULES}")
+    if isinstance(features, list) and (unknown := [name for name in features if name not in FEATURES]):
+        _stop(f"the feature {str(unknown[0])[:60]!r}, which this program does not know")
+
+
+def _stop(what: str) -> None:
+    raise TooNew(f"the trust root asks for {what}", hint="upgrade casstore; nothing was judged here")
 
 
 def _identity(name: str, value: object) -> TrustIdentity:
@@ -333,7 +361,11 @@ def verify_next(
     `revoked`: identities whose signature counts no more, as long as enough other owners are left:
     else nobody could ever replace them.
     """
-    root = _claimed(raw_signed, at)
+    try:
+        root = _claimed(raw_signed, at)
+    except TooNew:
+        _require_owners_of(raw_signed, previous, at, pinned_sigstore(previous, read, sigstore_root), revoked)
+        raise
     if root.version != previous.version + 1:
         raise TrustError(f"trust root version {previous.version + 1} is wanted next, this is {root.version}")
     if root.store != previous.store:
@@ -362,6 +394,21 @@ def _claimed(raw: bytes, at: datetime) -> TrustRoot:
     if root.created > at + CLOCK_LEEWAY:
         raise TrustError(f"trust root version {root.version} was created in the future: {times.format(root.created)}")
     return root
+
+
+def _require_owners_of(
+    raw: bytes, previous: TrustRoot, at: datetime, sigstore_root: bytes | None, revoked: Collection[str]
+) -> None:
+    """Whether the owners of the version before signed a document that is too new to read: nobody else stops readers."""
+    statement = statements.parse(payload_of(raw))
+    if statement.predicate_type != TYPE or statement.predicate.get("version") != previous.version + 1:
+        raise FormatError("not the next trust root")
+    created = Fields({"created": statement.predicate.get("created")}, "trust root", required=("created",)).time(
+        "created"
+    )
+    stand_in = replace(previous, version=previous.version + 1, created=created)
+    object.__setattr__(stand_in, "digest", statement.subject(f"trust-root/{previous.version + 1}"))
+    _require(raw, stand_in, previous, at, sigstore_root, revoked)
 
 
 def _owners(root: TrustRoot, at: datetime) -> set[str]:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from attest.core import times
 from attest.digests import Digest, from_raw, sha256, to_raw
-from attest.errors import BadInput, FormatError, TrustError, VerificationError
+from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
 from attest.log import checkpoints, merkle, tiles
 from attest.log.checkpoints import NoteKey
 from attest.trust import trust_roots
@@ -176,7 +176,7 @@ def _pins(signed: bytes) -> Digest | None:
     """What a trust root claims to pin; one that cannot be read is void and pins nothing."""
     try:
         return trust_roots.parse_payload(trust_roots.payload_of(signed)).sigstore_root
-    except FormatError:
+    except (FormatError, TooNew):
         return None
 
 

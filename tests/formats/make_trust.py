@@ -32,6 +32,7 @@ from attest.statements.predicates import (  # noqa: E402
     publication,
     rehearsal,
     revocation,
+    seal,
 )
 from attest.statements.predicates import ceremony as ceremonies  # noqa: E402
 from attest.trust.policies import ChannelPolicy  # noqa: E402
@@ -152,6 +153,7 @@ def predicates() -> dict[str, Any]:
             (ceremonies.OwnerSignature(signer("olga").identity, ("olga",), digest),),
             NOW,
         ),
+        "seal": seal.Seal(STORE, "main", 2, 41, digest, NOW, first().digest, 1, digest, digest, 37),
         "collection": collection.Collection("delete", STORE, "main", NOW, 0, digest, (41,)),
     }
 

@@ -26,6 +26,7 @@ OWN_NAMES = (
     "rehearsal",
     "ceremony",
     "collection",
+    "seal",
 )
 """Each has a module here with `TYPE` and `parse`; the trust root's is `attest.trust.trust_roots`."""
 
