@@ -142,6 +142,9 @@ def invoke(args: list[str] | None = None) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt):
         render.error("interrupted; nothing half-done is visible, the same command can be run again")
         return 130
+    except click.exceptions.NoArgsIsHelpError as exc:
+        render.line(exc.format_message())
+        return 0
     except click.ClickException as exc:
         ctx = getattr(exc, "ctx", None)
         render.error(exc.format_message(), hint=f"see '{ctx.command_path} --help'" if ctx else "")

@@ -68,11 +68,15 @@ def open_signer(
     password: Callable[[], bytes | None],
     network: NetworkGuard | None = None,
 ) -> Signer:
-    """The signer behind a URI; a bare path is a PEM file.
+    """The signer behind a URI; a bare path is a PEM file, and PEM text is the key itself.
 
     `read` is the only way to a file, `password` is asked only where a passphrase or PIN is
     needed. Raises BadInput for an unknown scheme, SignerError where the key cannot be opened.
     """
+    if uri.lstrip().startswith("-----BEGIN"):
+        from attest.signers import pem_file
+
+        return pem_file.open_text(uri, password=password)
     scheme = scheme_of(uri)
     if scheme not in SCHEMES:
         raise BadInput(f"unknown key scheme {scheme!r} in {uri[:80]!r}", hint=f"known: {', '.join(SCHEMES)}")

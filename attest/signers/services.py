@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from attest.core.proxies import proxies
 from attest.errors import CasstoreError, ServiceUnavailable, SignerError, VerificationError
 from attest.signers import NetworkGuard
 
@@ -35,7 +34,7 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
     if request.type not in ("http", "https"):
         raise SignerError(f"{url[:80]}: not an http or https URL")
     try:
-        with urllib.request.build_opener(_no_redirect(), proxies(network)).open(request, timeout=PATIENCE) as answer:
+        with urllib.request.build_opener(_no_redirect()).open(request, timeout=PATIENCE) as answer:
             data: bytes = answer.read(MAX_ANSWER + 1)
     except urllib.error.HTTPError as exc:
         raise _refused(url, exc.code, exc.read(MAX_ANSWER)) from exc

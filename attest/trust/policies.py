@@ -19,7 +19,7 @@ from attest.trust import policy_parts
 from attest.trust.policy_parts import CustomRule, Freeze
 from attest.trust.requirements import AT_PROMOTION, GATE, check_known
 
-_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_CHANNEL = re.compile(r"(?!v[0-9])[a-z][a-z0-9_-]{0,63}")
 """As ledger entries have it: what the owners sign can also be moved."""
 
 _OPTIONAL = (

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from bundlers import formats
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from casstore.errors import Conflict
+from casstore.machine.durable import sync_below
 from casstore.storage.base import os_error
 
 PARTIAL = ".partial"
@@ -79,7 +80,7 @@ def _fill(manifest: ProductManifest, source: BinaryIO, staged: str) -> int:
                 os.symlink(link.link, name, dir_fd=folder)
         for _, _, _, folder in os.fwalk(dir_fd=top, topdown=False):
             os.fchmod(folder, 0o755)
-            os.fsync(folder)
+        sync_below(top)
     finally:
         os.close(top)
     return written
@@ -112,7 +113,6 @@ def _write(folder: int, name: str, file: ProductFile, chunks: Iterator[bytes]) -
                 view = view[os.write(fd, view) :]
             written += len(chunk)
         os.fchmod(fd, file.mode)
-        os.fsync(fd)
     finally:
         os.close(fd)
     return written

@@ -45,6 +45,8 @@ class InstallReport:
     """False: it was in force already."""
     fetched: int
     """Bytes of the archive that were read."""
+    added: tuple[str, ...] = ()
+    """What lies among the files and came from no archive."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -53,6 +55,7 @@ class InstallReport:
             "path": self.path,
             "changed": self.changed,
             "fetched": self.fetched,
+            "added": list(self.added),
             "receipt": self.receipt.to_json(),
         }
 
@@ -93,9 +96,9 @@ def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") 
         if before is None:
             raise NoSuchObject(f"{folder.folder}: {current} is the first version that was installed here")
         receipt = folder.receipt(before)
-        _check_files(folder, before)
+        added = _check_files(folder, before)
         folder.switch(before)
-    return InstallReport(folder.folder, folder.path(before), replace(receipt, installed_at=at), True, 0)
+    return InstallReport(folder.folder, folder.path(before), replace(receipt, installed_at=at), True, 0, added)
 
 
 def _install(
@@ -106,25 +109,27 @@ def _install(
     if current is not None:
         old = folder.receipt(current)
         _check_same_product(folder, old, receipt)
-        if current == receipt.name:
-            return _keep(folder, old, receipt, item)
-        receipt = replace(receipt, previous=current)
+        if current == receipt.name and (added := _added(folder.path(current), item.manifest)) is not None:
+            return _keep(folder, old, receipt, item, added)
+        receipt = replace(receipt, previous=old.previous if current == receipt.name else current)
     path = folder.path(receipt.name)
     fetched = 0
-    if not _is_whole(path, item.manifest):
+    if _added(path, item.manifest) is None:
         fetched = _fetch_and_extract(folder, found, item, path, progress)
     folder.keep(receipt, item.manifest_bytes)
     folder.switch(receipt.name)
     return InstallReport(folder.folder, path, receipt, True, fetched)
 
 
-def _keep(folder: InstalledFolder, old: Receipt, new: Receipt, item: VerifiedProduct) -> InstallReport:
-    """The version is in force; a receipt that says something new (another move, more evidence) is renewed."""
+def _keep(
+    folder: InstalledFolder, old: Receipt, new: Receipt, item: VerifiedProduct, added: tuple[str, ...]
+) -> InstallReport:
+    """The version is in force, its files are as they were; a receipt that says something new is renewed."""
     folder.mend_previous()
     if not same_but_for_time(old, new):
         old = replace(new, previous=old.previous)
         folder.keep(old, item.manifest_bytes)
-    return InstallReport(folder.folder, folder.path(old.name), old, False, 0)
+    return InstallReport(folder.folder, folder.path(old.name), old, False, 0, added)
 
 
 def _check_same_product(folder: InstalledFolder, old: Receipt, new: Receipt) -> None:
@@ -140,15 +145,14 @@ def _check_same_product(folder: InstalledFolder, old: Receipt, new: Receipt) -> 
         )
 
 
-def _is_whole(path: str, manifest: ProductManifest) -> bool:
-    """Whether a version that lies there is complete and unchanged."""
+def _added(path: str, manifest: ProductManifest) -> tuple[str, ...] | None:
+    """What was added to a version that lies there complete and unchanged; None where it does not."""
     if not os.path.isdir(path):
-        return False
+        return None
     try:
-        check_folder(path, manifest)
+        return check_folder(path, manifest)
     except VerificationError:
-        return False
-    return True
+        return None
 
 
 def _fetch_and_extract(
@@ -182,11 +186,11 @@ def _set_aside(path: str, folder: InstalledFolder) -> None:
     os.rename(path, target)
 
 
-def _check_files(folder: InstalledFolder, name: str) -> None:
+def _check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
     data = folder.manifest(name)
     if data is None:
         raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")
-    check_folder(folder.path(name), product_manifests.parse(data))
+    return check_folder(folder.path(name), product_manifests.parse(data))
 
 
 def _receipt(found: Verified, item: VerifiedProduct, at: datetime, *, previous: str | None) -> Receipt:

@@ -1,6 +1,6 @@
-"""Compare a folder with a ProductManifest: the very files, bytes, modes and links, nothing else.
+"""Compare a folder with a ProductManifest: the very files, bytes, modes and links.
 
-check_folder("/opt/core/versions/1.2.0-e1c3a5b7d9f1", manifest)      # or VerificationError
+added = check_folder("/opt/core/versions/1.2.0-e1c3a5b7d9f1", manifest)      # or VerificationError
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ _PIECE = 1024 * 1024
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-def check_folder(folder: str, manifest: ProductManifest) -> None:
-    """Raises VerificationError naming the first file that is not what the ProductManifest says."""
+def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
+    """The paths that were added: a program that runs leaves caches, a person a configuration.
+
+    Raises VerificationError naming the first file that is not what the ProductManifest says.
+    """
     expected = {file.path: file for file in manifest.files}
-    for path in sorted(_found(folder) - expected.keys()):
-        raise _wrong(folder, path, "was added")
     for path, file in expected.items():
         try:
             _check(folder, path, file)
         except OSError as exc:
             raise _wrong(folder, path, f"cannot be read: {exc.strerror}") from exc
+    return tuple(sorted(_found(folder) - expected.keys()))
 
 
 def _found(folder: str) -> set[str]:

@@ -10,6 +10,7 @@ no redirect leaves https; nothing is trusted here. Leaves to others: what the by
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -17,7 +18,6 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from attest.core.proxies import proxies
 from attest.errors import BadInput
 from bundlers.publishing.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PIECE = 256 * 1024
 _ABSENT = frozenset({403, 404, 410})
+_ASK = "ask whoever runs the server to serve these files as they are"
 
 
 class Reader(Protocol):
@@ -130,8 +131,8 @@ class HttpReader:
                 f"{parts.scheme}://{parts.hostname or ''}: no plain http URL", hint="write https://host/path"
             )
         self._url = url.rstrip("/")
-        self._network = network
-        self._opener = urllib.request.build_opener(_Redirects(network), proxies(network))
+        self._network = network.named(url)
+        self._opener = urllib.request.build_opener(_Redirects(self._network))
 
     @property
     def url(self) -> str:
@@ -149,7 +150,7 @@ class HttpReader:
         self._network.check(url)
         request = urllib.request.Request(url, headers={"User-Agent": "casstore", "Accept-Encoding": "identity"})  # noqa: S310 - http(s) only, see __init__
         host = urlsplit(url).netloc
-        return _pieces(circuit.OUTSIDE.call(host, lambda seconds: self._open(request, url, seconds)), url)
+        return _body(circuit.OUTSIDE.call(host, lambda seconds: self._open(request, url, seconds)), url)
 
     def _open(self, request: urllib.request.Request, url: str, seconds: float) -> Any:
         try:
@@ -159,6 +160,10 @@ class HttpReader:
             if exc.code in _ABSENT:
                 raise NoSuchObject(f"{url}: the server answers {exc.code}") from exc
             raise StorageUnavailable(f"{url}: the server answers {exc.code}", hint="try again later") from exc
+        except http.client.HTTPException as exc:
+            raise StorageUnavailable(
+                f"{url}: the server does not speak HTTP: {type(exc).__name__}", hint="try again, or ask who runs it"
+            ) from exc
         except (OSError, ValueError) as exc:
             raise StorageUnavailable(f"{url}: {exc}", hint="check the network, or use --offline") from exc
 
@@ -178,13 +183,38 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+def _body(response: Any, url: str) -> Iterator[bytes]:
+    """The body as the file's bytes; a page in its place, another coding or a cut are told as what they are."""
+    headers = response.headers
+    if headers.get_content_type() == "text/html":  # a portal, or a site that answers its start page for what is missing
+        response.close()
+        raise NoSuchObject(
+            f"{url}: the server answers a web page in its place", hint="check the URL with whoever runs it"
+        )
+    if (coding := headers.get("Content-Encoding", "identity").lower()) != "identity":
+        response.close()
+        raise StorageUnavailable(f"{url}: is sent as {coding[:20]!r}, though it was asked for as it is", hint=_ASK)
+    return _counted(_pieces(response, url), headers.get("Content-Length", ""), url)
+
+
+def _counted(pieces: Iterator[bytes], announced: str, url: str) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        yield piece
+    if announced.isdecimal() and size < int(announced):
+        raise StorageUnavailable(f"{url}: broke off after {size} of {announced} bytes", hint="try again")
+
+
 def _pieces(file: Any, name: str) -> Iterator[bytes]:
     with file:
         while True:
             try:
                 piece: bytes = file.read(_PIECE)
-            except (OSError, ValueError) as exc:
-                raise StorageUnavailable(f"{name}: reading broke off: {exc}", hint="try again") from exc
+            except (OSError, ValueError, http.client.HTTPException) as exc:
+                raise StorageUnavailable(
+                    f"{name}: reading broke off: {exc or type(exc).__name__}", hint="try again"
+                ) from exc
             if not piece:
                 return
             yield piece

@@ -22,6 +22,8 @@ _FORBIDDEN = re.compile(r'[<>:"\\|?*]')
 _MAX_PATH = 240
 """In UTF-16 units: what is left of 260 below a short folder."""
 
+_MAX_LAYERS = 127
+"""What container runtimes stack (overlayfs in Docker and containerd)."""
 _GO_SYSTEMS = {"macos": "darwin"}
 _GO_MACHINES = {
     **dict.fromkeys(("x86_64", "amd64", "x64"), "amd64"),
@@ -35,6 +37,8 @@ _GO_MACHINES = {
 def check(manifest: ProductManifest) -> None:
     """Raises UnsupportedInput for the first path that the product's platform cannot hold."""
     system = _system(manifest.platform)
+    if manifest.archive_format == "oci":
+        _check_image(manifest)
     if system.startswith("windows"):
         _check_windows(manifest)
         _check_spellings(manifest, _upper, "case")
@@ -54,6 +58,19 @@ def go_platform(platform: str) -> tuple[str, str]:
 
 def _system(platform: str) -> str:
     return re.split("[-/]", platform.lower(), maxsplit=1)[0]
+
+
+def _check_image(manifest: ProductManifest) -> None:
+    """A name that begins with `.wh.` deletes files of the layers below it (OCI image spec, layer.md)."""
+    for file in manifest.files:
+        for part in file.path.split("/"):
+            if part.startswith(".wh."):
+                _refuse(manifest, file.path, f"has the name {part!r}, which in an image deletes other files")
+    if (layers := len({file.component for file in manifest.files})) > _MAX_LAYERS:
+        raise UnsupportedInput(
+            f"product {manifest.product}: {layers} components make as many layers, readers take {_MAX_LAYERS}",
+            hint="put some of them as one component",
+        )
 
 
 def _check_windows(manifest: ProductManifest) -> None:

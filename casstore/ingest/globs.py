@@ -26,6 +26,7 @@ class Selection:
         self.everything = any(pattern in _EVERYTHING for pattern in include)
         self._include = [_compile(pattern) for pattern in include]
         self._exclude = [_compile(pattern) for pattern in exclude]
+        self._unmatched = {} if self.everything else dict(zip(include, self._include, strict=True))
         self.key = key or "\0".join([*include, "\0", *exclude]).encode("utf-8", "surrogateescape")
         """What selects the same has the same key."""
         self._roots = [_fixed_part(pattern) for pattern in include]
@@ -39,7 +40,17 @@ class Selection:
         """Whether the file, link or (when empty) folder at this relative path is taken."""
         if not self.everything and not any(pattern.fullmatch(path) for pattern in self._include):
             return False
+        for text in [text for text, pattern in self._unmatched.items() if pattern.fullmatch(path)]:
+            del self._unmatched[text]
         return not self.drops(path)
+
+    def check_matched(self) -> None:
+        """After a walk: every include took part. Raises BadInput naming those that matched nothing."""
+        if self._unmatched:
+            raise BadInput(
+                f"nothing matches {', '.join(map(repr, sorted(self._unmatched)))}; nothing was stored",
+                hint="mend or remove the pattern; a linked folder is not entered, names are compared byte by byte",
+            )
 
     def drops(self, path: bytes) -> bool:
         """Whether an exclude matches this very path."""
@@ -54,6 +65,8 @@ class Selection:
 
 
 def _compile(pattern: str) -> re.Pattern[bytes]:
+    if pattern.startswith("!"):
+        raise BadInput(f"a glob cannot begin with '!': {pattern!r}", hint="leave files out by: exclude = [...]")
     names = _names(pattern)
     text = ""
     for number, name in enumerate(names):
@@ -62,7 +75,10 @@ def _compile(pattern: str) -> re.Pattern[bytes]:
             text += "(?s:.+)" if last else "(?s:[^/]+/)*"
         else:
             text += _one_name(name) + ("(?s:/.*)?" if last else "/")
-    return re.compile(text.encode("utf-8", "surrogateescape"), re.DOTALL)
+    try:
+        return re.compile(text.encode("utf-8", "surrogateescape"), re.DOTALL)
+    except re.error as exc:
+        raise BadInput(f"not a glob: {pattern!r}: {exc}", hint="mend the set in [...]") from exc
 
 
 def _names(pattern: str) -> list[str]:

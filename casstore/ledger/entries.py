@@ -28,7 +28,7 @@ MAX_PACKS = 512
 PACK_LIST_FORMAT = "casstore-pack-list/1"
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_CHANNEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_CHANNEL = re.compile(r"(?!v[0-9])[a-z][a-z0-9_-]{0,63}")
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _REQUIRED = frozenset({"format", "number", "prev", "token", "time", "kind", "statement"})
 _OPTIONAL = frozenset({"channel", "packs", "packList"})

@@ -21,6 +21,9 @@ from attest.errors import BadInput, CasstoreError, FormatError
 FORMAT = "casstore-release/1"
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+_LIKE_A_VERSION = re.compile(r"v?[0-9]|[^.]+\.")
+"""A channel begins with a letter and has no dot, so that what a person names is one of the two, now and later."""
+_HEX = re.compile(r"[0-9a-f]{8,64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,254}")
 _FIELDS = frozenset(
     {"format", "store", "ledger", "version", "epoch", "components", "products", "checksums", "evidence", "config"}
@@ -92,9 +95,18 @@ class Release:
 
 
 def check_version(text: str) -> str:
-    """The version itself. Raises BadInput."""
+    """The version itself; no channel and no digest can ever look like it. Raises BadInput."""
     if not _VERSION.fullmatch(text):
         raise BadInput(f"not a version: {text[:80]!r}", hint="use letters, digits, . - _ + and at most 128 of them")
+    if not _LIKE_A_VERSION.match(text):
+        raise BadInput(
+            f"not a version: {text[:80]!r} could be a channel",
+            hint="begin with a digit, or v and a digit, or use a dot",
+        )
+    if _HEX.fullmatch(text) and not text.isdecimal():
+        raise BadInput(
+            f"not a version: {text[:80]!r} could be the beginning of a digest", hint="put a dot or - into it"
+        )
     return text
 
 

@@ -125,17 +125,19 @@ class LedgerState:
 
     def find_release(self, ref: str) -> ReleaseInfo:
         """A release by version, digest, digest prefix (8 digits or more) or channel. Raises NoSuchObject."""
-        if ref in self.versions:
-            return self.releases[self.versions[ref]]
-        channel = self.channels.get(ref)
-        if channel is not None and channel.release is not None:
-            return self.releases[channel.release]
         prefix = ref if ref.startswith(digests.PREFIX) else digests.PREFIX + ref
         found = [info for digest, info in self.releases.items() if digest.startswith(prefix)]
-        if len(prefix) >= len(digests.PREFIX) + _SHORTEST_PREFIX and len(found) == 1:
+        if len(prefix) < len(digests.PREFIX) + _SHORTEST_PREFIX:
+            found = []
+        channel = self.channels.get(ref)
+        if channel is not None and channel.release is not None:
+            found.append(self.releases[channel.release])
+        if ref in self.versions:
+            found.append(self.releases[self.versions[ref]])
+        if len({info.digest for info in found}) == 1:
             return found[0]
         raise NoSuchObject(
-            f"{'more than one release begins with' if len(found) > 1 else 'no such release:'} {ref[:100]}",
+            f"{'more than one release is meant by' if found else 'no such release:'} {ref[:100]}",
             hint=f"known: {', '.join(list(self.versions)[-5:]) or 'none'} (casstore ls)",
         )
 

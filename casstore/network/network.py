@@ -44,9 +44,19 @@ class NetworkGuard:
             raise PolicyViolation(f"{host}: --offline opens no socket", hint="leave out --offline, or use a local copy")
         if not any(_matches(entry, host, port) for entry in self.allow):
             raise PolicyViolation(
-                f"{host}: not allowed by the network policy",
-                hint=f'add "{host}" to [network] allow in casstore.toml',
+                f"{host}: not allowed by the network policy; nobody named it, something led there",
+                hint=f'if it is right, add "{host}" to [network] allow in casstore.toml',
             )
+
+    def named(self, *urls: str) -> NetworkGuard:
+        """This policy, and the hosts and ports of URLs that a person named: what somebody types is allowed.
+
+        A command line, the environment, store and destinations of one's own casstore.toml name; content,
+        redirects, builds, hooks and gates lead, and are held by the allowlist.
+        """
+        places = [_split(url) for url in urls]
+        places += [(host, 443) for host, port in places if port == 80]  # the same server, one step safer
+        return NetworkGuard((*self.allow, *(_join(host, port) for host, port in places)), offline=self.offline)
 
     @contextmanager
     def installed(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ def open_az(url: str, network: NetworkGuard | None) -> RemoteStorage:
     if not account:
         raise BadInput(f"{url}: no storage account is named", hint="set AZURE_STORAGE_ACCOUNT_NAME")
     endpoint = place.options.get("endpoint")
-    locations.allow(network, endpoint or f"https://{account}.blob.core.windows.net")
+    locations.name(network, endpoint or f"https://{account}.blob.core.windows.net")
     wants_fsspec = place.options.get("client") == "fsspec" or not find_spec("obstore")
     client = _fsspec if wants_fsspec else _obstore
     return RemoteStorage(url, client(place, account, endpoint))

@@ -19,7 +19,7 @@ def open_gs(url: str, network: NetworkGuard | None) -> RemoteStorage:
     """The bucket as a storage. Raises BadInput, PolicyViolation, StorageUnavailable."""
     place = locations.parse(url, _OPTIONS)
     for host in _HOSTS:
-        locations.allow(network, host)
+        locations.name(network, host)
     wants_fsspec = place.options.get("client") == "fsspec" or not find_spec("obstore")
     return RemoteStorage(url, _fsspec(place) if wants_fsspec else _obstore(place))
 

@@ -37,6 +37,11 @@ def parse(url: str, known_options: frozenset[str]) -> Location:
     return Location(url, parts.netloc, parts.path.strip("/"), options)
 
 
+def name(network: NetworkGuard | None, url: str) -> None:
+    """Before any client exists: a store that a person named may be reached, but not offline. Raises PolicyViolation."""
+    allow(None if network is None else network.named(url), url)
+
+
 def allow(network: NetworkGuard | None, url: str) -> None:
     """Ask the network policy, before any client exists. Raises PolicyViolation."""
     if network is None:

@@ -28,7 +28,7 @@ def open_other(url: str, network: NetworkGuard | None) -> RemoteStorage:
         raise BadInput(f"{url}: unknown scheme {parts.scheme!r}", hint="use a folder, s3://, az:// or gs://")
     if parts.username or parts.password:
         raise BadInput(f"{parts.scheme}://{parts.hostname}: credentials are never taken from a URL")
-    locations.allow(network, url)
+    locations.name(network, url)
     root = url if parts.scheme in _WEB else parts.path
     options = {} if parts.scheme in _WEB else {"host": parts.hostname or ""}
     return RemoteStorage(url, FsspecClient(filesystem(parts.scheme, **options), root), read_only=True)

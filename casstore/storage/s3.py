@@ -25,7 +25,7 @@ def open_s3(url: str, network: NetworkGuard | None) -> RemoteStorage:
     region = place.options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     region = region or "us-east-1"
     endpoint = place.options.get("endpoint") or _environment_endpoint()
-    locations.allow(network, endpoint or f"https://{place.bucket}.s3.{region}.amazonaws.com")
+    locations.name(network, endpoint or f"https://{place.bucket}.s3.{region}.amazonaws.com")
     if "AWS_ACCESS_KEY_ID" not in os.environ:
         locations.allow(network, _METADATA)  # else the client would ask the machine's metadata service
     client = _fsspec if place.options.get("client") == "fsspec" else _preferred()

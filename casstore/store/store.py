@@ -179,14 +179,12 @@ class Store:
         """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
         from casstore.ingest.counting import counted
         from casstore.ingest.globs import Selection
-        from casstore.ingest.walk import walk as walk_workspace
 
         name = _folder_name(root)
         selection = Selection(include, exclude)
         own, shown = self._own_place(), progress or NullProgress()
         with counted(name, selection, shown):
-            folders = partial(walk_workspace, name, selection, forbidden=own)
-            return self._take_in(name, folders, selection, shown, options)
+            return self._take_in(name, partial(_all_matched, name, selection, own), selection, shown, options)
 
     def put_paths(
         self,
@@ -438,6 +436,14 @@ def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Di
     data = trees.encode(entries)
     objects.append(NewObject(data, Kind.TREE))
     return from_raw(hashlib.sha256(data).digest())
+
+
+def _all_matched(root: bytes, selection: Selection, own: tuple[int, int] | None) -> Iterator[Folder]:
+    """The walk of a workspace; an include that matched nothing ends it before anything is kept."""
+    from casstore.ingest.walk import walk
+
+    yield from walk(root, selection, forbidden=own)
+    selection.check_matched()
 
 
 def _folder_name(root: str | bytes) -> bytes:

@@ -9,6 +9,7 @@ import click
 
 from attest import digests
 from attest.digests import Digest
+from attest.errors import BadInput
 from cli.commands import sigstore_bundles
 from cli.commands.params import digest_of_file, json_option, key_option, pass_session
 from cli.commands.sbom import sbom
@@ -65,7 +66,7 @@ def sign(
     if len(types) != 1 or ":" not in types[0]:
         raise BadInput(f"not one predicate type: {kind!r}", hint=f"give a URI, or one of: {', '.join(types)}")
     predicate = canonical.loads_object(read_file(predicate_file, max_bytes=MAX_PREDICATE), what=predicate_file)
-    statement = statements.of_digests(dict(map(_subject, subjects)), types[0], predicate)
+    statement = statements.of_digests(_distinct(subjects), types[0], predicate)
     signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
     raw = signer.sign_statement(statement.to_bytes())
     target = out or f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"
@@ -217,6 +218,18 @@ def _type_of(raw: bytes) -> str:
     from casstore.store.attestations import parse_unverified
 
     return parse_unverified(raw).predicate_type
+
+
+def _distinct(texts: tuple[str, ...]) -> dict[str, Digest]:
+    """Name -> digest; files of one name are named by their paths. Raises BadInput where two share a name still."""
+    named = [_subject(text) for text in texts]
+    taken = [name for name, _ in named]
+    found: dict[str, Digest] = {}
+    for text, (name, digest) in zip(texts, named, strict=True):
+        own = text if taken.count(name) > 1 and "=" not in text else name
+        if found.setdefault(own, digest) != digest:
+            raise BadInput(f"two subjects are named {own!r}", hint="give each a name of its own: NAME=sha256:...")
+    return found
 
 
 def _subject(text: str) -> tuple[str, Digest]:

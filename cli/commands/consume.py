@@ -151,6 +151,10 @@ def install(
     else:
         done = "in force" if report.changed else "in force already"
         render.line(f"{report.receipt.product} {report.receipt.version} {done}: {report.path}")
+        if report.added:
+            render.say(
+                f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}"
+            )
 
 
 @click.command()

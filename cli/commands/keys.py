@@ -17,13 +17,13 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("file")
-@click.option("--algorithm", type=click.Choice(["ecdsa-p256", "ed25519"]), default="ecdsa-p256", show_default=True)
+@click.option("--algorithm", type=click.Choice(["ecdsa-p256", "ed25519"]), default="ed25519", show_default=True)
 @click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted (CI, tests).")
 @json_option
 def generate(file: str, algorithm: str, no_passphrase: bool, as_json: bool) -> None:
     """Write a new private key to FILE (mode 0600) and its public key to FILE.pub.
 
-    The passphrase is asked for, or read from CASSTORE_PASSWORD. The ledger role's key is ed25519.
+    The passphrase is asked for, or read from CASSTORE_PASSWORD. An ed25519 key can hold every role.
 
     \b
     Example:
@@ -91,8 +91,14 @@ def list_identities(session: Session, as_json: bool) -> None:
 def check_alone(session: Session, key: str) -> None:
     """Whether `start_alone` can work, before anything is made. Raises BadInput, SignerError."""
     from attest.errors import BadInput
+    from attest.keys import keys as pairs
 
-    session.signer(key)
+    public = session.signer(key).public_pem
+    if public is None or pairs.algorithm_of(pairs.public_from_pem(public)) != "ed25519":
+        raise BadInput(
+            f"{key}: one key for every role must be an Ed25519 key, since checkpoints are signed by it",
+            hint="make one: casstore keys generate FILE; or give each role its own: casstore keys ceremony draft",
+        )
     config = session.optional_config
     if config is None or not config.channels:
         raise BadInput(

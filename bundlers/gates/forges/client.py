@@ -12,7 +12,6 @@ from http.client import HTTPException
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from attest.core.proxies import proxies
 from attest.errors import BadInput, FormatError, PolicyDenied
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.network import circuit
@@ -58,7 +57,7 @@ class Client:
         headers = {"User-Agent": "casstore", "Accept": "application/json", **self.headers}
         request = urllib.request.Request(url, headers=headers)  # noqa: S310  http only, see above
         try:
-            opener = urllib.request.build_opener(_NoRedirects, proxies(self.guard))
+            opener = urllib.request.build_opener(_NoRedirects)
             with opener.open(request, timeout=seconds) as reply:
                 data = _read(reply, url, time.monotonic() + seconds)
         except urllib.error.HTTPError as exc:

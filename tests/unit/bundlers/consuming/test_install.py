@@ -194,15 +194,13 @@ def test_changed_files_are_not_switched_to(world: PublishedWorld, tmp_path: Path
     assert (tmp_path / "core/quarantine" / f"{first.receipt.name}.changed-1" / "bin/core").read_bytes() == b"trojan"
 
 
-@pytest.mark.parametrize("change", ["extra", "gone", "mode", "link", "content", "folder"])
+@pytest.mark.parametrize("change", ["gone", "mode", "link", "content", "folder"])
 def test_every_difference_is_named(world: PublishedWorld, tmp_path: Path, change: str) -> None:
     report = do(world, tmp_path)
     path = Path(report.path)
     manifest = manifest_of(InstalledFolder(report.folder), report.receipt.name)
     check_folder(report.path, manifest)
-    if change == "extra":
-        (path / "share/new").write_bytes(b"")
-    elif change == "gone":
+    if change == "gone":
         (path / "share/empty").unlink()
     elif change == "mode":
         (path / "bin/core").chmod(0o755)
@@ -282,3 +280,26 @@ def test_where_nothing_is_published_it_says_so(world: PublishedWorld, tmp_path: 
             do(world, tmp_path)
         assert "casstore publish" in caught.value.hint
         (tmp_path / "public").mkdir(exist_ok=True)
+
+
+def test_what_is_added_is_told_and_harms_nothing(world: PublishedWorld, tmp_path: Path) -> None:
+    path = Path(do(world, tmp_path).path)
+    (path / "share/app.conf").write_bytes(b"mine")
+    again = do(world, tmp_path)
+    assert (again.changed, again.added) == (False, ("share/app.conf",))
+    assert (path / "share/app.conf").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("harm", ["changed", "deleted", "gone"])
+def test_in_force_already_looks_before_it_says_so(world: PublishedWorld, tmp_path: Path, harm: str) -> None:
+    path = Path(do(world, tmp_path).path)
+    before = (path / "bin/core").read_bytes()
+    if harm == "gone":
+        shutil.rmtree(path)
+    else:
+        (path / "bin/core").unlink()
+    if harm == "changed":
+        (path / "bin/core").write_bytes(b"evil")
+    again = do(world, tmp_path)
+    assert again.changed and again.fetched
+    assert (Path(again.path) / "bin/core").read_bytes() == before

@@ -217,15 +217,6 @@ def test_a_forge_that_drips_is_given_up_in_time(forge: Forge, monkeypatch: pytes
     assert time.monotonic() - began < 3
 
 
-def test_a_proxy_is_a_host_like_any_other(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would see the token: without the policy's leave it is not used."""
-    forge.answers = on_github(["verify"])
-    monkeypatch.setenv("http_proxy", forge.url.replace("127.0.0.1", "localhost"))
-    monkeypatch.delenv("no_proxy", raising=False)
-    assert "localhost: not allowed by the network policy" in judged(forge, "github").messages[0]
-    assert forge.asked == []
-
-
 @pytest.mark.parametrize("name", ["svn", "github+ssh://x", "gitea+http://forge.example", "gitea", "forgejo"])
 def test_forges_that_are_not_known(forge: Forge, name: str) -> None:
     with pytest.raises(BadInput):

@@ -89,12 +89,12 @@ def test_wrong_documents_are_refused(raw: bytes) -> None:
         release_objects.parse(raw)
 
 
-@pytest.mark.parametrize("version", ["1", "1.4.0-rc.1+build_7", "v1", "x" * 128])
+@pytest.mark.parametrize("version", ["1", "1.4.0-rc.1+build_7", "v1", "1" * 128])
 def test_versions(version: str) -> None:
     assert check_version(version) == version
 
 
-@pytest.mark.parametrize("version", ["", "-1", ".1", "1 0", "1\n", "x" * 129, "ü"])
+@pytest.mark.parametrize("version", ["", "-1", ".1", "1 0", "1\n", "1" * 129, "ü", "prod", "dev-2", "0a1b2c3d4e5f"])
 def test_no_versions(version: str) -> None:
     with pytest.raises(BadInput, match="not a version"):
         check_version(version)

@@ -164,3 +164,20 @@ def test_a_pair_of_sockets_inside_the_process_still_works() -> None:
         with one, other:
             one.sendmsg((b"a", b"b"))
             assert other.recv(9) == b"ab"
+
+
+def test_what_a_person_names_is_allowed_by_that_and_nothing_beside_it() -> None:
+    guard = NetworkGuard(()).named("https://releases.example/x", "http://mirror.example:8080")
+    guard.check("https://releases.example/y")
+    guard.check("http://mirror.example:8080/z")
+    for other in (
+        "https://releases.example:8443/",
+        "http://releases.example/",
+        "https://example/",
+        "http://mirror.example/",
+    ):
+        with pytest.raises(PolicyViolation, match="nobody named it"):
+            guard.check(other)
+    NetworkGuard(()).named("http://releases.example").check("https://releases.example/")
+    with pytest.raises(PolicyViolation):
+        NetworkGuard((), offline=True).named("https://releases.example").check("https://releases.example/")

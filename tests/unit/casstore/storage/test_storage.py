@@ -320,9 +320,16 @@ def test_nothing_remote_is_opened_without_the_network_policy(url: str) -> None:
     with pytest.raises(PolicyViolation):
         open_storage(url)
     with pytest.raises(PolicyViolation):
-        open_storage(url, network=NetworkGuard([]))
-    with pytest.raises(PolicyViolation):
         open_storage(url, network=NetworkGuard(["*"], offline=True))
+
+
+def test_what_a_person_names_is_allowed_and_what_it_leads_to_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with pytest.raises(PolicyViolation, match=r"169\.254\.169\.254"):
+        open_storage("s3://bucket/prefix", network=NetworkGuard([]))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    assert open_storage("s3://bucket/prefix", network=NetworkGuard([])).url == "s3://bucket/prefix"
 
 
 @pytest.mark.parametrize(
