@@ -190,7 +190,7 @@ def test_redirect_to_a_foreign_host_is_not_followed(tmp_path: Path) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         reader = open_reader(f"http://127.0.0.1:{httpd.server_port}", network=NetworkGuard([]))
-        with pytest.raises(PolicyViolation, match="elsewhere.example.invalid"):
+        with pytest.raises(PolicyViolation, match=r"elsewhere\.example\.invalid"):
             next(iter(reader.chunks("metadata/timestamp.json")))
         httpd.shutdown()
 
