@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attest.errors import CasstoreError, PolicyDenied
 
 if TYPE_CHECKING:
+    from attest.digests import Digest
     from attest.judging.decisions import Decision
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ObjectDamaged",
     "PolicyDenied",
     "PolicyViolation",
+    "SealDisputed",
     "StorageUnavailable",
     "StoreDamaged",
     "StoreTooNew",
@@ -74,6 +76,20 @@ class Conflict(CasstoreError):
     """It exists with other bytes, or the version is taken; nothing was overwritten."""
 
     exit_code = 9
+
+
+class SealDisputed(StoreDamaged):
+    """A seal of the role `ledger` says something else than the fold of this reader."""
+
+    def __init__(
+        self, number: int, identity: str, state: Digest, full: Digest, own_state: Digest, own_full: Digest
+    ) -> None:
+        super().__init__(
+            f"the seal of ledger entry {number} names the state {state} (full {full}),"
+            f" the entries before it add up to {own_state} (full {own_full})",
+            hint="nothing is moved or published until the next trust root takes the role ledger from its signer",
+        )
+        self.dispute = (number, identity, state, full, own_state, own_full)
 
 
 class GivenUp(Conflict):

@@ -34,12 +34,18 @@ from bundlers.publishing.gathering import ChannelFiles, Gathered
 from bundlers.publishing.kit_files import HEAD, KitFile, Member
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.errors import Conflict
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger import sealing
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, replay
 from casstore.objects.kinds import Kind, NewObject
 from casstore.storage.base import os_error
 from casstore.storage.file import sync_folder
 from casstore.store.attestations import parse_unverified
+
+
+class SealStore(gathering.ReadStore, sealing.SealStore, Protocol):
+    """What exporting needs of a store: it seals the ledger."""
 
 
 class ImportStore(Protocol):
@@ -93,20 +99,24 @@ class ImportReport:
 
 
 def export(
-    store: gathering.ReadStore,
+    store: SealStore,
     ledger: Ledger,
     release: str,
     path: str,
     *,
     signer: Signer | None = None,
     channel: str | None = None,
+    now: datetime,
     sigstore_root: bytes | None = None,
 ) -> ExportReport:
     """Write a kit of a release for the channels that hold it (or one of them).
 
-    `signer` signs a fresh checkpoint (role `ledger`); without it the newest published checkpoint
+    `signer` seals the ledger and signs a fresh checkpoint (role `ledger`); without it the newest published checkpoint
     serves, if it is not older than what must be proven. Raises PolicyDenied, Conflict, NoSuchObject.
     """
+    made = None
+    if signer is not None:
+        made = ledger_checkpoints.make(store, ledger, signer=signer, now=now, sigstore_root=sigstore_root)
     state = replay(ledger, store, sigstore_root=sigstore_root)
     info = state.find_release(release)
     names = _channels(state, info.digest, channel)
@@ -118,9 +128,12 @@ def export(
         )
         for name in names
     ]
-    checkpoint = _checkpoint(store, state, history, files, signer)
+    checkpoint = made.note if made is not None else _checkpoint(store, state, history, files)
     size = checkpoints.parse(checkpoint)[0].size
-    numbers = {number for item in files for number in item.chosen.numbers} | {size - 1}
+    numbers = {number for item in files for number in item.chosen.numbers}
+    for item in files:
+        head = item.judged.head.number
+        gathering.gather_absence(gathered, store, state, history, item.record.channel, head, size)
     gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
     _add_tiles(gathered, history, size)
     gathered.add(HEAD, _head(state, info.version, info.digest, names))
@@ -181,10 +194,7 @@ def _checkpoint(
     state: LedgerState,
     history: History,
     files: Sequence[ChannelFiles],
-    signer: Signer | None,
 ) -> bytes:
-    if signer is not None:
-        return gathering.sign_checkpoint(history, state, signer)
     trust = max(number for number, entry in history.entries.items() if entry.kind in channel_proof.TRUST)
     needed = max(trust, *(number for item in files for number in item.chosen.numbers)) + 1
     for raw in _published_checkpoints(store, state):

@@ -21,6 +21,7 @@ from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
 from attest.log import checkpoints, merkle, tiles
 from attest.log.checkpoints import NoteKey
+from attest.statements.predicates.seal import Seal
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
@@ -32,7 +33,7 @@ from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.rules import Reader, step
+from casstore.ledger.rules import Reader, seals, step
 from casstore.ledger.state import LedgerState
 
 _ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
@@ -78,6 +79,10 @@ class ProvenLedger:
     trust_roots: tuple[TrustRoot, ...]
     size: int
     root_hash: Digest
+    seal: Seal
+    """What the ledger adds up to, by the role `ledger`: believed for what is not there."""
+    sealed_by: str
+    """The identity that signed it."""
 
     @property
     def trust_root(self) -> TrustRoot:
@@ -115,8 +120,11 @@ def prove(
         leaf = merkle.leaf_hash(item.entry)
         merkle.verify_inclusion(leaf, index=entry.number, size=proof.size, proof=item.inclusion, root=root_hash)
     _check_history(source, proof.size, root_hash, pins)
+    seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
     history = History(entries, objects.read)
-    return ProvenLedger(proof.store, proof.ledger, history, objects, roots, proof.size, from_raw(root_hash))
+    return ProvenLedger(
+        proof.store, proof.ledger, history, objects, roots, proof.size, from_raw(root_hash), seal, sealed_by
+    )
 
 
 def pins_after(ledger: ProvenLedger, before: Pins | None) -> Pins:
@@ -157,6 +165,23 @@ def _trust_roots(proof: LedgerProof, entries: list[Entry], reader: Reader) -> tu
         why = state.void[0][1] if state.void else "there is none"
         raise TrustError(f"no trust root holds: {why}")
     return state.trust_roots
+
+
+def _seal(proof: LedgerProof, last: Entry, roots: tuple[TrustRoot, ...], reader: Reader) -> tuple[Seal, str]:
+    """The checkpoint's last leaf: a seal by the role `ledger`, made at its place under the newest trust root."""
+    if last.number != proof.size - 1 or last.kind is not EntryKind.SEAL:
+        raise VerificationError(
+            "the checkpoint does not end in a seal, so nothing shows what was left out",
+            hint="ask the publisher to publish again",
+        )
+    state = replace(states.start(proof.store, proof.ledger), trust_roots=roots, count=last.number, tip=last.prev)
+    claim, identity = seals.signed(state, last, reader)
+    if (claim.trust_root, claim.trust_root_version) != (roots[-1].digest, roots[-1].version):
+        raise TrustError(
+            f"the seal was made under trust root {claim.trust_root_version}, {roots[-1].version} is the newest here",
+            hint="the chain is not complete: do not install from here",
+        )
+    return claim, identity
 
 
 def _sigstore_roots(source: Source, proof: LedgerProof, entries: list[Entry]) -> dict[Digest, bytes]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attest.digests import Digest, from_hex, sha256
-from attest.errors import PolicyDenied, VerificationError
+from attest.errors import PolicyDenied, TrustError, VerificationError
 from attest.statements.predicates import approval
 from attest.trust import verify
 from attest.trust.trust_roots import TrustRoot
@@ -25,7 +25,7 @@ from bundlers.consuming.ledger_proof import Objects, ProvenLedger, Source
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
-from bundlers.publishing import channel_proof, records
+from bundlers.publishing import absence, channel_proof, records
 from bundlers.publishing.channel_proof import ChannelJudgement
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord
@@ -109,8 +109,9 @@ def verify_channel(
         source, at=at, pins_of=pins_of, first_trust_root=first_trust_root, sigstore_root=sigstore_root
     )
     pins = pins_of(ledger.store, ledger.ledger)
-    objects = _objects(source, channel, ledger)
-    judged = _judge(ledger, objects, record, channel, sigstore_root)
+    objects = ledger.objects.with_more(_tar(source, records.objects_path(channel)))
+    revoked = _sealed(source, ledger, objects, record, channel)
+    judged = _judge(ledger, objects, record, channel, sigstore_root, revoked)
     _check_pinned(channel, judged, pins)
     info = _release_info(judged, channel)
     release = release_objects.parse(objects.read(info.digest))
@@ -145,9 +146,8 @@ def verify_channel(
     )
 
 
-def _objects(source: Source, channel: str, ledger: ProvenLedger) -> Objects:
-    """The channel's objects beside the proven statements; each is named by its digest, which is checked."""
-    path = records.objects_path(channel)
+def _tar(source: Source, path: str) -> dict[Digest, bytes]:
+    """The objects of a published tar; each is named by its digest, which is checked."""
     tar = KitFile(path, head=False, data=source.read(path))
     found: dict[Digest, bytes] = {}
     for name in sorted(tar.names):
@@ -155,18 +155,38 @@ def _objects(source: Source, channel: str, ledger: ProvenLedger) -> Objects:
         if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(data):
             raise VerificationError(f"{path}: {name} has other bytes than its name says")
         found[sha256(data)] = data
-    return ledger.objects.with_more(found)
+    return found
+
+
+def _sealed(
+    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str
+) -> frozenset[str]:
+    """What the sealed state says against the channel's head: raises, or returns what counts no more."""
+    leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
+    brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
+    digest = ledger.history.release_of(brought)
+    release = release_objects.parse(objects.read(digest))
+    question = absence.ask(ledger.history, channel, record.move_number, digest, release, ledger.trust_roots)
+    revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question))
+    if ledger.sealed_by in revoked:
+        raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
+    return revoked
 
 
 def _judge(
-    ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, sigstore_root: bytes | None
+    ledger: ProvenLedger,
+    objects: Objects,
+    record: ChannelRecord,
+    channel: str,
+    sigstore_root: bytes | None,
+    revoked: frozenset[str],
 ) -> ChannelJudgement:
     start = states.start(ledger.store, ledger.ledger)
     head = record.move_number
     chosen = channel_proof.select(ledger.history, channel, head, ledger.policies, ledger.history.recorder)
     try:
         judged = channel_proof.judge_channel(
-            start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root)
+            start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root), revoked
         )
         check_not_revoked(judged.state, _release_info(judged, channel))
     except StoreDamaged as exc:

@@ -160,7 +160,7 @@ def select(
     todo = [(channel, head)]
     while todo:
         name, number = todo.pop()
-        move = _brought(history, name, number, judged)
+        move = brought_by(history, name, number, judged)
         release, claim = history.release_of(move), history.claim(move)
         judged.add(history.release_entry(release))
         recorders |= {found for digest in claim.evidence if (found := recorder(digest, claim)) is not None}
@@ -178,7 +178,7 @@ def select(
     return Selection(frozenset(judged), frozenset(seeds - judged), frozenset(witnesses - judged - seeds))
 
 
-def _brought(history: History, channel: str, number: int, judged: set[int]) -> Entry:
+def brought_by(history: History, channel: str, number: int, judged: set[int]) -> Entry:
     """Back from a move over pins and unpins to the promotion or rollback under them, all of them judged."""
     while True:
         entry = history.number(number)
@@ -194,10 +194,17 @@ def _brought(history: History, channel: str, number: int, judged: set[int]) -> E
 
 
 def judge_channel(
-    start: LedgerState, history: History, channel: str, head: int, chosen: Selection, reader: Reader
+    start: LedgerState,
+    history: History,
+    channel: str,
+    head: int,
+    chosen: Selection,
+    reader: Reader,
+    revoked: frozenset[str] = frozenset(),
 ) -> ChannelJudgement:
     """Fold trust roots, revocations and the chosen entries. Raises VerificationError, PolicyDenied, Conflict, ...
 
+    `revoked`: what a sealed state says is revoked, whether its entries are in the history or not.
     At the end the move that brought the release is decided once more with all that is revoked by
     the newest entry, so that a revoked approver or attestation counts no more.
     """
@@ -211,6 +218,7 @@ def judge_channel(
         state = _step(state, entry, chosen, reader)
     if brought is None or state.channel(channel).number != head:
         raise VerificationError(f"ledger entry {head} is not the last move of channel {channel}")
+    state = replace(state, revoked=state.revoked | revoked)
     if state.revoked != before.revoked:
         judge(replace(before, revoked=state.revoked), brought, reader)
     return ChannelJudgement(state, history.number(head), brought)

@@ -16,25 +16,24 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from attest.digests import Digest, hex_of, sha256
-from attest.errors import CasstoreError, PolicyDenied
+from attest.errors import CasstoreError, PolicyDenied, VerificationError
 from attest.judging.decisions import Record
 from attest.log import checkpoints
-from attest.log.checkpoints import Checkpoint
 from attest.log.merkle import MemoryTree
-from attest.signers import Signer
+from attest.statements.predicates import seal as seals
 from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.promotion import Promotion
+from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing import channel_proof, kit_files, records
+from bundlers.publishing import absence, channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.errors import ObjectDamaged
-from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
-from casstore.ledger.entries import Entry
+from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.release_objects import Release
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
@@ -150,12 +149,38 @@ def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
     return any(entry.valid_at(record.at) != entry.valid_at(move.time) for entry in root.identities)
 
 
+def gather_absence(
+    into: Gathered, store: ReadStore, state: LedgerState, history: History, channel: str, head: int, size: int
+) -> None:
+    """Add what the seal before `size` says of a channel, and what it does not. Raises VerificationError."""
+    brought = channel_proof.brought_by(history, channel, head, set())
+    digest = history.release_of(brought)
+    release = release_objects.parse(store.read(digest))
+    roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
+    question = absence.ask(history, channel, head, digest, release, roots)
+    reading = _Recording(store)
+    absence.answer(seal_before(history, size).state, reading.read, question)
+    into.add(records.state_path(channel), _objects_tar(reading.seen))
+
+
+def seal_before(history: History, size: int) -> Seal:
+    """The seal that a checkpoint over `size` entries ends in. Raises VerificationError."""
+    last = history.number(size - 1)
+    if last.kind is not EntryKind.SEAL:
+        raise VerificationError(
+            f"the checkpoint over {size} entries does not end in a seal", hint="publish again, it is made anew"
+        )
+    return seals.parse(history.statement(last).predicate)
+
+
 def gather_ledger(
     into: Gathered, store: ReadStore, state: LedgerState, history: History, numbers: set[int], checkpoint: bytes
 ) -> None:
     """Add trust roots, checkpoint and the proof of these entries, all under one checkpoint."""
     size = checkpoints.parse(checkpoint)[0].size
-    wanted = sorted(numbers | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size})
+    wanted = sorted(
+        numbers | {size - 1} | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size}
+    )
     tree = tree_of(history, size)
     proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
     into.add(records.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())
@@ -165,13 +190,6 @@ def gather_ledger(
     for root in state.trust_roots:
         if root.sigstore_root is not None:
             into.refer(records.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
-
-
-def sign_checkpoint(history: History, state: LedgerState, signer: Signer) -> bytes:
-    """A checkpoint over all entries. Raises BadInput for a key that is not Ed25519."""
-    origin = ledger_checkpoints.origin(state.store, state.ledger)
-    root = tree_of(history, state.count).root()
-    return checkpoints.sign(Checkpoint(origin, state.count, root), origin, signer.public_pem, signer.sign_bytes)
 
 
 def tree_of(history: History, size: int) -> MemoryTree:

@@ -211,9 +211,11 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
     require_role(state, run.signers.publisher, _PUBLISHER, run.now)
     require_role(state, run.signers.ledger, _LEDGER, run.now)
     for attempt in range(_ATTEMPTS):
-        checkpoint = ledger_checkpoints.make(run.store, run.ledger, signer=run.signers.ledger)
+        checkpoint = ledger_checkpoints.make(
+            run.store, run.ledger, signer=run.signers.ledger, now=run.now, sigstore_root=run.sigstore_root
+        )
+        state = replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
         if checkpoint.size != state.count:
-            state = replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
             continue
         claim, digest = _gather(run, state, checkpoint.note)
         (statement,) = keep(run.store, [_sign(run, claim, digest)])
@@ -247,8 +249,9 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     )
     gathering.check_archives(run.store, files.release)
     numbers = set(files.chosen.numbers)
+    gathering.gather_absence(gathered, run.store, state, history, run.channel, head, state.count)
     last = _last(run, state)
-    carried = _carried(run, state, history, last, numbers) if last else {}
+    carried = _carried(run, gathered, state, history, last, numbers) if last else {}
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**carried, **gathered.targets}
@@ -268,7 +271,7 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
 
 
 def _carried(
-    run: _Run, state: LedgerState, history: History, last: Publication, numbers: set[int]
+    run: _Run, into: Gathered, state: LedgerState, history: History, last: Publication, numbers: set[int]
 ) -> dict[str, TargetInfo]:
     """Targets of the publication before that stay, and the entries that its other channels need."""
     rows = state.publications[run.settings.name]
@@ -285,9 +288,19 @@ def _carried(
         name = path.removeprefix("channels/").removesuffix(".json")
         if path == records.channel_path(name) and name != run.channel:
             other = ChannelRecord.parse(run.store.read(last.targets[path].digest))
+            if not _holds(state, name, other):
+                for left in (path, records.objects_path(name), records.state_path(name)):
+                    carried.pop(left, None)
+                continue
+            gathering.gather_absence(into, run.store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
     return carried
+
+
+def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:
+    """Whether the channel still names what its record shows; one that moved on is shown when it is published again."""
+    return state.channels[channel].move == record.move
 
 
 def _is_revoked(state: LedgerState, digest: Digest) -> bool:

@@ -56,6 +56,11 @@ def objects_path(channel: str) -> str:
     return f"channels/{channel}.objects.tar"
 
 
+def state_path(channel: str) -> str:
+    """Target path of the leaves of the sealed state that a channel is judged by."""
+    return f"channels/{channel}.state.tar"
+
+
 def publication_path(number: int) -> str:
     """Target path of a publication record."""
     return f"publications/{number}.sigstore.json"

@@ -1,9 +1,9 @@
-"""Checkpoints: signed size and root hash of a ledger, numbered and immutable (docs/formats/ledger-checkpoint.md).
+"""Checkpoints: signed size and root hash of a sealed ledger, immutable (docs/formats/ledger-checkpoint.md).
 
 A checkpoint that someone keeps makes a rewritten, cut or forked ledger show. Publishing them
 is left to others; here they are made, kept in the store, and held against the ledger.
 
-    made = make(store, ledger, signer=signer)
+    made = make(store, ledger, signer=signer, now=now)
     prove(store, ledger, 12).to_json()
 """
 
@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from attest.digests import Digest, from_raw
-from attest.errors import BadInput, PolicyDenied
+from attest.errors import BadInput
 from attest.log import checkpoints, merkle
 from attest.log.checkpoints import Checkpoint, NoteKey
 from attest.signers import Signer
 from attest.trust.trust_roots import TrustRoot
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
+from casstore.ledger import sealing
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger, LedgerStore
+from casstore.ledger.sealing import SealStore
 from casstore.ledger.state import LedgerState, ObjectReader, replay
 from casstore.storage import Storage
 
@@ -77,13 +80,16 @@ def origin(store_id: str, ledger: str) -> str:
     return f"casstore.dev/{store_id}/{ledger}"
 
 
-def make(store: CheckpointStore, ledger: Ledger, *, signer: Signer) -> MadeCheckpoint:
-    """Sign the ledger as it is and keep the checkpoint. Raises PolicyDenied, BadInput, StoreDamaged."""
-    state = replay(ledger, store)
-    entries = list(ledger.entries())[: state.count]
-    _require_role(state, entries, signer)
-    root = root_of(entries)
+def make(
+    store: SealStore, ledger: Ledger, *, signer: Signer, now: datetime, sigstore_root: bytes | None = None
+) -> MadeCheckpoint:
+    """Seal the ledger as it is, sign it and keep the checkpoint. Raises PolicyDenied, BadInput, StoreDamaged."""
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    sealing.require_role(state, signer, now)
     name = origin(state.store, state.ledger)
+    NoteKey.of_pem(name, signer.public_pem or b"")
+    state = sealing.seal(store, ledger, signer=signer, now=now, sigstore_root=sigstore_root)
+    root = root_of(list(ledger.entries())[: state.count])
     note = checkpoints.sign(Checkpoint(name, state.count, root), name, signer.public_pem, signer.sign_bytes)
     key = _key(ledger.name, state.count)
     if not store.storage.create(key, note):
@@ -156,15 +162,6 @@ def _kept(storage: Storage, key: str, state: LedgerState, root: bytes) -> MadeCh
     if (found.size, found.root) != (state.count, root):
         raise StoreDamaged(f"{key}: a signed checkpoint has another root hash than the ledger")
     return MadeCheckpoint(found.size, from_raw(found.root), note)
-
-
-def _require_role(state: LedgerState, entries: list[Entry], signer: Signer) -> None:
-    root = state.require_trust_root()
-    if "ledger" not in root.roles_of(signer.identity, entries[-1].time):
-        raise PolicyDenied(
-            "this key has not the role ledger, its checkpoints would count for nobody",
-            hint=f"one of them must sign: {', '.join(root.holders('ledger')) or 'nobody has the role'}",
-        )
 
 
 def _ledger_keys(root: TrustRoot) -> list[bytes]:

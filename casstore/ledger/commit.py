@@ -15,11 +15,13 @@ from datetime import datetime
 
 from attest.digests import Digest
 from casstore.ledger import presence
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
 from casstore.ledger.state import LedgerState, ObjectReader, replay
 
+_WAITS = MOVES | {EntryKind.PUBLISH, EntryKind.SEAL}
+"""What is not written while a seal is disputed."""
 _PAUSE = 0.02
 _random = secrets.SystemRandom()
 
@@ -41,6 +43,7 @@ def commit(
     losses = 0
     while True:
         state = replay(ledger, store, state, sigstore_root=sigstore_root)
+        check_settled(state, kind)
         entry = ledger.place(draft)
         with presence.looked_for(store, statement):
             after = judge(state, entry, reader)
@@ -49,3 +52,9 @@ def commit(
             return entry, after
         losses += 1
         time.sleep(_random.uniform(0, _PAUSE * min(losses, 8)))
+
+
+def check_settled(state: LedgerState, kind: EntryKind) -> None:
+    """Raises SealDisputed for a move, publication or seal while a seal is not settled."""
+    if state.disputed is not None and kind in _WAITS:
+        raise state.disputed.error()

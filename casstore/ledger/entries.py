@@ -51,6 +51,7 @@ class EntryKind(enum.StrEnum):
     REHEARSAL = "rehearsal"
     CONDEMN = "condemn"
     DELETE = "delete"
+    SEAL = "seal"
 
 
 MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK, EntryKind.PIN, EntryKind.UNPIN})

@@ -30,9 +30,9 @@ from attest.judging.decisions import Record
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger.log import Ledger
-from casstore.ledger.views import ChannelState, Condemned, Move, Publication, ReleaseInfo, Revocation
+from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
 
-FORMAT = "casstore-state/1"
+FORMAT = "casstore-state/2"
 _HASH = 32
 _KEY_FILE = "state.key"
 _RARELY = 200
@@ -227,6 +227,7 @@ _TO: dict[str, Callable[[Any], Any]] = {
     "components": _pairs,
     "component_statements": _pairs,
     "recorded": _recorded,
+    "codes": lambda codes: list(codes.items()),
 }
 _FROM: dict[str, Callable[[Any], Any]] = {
     "components": _from_pairs,
@@ -238,4 +239,7 @@ _FROM: dict[str, Callable[[Any], Any]] = {
     "revoked": frozenset,
     "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
     "given_up": frozenset,
+    "codes": dict,
+    "sealed": lambda row: None if row is None else Sealed(*row),
+    "disputed": lambda row: None if row is None else Dispute(*row),
 }

@@ -22,7 +22,7 @@ from attest.digests import Digest
 from casstore.errors import NoSuchObject
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
-from casstore.ledger.views import ChannelState, Condemned, Move, Publication, ReleaseInfo, Revocation
+from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,6 +75,8 @@ class LedgerState:
     trust_roots: tuple[TrustRoot, ...] = ()
     trust_root_files: tuple[Digest, ...] = ()
     """The signed files of `trust_roots`, by digest: the chain that a consumer can verify."""
+    trust_root_entries: tuple[int, ...] = ()
+    """The entries that brought them."""
     components: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
     """(release version, component name) -> tree."""
     component_statements: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
@@ -96,6 +98,11 @@ class LedgerState:
     given_up: frozenset[Digest] = frozenset()
     """Packs whose files may be gone."""
     void: tuple[tuple[int, str], ...] = ()
+    codes: Mapping[int, str] = field(default_factory=_empty)
+    """Void entry -> its code (docs/formats/state.md)."""
+    sealed: Sealed | None = None
+    disputed: Dispute | None = None
+    """The first seal that is not settled: until then nobody moves or publishes."""
 
     @property
     def trust_root(self) -> TrustRoot | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from attest.core import times
 from attest.digests import Digest
+from casstore.errors import SealDisputed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +147,29 @@ class Revocation:
     entry: int
     statement: Digest
     time: datetime
+    name: str
+    """What to compare with: the digest, or the identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The last seal that held."""
+
+    number: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A seal of the role `ledger` that says something else than this reader's own fold."""
+
+    number: int
+    identity: str
+    state: Digest
+    full: Digest
+    own_state: Digest
+    own_full: Digest
+
+    def error(self) -> SealDisputed:
+        """What a writer says that stops before it."""
+        return SealDisputed(self.number, self.identity, self.state, self.full, self.own_state, self.own_full)

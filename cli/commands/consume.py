@@ -177,13 +177,15 @@ def export(session: Session, release: str, file: str, channel: str | None, key: 
     """
     from bundlers.consuming import kits
 
+    signer = session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None
     report = kits.export(
-        session.open_store(read_only=True),
-        session.ledger(read_only=True),
+        session.open_store(read_only=signer is None),
+        session.ledger(read_only=signer is None),
         release,
         file,
-        signer=session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None,
+        signer=signer,
         channel=channel,
+        now=session.now,
     )
     if as_json:
         render.json_object(report.to_json())

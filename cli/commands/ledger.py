@@ -83,7 +83,7 @@ def checkpoint(session: Session, out: str | None, key: str | None, as_json: bool
     """
     from casstore.ledger import checkpoints
 
-    made = checkpoints.make(session.open_store(), session.ledger(), signer=session.signer(key))
+    made = checkpoints.make(session.open_store(), session.ledger(), signer=session.signer(key), now=session.now)
     if out:
         write_new(out, made.note)
     if as_json:

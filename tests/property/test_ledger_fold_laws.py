@@ -154,7 +154,7 @@ def test_a_void_entry_changes_nothing_but_its_place(picks: list[int]) -> None:
     for entry in _chain(picks):
         after = fold(state, [entry], _world().store)
         if len(after.void) > len(state.void):
-            assert after == replace(state, void=after.void, count=after.count, tip=after.tip)
+            assert after == replace(state, void=after.void, codes=after.codes, count=after.count, tip=after.tip)
             assert after.void[-1][0] == entry.number
             assert after.void[-1][1]
         state = after

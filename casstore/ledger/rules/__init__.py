@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from attest.errors import BadInput, FormatError, PolicyDenied, VerificationError
-from casstore.errors import Conflict, StoreDamaged
+from attest.errors import BadInput, CasstoreError, FormatError, PolicyDenied, TrustError, VerificationError
+from casstore.errors import Conflict, SealDisputed, StoreDamaged
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.rules import collections, content, moves, publications, trust
+from casstore.ledger.rules import collections, content, moves, publications, seals, trust
 from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Dispute
 
 __all__ = ["Reader", "judge", "step"]
 
@@ -38,9 +39,20 @@ RULES: dict[EntryKind, Rule] = {
     EntryKind.REVOKE: trust.revoke,
     EntryKind.CONDEMN: collections.condemn,
     EntryKind.DELETE: collections.delete,
+    EntryKind.SEAL: seals.seal,
 }
 
-_VOID = (BadInput, Conflict, FormatError, PolicyDenied, VerificationError)
+_CODES: tuple[tuple[type[CasstoreError], str], ...] = (
+    (SealDisputed, "seal"),
+    (TrustError, "signer"),
+    (VerificationError, "statement"),
+    (FormatError, "format"),
+    (BadInput, "format"),
+    (PolicyDenied, "policy"),
+    (Conflict, "conflict"),
+)
+"""What makes an entry void; nothing else does."""
+_VOID = tuple(kind for kind, _ in _CODES)
 
 
 def judge(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -58,5 +70,20 @@ def step(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     try:
         return judge(state, entry, reader)
     except _VOID as exc:
-        void = (*state.void, (entry.number, exc.message))
-        return replace(state, void=void, count=entry.number + 1, tip=entry.digest)
+        return _without(state, entry, exc)
+    except CasstoreError:
+        raise
+    except Exception as exc:
+        raise StoreDamaged(
+            f"ledger {state.ledger}: entry {entry.number} cannot be judged: {type(exc).__name__}: {exc}",
+            hint="this is a bug of casstore: report it; nothing after this entry is believed",
+        ) from exc
+
+
+def _without(state: LedgerState, entry: Entry, exc: CasstoreError) -> LedgerState:
+    """The state after a void entry."""
+    code = next(code for kind, code in _CODES if isinstance(exc, kind))
+    if isinstance(exc, SealDisputed) and state.disputed is None:
+        state = replace(state, disputed=Dispute(*exc.dispute))
+    void, codes = (*state.void, (entry.number, exc.message)), {**state.codes, entry.number: code}
+    return replace(state, void=void, codes=codes, count=entry.number + 1, tip=entry.digest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,17 @@ from casstore.store.attestations import MAX_BYTES, parse_unverified
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
+    from casstore.ledger.rows import Tries
 
 
 BACK_IN_TIME = timedelta(minutes=10)
 """How far a time may lie before one that was signed earlier in the ledger: clocks differ a little."""
+
+
+def _tries() -> Tries:
+    from casstore.ledger.rows import Tries
+
+    return Tries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class Reader:
     objects: ObjectReader
     sigstore_root: bytes | None = None
     """For trust roots that pin none."""
+    tries: Tries = field(default_factory=_tries, compare=False, repr=False)
 
     def sigstore_roots(self, *roots: TrustRoot) -> SigstoreRoots:
         """What keyless signatures are judged by under these trust roots. Raises StoreDamaged."""

@@ -15,7 +15,7 @@ from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, with_time
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Revocation
+from casstore.ledger.views import Dispute, Revocation
 
 
 def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -53,8 +53,9 @@ def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     subjects = found.statement.subjects
     if len(subjects) != 1:
         raise FormatError(f"a revocation has one subject, not {len(subjects)}")
-    row = Revocation(claimed.kind, subjects[0].digest, claimed.reason, entry.number, entry.statement, claimed.time)
     names = revoked_names(claimed.kind, subjects[0])
+    about = claimed.kind, subjects[0].digest, claimed.reason
+    row = Revocation(*about, entry.number, entry.statement, claimed.time, *names)
     after = replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
     return with_time(after, claimed.time)
 
@@ -82,5 +83,13 @@ def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader
         state,
         trust_roots=(*state.trust_roots, root),
         trust_root_files=(*state.trust_root_files, entry.statement),
+        trust_root_entries=(*state.trust_root_entries, entry.number),
+        disputed=_unsettled(state, root),
     )
     return with_time(after, root.created)
+
+
+def _unsettled(state: LedgerState, root: TrustRoot) -> Dispute | None:
+    """A dispute ends when its signer may seal no more."""
+    found = state.disputed
+    return found if found is not None and "ledger" in root.roles_of(found.identity, root.created) else None

@@ -28,7 +28,7 @@ def world(tmp_path: Path) -> PublishedWorld:
 
 
 def make(world: PublishedWorld, path: Path, release: str = "1.0.0", **options: object) -> None:
-    export(world.store, world.ledger, release, str(path), **{"signer": signer("log"), **options})  # type: ignore[arg-type]
+    export(world.store, world.ledger, release, str(path), **{"signer": signer("log"), "now": world.now, **options})  # type: ignore[arg-type]
 
 
 def look(world: PublishedWorld, kit: Path, channel: str | None = "prod", **options: object) -> object:

@@ -103,7 +103,14 @@ def test_verified_channel_tells_who_and_why(world: PublishedWorld, public: str) 
 
 
 @pytest.mark.parametrize(
-    "path", ["channels/prod.json", "channels/prod.objects.tar", "ledger/proof.json", "ledger/checkpoint"]
+    "path",
+    [
+        "channels/prod.json",
+        "channels/prod.objects.tar",
+        "channels/prod.state.tar",
+        "ledger/proof.json",
+        "ledger/checkpoint",
+    ],
 )
 def test_missing_targets(world: PublishedWorld, public: str, path: str) -> None:
     world.publish("prod", public)
@@ -178,7 +185,7 @@ def test_every_entry_of_the_proof_is_needed(world: PublishedWorld, public: str) 
     for index in range(count):
         forged = Forged.of(public)
         forged.edit(records.PROOF, lambda v, index=index: v["entries"].pop(index))
-        refuse(world, forged, "missing|genesis|in order|deny|does not hold|no move|denied")
+        refuse(world, forged, "missing|genesis|in order|deny|does not hold|no move|denied|end in a seal")
 
 
 @pytest.mark.parametrize(

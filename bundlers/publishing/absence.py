@@ -1,0 +1,120 @@
+"""Which rows of a sealed state a channel is judged by, so that nothing that speaks against it is left out.
+
+Promises: publisher and consumer ask the same names; the leaves that answer them are all that is
+published. Only absence is taken from a seal, and that the channel's head is no other move. Leaves
+to others: that the seal holds its place (`consuming.ledger_proof`), and what the moves are worth.
+
+    question = ask(history, "prod", 41, release_digest, release, trust_roots)
+    answers = answer(seal.state, read, question)
+    check(question, answers)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attest.digests import Digest
+from attest.errors import VerificationError
+from attest.log import state_trie
+from attest.log.state_trie import Row
+from attest.trust.trust_roots import TrustRoot
+from bundlers.publishing.channel_proof import History, brought_by
+from casstore.ledger.entries import Entry
+from casstore.ledger.release_objects import Release
+
+Answers = Mapping[str, Row | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about one channel."""
+
+    channel: str
+    head: Entry
+    brought: Entry
+    release: Digest
+    root: TrustRoot
+    made: frozenset[str]
+    """The release and what it consists of: revoked, it cannot be used."""
+    leaned_on: frozenset[str]
+    """Attestations and identities: revoked, they do not count."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rows, sorted."""
+        version = self.root.version
+        subjects = self.made | self.leaned_on
+        return tuple(
+            sorted(
+                {
+                    f"channel/{self.channel}",
+                    *(f"root/{number}" for number in (version, version + 1)),
+                    *(f"void/{entry.number}" for entry in (self.head, self.brought)),
+                    *(f"revoked/{subject}" for subject in subjects),
+                    *(f"suspended/{subject}" for subject in subjects if not subject.startswith("sha256:")),
+                }
+            )
+        )
+
+
+def ask(
+    history: History, channel: str, head: int, digest: Digest, release: Release, roots: Iterable[TrustRoot]
+) -> Question:
+    """The question for a channel whose last move is `head`. Raises VerificationError."""
+    chain = tuple(roots)
+    last, brought = history.number(head), brought_by(history, channel, head, set())
+    attestations = {last.statement, brought.statement, *release.evidence, *history.claim(brought).evidence}
+    attestations.add(history.number(history.release_entry(digest)).statement)
+    return Question(
+        channel,
+        last,
+        brought,
+        digest,
+        chain[-1],
+        frozenset({digest, *release.archives.values(), *release.components.values()}),
+        frozenset({*attestations, *(entry.identity for root in chain for entry in root.identities)}),
+    )
+
+
+def answer(root: Digest, read: Callable[[Digest], bytes], question: Question) -> Answers:
+    """The rows under a root; None where it is shown that there is none."""
+    return {name: state_trie.look_up(root, read, name) for name in question.names}
+
+
+def check(question: Question, answers: Answers) -> frozenset[str]:
+    """Raises VerificationError for what the state says against it; returns who and what counts no more."""
+    row = answers[f"channel/{question.channel}"]
+    said: Any = row.value if row is not None else {}
+    head, brought = question.head, question.brought
+    if (
+        said.get("move") != {"digest": head.digest, "kind": str(head.kind), "number": head.number}
+        or said.get("brought") != {"digest": brought.digest, "number": brought.number}
+        or said.get("release") != question.release
+    ):
+        raise VerificationError(
+            f"channel {question.channel}: the sealed state names another move than ledger entry {head.number}",
+            hint="an older or other state is served: do not install from here",
+        )
+    version = question.root.version
+    known, later = answers[f"root/{version}"], answers[f"root/{version + 1}"]
+    if known is None or known.value.get("digest") != question.root.digest or later is not None:
+        raise VerificationError(
+            f"trust root {version} is not the newest one of the sealed state",
+            hint="the chain is not complete: do not install from here",
+        )
+    return _against(question, answers)
+
+
+def _against(question: Question, answers: Answers) -> frozenset[str]:
+    for entry in (question.head, question.brought):
+        if answers[f"void/{entry.number}"] is not None:
+            raise VerificationError(f"ledger entry {entry.number} is void", hint="do not install it; ask the promoters")
+    revoked = {name.partition("/")[2] for name, row in answers.items() if row and name.startswith(_AGAINST)}
+    if bad := sorted(revoked & question.made):
+        raise VerificationError(f"{bad[0]} of this release was revoked", hint="do not install it; ask for a newer one")
+    return frozenset(revoked)
+
+
+_AGAINST = ("revoked/", "suspended/")

@@ -1,0 +1,41 @@
+"""What a ledger adds up to, signed by the role `ledger`: seal (docs/formats/predicates/seal.md)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attest.errors import VerificationError
+from attest.statements.predicates import seal as seals
+from attest.statements.predicates.seal import Seal
+from attest.trust.trust_roots import RULES
+from casstore.errors import SealDisputed
+from casstore.ledger.entries import Entry
+from casstore.ledger.rules.reader import Reader, check_place, with_time
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Sealed
+
+
+def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The fold of every reader is what was signed. Raises SealDisputed when it is not."""
+    claim, identity = signed(state, entry, reader)
+    root = state.require_trust_root()
+    if (claim.trust_root, claim.trust_root_version) != (root.digest, root.version):
+        raise VerificationError(f"the seal names another trust root than version {root.version}")
+    if claim.before != (state.sealed.number if state.sealed else None):
+        raise VerificationError("the seal names another seal before it")
+    own = reader.tries.of(state)
+    if (claim.state, claim.full) != (own.state.root, own.full.root):
+        raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root)
+    return with_time(replace(state, sealed=Sealed(entry.number, claim.time)), claim.time)
+
+
+def signed(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Seal, str]:
+    """A seal that fits its place, and who signed it; the roots are not judged here."""
+    claim = seals.parse(reader.unverified(entry).predicate)
+    found = reader.verified(state, entry, seals.TYPE, at=claim.time, role="ledger")
+    check_place(state, store=claim.store, ledger=claim.ledger)
+    if (claim.size, claim.tip, claim.rules) != (entry.number, entry.prev, RULES):
+        raise VerificationError("the seal was made for another place of the ledger, or by other rules")
+    if any(found.statement.subject(name) != digest for name, digest in claim.subjects.items()):
+        raise VerificationError("the seal's subjects are not its roots")
+    return claim, found.identity

@@ -1,0 +1,132 @@
+"""What somebody without keys can do with all that was ever published: take any of it, and put it together anew.
+
+public = Public.of(folder)
+public.kit(path, "prod", "1.1.0", drop={EntryKind.REVOKE})
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from attest import canonical
+from attest.digests import Digest, hex_of, sha256
+from attest.log import checkpoints, merkle, tiles
+from bundlers.consuming.sources import KIT_FORMAT
+from bundlers.publishing import kit_files, records
+from bundlers.publishing.kit_files import HEAD, KitFile, Member
+from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import EntryKind
+
+
+@dataclass
+class Public:
+    """Every file that lies in a published folder, those of earlier publications too."""
+
+    folder: Path
+    blobs: dict[Digest, bytes]
+    raws: list[bytes]
+    checkpoint: bytes
+
+    @staticmethod
+    def of(folder: Path) -> Public:
+        blobs = {sha256(data): data for data in _contents(folder / "targets")}
+        for data in list(blobs.values()):
+            if data.startswith(b'{"entries"'):
+                blobs |= {sha256(item.statement): item.statement for item in LedgerProof.parse(data).entries}
+        checkpoint = (folder / "ledger/checkpoint").read_bytes()
+        size = checkpoints.parse(checkpoint)[0].size
+        return Public(folder, blobs, _entries(folder, size), checkpoint)
+
+    def kit(
+        self,
+        path: Path,
+        channel: str,
+        version: str,
+        *,
+        drop: Collection[EntryKind] = (),
+        old_leaves: bool = False,
+        more: dict[str, bytes] | None = None,
+    ) -> Path:
+        """A kit that shows an old record under the newest checkpoint and leaves entries of some kinds out."""
+        record = self._record(channel, version)
+        size = len(self.raws)
+        tree = merkle.MemoryTree(self.raws)
+        proven = []
+        for raw in self.raws:
+            entry = formats.parse(raw)
+            if entry.kind not in drop and entry.statement in self.blobs:
+                inclusion = tuple(tree.inclusion(entry.number, size))
+                proven.append(ProvenEntry(raw, self.blobs[entry.statement], inclusion))
+        files = {
+            records.channel_path(channel): record.to_bytes(),
+            records.objects_path(channel): self._tar(channel, "objects"),
+            records.state_path(channel): self._leaves(channel, record, old_leaves),
+            records.PROOF: LedgerProof(record.store, record.ledger, size, tuple(proven)).to_bytes(),
+            records.CHECKPOINT: self.checkpoint,
+        }
+        for tile in tiles.grown(0, size):
+            files[f"ledger/{tile.path}"] = tiles.tile_bytes(tile, tree.hash_at)
+        for name, data in self._targets():
+            if name.startswith((f"releases/{version}/", "trust-root/")):
+                files[name] = data
+        head = {"channels": [channel], "format": KIT_FORMAT, "ledger": record.ledger, "release": record.release}
+        files[HEAD] = canonical.dumps({**head, "store": record.store, "version": version})
+        path.write_bytes(_packed({**files, **(more or {})}))
+        return path
+
+    def _targets(self) -> list[tuple[str, bytes]]:
+        """Target path -> bytes, of all publications."""
+        top = self.folder / "targets"
+        found = []
+        for path in sorted(top.rglob("*")):
+            if path.is_file():
+                place = path.relative_to(top)
+                found.append((str(place.with_name(place.name.partition(".")[2])), path.read_bytes()))
+        return found
+
+    def _record(self, channel: str, version: str) -> ChannelRecord:
+        named = [data for name, data in self._targets() if name == records.channel_path(channel)]
+        found = [record for record in map(ChannelRecord.parse, named) if record.version == version]
+        return max(found, key=lambda record: record.move_number)
+
+    def _tar(self, channel: str, kind: str) -> bytes:
+        """All objects, or leaves, that were ever published for a channel."""
+        members: dict[str, bytes] = {}
+        for name, data in self._targets():
+            if name == f"channels/{channel}.{kind}.tar":
+                tar = KitFile(name, head=False, data=data)
+                members |= {member: tar.read(member) for member in tar.names}
+        return _packed(members)
+
+    def _leaves(self, channel: str, record: ChannelRecord, old: bool) -> bytes:
+        if not old:
+            return self._tar(channel, "state")
+        tar = KitFile("state", head=False, data=self._tar(channel, "state"))
+        mark = f'"number":{record.move_number}'.encode()
+        kept = {name: data for name in tar.names if mark in (data := tar.read(name))}
+        return _packed({f"objects/{hex_of(sha256(data))}": data for data in kept.values()})
+
+
+def _contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def _entries(folder: Path, size: int) -> list[bytes]:
+    found: dict[int, bytes] = {}
+    for path in (folder / "ledger/tile/entries").rglob("*"):
+        if path.is_file():
+            tile = tiles.Tile.parse(str(path.relative_to(folder / "ledger")))
+            rows = tiles.parse_entries(path.read_bytes(), width=tile.width)
+            found |= dict(zip(tile.hashes, rows, strict=False))
+    return [found[number] for number in range(size)]
+
+
+def _packed(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    members = {name: Member(len(data), lambda data=data: (data,)) for name, data in files.items()}  # type: ignore[misc]
+    kit_files.write(out, members, mtime=0)
+    return out.getvalue()
