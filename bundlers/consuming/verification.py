@@ -29,7 +29,7 @@ from bundlers.publishing import absence, channel_proof, records
 from bundlers.publishing.channel_proof import ChannelJudgement
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord
-from casstore.errors import Conflict, StoreDamaged
+from casstore.errors import Conflict, NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.release_objects import Release, ReleaseArchive
@@ -162,6 +162,18 @@ def _sealed(
     source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str
 ) -> frozenset[str]:
     """What the sealed state says against the channel's head: raises, or returns what counts no more."""
+    try:
+        return _against(source, ledger, objects, record, channel)
+    except NoSuchObject as exc:
+        raise VerificationError(
+            f"channel {channel}: it is not shown that nothing speaks against it: {exc.message}",
+            hint="do not install from here; ask the publisher to publish again",
+        ) from exc
+
+
+def _against(
+    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str
+) -> frozenset[str]:
     leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
     brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
     digest = ledger.history.release_of(brought)
