@@ -29,6 +29,7 @@ from bundlers.building.ci_systems import Run
 from casstore.config import Component, Config
 from casstore.errors import Conflict, GivenUp, NoSuchObject
 from casstore.ingest import IngestReport
+from casstore.ingest.reports import IngestOptions
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
@@ -96,6 +97,7 @@ def put_components(
     root: str,
     now: datetime,
     progress: Progress | None = None,
+    reread: bool = False,
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
@@ -108,7 +110,7 @@ def put_components(
     require_role(state, signer, frozenset({"builder"}), now)
     if version in state.versions:
         raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
-    job = _Job(store, config, root, version, progress or NullProgress())
+    job = _Job(store, config, root, version, progress or NullProgress(), reread)
     put = tuple(job.put(name) for name in wanted)
     for _ in range(_TRIES):
         raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
@@ -151,6 +153,7 @@ class _Job:
     root: str
     version: str
     progress: Progress
+    reread: bool
 
     def put(self, name: str) -> PutComponent:
         component = self.config.components[name]
@@ -167,7 +170,11 @@ class _Job:
         if built:
             self.store.put_bytes(built.inputs.listing)
         report = self.store.put_tree(
-            folder, include=component.include, exclude=component.exclude, progress=self.progress
+            folder,
+            include=component.include,
+            exclude=component.exclude,
+            progress=self.progress,
+            options=IngestOptions(stat_cache=not self.reread),
         )
         if not report.files:
             raise NoSuchObject(

@@ -1,6 +1,6 @@
 """What was found in a blob, kept beside the index so that an unchanged blob is scanned once.
 
-Disposable: a row that is damaged, of another version or of other caps is as good as none, and a cache
+Disposable: a row that is damaged, another user's, of another version or of other caps is as good as none, and a cache
 that cannot be opened is no cache. Rows are known by the blob's digest and by what was asked of it.
 
     cache = ScanCache("/store/index", asked="...")
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import os
 import sqlite3
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ import msgpack
 import zstandard
 
 from attest.digests import Digest, to_raw
+from casstore.machine import user_secrets
 
 _FILE = "isolation.sqlite"
 _CHECK = 16
@@ -34,7 +36,8 @@ class ScanCache:
         self._asked = asked.encode()
         self._open: sqlite3.Connection | None = None
         self._pending = 0
-        if folder is not None:
+        self._secret = user_secrets.own_or_none() or b""
+        if folder is not None and self._secret:
             with contextlib.suppress(OSError, sqlite3.Error):
                 os.makedirs(folder, exist_ok=True)
                 self._open = _connect(os.path.join(folder, _FILE))
@@ -56,7 +59,10 @@ class ScanCache:
         packed = zstandard.compress(msgpack.packb(row), 1)
         key = self._key(digest)
         with contextlib.suppress(sqlite3.Error):
-            self._open.execute("INSERT OR REPLACE INTO scans VALUES (?, ?)", (key, _check(key, packed) + packed))
+            self._open.execute(
+                "INSERT OR REPLACE INTO scans VALUES (?, ?)",
+                (key, user_secrets.mac(self._secret, key, packed) + packed),
+            )
             self._pending += len(packed)
             if self._pending > _BATCH:
                 self._open.commit()
@@ -73,17 +79,12 @@ class ScanCache:
     def _key(self, digest: Digest) -> bytes:
         return hashlib.sha256(to_raw(digest) + self._asked).digest()
 
-    @staticmethod
-    def _unpack(key: bytes, data: bytes) -> Mapping[str, Any] | None:
+    def _unpack(self, key: bytes, data: bytes) -> Mapping[str, Any] | None:
         check, packed = data[:_CHECK], data[_CHECK:]
-        if check != _check(key, packed):
+        if not hmac.compare_digest(check, user_secrets.mac(self._secret, key, packed)):
             return None
         value = msgpack.unpackb(zstandard.decompress(packed, max_output_size=_MAX_ROW))
         return value if isinstance(value, dict) else None
-
-
-def _check(key: bytes, packed: bytes) -> bytes:
-    return hashlib.sha256(key + packed).digest()[:_CHECK]
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from attest.digests import from_raw
 from casstore.index.catalog import Catalog
+from casstore.ingest import mounts
 from casstore.ingest.crew import Crew, Inline, Processes, Setup, Threads
 from casstore.ingest.desk import Desk
 from casstore.ingest.globs import Selection
@@ -26,6 +27,7 @@ from casstore.ingest.stat_cache import StatCache, file_system_now, path_for
 from casstore.ingest.trees import TreeBuilder
 from casstore.ingest.walk import Folder
 from casstore.ingest.worker import Done, Worker
+from casstore.machine import user_secrets
 from casstore.machine.workers import processors
 from casstore.objects.pack_writer import PackWriter
 from casstore.objects.packs import LocalPacks, Packs, wrapped
@@ -126,7 +128,7 @@ class Intake:
         """The files of a folder that must be read; what is known of the others is entered here."""
         count = len(folder.names)
         self._files += count
-        record = self._cache.find(folder.path) if self._cache is not None else None
+        record = self._cache.find(folder.path) if self._cache is not None and not folder.foreign else None
         if record is None:
             folder.digests = [None] * count
             return list(range(count))
@@ -185,11 +187,13 @@ class Intake:
             return PackWriter(path, level=self._level, nonce=os.urandom(16))
 
     def _open_cache(self, selection: bytes) -> StatCache | None:
-        if not self._options.stat_cache:
+        secret = user_secrets.own_or_none() if self._options.stat_cache else None
+        system = mounts.identity(self._root)
+        if secret is None or system is None:
             return None
         folder = self._catalog.folder
         epoch = self._catalog.ask(lambda index: index.epoch())
-        return StatCache.load(path_for(folder, self._root, selection), epoch, file_system_now(folder))
+        return StatCache.load(path_for(folder, self._root, selection + system), epoch, file_system_now(folder), secret)
 
     def _abort(self, trees: TreeBuilder) -> None:
         if self._crew is not None:

@@ -3,10 +3,11 @@
 A file's entry counts while size, mtime, ctime and inode are the same **and** its ctime lies
 well before the moment when the put that wrote it began: a file changed within the same tick
 of the file system's clock could look unchanged (git's racy-clean rule). Such entries are kept
-out. The cache belongs to one index (its epoch): where digests were forgotten it is void.
+out. The cache belongs to one index (its epoch): where digests were forgotten it is void. It lies beside the
+store, where others may write: every row is sealed with this user's secret and bound to its file's name.
 Only the folder at hand is in memory (docs/formats/stat-cache.md).
 
-    cache = StatCache.load(path, epoch, began_ns)
+    cache = StatCache.load(path, epoch, began_ns, secret)
     record = cache.find(b"src")
     cache.keep(b"src")                  # or cache.remember(b"src", record)
     cache.save()
@@ -16,17 +17,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import os
 import secrets
 import struct
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgpack
 
-_MAGIC = b"casstore-stat-cache/3\n"
-_FOOTER = 12
+from casstore.machine import user_secrets
+
+_MAGIC = b"casstore-stat-cache/4\n"
+_MAC = 16
+_FOOTER = 8 + _MAC
 _SIZE_BITS = 28
 _SIZE_MASK = (1 << _SIZE_BITS) - 1
 _SLACK_NS = 100_000_000
@@ -72,8 +76,9 @@ class Record(NamedTuple):
 class StatCache:
     """The cache of one workspace: the old one is read, a new one written where it differs."""
 
-    def __init__(self, path: str, epoch: bytes, began_ns: int) -> None:
+    def __init__(self, path: str, epoch: bytes, began_ns: int, secret: bytes) -> None:
         self._path = path
+        self._seal = _Seal(secret, path)
         self._epoch = epoch
         self._began = began_ns
         self._fd = -1
@@ -83,12 +88,12 @@ class StatCache:
         self._failed = False
 
     @staticmethod
-    def load(path: str, epoch: bytes, began_ns: int) -> StatCache:
-        """The cache in this file; an empty one when it is missing, damaged or of another index."""
-        cache = StatCache(path, epoch, began_ns)
+    def load(path: str, epoch: bytes, began_ns: int, secret: bytes) -> StatCache:
+        """The cache in this file; an empty one when it is missing, damaged, another user's or of another index."""
+        cache = StatCache(path, epoch, began_ns, secret)
         with contextlib.suppress(*_UNREADABLE):
             cache._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            cache._old = _index(cache._fd, epoch)
+            cache._old = _index(cache._fd, epoch, cache._seal)
         return cache
 
     def find(self, folder: bytes) -> Record | None:
@@ -97,7 +102,7 @@ class StatCache:
         if place is None:
             return None
         try:
-            path, *fields = msgpack.unpackb(_checked(self._raw(place)), use_list=False)
+            path, *fields = msgpack.unpackb(self._seal.opened(self._raw(place)), use_list=False)
             return Record._make(fields) if path == folder else None
         except _UNREADABLE:
             return None
@@ -112,7 +117,7 @@ class StatCache:
     def remember(self, folder: bytes, record: Record) -> None:
         """The folder has just been stored so."""
         body: bytes = msgpack.packb([folder, *record._replace(signs=self._settled(record.signs))])
-        self._write(folder, zlib.crc32(body).to_bytes(4, "big") + body)
+        self._write(folder, self._seal.sealed(body))
 
     def save(self) -> None:
         """Make it count, when it says something new; a failure costs only time at the next put."""
@@ -137,7 +142,7 @@ class StatCache:
             return
         try:
             if self._new is None:
-                self._new = _Writer(self._path)
+                self._new = _Writer(self._path, self._seal)
                 for kept in self._kept:
                     self._new.add(kept, self._raw(self._old[kept]))
                 self._kept.clear()
@@ -167,10 +172,29 @@ class StatCache:
         return changed + slack < self._began
 
 
+class _Seal:
+    """Bytes after the keyed hash of this user, which holds in one file only."""
+
+    def __init__(self, secret: bytes, path: str) -> None:
+        self._secret = secret
+        self._name = os.path.basename(path).encode()
+
+    def sealed(self, body: bytes) -> bytes:
+        return user_secrets.mac(self._secret, self._name, body) + body
+
+    def opened(self, raw: bytes) -> bytes:
+        """The body. Raises ValueError for what this user has not written there."""
+        body = raw[_MAC:]
+        if not hmac.compare_digest(user_secrets.mac(self._secret, self._name, body), raw[:_MAC]):
+            raise ValueError("the seal does not hold")
+        return body
+
+
 class _Writer:
     """A cache file that grows under a temporary name. Raises OSError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, seal: _Seal) -> None:
+        self._seal = seal
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._temporary = f"{path}.{secrets.token_hex(6)}.tmp"
         self._file = open(self._temporary, "xb", buffering=_BUFFER)  # noqa: SIM115  open as long as this object
@@ -186,7 +210,8 @@ class _Writer:
 
     def finish(self, epoch: bytes, path: str) -> None:
         index: bytes = msgpack.packb([epoch, self._places])
-        self._file.write(index + self._end.to_bytes(8, "big") + zlib.crc32(index).to_bytes(4, "big"))
+        sealed = self._seal.sealed(index)
+        self._file.write(index + self._end.to_bytes(8, "big") + sealed[:_MAC])
         self._file.close()
         os.replace(self._temporary, path)
 
@@ -197,24 +222,16 @@ class _Writer:
             os.unlink(self._temporary)  # after `finish` it is not there
 
 
-def _index(fd: int, epoch: bytes) -> dict[bytes, int]:
+def _index(fd: int, epoch: bytes, seal: _Seal) -> dict[bytes, int]:
     """path -> place. Raises ValueError and others for what is no cache of this index."""
     size = os.fstat(fd).st_size
     footer = os.pread(fd, _FOOTER, max(0, size - _FOOTER))
     start = int.from_bytes(footer[:8], "big")
     if os.pread(fd, len(_MAGIC), 0) != _MAGIC or not len(_MAGIC) <= start <= size - _FOOTER:
         return {}
-    index = _checked(footer[8:] + os.pread(fd, size - _FOOTER - start, start))
+    index = seal.opened(footer[8:] + os.pread(fd, size - _FOOTER - start, start))
     of, places = msgpack.unpackb(index)
     return dict(places) if of == epoch else {}
-
-
-def _checked(raw: bytes) -> bytes:
-    """The body after its CRC. Raises ValueError."""
-    body = raw[4:]
-    if zlib.crc32(body) != int.from_bytes(raw[:4], "big"):
-        raise ValueError("the check value does not hold")
-    return body
 
 
 def _drop_unused(path: str) -> None:

@@ -38,6 +38,7 @@ class Folder:
         "children",
         "digests",
         "executable",
+        "foreign",
         "links",
         "name",
         "names",
@@ -62,6 +63,8 @@ class Folder:
         self.links: list[tuple[bytes, bytes]] = []
         self.children: list[tuple[bytes, bytes]] = []
         """(name, raw digest) of the folders below that are trees already."""
+        self.foreign = False
+        """Whether a file here lies on another file system than the workspace: nothing remembered counts for it."""
         self.record: Record | None = None
         """What the stat cache knows, when all files are as they were."""
         self.pending = 0
@@ -73,16 +76,25 @@ def walk(root: bytes, selection: Selection, *, forbidden: tuple[int, int] | None
 
     `pending` of a folder counts the folders below it when it is handed out.
     """
-    stack = [Folder(b"", b"", None)]
+    stack, device = [Folder(b"", b"", None)], _device(root)
     while stack:
         folder = stack.pop()
-        below = _list(root, folder, selection, forbidden)
+        below = _list(root, folder, selection, forbidden, device)
         folder.pending = len(below)
         yield folder
         stack.extend(reversed(below))
 
 
-def _list(root: bytes, folder: Folder, selection: Selection, forbidden: tuple[int, int] | None) -> list[Folder]:
+def _device(root: bytes) -> int:
+    try:
+        return os.stat(root).st_dev
+    except OSError as exc:
+        raise _unreadable(exc, root) from exc
+
+
+def _list(
+    root: bytes, folder: Folder, selection: Selection, forbidden: tuple[int, int] | None, device: int
+) -> list[Folder]:
     path = root + b"/" + folder.path if folder.path else root
     prefix = folder.path + b"/" if folder.path else b""
     everything = selection.is_all
@@ -104,6 +116,8 @@ def _list(root: bytes, folder: Folder, selection: Selection, forbidden: tuple[in
             found = entry.stat(follow_symlinks=False)
             mode, size = found.st_mode, found.st_size
             if mode & _TYPE == _REGULAR:
+                if found.st_dev != device:
+                    folder.foreign = True
                 names.append(name)
                 sizes.append(size)
                 signs.append(_PACK(size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
@@ -143,16 +157,16 @@ def listed(root: bytes, files: list[bytes]) -> Iterator[Folder]:
             check_name(part)
         for depth in range(len(parts)):
             tree.setdefault(b"/".join(parts[:depth]), set()).add(parts[depth])
-    stack = [Folder(b"", b"", None)]
+    stack, device = [Folder(b"", b"", None)], _device(root)
     while stack:
         folder = stack.pop()
-        below = _look(root, folder, sorted(tree.get(folder.path, ())), tree)
+        below = _look(root, folder, sorted(tree.get(folder.path, ())), tree, device)
         folder.pending = len(below)
         yield folder
         stack.extend(reversed(below))
 
 
-def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set[bytes]]) -> list[Folder]:
+def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set[bytes]], device: int) -> list[Folder]:
     below = []
     for name in names:
         relative = folder.path + b"/" + name if folder.path else name
@@ -166,6 +180,7 @@ def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set
                 raise UnsupportedInput(f"{show(relative)}: is {kind_of(found.st_mode)}, not a folder")
             below.append(Folder(relative, name, folder))
         elif modes.S_ISREG(found.st_mode):
+            folder.foreign = folder.foreign or found.st_dev != device
             folder.names.append(name)
             folder.sizes.append(found.st_size)
             folder.signs.append(_PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))

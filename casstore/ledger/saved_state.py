@@ -31,10 +31,9 @@ from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger.log import Ledger
 from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
+from casstore.machine import user_secrets
 
 FORMAT = "casstore-state/2"
-_HASH = 32
-_KEY_FILE = "state.key"
 _RARELY = 200
 """A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
 _BESIDE = ("store/attestations.py", "errors.py")
@@ -49,7 +48,7 @@ def load(ledger: Ledger, store: str, sigstore_root: bytes | None) -> Fields | No
     """What this user folded before of this very ledger. Raises StoreDamaged where the ledger is not what it was."""
     kept = _kept()
     data = None if kept is None else ledger.cache.load_state(_row(kept[0], sigstore_root))
-    if kept is None or data is None or (body := unseal(kept[0], data)) is None:
+    if kept is None or data is None or (body := user_secrets.unseal(kept[0], data)) is None:
         return None
     fields = decode(body, kept[1], sigstore_root, store, ledger.name)
     if fields is None or not ledger.resume(fields["count"], fields["tip"]):
@@ -67,13 +66,13 @@ def keep(ledger: Ledger, fields: Fields, sigstore_root: bytes | None) -> None:
     if kept is not None:
         ledger.saved[sigstore_root] = count
         body = encode(fields, kept[1], sigstore_root)
-        ledger.cache.put_state(_row(kept[0], sigstore_root), seal(kept[0], body))
+        ledger.cache.put_state(_row(kept[0], sigstore_root), user_secrets.seal(kept[0], body))
 
 
 def _kept() -> tuple[bytes, str] | None:
     """(this user's secret, the code's version), or None where states are not kept."""
     try:
-        return user_secret(), code_version()
+        return user_secrets.own(), code_version()
     except OSError:
         return None
 
@@ -81,44 +80,6 @@ def _kept() -> tuple[bytes, str] | None:
 def _row(secret: bytes, sigstore_root: bytes | None) -> bytes:
     """A name for each user and each sigstore root."""
     return hashlib.blake2b(sigstore_root or b"", key=secret, digest_size=8, person=b"row").digest()
-
-
-def user_secret() -> bytes:
-    """32 bytes that only this user can read, made at first use. Raises OSError where there can be none."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not os.path.isabs(base) or not hasattr(os, "geteuid"):
-        raise FileNotFoundError(f"{base}: is no folder of this user")
-    folder = os.path.join(base, "casstore")
-    path = os.path.join(folder, _KEY_FILE)
-    try:
-        return _read_secret(path)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-        temporary = f"{path}.{os.urandom(8).hex()}"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, os.urandom(_HASH))
-        finally:
-            os.close(fd)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass  # another process was first
-        finally:
-            os.unlink(temporary)
-        return _read_secret(path)
-
-
-def _read_secret(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(fd)
-        secret = os.read(fd, _HASH + 1)
-    finally:
-        os.close(fd)
-    if found.st_uid != os.geteuid() or found.st_mode & 0o077 or len(secret) != _HASH:
-        raise PermissionError(f"{path}: is not this user's alone")
-    return secret
 
 
 @cache
@@ -140,17 +101,6 @@ def _sources(folder: str) -> list[str]:
     if not found:
         raise FileNotFoundError(folder)
     return sorted(found)
-
-
-def seal(secret: bytes, body: bytes) -> bytes:
-    """The body after its keyed hash."""
-    return hashlib.blake2b(body, key=secret, digest_size=_HASH).digest() + body
-
-
-def unseal(secret: bytes, data: bytes) -> bytes | None:
-    """The body, if this secret sealed it."""
-    body = data[_HASH:]
-    return body if hashlib.blake2b(body, key=secret, digest_size=_HASH).digest() == data[:_HASH] else None
 
 
 def encode(fields: Fields, code: str, sigstore_root: bytes | None) -> bytes:

@@ -67,6 +67,7 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
 @click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
 @click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
+@click.option("--reread", is_flag=True, help="Read every file, whatever size and times say.")
 @click.option("--from-stdin", is_flag=True, help="Store the files that standard input names, a line each.")
 @click.option("-0", "--null", is_flag=True, help="With --from-stdin: names and answers end with a NUL.")
 @key_option
@@ -79,6 +80,7 @@ def put(
     all_components: bool,
     release_version: str | None,
     root: str | None,
+    reread: bool,
     from_stdin: bool,
     null: bool,
     key: str | None,
@@ -103,7 +105,7 @@ def put(
         _put_stream(session, b"\0" if null else b"\n", as_json)
         return
     if paths:
-        _put_paths(session, paths, as_json)
+        _put_paths(session, paths, as_json, reread)
         return
     if not release_version:
         raise click.UsageError("components need --release-version VERSION")
@@ -121,6 +123,7 @@ def put(
             root=root or session.root,
             now=session.now,
             progress=bar,
+            reread=reread,
         )
     if as_json:
         render.json_object(report.to_json())
@@ -159,8 +162,9 @@ def _told_build(name: str, build: Build) -> None:
     render.say(f"{name}: built in {took}; {len(inputs.files)} inputs by {inputs.by}: {inputs.digest}")
 
 
-def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
+def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: bool) -> None:
     from attest.errors import BadInput
+    from casstore.ingest.reports import IngestOptions
 
     store = session.open_store()
     rows = []
@@ -170,7 +174,7 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool) -> None:
             if not os.path.lexists(path):
                 raise BadInput(f"{path}: no such file or folder")
             if os.path.isdir(path):
-                reports.append(store.put_tree(path, progress=bar))
+                reports.append(store.put_tree(path, progress=bar, options=IngestOptions(stat_cache=not reread)))
                 rows.append({"path": path, **reports[-1].to_json()})
             else:
                 rows.append({"path": path, "digest": store.put_path(path)})

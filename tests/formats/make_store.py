@@ -78,14 +78,14 @@ def index_rows(pack: bytes) -> bytes:
 def stat_cache_bytes() -> bytes:
     """Two folders; the second file of the inner one was too young to be believed."""
     with tempfile.TemporaryDirectory() as folder:
-        cache = StatCache(f"{folder}/c", b"E" * 16, 2_000_000_000_000)
+        cache = StatCache(f"{folder}/stat-cache", b"E" * 16, 2_000_000_000_000, bytes(32))
         signs = SIGNATURE.pack(8, 5, 1_000_000_000_001, 7) + SIGNATURE.pack(0, -5, 1_999_999_999_999, 8)
         digests = raw(b"library\n") + raw(b"")
         cache.remember(b"inner", Record(b"a/b", signs, digests, raw(b"inner"), b"\x93\xc4\x02\0\1\x90\x90"))
         shape = b"\x93\xc4\0\x91\x92\xc4\x05inner\xc4\x20" + raw(b"inner") + b"\x90"
         cache.remember(b"", Record(b"", b"", b"", raw(b"top"), shape))
         cache.save()
-        return Path(f"{folder}/c").read_bytes()
+        return Path(f"{folder}/stat-cache").read_bytes()
 
 
 def files() -> dict[str, bytes]:

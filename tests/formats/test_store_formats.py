@@ -57,11 +57,11 @@ def test_golden_configuration_is_read() -> None:
 
 def test_golden_stat_cache_is_read() -> None:
     path = str(GOLDEN / "store/stat-cache")
-    cache = StatCache.load(path, b"E" * 16, 0)
+    cache = StatCache.load(path, b"E" * 16, 0, bytes(32))
     inner, top = cache.find(b"inner"), cache.find(b"")
     assert inner is not None
     assert top is not None
     assert inner.known([b"a", b"b"], [inner.signs[:32], inner.signs[32:]])[0] == sha256(b"library\n").digest()
     assert (inner.signs[32:], inner.tree) == (bytes(32), sha256(b"inner").digest())
     assert top.tree == sha256(b"top").digest()
-    assert StatCache.load(path, b"F" * 16, 0).find(b"") is None
+    assert StatCache.load(path, b"F" * 16, 0, bytes(32)).find(b"") is None

@@ -126,7 +126,7 @@ def _stat_cache(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cache"
         path.write_bytes(data)
-        cache = StatCache.load(str(path), b"E" * 16, 3_000_000_000_000)
+        cache = StatCache.load(str(path), b"E" * 16, 3_000_000_000_000, bytes(32))
         for name in (b"inner", b""):
             record = cache.find(name)
             if record is not None:

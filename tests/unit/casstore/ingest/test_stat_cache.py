@@ -21,14 +21,14 @@ def sign(size: int, ctime: int) -> bytes:
 
 
 def remembered(path: Path, began: int, ctime: int) -> None:
-    cache = StatCache(str(path), b"epoch", began)
+    cache = StatCache(str(path), b"epoch", began, bytes(32))
     signs = sign(1, ctime) + sign(2, 3)
     cache.remember(b"d", Record(b"a/b", signs, b"A" * 32 + b"B" * 32, b"T" * 32, b"shape"))
     cache.save()
 
 
 def found(path: Path, folder: bytes = b"d", epoch: bytes = b"epoch") -> Record | None:
-    return StatCache.load(str(path), epoch, 1).find(folder)
+    return StatCache.load(str(path), epoch, 1, bytes(32)).find(folder)
 
 
 def test_what_was_remembered_is_known(tmp_path: Path) -> None:
@@ -55,12 +55,12 @@ def test_a_file_as_young_as_the_cache_is_not_remembered(tmp_path: Path) -> None:
 
 def test_what_was_kept_before_and_after_a_change_is_there_afterwards(tmp_path: Path) -> None:
     path = str(tmp_path / "c")
-    first = StatCache(path, b"epoch", 10**12)
+    first = StatCache(path, b"epoch", 10**12, bytes(32))
     records = {name: Record(name, sign(1, 2), name * 32, name * 32, b"") for name in (b"a", b"b", b"c", b"d")}
     for name, record in records.items():
         first.remember(name, record)
     first.save()
-    second = StatCache.load(path, b"epoch", 10**12)
+    second = StatCache.load(path, b"epoch", 10**12, bytes(32))
     second.keep(b"a")
     records[b"b"] = records[b"b"]._replace(tree=b"T" * 32)
     second.remember(b"b", records[b"b"])
@@ -74,7 +74,7 @@ def test_what_was_kept_before_and_after_a_change_is_there_afterwards(tmp_path: P
 def test_what_is_not_saved_leaves_the_old_one(tmp_path: Path) -> None:
     remembered(tmp_path / "c", 10**12 + 1, 17)
     before = (tmp_path / "c").read_bytes()
-    cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1)
+    cache = StatCache.load(str(tmp_path / "c"), b"epoch", 1, bytes(32))
     cache.remember(b"d", Record(b"", b"", b"", b"T" * 32, b""))
     cache.close()
     assert os.listdir(tmp_path) == ["c"]
@@ -83,12 +83,12 @@ def test_what_is_not_saved_leaves_the_old_one(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = {name: Record(name, sign(1, 2), name * 32, name * 32, b"") for name in (b"a", b"b", b"c")}
-    first = StatCache(str(tmp_path / "c"), b"epoch", 10**12)
+    first = StatCache(str(tmp_path / "c"), b"epoch", 10**12, bytes(32))
     for name, record in records.items():
         first.remember(name, record)
     first.save()
     before = (tmp_path / "c").read_bytes()
-    second = StatCache.load(str(tmp_path / "c"), b"epoch", 10**12)
+    second = StatCache.load(str(tmp_path / "c"), b"epoch", 10**12, bytes(32))
     second.remember(b"a", records[b"a"])
     monkeypatch.setattr(os, "pread", failing)
     second.keep(b"b")
@@ -96,7 +96,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, m
     second.save()
     assert os.listdir(tmp_path) == ["c"]
     assert (tmp_path / "c").read_bytes() == before
-    in_a_file = StatCache(str(tmp_path / "c" / "below"), b"epoch", 10**12)
+    in_a_file = StatCache(str(tmp_path / "c" / "below"), b"epoch", 10**12, bytes(32))
     in_a_file.remember(b"a", records[b"a"])
     in_a_file.save()
 

@@ -18,6 +18,7 @@ from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader
 from casstore.ledger.state import LedgerState, replay, replay_all
+from casstore.machine import user_secrets
 from casstore.storage.file import FileStorage
 from casstore.store.store import Store
 
@@ -133,12 +134,12 @@ def flipped(state: LedgerState, data: bytes) -> bytes:
 def mine(state: LedgerState, code: str = "") -> bytes:
     """A state as this user would have saved it."""
     body = saved_state.encode(state.fields(), code or saved_state.code_version(), None)
-    return saved_state.seal(saved_state.user_secret(), body)
+    return user_secrets.seal(user_secrets.own(), body)
 
 
 def of_a_stranger(state: LedgerState, data: bytes) -> bytes:
     forged = replace(state, versions={**state.versions, "6.6.6": next(iter(state.releases))})
-    return saved_state.seal(bytes(32), saved_state.encode(forged.fields(), saved_state.code_version(), None))
+    return user_secrets.seal(bytes(32), saved_state.encode(forged.fields(), saved_state.code_version(), None))
 
 
 def of_other_code(state: LedgerState, data: bytes) -> bytes:
@@ -158,7 +159,7 @@ def of_the_future(state: LedgerState, data: bytes) -> bytes:
 
 
 def of_nothing(state: LedgerState, data: bytes) -> bytes:
-    return saved_state.seal(saved_state.user_secret(), b"")
+    return user_secrets.seal(user_secrets.own(), b"")
 
 
 FORGERIES = [flipped, of_a_stranger, of_other_code, of_another_store, of_another_chain, of_the_future, of_nothing]

@@ -1,0 +1,115 @@
+"""Who may write to the store's folder and has no key: what this machine keeps and believes later is sealed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from attest.digests import sha256, to_raw
+from bundlers.isolation.scan_cache import ScanCache
+from casstore.ingest.stat_cache import Record
+from casstore.machine import user_secrets
+from casstore.store.store import Store
+
+GOOD, EVIL = b"good program " + bytes(3000), b"EVIL program " + bytes(3000)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "program").write_bytes(GOOD)
+    os.utime(folder / "program", ns=(1, 1))
+    return folder
+
+
+def caches(store: Store) -> list[Path]:
+    return [path for path in (Path(store.catalog.folder) / "stat").iterdir() if path.is_file()]
+
+
+def settle(store: Store, work: Path) -> None:
+    """Put until the file is old enough to be believed."""
+    import time
+
+    time.sleep(0.2)
+    store.put_tree(str(work))
+
+
+def forged(raw: bytes, seal: bytes) -> bytes:
+    """The cache with another digest for the file, as a reader of the source would write it."""
+    start = int.from_bytes(raw[-24:-16], "big")
+    _, places = msgpack.unpackb(raw[start:-24])
+    out = bytearray(raw)
+    for place in places.values():
+        at, size = place >> 28, place & ((1 << 28) - 1)
+        path, *fields = msgpack.unpackb(raw[at + 16 : at + size], use_list=False)
+        record = Record._make(fields)
+        digests = record.digests.replace(to_raw(sha256(GOOD)), to_raw(sha256(EVIL)))
+        body = msgpack.packb([path, *record._replace(digests=digests, tree=b"")._asdict().values()])
+        if len(body) == size - 16:
+            out[at + 16 : at + size] = body
+            out[at : at + 16] = seal or zlib.crc32(body).to_bytes(16, "big")
+    return bytes(out)
+
+
+def test_a_digest_swapped_in_the_stat_cache_is_not_signed(tmp_path: Path, work: Path) -> None:
+    with Store.init(str(tmp_path / "store")) as store:
+        store.put_bytes(EVIL)
+        settle(store, work)
+        for path in caches(store):
+            path.write_bytes(forged(path.read_bytes(), b""))
+        tree = store.put_tree(str(work)).tree
+        assert store.read(store.tree(tree).entries[0].content) == GOOD
+
+
+def test_a_whole_stat_cache_under_a_made_up_secret_counts_for_nothing(
+    tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.init(str(tmp_path / "store")) as store:
+        settle(store, work)
+        own = user_secrets.own()
+        monkeypatch.setattr(user_secrets, "own", lambda: bytes(32))
+        (work / "program").write_bytes(EVIL)
+        settle(store, work)
+        (work / "program").write_bytes(GOOD)
+        monkeypatch.setattr(user_secrets, "own", lambda: own)
+        tree = store.put_tree(str(work)).tree
+        assert store.read(store.tree(tree).entries[0].content) == GOOD
+
+
+def test_an_emptied_scan_is_scanned_again(tmp_path: Path) -> None:
+    digest = sha256(b"blob")
+    cache = ScanCache(str(tmp_path), "asked")
+    cache.put(digest, {"prints": b"many"})
+    cache.close()
+    with sqlite3.connect(tmp_path / "isolation.sqlite") as forger:
+        key, data = forger.execute("SELECT key, data FROM scans").fetchone()
+        import zstandard
+
+        packed = zstandard.compress(msgpack.packb({"prints": b""}), 1)
+        for check in (data[:16], bytes(16), user_secrets.mac(bytes(32), key, packed)):
+            forger.execute("UPDATE scans SET data = ?", (check + packed,))
+            forger.commit()
+            assert ScanCache(str(tmp_path), "asked").get(digest) is None
+
+
+def test_another_file_system_at_the_same_place_is_another_workspace(
+    tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two images with pinned times agree in size, times and inode: here the cache of one is asked for the other."""
+    from casstore.ingest import mounts
+
+    with Store.init(str(tmp_path / "store")) as store:
+        settle(store, work)
+        assert len(caches(store)) == 1
+        monkeypatch.setattr(mounts, "identity", lambda _: b"another!")
+        store.put_tree(str(work))
+        assert len(caches(store)) == 2
+        monkeypatch.setattr(mounts, "identity", lambda _: None)
+        store.put_tree(str(work))
+        assert len(caches(store)) == 2, "a file system that proves nothing has no cache"
