@@ -273,6 +273,6 @@ def _tile(source: Source, tile: tiles.Tile) -> bytes:
         ) from exc
 
 
-def as_verification(exc: StoreDamaged) -> VerificationError:
+def as_verification(exc: NoSuchObject | StoreDamaged) -> VerificationError:
     """A store's missing bytes are, for a consumer, evidence that is missing."""
     return VerificationError(exc.message, hint="the evidence is not complete: ask the publisher to publish again")

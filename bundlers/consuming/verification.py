@@ -201,7 +201,7 @@ def _judge(
             start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root), revoked
         )
         check_not_revoked(judged.state, _release_info(judged, channel))
-    except StoreDamaged as exc:
+    except (NoSuchObject, StoreDamaged) as exc:
         raise ledger_proof.as_verification(exc) from exc
     except (PolicyDenied, Conflict) as exc:
         raise VerificationError(

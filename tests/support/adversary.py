@@ -7,7 +7,7 @@ public.kit(path, "prod", "1.1.0", drop={EntryKind.REVOKE})
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +49,15 @@ class Public:
         *,
         drop: Collection[EntryKind] = (),
         old_leaves: bool = False,
-        more: dict[str, bytes] | None = None,
+        record: ChannelRecord | None = None,
+        leaves: Iterable[bytes] = (),
+        objects: Iterable[bytes] = (),
     ) -> Path:
-        """A kit that shows an old record under the newest checkpoint and leaves entries of some kinds out."""
-        record = self._record(channel, version)
+        """A kit that shows an old record, or a given one, under a checkpoint and leaves entries of some kinds out.
+
+        `leaves` of a sealed state, and `objects`, are put beside those that were published.
+        """
+        record = record or self.record(channel, version)
         size = len(self.raws)
         tree = merkle.MemoryTree(self.raws)
         proven = []
@@ -63,8 +68,8 @@ class Public:
                 proven.append(ProvenEntry(raw, self.blobs[entry.statement], inclusion))
         files = {
             records.channel_path(channel): record.to_bytes(),
-            records.objects_path(channel): self._tar(channel, "objects"),
-            records.state_path(channel): self._leaves(channel, record, old_leaves),
+            records.objects_path(channel): self._tar("objects", objects),
+            records.state_path(channel): self._leaves(record, old_leaves, leaves),
             records.PROOF: LedgerProof(record.store, record.ledger, size, tuple(proven)).to_bytes(),
             records.CHECKPOINT: self.checkpoint,
         }
@@ -75,7 +80,7 @@ class Public:
                 files[name] = data
         head = {"channels": [channel], "format": KIT_FORMAT, "ledger": record.ledger, "release": record.release}
         files[HEAD] = canonical.dumps({**head, "store": record.store, "version": version})
-        path.write_bytes(_packed({**files, **(more or {})}))
+        path.write_bytes(_packed(files))
         return path
 
     def _targets(self) -> list[tuple[str, bytes]]:
@@ -88,27 +93,26 @@ class Public:
                 found.append((str(place.with_name(place.name.partition(".")[2])), path.read_bytes()))
         return found
 
-    def _record(self, channel: str, version: str) -> ChannelRecord:
+    def record(self, channel: str, version: str) -> ChannelRecord:
+        """The newest published record of a channel at a version."""
         named = [data for name, data in self._targets() if name == records.channel_path(channel)]
         found = [record for record in map(ChannelRecord.parse, named) if record.version == version]
         return max(found, key=lambda record: record.move_number)
 
-    def _tar(self, channel: str, kind: str) -> bytes:
-        """All objects, or leaves, that were ever published for a channel."""
-        members: dict[str, bytes] = {}
+    def _tar(self, kind: str, more: Iterable[bytes] = ()) -> bytes:
+        """All objects, or leaves, that were ever published for channels."""
+        members = {f"objects/{hex_of(sha256(data))}": data for data in more}
         for name, data in self._targets():
-            if name == f"channels/{channel}.{kind}.tar":
+            if name.startswith("channels/") and name.endswith(f".{kind}.tar"):
                 tar = KitFile(name, head=False, data=data)
                 members |= {member: tar.read(member) for member in tar.names}
         return _packed(members)
 
-    def _leaves(self, channel: str, record: ChannelRecord, old: bool) -> bytes:
-        if not old:
-            return self._tar(channel, "state")
-        tar = KitFile("state", head=False, data=self._tar(channel, "state"))
+    def _leaves(self, record: ChannelRecord, old: bool, more: Iterable[bytes]) -> bytes:
+        tar = KitFile("state", head=False, data=self._tar("state"))
         mark = f'"number":{record.move_number}'.encode()
-        kept = {name: data for name in tar.names if mark in (data := tar.read(name))}
-        return _packed({f"objects/{hex_of(sha256(data))}": data for data in kept.values()})
+        kept = [data for name in tar.names if mark in (data := tar.read(name)) or not old]
+        return _packed({f"objects/{hex_of(sha256(data))}": data for data in (*kept, *more)})
 
 
 def _contents(folder: Path) -> list[bytes]:

@@ -1,0 +1,163 @@
+"""Who holds the key of the role `ledger`, and the mirror: can withhold, moves no channel, and is seen by every fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attest import digests
+from attest.digests import Digest, sha256
+from attest.errors import VerificationError
+from attest.log import checkpoints, merkle, state_trie
+from attest.log.checkpoints import Checkpoint
+from attest.statements import statements
+from attest.statements.predicates import promotion
+from attest.statements.predicates import seal as seals
+from bundlers.consuming.service import TrustSettings, verify
+from casstore import promotion as services
+from casstore.errors import SealDisputed
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.rows import state_rows
+from tests.support.adversary import Public
+from tests.support.published import PublishedWorld
+from tests.support.worlds import identity, signer
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> PublishedWorld:
+    """1.0.0 is in prod and published; 1.1.0 is published in dev."""
+    made = PublishedWorld.make(str(tmp_path / "store"))
+    made.ship("1.0.0")
+    made.to_prod("1.0.0")
+    made.publish("prod", str(tmp_path / "public"))
+    made.ship("1.1.0", content=b"x")
+    made.promote("1.1.0", "dev")
+    made.publish("dev", str(tmp_path / "public"))
+    return made
+
+
+def _seal(world: PublishedWorld, size: int, tip: Digest, state: Digest) -> bytes:
+    now = world.state
+    root = now.require_trust_root()
+    before = now.sealed.number if now.sealed else None
+    full = digests.sha256(b"full")
+    claim = seals.Seal(now.store, now.ledger, 2, size, tip, world.now, root.digest, root.version, state, full, before)
+    payload = statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes()
+    return signer("log").sign_statement(payload)
+
+
+class _Fork:
+    """A ledger of one's own after the public one: entries, a seal over any rows, a checkpoint."""
+
+    def __init__(self, world: PublishedWorld, public: Public) -> None:
+        self.world, self.public = world, public
+
+    def append(self, kind: EntryKind, statement: bytes, channel: str | None = None) -> Entry:
+        number, last = len(self.public.raws), sha256(self.public.raws[-1])
+        made = formats.make(number, last, "0" * 32, self.world.now, kind, sha256(statement), channel=channel)
+        self.public.raws.append(made.raw)
+        self.public.blobs[sha256(statement)] = statement
+        return made
+
+    def close(self, rows: Mapping[str, Any]) -> Mapping[Digest, bytes]:
+        trie = state_trie.build(rows)
+        raws = self.public.raws
+        self.append(EntryKind.SEAL, _seal(self.world, len(raws), sha256(raws[-1]), trie.root))
+        origin = ledger_checkpoints.origin(self.world.store.store_id, "main")
+        note = Checkpoint(origin, len(raws), merkle.MemoryTree(raws).root())
+        log = signer("log")
+        self.public.checkpoint = checkpoints.sign(note, origin, log.public_pem, log.sign_bytes)
+        return trie.blobs
+
+
+def _trees(world: PublishedWorld) -> list[bytes]:
+    """What anybody can make of the archives."""
+    store = world.store
+    trees = [tree for made in world.made.values() for tree in made.components.values()]
+    below = [entry.content for tree in trees for _, entry in store.walk_all(tree) if entry.kind == "dir"]
+    return [store.read(digest) for digest in (*trees, *below)]
+
+
+@pytest.mark.parametrize("by", ["log", "pam"])
+def test_a_seal_alone_moves_no_channel(world: PublishedWorld, tmp_path: Path, by: str) -> None:
+    """A move of one's own, sealed as the head of prod; with the promoter's key too, the approvals are missing."""
+    fork = _Fork(world, Public.of(tmp_path / "public"))
+    state = world.state
+    claim = promotion.Promotion(
+        store=state.store,
+        ledger="main",
+        action="promote",
+        channel="prod",
+        from_move=state.channel("prod").move,
+        release="1.1.0",
+        time=world.now,
+        trust_root=state.require_trust_root().digest,
+        evidence=(),
+    )
+    release = world.made["1.1.0"].digest
+    payload = statements.of_digests({"release": release}, promotion.TYPE, claim.to_json()).to_bytes()
+    move = fork.append(EntryKind.PROMOTE, signer(by).sign_statement(payload), "prod")
+    said = {"digest": move.digest, "number": move.number}
+    row = {"brought": said, "move": {**said, "kind": "promote"}, "pinned": False}
+    rows = {**state_rows(state), "channel/prod": {**row, "release": release, "version": "1.1.0"}}
+    leaves = fork.close(rows)
+    record = replace(fork.public.record("dev", "1.1.0"), channel="prod", move_number=move.number, move=move.digest)
+    kit = fork.public.kit(
+        tmp_path / "forged.tar", "prod", "1.1.0", record=record, leaves=leaves.values(), objects=_trees(world)
+    )
+    with pytest.raises(VerificationError, match=r"role promoter|0 of 2 approvals") as caught:
+        verify(str(kit), "prod", trust=TrustSettings(str(tmp_path / "st")), at=world.now, offline=True)
+    assert caught.value.exit_code == 3
+
+
+def test_a_lie_that_withholds_is_seen_by_every_fold(world: PublishedWorld) -> None:
+    """The revocation is left out of the rows. Nobody moves or publishes until the owners have settled it."""
+    services.revoke(
+        world.store, world.ledger, "1.1.0", kind="artifact", reason="leaked", signer=signer("aud"), now=world.now
+    )
+    state = world.state
+    rows = {name: value for name, value in state_rows(state).items() if not name.startswith("revoked/")}
+    lie = _seal(world, state.count, state.tip, state_trie.build(rows).root)
+    assert "add up to" in world.force(EntryKind.SEAL, lie)
+    found = world.state.disputed
+    assert found is not None and found.number == state.count and world.state.codes[state.count] == "seal"
+    for act in (
+        lambda: world.promote("1.0.0", "dev"),
+        lambda: world.publish("prod", "unused"),
+        lambda: ledger_checkpoints.make(world.store, world.ledger, signer=signer("log"), now=world.now),
+    ):
+        with pytest.raises(SealDisputed, match=f"entry {found.number} names the state") as caught:
+            act()
+        assert caught.value.exit_code == 7
+    services.revoke(
+        world.store, world.ledger, "1.0.0", kind="artifact", reason="that too", signer=signer("aud"), now=world.now
+    )
+    entries = world.state.require_trust_root().identities
+    world.next_root(identities=tuple(identity("log", "log#2") if e.name == "log" else e for e in entries))
+    assert world.state.disputed is None
+
+
+def test_who_has_not_the_role_disputes_nothing(world: PublishedWorld) -> None:
+    state = world.state
+    stranger = seals.Seal(
+        state.store,
+        "main",
+        2,
+        state.count,
+        state.tip,
+        world.now,
+        state.require_trust_root().digest,
+        1,
+        sha256(b""),
+        sha256(b""),
+        state.sealed.number if state.sealed else None,
+    )
+    payload = statements.of_digests(stranger.subjects, seals.TYPE, stranger.to_json()).to_bytes()
+    world.force(EntryKind.SEAL, signer("pam").sign_statement(payload))
+    assert world.state.disputed is None and world.state.codes[state.count] == "signer"
