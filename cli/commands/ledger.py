@@ -49,7 +49,7 @@ def verify(session: Session, as_json: bool) -> None:
     \b
     Example:
       casstore ledger verify
-    Exit status: 0 whole and nothing void, 3 an entry is void, 7 the chain is broken.
+    Exit status: 0 whole and nothing void, 3 an entry is void, 7 the chain is broken or a seal is disputed.
     """
     from casstore.ledger import checkpoints
 
@@ -65,6 +65,8 @@ def verify(session: Session, as_json: bool) -> None:
         render.line(
             f"ledger {report.ledger}: {report.entries} entries, tip {digests.short(report.tip)}, {len(void)} void"
         )
+    if state.disputed is not None:
+        raise state.disputed.error()
     if void:
         raise click.exceptions.Exit(3)
 

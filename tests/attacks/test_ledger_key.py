@@ -108,15 +108,14 @@ def test_a_seal_alone_moves_no_channel(world: PublishedWorld, tmp_path: Path, by
     rows = {**state_rows(state), "channel/prod": {**row, "release": release, "version": "1.1.0"}}
     leaves = fork.close(rows)
     record = replace(fork.public.record("dev", "1.1.0"), channel="prod", move_number=move.number, move=move.digest)
-    kit = fork.public.kit(
-        tmp_path / "forged.tar", "prod", "1.1.0", record=record, leaves=leaves.values(), objects=_trees(world)
-    )
-    with pytest.raises(VerificationError, match=r"role promoter|0 of 2 approvals") as caught:
+    beside = {"leaves": leaves.values(), "objects": _trees(world)}
+    kit = fork.public.kit(tmp_path / "forged.tar", "prod", "1.1.0", record=record, **beside)
+    with pytest.raises(VerificationError, match=r"role 'promoter'|0 of 2 approvals") as caught:
         verify(str(kit), "prod", trust=TrustSettings(str(tmp_path / "st")), at=world.now, offline=True)
     assert caught.value.exit_code == 3
 
 
-def test_a_lie_that_withholds_is_seen_by_every_fold(world: PublishedWorld) -> None:
+def test_a_lie_that_withholds_is_seen_by_every_fold(world: PublishedWorld, tmp_path: Path) -> None:
     """The revocation is left out of the rows. Nobody moves or publishes until the owners have settled it."""
     services.revoke(
         world.store, world.ledger, "1.1.0", kind="artifact", reason="leaked", signer=signer("aud"), now=world.now
@@ -129,7 +128,7 @@ def test_a_lie_that_withholds_is_seen_by_every_fold(world: PublishedWorld) -> No
     assert found is not None and found.number == state.count and world.state.codes[state.count] == "seal"
     for act in (
         lambda: world.promote("1.0.0", "dev"),
-        lambda: world.publish("prod", "unused"),
+        lambda: world.publish("prod", str(tmp_path / "public")),
         lambda: ledger_checkpoints.make(world.store, world.ledger, signer=signer("log"), now=world.now),
     ):
         with pytest.raises(SealDisputed, match=f"entry {found.number} names the state") as caught:
