@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from attest.digests import from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject
+from casstore.fsck.records import check_records
 from casstore.fsck.references import References
 from casstore.fsck.report import Damage, FsckReport
 from casstore.fsck.team import Task, shared_out
@@ -59,12 +60,15 @@ def fsck(store: Store, *, progress: Progress | None = None, workers: int = 0) ->
     damaged = [one for one in damaged if one.pack is None or to_raw(one.pack) not in later]  # collected while we read
     if reason is not None and later.keys() == doomed.keys():
         store.catalog.rebuild(reason)
-    damaged = _explained(store, damaged, sums.absent)
+    records = check_records(store)
+    damaged = [*_explained(store, damaged, sums.absent), *records.damaged]
     healed = tuple(dict.fromkeys(store.catalog.healed))
     store.catalog.healed.clear()
     known = store.catalog.ask(lambda index: index.count())
     good = known - len({damage.object for damage in damaged if damage.object is not None and damage.pack is not None})
-    return FsckReport(len(sizes), good, sums.size, tuple(damaged), healed, time.monotonic() - started)
+    return FsckReport(
+        len(sizes), good, sums.size, tuple(damaged), healed, time.monotonic() - started, (), tuple(records.strangers)
+    )
 
 
 def _read_all(store: Store, sizes: dict[bytes, int], heard: Progress, workers: int) -> _Sums:

@@ -20,6 +20,7 @@ from attest.statements.statements import Statement
 from casstore.errors import NoSuchObject
 from casstore.fsck.paths import TreePaths
 from casstore.ledger import release_objects
+from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.store.attestations import parse_unverified
@@ -93,7 +94,7 @@ class References:
     def _entries(self, name: str) -> list[Entry]:
         entries: list[Entry] = []
         try:
-            entries.extend(Ledger(self._store, name).entries())
+            entries.extend(Ledger(self._store, name, cache=EntryCache()).entries())
         except CasstoreError as exc:
             self.broken.append(exc.message)
         return entries

@@ -22,6 +22,7 @@ from attest.errors import FormatError
 from casstore.errors import Conflict, NoSuchObject, NotWritable, StoreDamaged
 from casstore.fsck.check import fsck
 from casstore.fsck.copies import Copies, copy_from
+from casstore.fsck.mending import mend_records
 from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.whole_pack import put_away, take_whole
 from casstore.machine.progress import Progress
@@ -55,8 +56,8 @@ def repair(store: Store, source: Store, *, progress: Progress | None = None) -> 
         done += mended
         if not mended and len(report.damaged) >= len(before.damaged):
             break
-    left = {(one.pack, one.object) for one in report.damaged}
-    kept = {one.object: one for one in done if (one.pack, one.object) not in left}
+    left = {(one.pack, one.object, one.record) for one in report.damaged}
+    kept = {(one.object, one.record): one for one in done if (one.pack, one.object, one.record) not in left}
     return replace(report, mended=tuple(kept.values()), seconds=time.monotonic() - started)
 
 
@@ -72,6 +73,7 @@ class _Round:
 
     def run(self) -> list[Mended]:
         """What has been mended."""
+        self._mended += mend_records(self._store, self._source, self._damaged)
         packs = {one.pack: None for one in self._damaged if one.pack is not None}
         loose = {to_raw(one.object) for one in self._damaged if one.object is not None and one.pack is None}
         rebuilt = [to_raw(pack) for pack in packs if not self._take_whole(to_raw(pack))]

@@ -25,6 +25,8 @@ class Damage:
     what: str
     needed_by: tuple[str, ...] = ()
     """What refers to the object: "component core-bin of 1.4.0: bin/core", "release 1.4.0", ..."""
+    record: str | None = None
+    """The key of what is damaged, where it is no pack."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, keys in camelCase."""
@@ -34,6 +36,7 @@ class Damage:
             "offset": self.offset,
             "what": self.what,
             "neededBy": list(self.needed_by),
+            "record": self.record,
         }
 
 
@@ -44,10 +47,11 @@ class Mended:
     pack: Digest | None
     object: Digest | None
     how: str
+    record: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, keys in camelCase."""
-        return {"pack": self.pack, "object": self.object, "how": self.how}
+        return {"pack": self.pack, "object": self.object, "how": self.how, "record": self.record}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class FsckReport:
     healed: tuple[str, ...]
     seconds: float
     mended: tuple[Mended, ...] = ()
+    strangers: tuple[str, ...] = ()
+    """Files that are nobody's; they stop nothing."""
 
     @property
     def ok(self) -> bool:
@@ -76,6 +82,7 @@ class FsckReport:
             "bytes": self.bytes,
             "damaged": [one.to_json() for one in self.damaged],
             "mended": [one.to_json() for one in self.mended],
+            "strangers": list(self.strangers),
             "healed": list(self.healed),
             "seconds": round(self.seconds, 3),
         }

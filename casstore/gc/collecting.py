@@ -99,11 +99,22 @@ def _survey(
     pins = load_pins(store)
     contents = Contents.load(store, now.timestamp(), before.contents.found if before else None)
     roots = [root for book in books for root in book.roots(contents, settings.keep_last)]
+    _check_pinned(pins, contents)
     marks = mark(contents, [*roots, *pin_roots(pins)], tell=tell)
     doomed = dict.fromkeys((to_raw(pack) for book in books for pack in book.condemned), False)
     doomed |= dict.fromkeys((to_raw(pack) for book in books for pack in book.given_up), True)
     plan = planning.make(contents, marks.needed, doomed)
     return Survey(tuple(books), tuple(pins), contents, marks, doomed, plan)
+
+
+def _check_pinned(pins: list[Pin], contents: Contents) -> None:
+    """A pin of what is not there keeps something that is not known: nothing is collected."""
+    for pin in pins:
+        if to_raw(pin.digest) not in contents.first:
+            raise StoreDamaged(
+                f"pin {pin.token[:8]}: {pin.digest} is not there, so nothing is collected",
+                hint="mend the store (casstore fsck --repair --from STORE) or take the pin away (casstore pin remove)",
+            )
 
 
 def collect(

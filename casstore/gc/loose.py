@@ -21,10 +21,11 @@ from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
 from casstore.ledger.views import Condemned
+from casstore.objects import small_records
 from casstore.store.store import Store
 
 FORMAT = "casstore-collection/1"
-_NAMES = ("format", "number", "action", "packs", "grace", "condemned", "time", "token")
+_NAMES = ("format", "number", "action", "packs", "grace", "condemned", "time", "nonce", "token")
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Steps:
         f = Fields(value, "collection step", required=_NAMES)
         if f.text("format") != FORMAT or f.integer("number") != self.count:
             raise FormatError("collection step: not of the format casstore-collection/1, or of another number")
+        if not small_records.is_sealed(value):
+            raise FormatError("collection step: its token is not that of what it says")
         packs, time, settled = f.digests("packs"), f.time("time"), value["condemned"]
         if not isinstance(settled, list) or any(type(number) is not int or number < 0 for number in settled):
             raise FormatError("collection step: condemned is no list of numbers")
@@ -132,16 +135,18 @@ def step(
 ) -> bytes:
     """The bytes of one step; `unique` tells ours from another's."""
     return canonical.dumps(
-        {
-            "format": FORMAT,
-            "number": number,
-            "action": action,
-            "packs": sorted(packs),
-            "grace": int(grace.total_seconds()),
-            "condemned": sorted(settled),
-            "time": times.format(now),
-            "token": unique,
-        }
+        small_records.sealed(
+            {
+                "format": FORMAT,
+                "number": number,
+                "action": action,
+                "packs": sorted(packs),
+                "grace": int(grace.total_seconds()),
+                "condemned": sorted(settled),
+                "time": times.format(now),
+                "nonce": unique,
+            }
+        )
     )
 
 

@@ -20,6 +20,7 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from casstore.errors import GivenUp, NoSuchObject, NotWritable, StoreDamaged
+from casstore.objects import small_records
 from casstore.objects.kinds import Kind
 from casstore.store.store import Store
 
@@ -36,26 +37,35 @@ class Pin:
     digest: Digest
     reason: str
     time: datetime
-    token: str
+    nonce: str
 
     def to_json(self) -> dict[str, Any]:
         """The JSON value of the object."""
-        return {
-            "format": FORMAT,
-            "digest": self.digest,
-            "reason": self.reason,
-            "time": times.format(self.time),
-            "token": self.token,
-        }
+        return small_records.sealed(
+            {
+                "format": FORMAT,
+                "digest": self.digest,
+                "reason": self.reason,
+                "time": times.format(self.time),
+                "nonce": self.nonce,
+            }
+        )
+
+    @property
+    def token(self) -> str:
+        """Its name in the store, made of all that it says."""
+        return str(self.to_json()["token"])
 
 
 def parse(raw: bytes) -> Pin:
     """Bytes to pin. Raises FormatError."""
     value = canonical.loads_canonical(raw, what="pin", max_bytes=64 * 1024)
-    f = Fields(value, "pin", required=("format", "digest", "reason", "time", "token"))
-    if f.text("format") != FORMAT or not _TOKEN.fullmatch(f.text("token")):
+    f = Fields(value, "pin", required=("format", "digest", "reason", "time", "nonce", "token"))
+    if f.text("format") != FORMAT or not _TOKEN.fullmatch(f.text("nonce")):
         raise FormatError("pin: not of the format casstore-pin/1")
-    return Pin(f.digest("digest"), f.text("reason"), f.time("time"), f.text("token"))
+    if not small_records.is_sealed(value):
+        raise FormatError("pin: its token is not that of what it says")
+    return Pin(f.digest("digest"), f.text("reason"), f.time("time"), f.text("nonce"))
 
 
 def add(store: Store, digest: Digest, *, reason: str, now: datetime) -> Pin:
@@ -90,8 +100,13 @@ def load(store: Store) -> list[Pin]:
     """All pins, oldest first. Raises StoreDamaged for one that cannot be read: what it keeps is not known."""
     found = []
     for key in store.storage.list(PREFIX):
+        if not _TOKEN.fullmatch(key.removeprefix(PREFIX)):
+            continue  # a stranger's file; fsck names it
         try:
-            found.append(parse(store.storage.read(key)))
+            pin = parse(store.storage.read(key))
+            if key != PREFIX + pin.token:
+                raise FormatError("pin: it has the name of another one")
+            found.append(pin)
         except NoSuchObject:
             continue  # taken away meanwhile
         except FormatError as exc:

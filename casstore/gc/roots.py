@@ -50,7 +50,7 @@ def ledger_roots(view: LedgerView, contents: Contents, keep_last: int) -> Iterat
 
 
 def pin_roots(pins: list[Pin]) -> Iterator[Root]:
-    """What was pinned by hand; who pins what is not there keeps nothing."""
+    """What was pinned by hand; that it is there was looked at before."""
     for pin in pins:
         told = f": {pin.reason}" if pin.reason else ""
         yield Root(pin.digest, f"pin {pin.token[:8]}{told}", may_be_gone=True)

@@ -9,13 +9,13 @@ is left to others; here they are made, kept in the store, and held against the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from attest.digests import Digest, from_raw
-from attest.errors import BadInput
+from attest.errors import BadInput, CasstoreError
 from attest.log import checkpoints, merkle
 from attest.log.checkpoints import Checkpoint, NoteKey
 from attest.signers import Signer
@@ -116,6 +116,16 @@ def verify_all(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> li
     prefix = _key(ledger.name, 0)[:-20]
     raws = [(key, store.storage.read(key)) for key in sorted(store.storage.list(prefix))]
     return [_verified(raw, key, ledger, state) for key, raw in raws]
+
+
+def faults(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong) of every kept checkpoint that is not one of these entries."""
+    prefix = _key(ledger.name, 0)[:-20]
+    for key in sorted(store.storage.list(prefix)):
+        try:
+            _verified(store.storage.read(key), key, ledger, state)
+        except CasstoreError as exc:
+            yield key, exc.message
 
 
 def root_of(entries: Iterable[Entry]) -> bytes:

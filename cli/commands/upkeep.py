@@ -64,9 +64,11 @@ def _show(report: FsckReport) -> None:
     for damage in report.damaged:
         where = f" (pack {damage.pack}, byte {damage.offset})" if damage.pack else ""
         needed = f"; needed by {', '.join(damage.needed_by)}" if damage.needed_by else ""
-        render.line(f"damaged: {damage.object or 'objects unknown'}: {damage.what}{where}{needed}")
+        render.line(f"damaged: {damage.record or damage.object or 'objects unknown'}: {damage.what}{where}{needed}")
     for one in report.mended:
-        render.line(f"mended: {one.object or f'pack {one.pack}'}: {one.how}")
+        render.line(f"mended: {one.record or one.object or f'pack {one.pack}'}: {one.how}")
+    for stranger in report.strangers:
+        render.say(f"not of this store: {stranger}")
     for healed in report.healed:
         render.say(f"healed: {healed}")
     verdict = "whole" if report.ok else f"{len(report.damaged)} damaged"

@@ -1,0 +1,209 @@
+"""Checks what is no pack: ledger entries, checkpoints, pins, steps of a collection, notes, and the store's own id.
+
+All is read anew from the storage; what this machine remembers of it is only compared with.
+
+    found = check_records(store)
+    found.damaged, found.strangers
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from attest import canonical, digests
+from attest.errors import CasstoreError, FormatError
+from attest.trust import trust_roots
+from casstore.fsck.report import Damage
+from casstore.ledger import checkpoints, entries
+from casstore.ledger.cache import EntryCache, cache_of
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import replay
+from casstore.objects import mended, small_records, store_config
+from casstore.store.store import Store
+
+_NUMBER = re.compile(r"[0-9]{20}")
+_PIN = re.compile(r"[0-9a-f]{32}")
+_NOTE = re.compile(r"[0-9a-f]{64}")
+_MAX = 1024 * 1024
+_MISSING = "is not there"
+
+
+@dataclass(slots=True)
+class Records:
+    """What is damaged, and files that are nobody's."""
+
+    damaged: list[Damage] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def add(self, key: str, what: str) -> None:
+        """One damaged record."""
+        self.damaged.append(Damage(None, None, 0, what, record=key))
+
+
+def check_records(store: Store) -> Records:
+    """Every small record of the store. Raises StorageUnavailable."""
+    found = Records()
+    for name, keys in _ledgers(store, found).items():
+        _check_entries(store, name, keys, found)
+    _check_id(store, found)
+    _check_pins(store, found)
+    _check_steps(store, found)
+    _check_notes(store, found)
+    return found
+
+
+def _ledgers(store: Store, found: Records) -> dict[str, list[int]]:
+    """Name -> numbers of the entries that are there."""
+    ledgers: dict[str, list[int]] = {}
+    for key in store.storage.list("ledgers/"):
+        parts = key.split("/")
+        if len(parts) == 3 and _NUMBER.fullmatch(parts[2]):
+            ledgers.setdefault(parts[1], []).append(int(parts[2]))
+        elif not (len(parts) == 4 and parts[2] == "checkpoints" and _NUMBER.fullmatch(parts[3])):
+            found.strangers.append(key)
+    return ledgers
+
+
+def _check_entries(store: Store, name: str, numbers: list[int], found: Records) -> None:
+    seen = cache_of(store, name).load()
+    before = len(found.damaged)
+    raws = [raw_of(store, entries.key(name, number)) for number in range(max(max(numbers) + 1, len(seen)))]
+    for number, raw in enumerate(raws):
+        after = raws[number + 1] if number + 1 < len(raws) else None
+        remembered = seen[number] if number < len(seen) else None
+        if what := wrong_entry(raw, number, raws[number - 1] if number else None, after, remembered):
+            found.add(entries.key(name, number), what)
+    if len(found.damaged) == before:
+        _check_checkpoints(store, name, found)
+
+
+def wrong_entry(
+    raw: bytes | None, number: int, before: bytes | None, after: bytes | None, remembered: bytes | None
+) -> str | None:
+    """What is wrong with an entry: by itself, by the next one that is whole, by the one before, by what was seen."""
+    if raw is None:
+        return _MISSING
+    entry = _parsed(raw, number)
+    if entry is None:
+        return "is no ledger entry of this number"
+    following = None if after is None else _parsed(after, number + 1)
+    if following is not None:
+        return None if following.prev == digests.sha256(raw) else "is not what the next entry follows"
+    if remembered is not None and remembered != raw:
+        return "is not what it was when this machine first saw it"
+    if before is not None and _parsed(before, number - 1) is not None and entry.prev != digests.sha256(before):
+        return "does not follow the entry before it"
+    return None
+
+
+def _parsed(raw: bytes, number: int) -> entries.Entry | None:
+    try:
+        entry = entries.parse(raw)
+    except FormatError:
+        return None
+    return entry if entry.number == number else None
+
+
+def raw_of(store: Store, key: str) -> bytes | None:
+    """What lies under a key now, None when nothing does."""
+    if store.storage.size(key) is None:
+        return None
+    return store.storage.read(key, 0, _MAX)
+
+
+def _check_checkpoints(store: Store, name: str, found: Records) -> None:
+    """Against the entries as they lie there; a ledger whose statements are damaged is told of by others."""
+    ledger = Ledger(store, name, cache=EntryCache())
+    try:
+        state = replay(ledger, store)
+    except CasstoreError:
+        return
+    for key, what in checkpoints.faults(store, ledger, state):
+        found.add(key, what)
+
+
+def _check_id(store: Store, found: Records) -> None:
+    """Entry 0 names the trust root, and that the store."""
+    told = set(named_ids(store))
+    try:
+        own = store_config.load(store.storage).store_id
+    except CasstoreError as exc:
+        found.add(store_config.KEY, exc.message)
+        return
+    if told and own not in told:
+        found.add(store_config.KEY, f"its id is not {sorted(told)[0]}, for which the first trust root was made")
+
+
+def named_ids(store: Store) -> Iterator[str]:
+    """The ids that first trust roots name."""
+    for key in list(store.storage.list("ledgers/")):
+        parts = key.split("/")
+        if len(parts) == 3 and parts[2] == f"{0:020d}":
+            try:
+                entry = entries.parse(store.storage.read(key))
+                yield trust_roots.parse_payload(trust_roots.payload_of(store.read(entry.statement))).store
+            except CasstoreError:
+                continue
+
+
+def _check_pins(store: Store, found: Records) -> None:
+    for key, value in _values(store, "pins/", _PIN, found):
+        if value.get("format") != "casstore-pin/1" or value["token"] != key.removeprefix("pins/"):
+            found.add(key, "is no pin of this name")
+        elif not _has(store, value.get("digest")):
+            _missed(found, key, str(value.get("digest")))
+
+
+def _missed(found: Records, key: str, digest: str) -> None:
+    found.damaged.append(Damage(None, digests.parse(digest), 0, f"keeps {digest}, which is not there", record=key))
+
+
+def _has(store: Store, digest: object) -> bool:
+    try:
+        return store.has(digests.parse(str(digest)))
+    except CasstoreError:
+        return False
+
+
+def _check_steps(store: Store, found: Records) -> None:
+    for number, (key, value) in enumerate(_values(store, "collections/", _NUMBER, found)):
+        if value.get("format") != "casstore-collection/1" or key != f"collections/{str(value.get('number')).zfill(20)}":
+            found.add(key, "is no step of this number")
+        elif value["number"] != number:
+            found.add(f"collections/{number:020d}", _MISSING)
+
+
+def _values(
+    store: Store, prefix: str, name: re.Pattern[str], found: Records
+) -> Iterable[tuple[str, dict[str, object]]]:
+    for key in _keys(store, prefix, name, found):
+        try:
+            value = canonical.loads_canonical(raw_of(store, key) or b"", what="record", max_bytes=_MAX)
+        except CasstoreError as exc:
+            found.add(key, exc.message)
+            continue
+        if small_records.is_sealed(value):
+            yield key, value
+        else:
+            found.add(key, "its token is not that of what it says")
+
+
+def _keys(store: Store, prefix: str, name: re.Pattern[str], found: Records) -> list[str]:
+    keys = sorted(store.storage.list(prefix))
+    found.strangers += [key for key in keys if not name.fullmatch(key.removeprefix(prefix))]
+    return [key for key in keys if name.fullmatch(key.removeprefix(prefix))]
+
+
+def _check_notes(store: Store, found: Records) -> None:
+    there, doomed = set(store.packs.names()), store.catalog.doomed()
+    for key in _keys(store, f"{mended.FOLDER}/", _NOTE, found):
+        try:
+            packs = mended.parse(raw_of(store, key) or b"", bytes.fromhex(key.rpartition("/")[2]))
+        except FormatError as exc:
+            found.add(key, exc.message)
+            continue
+        for pack in packs:
+            if pack not in there and pack not in doomed and store.packs.mended(pack) is None:
+                found.add(key, f"leads to pack {pack.hex()}, which is not there")

@@ -1,0 +1,29 @@
+"""The check value of a small record (a pin, a step of a collection): its `token` is made of the rest.
+
+A flipped bit makes another well-formed digest; with the token it shows. A `nonce` keeps two of them apart.
+
+    value = sealed({"format": "casstore-pin/1", ..., "nonce": "<32 hex>"})
+    is_sealed(value)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attest import canonical
+from attest.digests import PREFIX, sha256
+
+TOKEN = "token"  # noqa: S105  a name
+DIGITS = 32
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with its token."""
+    rest = {name: one for name, one in value.items() if name != TOKEN}
+    return {**rest, TOKEN: sha256(canonical.dumps(rest)).removeprefix(PREFIX)[:DIGITS]}
+
+
+def is_sealed(value: Mapping[str, Any]) -> bool:
+    """Whether the token is that of the rest."""
+    return bool(value.get(TOKEN) == sealed(value)[TOKEN])

@@ -1,0 +1,95 @@
+"""What is no pack: damage is named, mended where another copy can prove it, and strangers stop nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from worlds import World, signer
+
+from attest import canonical
+from attest.digests import sha256
+from casstore.errors import StoreDamaged
+from casstore.fsck import fsck, repair
+from casstore.gc import Settings, collect, pins
+from casstore.ledger.entries import key
+from casstore.store.store import Store
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World.make(str(tmp_path / "store"))
+    made.release("1.0.0")
+    kept = made.store.put_bytes(b"a customer has it")
+    pins.add(made.store, kept, reason="17", now=made.now)
+    shutil.copytree(tmp_path / "store", tmp_path / "good")
+    return made
+
+
+def _damages(raw: bytes) -> list[bytes | None]:
+    flipped = bytearray(raw)
+    flipped[len(raw) // 2] ^= 1
+    return [bytes(flipped), b"\0" * len(raw), raw[:-1], b"", raw + b"\n", None]
+
+
+def _records(root: Path) -> list[Path]:
+    return sorted(path for top in ("ledgers", "pins") for path in (root / top).rglob("*") if path.is_file())
+
+
+def test_every_damage_of_every_record_is_named_and_mended(world: World, tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    assert fsck(world.store).ok
+    with Store.open(str(tmp_path / "good"), read_only=True) as good:
+        for number, path in enumerate(_records(root)):
+            raw = path.read_bytes()
+            spoilt = _damages(raw)
+            bad = spoilt[number % len(spoilt)]
+            path.unlink()
+            if bad is not None:
+                path.write_bytes(bad)
+            named = {one.record for one in fsck(world.store).damaged}
+            if bad is None and path.parent.name == "pins":
+                path.write_bytes(raw)
+                continue  # a pin that was removed is removed
+            assert str(path.relative_to(root)) in named, (path, bad)
+            assert repair(world.store, good).ok, path
+            assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize("kind", range(6))
+def test_damage_shows_without_the_index_too(world: World, tmp_path: Path, kind: int) -> None:
+    path = tmp_path / "store" / key("main", 1)
+    raw = path.read_bytes()
+    bad = _damages(raw)[kind]
+    path.unlink()
+    if bad is not None:
+        path.write_bytes(bad)
+    shutil.rmtree(tmp_path / "store" / "index")
+    with Store.open(str(tmp_path / "store")) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert key("main", 1) in {one.record for one in fsck(store).damaged}
+        assert repair(store, good).ok
+    assert path.read_bytes() == raw
+
+
+def test_the_store_id_is_that_of_the_first_trust_root(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "store" / "casstore.json"
+    raw, own = path.read_bytes(), world.store.store_id
+    path.write_bytes(raw.replace(own.encode(), (("0" if own[0] != "0" else "1") + own[1:]).encode()))
+    with Store.open(str(tmp_path / "store")) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert "casstore.json" in {one.record for one in fsck(store).damaged}
+        repair(store, good)
+    assert path.read_bytes() == raw
+
+
+def test_a_pin_of_what_is_not_there_stops_a_collection_and_a_stranger_does_not(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "pins"
+    (folder / "desktop.ini").write_text("[x]")
+    settings = Settings()
+    collect(world.store, settings, now=world.now, signer=signer("pam"), confirm=False)
+    assert fsck(world.store).strangers == ("pins/desktop.ini",)
+    made = pins.Pin(sha256(b"nowhere"), "", world.now, "0" * 32)
+    world.store.storage.create(f"pins/{made.token}", canonical.dumps(made.to_json()))
+    with pytest.raises(StoreDamaged, match="not there"):
+        collect(world.store, settings, now=world.now, signer=signer("pam"), confirm=False)
+    assert f"pins/{made.token}" in {one.record for one in fsck(world.store).damaged}
