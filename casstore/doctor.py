@@ -2,7 +2,7 @@
 
 Promises: a check that cannot be made is a row, never an exception; nothing is changed, but for a
 few objects under `probe/` that prove that the storage creates exclusively and are removed again.
-Leaves to others: stored bytes (`fsck`), entries and checkpoints (`casstore ledger verify`).
+Leaves to others: the bytes of packs (`fsck`), signatures (`casstore ledger verify`).
 
     report = examine(config_path=None, cwd=".", open_store=..., replay=..., key_files=(), now=clock.now())
     report.exit_code        # 0 well, 2 warnings only, 1 something failed
@@ -166,6 +166,7 @@ def _store(store: Store) -> Iterator[Row]:
         yield Row("store", OK, f"{store.url}: {packs} packs" + (", read only" if store.read_only else ""))
         yield _index(store)
         yield _exclusive(store)
+        yield from _records(store)
     except CasstoreError as exc:
         yield Row("store", FAIL, exc.message, exc.hint)
 
@@ -195,6 +196,14 @@ def _exclusive(store: Store) -> Row:
     if report.problem:
         return Row("storage", FAIL, report.problem, "use a folder, or a server that honours If-None-Match")
     return Row("storage", OK, f"one winner in each of {report.rounds} races of {report.writers}")
+
+
+def _records(store: Store) -> Iterator[Row]:
+    """What is no pack, read anew from the storage: the index remembers entries that may be spoilt there."""
+    from casstore.fsck.records import check_records
+
+    for damage in check_records(store).damaged:
+        yield Row("records", FAIL, f"{damage.record}: {damage.what}", "casstore fsck --repair --from STORE")
 
 
 def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:

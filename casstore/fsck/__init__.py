@@ -5,9 +5,10 @@ report.damaged        # () when all is well
 """
 
 from casstore.fsck.check import fsck
+from casstore.fsck.mending import mend_config
 from casstore.fsck.part import check_pack
 from casstore.fsck.repair import repair
 from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.table import check_table
 
-__all__ = ["Damage", "FsckReport", "Mended", "check_pack", "check_table", "fsck", "repair"]
+__all__ = ["Damage", "FsckReport", "Mended", "check_pack", "check_table", "fsck", "mend_config", "repair"]

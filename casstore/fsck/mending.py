@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Collection
 
 from attest import canonical, digests
 from attest.digests import PREFIX
 from attest.errors import CasstoreError
-from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged
 from casstore.fsck.records import named_ids, raw_of, wrong_entry
 from casstore.fsck.report import Damage, Mended
 from casstore.fsck.whole_pack import QUARANTINE
@@ -23,6 +24,7 @@ from casstore.ledger.cache import cache_of
 from casstore.objects import mended, small_records, store_config
 from casstore.objects.packs import wrapped
 from casstore.objects.store_config import StoreConfig
+from casstore.storage.base import Storage
 from casstore.store.store import Store
 
 
@@ -79,6 +81,26 @@ def _config(store: Store, source: Store) -> bytes | None:
         if StoreConfig.parse(raw, source.url).store_id in told:
             return raw
     return StoreConfig(told.pop(), store.options).to_bytes()
+
+
+def mend_config(storage: Storage, source: Store) -> bool:
+    """Write a `casstore.json` that cannot be read again, when this store's first trust root names the source's id."""
+    try:
+        store_config.load(storage)
+    except (NoSuchStore, StoreDamaged):
+        pass
+    else:
+        return False
+    good = source.storage.read(store_config.KEY)
+    config = StoreConfig.parse(good, source.url)
+    with tempfile.TemporaryDirectory() as private, Store(storage, config, private=private) as store:
+        if config.store_id not in set(named_ids(store)):
+            return False
+        now = raw_of(store, store_config.KEY)
+        if now is not None:
+            _write(store, f"{QUARANTINE}/{store_config.KEY}-{_short(now)}", now)
+        _write(store, store_config.KEY, good)
+    return True
 
 
 def _short(raw: bytes) -> str:

@@ -50,13 +50,16 @@ def fsck(session: Session, repair: bool, source: str | None, compact: bool, as_j
 
 def _checked(session: Session, source: str | None) -> FsckReport:
     from casstore.fsck import fsck as check
-    from casstore.fsck import repair
+    from casstore.fsck import mend_config, repair
+    from casstore.storage import open_storage
     from casstore.store.store import Store
 
     with render.bar() as bar:
         if source is None:
             return check(session.open_store(), progress=bar)
         with Store.open(source, network=session.network, read_only=True) as other:
+            if mend_config(open_storage(session.store_url, network=session.network), other):
+                render.say("mended: casstore.json")
             return repair(session.open_store(), other, progress=bar)
 
 

@@ -11,9 +11,10 @@ from worlds import World, signer
 from attest import canonical
 from attest.digests import sha256
 from casstore.errors import StoreDamaged
-from casstore.fsck import fsck, repair
+from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger.entries import key
+from casstore.storage import open_storage
 from casstore.store.store import Store
 
 
@@ -93,3 +94,28 @@ def test_a_pin_of_what_is_not_there_stops_a_collection_and_a_stranger_does_not(w
     with pytest.raises(StoreDamaged, match="not there"):
         collect(world.store, settings, now=world.now, signer=signer("pam"), confirm=False)
     assert f"pins/{made.token}" in {one.record for one in fsck(world.store).damaged}
+
+
+@pytest.mark.parametrize("kind", range(6))
+def test_a_spoilt_casstore_json_is_written_again(world: World, tmp_path: Path, kind: int) -> None:
+    path = tmp_path / "store" / "casstore.json"
+    raw = path.read_bytes()
+    bad = (b"", raw[:-1], b"\0" * len(raw), raw + b"x", b"{}", None)[kind]
+    path.unlink()
+    if bad is not None:
+        path.write_bytes(bad)
+    with Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert mend_config(open_storage(str(tmp_path / "store")), good)
+    assert path.read_bytes() == raw
+    assert fsck(world.store).ok
+
+
+def test_brothers_that_were_swapped_are_named_and_mended(world: World, tmp_path: Path) -> None:
+    one, two = (tmp_path / "store" / key("main", number) for number in (1, 2))
+    first, second = one.read_bytes(), two.read_bytes()
+    one.write_bytes(second)
+    two.write_bytes(first)
+    assert {key("main", 1), key("main", 2)} <= {damage.record for damage in fsck(world.store).damaged}
+    with Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert repair(world.store, good).ok
+    assert (one.read_bytes(), two.read_bytes()) == (first, second)
