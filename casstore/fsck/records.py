@@ -128,12 +128,14 @@ def _check_id(store: Store, found: Records) -> None:
     """Entry 0 names the trust root, and that the store."""
     told = set(named_ids(store))
     try:
-        own = store_config.load(store.storage).store_id
+        config = store_config.load(store.storage)
     except CasstoreError as exc:
         found.add(store_config.KEY, exc.message)
         return
-    if told and own not in told:
+    if told and config.store_id not in told:
         found.add(store_config.KEY, f"its id is not {sorted(told)[0]}, for which the first trust root was made")
+    elif raw_of(store, store_config.KEY) != config.to_bytes():
+        found.add(store_config.KEY, "is not the canonical JSON of what it says")
 
 
 def named_ids(store: Store) -> Iterator[str]:

@@ -119,3 +119,13 @@ def test_brothers_that_were_swapped_are_named_and_mended(world: World, tmp_path:
     with Store.open(str(tmp_path / "good"), read_only=True) as good:
         assert repair(world.store, good).ok
     assert (one.read_bytes(), two.read_bytes()) == (first, second)
+
+
+def test_bytes_after_casstore_json_are_named_and_mended(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "store" / "casstore.json"
+    raw = path.read_bytes()
+    path.write_bytes(raw + b"\n")
+    assert {one.record for one in fsck(world.store).damaged} == {"casstore.json"}
+    with Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert repair(world.store, good).ok
+    assert path.read_bytes() == raw
