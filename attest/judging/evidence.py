@@ -88,7 +88,7 @@ class Evidence:
         except CasstoreError as exc:
             self.ignored[digest] = exc.message
             return
-        if digest in self.revoked or found.identity in self.revoked:
+        if found.id in self.revoked or found.identity in self.revoked:
             self.ignored[digest] = "it, or who signed it, was revoked"
             self.withdrawn.append(found)
             return

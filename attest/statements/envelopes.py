@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from attest.digests import Digest, sha256
 from attest.errors import FormatError
 
 
@@ -39,6 +41,14 @@ def pae(payload_type: str, payload: bytes) -> bytes:
     """DSSE's pre-authentication encoding: the bytes that are signed."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def attestation_id(payload_type: str, payload: bytes) -> Digest:
+    """What an attestation is, whatever its outer JSON, its base64 or its signature's bytes are: what was signed.
+
+    Revocations go by it, so that a copy that somebody wrote anew is the same attestation.
+    """
+    return sha256(b"casstore-attestation-id/1\0" + hashlib.sha256(pae(payload_type, payload)).digest())
 
 
 def parse(value: Any) -> Envelope:

@@ -31,7 +31,7 @@ from attest.keys import identities, keys
 from attest.keys.keys import PublicKey
 from attest.sigstore.sigstore_bundles import SigstoreBundle, hint_of
 from attest.statements import statements
-from attest.statements.envelopes import Envelope, pae
+from attest.statements.envelopes import Envelope, attestation_id, pae
 from attest.statements.statements import Statement
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class VerifiedStatement:
     """The digest of the attestation's bytes."""
     signed_at: datetime | None
     """The proven signing time (log or time stamp authority); None for a plain managed key."""
+
+    @property
+    def id(self) -> Digest:
+        """What the attestation is, however its bytes are written (docs/formats/attestation.md)."""
+        return attestation_id(statements.PAYLOAD_TYPE, self.payload)
 
 
 def verify(

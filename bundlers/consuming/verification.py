@@ -178,7 +178,9 @@ def _against(
     brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
     digest = ledger.history.release_of(brought)
     release = release_objects.parse(objects.read(digest))
-    question = absence.ask(ledger.history, channel, record.move_number, digest, release, ledger.trust_roots)
+    question = absence.ask(
+        ledger.history, channel, record.move_number, digest, release, ledger.trust_roots, objects.read
+    )
     revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question))
     if ledger.sealed_by in revoked:
         raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")

@@ -241,4 +241,4 @@ class RecordedEvidence:
             )
         except CasstoreError:  # anybody may hand in anything
             return None
-        return None if self.state.is_revoked(digest, found.identity) else found
+        return None if self.state.is_revoked(found.id, found.identity) else found

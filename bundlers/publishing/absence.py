@@ -23,6 +23,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.publishing.channel_proof import History, brought_by
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
+from casstore.store.attestations import id_of
 
 Answers = Mapping[str, Row | None]
 
@@ -39,7 +40,7 @@ class Question:
     made: frozenset[str]
     """The release and what it consists of: revoked, it cannot be used."""
     leaned_on: frozenset[str]
-    """Attestations and identities: revoked, they do not count."""
+    """Attestations (their ids) and identities: revoked, they do not count."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,9 +61,15 @@ class Question:
 
 
 def ask(
-    history: History, channel: str, head: int, digest: Digest, release: Release, roots: Iterable[TrustRoot]
+    history: History,
+    channel: str,
+    head: int,
+    digest: Digest,
+    release: Release,
+    roots: Iterable[TrustRoot],
+    read: Callable[[Digest], bytes],
 ) -> Question:
-    """The question for a channel whose last move is `head`. Raises VerificationError."""
+    """The question for a channel whose last move is `head`; `read` gives attestations. Raises VerificationError."""
     chain = tuple(roots)
     last, brought = history.number(head), brought_by(history, channel, head, set())
     attestations = {last.statement, brought.statement, *release.evidence, *history.claim(brought).evidence}
@@ -74,7 +81,12 @@ def ask(
         digest,
         chain[-1],
         frozenset({digest, *release.archives.values(), *release.components.values()}),
-        frozenset({*attestations, *(entry.identity for root in chain for entry in root.identities)}),
+        frozenset(
+            {
+                *(id_of(read(digest)) for digest in attestations),
+                *(entry.identity for root in chain for entry in root.identities),
+            }
+        ),
     )
 
 

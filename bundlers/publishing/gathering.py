@@ -157,7 +157,7 @@ def gather_absence(
     digest = history.release_of(brought)
     release = release_objects.parse(store.read(digest))
     roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
-    question = absence.ask(history, channel, head, digest, release, roots)
+    question = absence.ask(history, channel, head, digest, release, roots, store.read)
     reading = _Recording(store)
     absence.answer(seal_before(history, size).state, reading.read, question)
     into.add(records.state_path(channel), _objects_tar(reading.seen))

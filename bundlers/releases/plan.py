@@ -18,7 +18,7 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
-from casstore.store.attestations import parse_unverified
+from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store
 
 _MAX_EPOCH = 2**33
@@ -54,7 +54,7 @@ def make(
     _check_names(named, wanted)
     trees = {name: named.get(name) or _put_tree(state, version, name) for name in wanted}
     statements = {name: _statement(state, version, name, trees[name]) for name in wanted}
-    _check_revoked(state, trees, statements)
+    _check_revoked(store, state, trees, statements)
     predicates = {digest: parse_unverified(store.read(digest)).predicate for digest in set(statements.values())}
     time = _epoch(epoch, predicates)
     return Plan(
@@ -99,9 +99,11 @@ def _statement(state: LedgerState, version: str, name: str, tree: Digest) -> Dig
     return found[-1]
 
 
-def _check_revoked(state: LedgerState, trees: Mapping[str, Digest], statements: Mapping[str, Digest]) -> None:
+def _check_revoked(
+    store: Store, state: LedgerState, trees: Mapping[str, Digest], statements: Mapping[str, Digest]
+) -> None:
     for name, tree in trees.items():
-        if state.is_revoked(tree, statements[name]):
+        if state.is_revoked(tree, id_of(store.read(statements[name]))):
             raise PolicyDenied(f"component {name} ({tree}) or its provenance was revoked", hint="build and put it anew")
 
 

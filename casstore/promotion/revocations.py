@@ -19,6 +19,7 @@ from casstore.ledger.rules.trust import identity_digest
 from casstore.ledger.state import LedgerState, replay
 from casstore.promotion.reports import RevocationReport
 from casstore.promotion.services import PromotionStore, keep, require_role
+from casstore.store.attestations import MAX_BYTES, id_of
 
 _ROLES = frozenset({"owner", "auditor"})
 
@@ -41,9 +42,9 @@ def revoke(
     Raises BadInput, NoSuchObject, PolicyDenied.
     """
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    name, subject = _subject(state, what, kind)
+    name, subject = _subject(store, state, what, kind)
     known = next((row for row in state.revocations if (row.kind, row.subject) == (kind, subject)), None)
-    affected = _affected(state, name if kind == "identity" else subject)
+    affected = _affected(state, {"identity": name, "attestation": what}.get(kind, subject))
     if known is not None or not confirm:
         return RevocationReport(kind, subject, reason, affected, known.entry if known else None)
     require_role(state, signer, _ROLES, now)
@@ -54,12 +55,14 @@ def revoke(
     return RevocationReport(kind, subject, reason, affected, entry.number)
 
 
-def _subject(state: LedgerState, what: str, kind: str) -> tuple[str, Digest]:
-    """Name and digest of what is revoked."""
+def _subject(store: PromotionStore, state: LedgerState, what: str, kind: str) -> tuple[str, Digest]:
+    """Name and digest of what is revoked: of an attestation its id, so that no other writing of it counts again."""
     if kind == "identity":
         return _identity(state, what)
     if kind not in revocation.KINDS:
         raise BadInput(f"not a kind of revocation: {kind!r}", hint=f"one of {', '.join(revocation.KINDS)}")
+    if kind == "attestation" and digests.is_digest(what):
+        return kind, id_of(store.read(digests.parse(what), max_bytes=MAX_BYTES))
     if digests.is_digest(what):
         return kind, digests.parse(what)
     if kind == "attestation":

@@ -17,6 +17,7 @@ from attest.digests import Digest
 from attest.errors import FormatError
 from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements import statements
+from attest.statements.envelopes import attestation_id
 from attest.statements.statements import Statement
 from casstore.objects.kinds import Kind
 
@@ -74,3 +75,9 @@ def find_many(store: AttestationStore, subjects: Iterable[Digest]) -> list[Found
     """The attestations about any of the subjects, each one once, sorted by digest."""
     found = {item.digest: item for subject in subjects for item in find(store, subject)}
     return [found[digest] for digest in sorted(found)]
+
+
+def id_of(raw: bytes) -> Digest:
+    """What an attestation is, by what was signed; nothing is verified. Raises FormatError."""
+    envelope = SigstoreBundle.parse(raw).statement_envelope
+    return attestation_id(envelope.payload_type, envelope.payload)

@@ -89,7 +89,7 @@ class Reader:
             role=role,
             sigstore_root=self.sigstore_roots(root).of(root),
         )
-        if state.is_revoked(found.identity, entry.statement):
+        if state.is_revoked(found.identity, found.id):
             raise TrustError(f"the signer {found.identity} or the statement was revoked before this entry")
         return found
 

@@ -14,6 +14,7 @@ from attest.judging.decisions import Decision, decide
 from attest.statements.predicates import isolation, vsa
 from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import TrustRoot
+from casstore.store.attestations import id_of
 
 PROD = CHANNELS["prod"]
 ENOUGH = [approval("ann"), approval("ben"), *provenances()]
@@ -67,7 +68,7 @@ def test_what_was_revoked_is_refused(what: str) -> None:
 
 
 def test_a_revoked_attestation_or_signer_counts_no_more() -> None:
-    for revoked in (sha256(ENOUGH[0]), signer("ann").identity):
+    for revoked in (id_of(ENOUGH[0]), signer("ann").identity):
         decision = ask(ENOUGH, revoked={revoked})
         assert rule(decision, "approvals").count_missing == 1
         assert [item.reason for item in decision.ignored] == ["it, or who signed it, was revoked"]

@@ -19,6 +19,7 @@ from attest.statements.predicates.openvex import Vex, VexStatement
 from attest.statements.predicates.vulns import Finding, Scan
 from attest.trust.policies import ChannelPolicy
 from attest.trust.policy_parts import CustomRule, Freeze
+from casstore.store.attestations import id_of
 
 LIMITED = ChannelPolicy("staging", 0, ("vulns",), vulnerabilities={"critical": 0, "high": 1})
 
@@ -134,7 +135,7 @@ def test_a_rule_sees_only_what_it_uses_and_what_counts() -> None:
     elsewhere = moves.gate("unit", subjects={"x": sha256(b"elsewhere")})
     assert ask(count, moves.gate("unit"), *provenances(), elsewhere).allowed
     assert sha256(moves.gate("unit")) in ask(count, moves.gate("unit")).evidence
-    assert not ask(count, moves.gate("unit"), revoked={sha256(moves.gate("unit"))}).allowed
+    assert not ask(count, moves.gate("unit"), revoked={id_of(moves.gate("unit"))}).allowed
 
 
 @pytest.mark.parametrize("expression", ["1 +", "matches('a', 'b')", '"a".matches ("a")'])

@@ -22,6 +22,7 @@ from casstore.errors import MoveDenied
 from casstore.ledger.entries import EntryKind
 from casstore.network.network import NetworkGuard
 from casstore.promotion.rehearsing import rehearse
+from casstore.store.attestations import id_of
 from tests.support.lines import TOML, Line
 from tests.support.worlds import CHANNELS, signer
 
@@ -270,7 +271,9 @@ def test_an_audit_after_the_result_was_revoked(line: Line) -> None:
     statement = list(line.ledger.entries())[found.entries[0]].statement
     line.promote("1.0.0", "dev")
     claim = revocation.Revocation("attestation", "given by mistake", line.now)
-    raw = signer("olga").sign_statement(of_digests({"it": statement}, revocation.TYPE, claim.to_json()).to_bytes())
+    raw = signer("olga").sign_statement(
+        of_digests({"it": id_of(line.store.read(statement))}, revocation.TYPE, claim.to_json()).to_bytes()
+    )
     line.append(EntryKind.REVOKE, raw)
     report = audit(line.store, line.ledger, "dev", now=line.now)
     assert report.exit_code == 3, "the move leaned on it"

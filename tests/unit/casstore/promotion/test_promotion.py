@@ -13,6 +13,8 @@ from worlds import CHANNELS, NOW, World, identity, provenance, signed, signer, t
 
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, CasstoreError, PolicyDenied, TrustError, VerificationError
+from attest.keys import keys
+from attest.signers import from_private_key
 from attest.statements import statements
 from attest.statements.predicates import promotion as promotions
 from attest.trust.policies import ChannelPolicy
@@ -20,6 +22,7 @@ from casstore import promotion
 from casstore.errors import Conflict, MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.rules.trust import identity_digest
+from casstore.promotion.approvals import import_attestation
 
 
 @pytest.fixture
@@ -424,6 +427,27 @@ def test_a_revoked_approval_counts_no_more(world: World) -> None:
     revoke(world, made.digest, "attestation")
     with pytest.raises(MoveDenied, match="0 of 1 approvals"):
         world.promote("1.0.0", "staging")
+
+
+def test_a_revoked_approval_does_not_come_back_in_other_bytes(world: World) -> None:
+    """Anybody can write the outer JSON anew; what was signed is the same."""
+    world.promote("1.0.0", "dev")
+    made = world.approve("1.0.0", "staging", "ann")
+    revoke(world, made.digest, "attestation")
+    again = json.dumps(json.loads(world.store.read(made.digest)), indent=1).encode()
+    assert import_attestation(world.store, world.ledger, again, now=world.now)[1] is None, "known already"
+    with pytest.raises(MoveDenied, match="0 of 1 approvals"):
+        world.promote("1.0.0", "staging")
+
+
+def test_an_attestation_of_a_stranger_is_not_even_kept(world: World) -> None:
+    raw = from_private_key(keys.generate()).sign_statement(
+        statements.of_digests({"x": sha256(b"x")}, "https://x.example/t", {}).to_bytes()
+    )
+    with pytest.raises(TrustError):
+        import_attestation(world.store, world.ledger, raw, now=world.now)
+    with pytest.raises(NoSuchObject):
+        world.store.read(sha256(raw))
 
 
 def test_a_revoked_identity_signs_nothing_that_counts(world: World) -> None:
