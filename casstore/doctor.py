@@ -216,8 +216,8 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("ledger", WARN, f"{len(state.void)} of {state.count} entries are void", "casstore ledger verify")
     else:
         yield Row("ledger", OK, f"{state.count} entries, none void")
-    if state.newest is not None and now + _SKEW < state.newest:
-        signed = times.format(state.newest)
+    if state.floor is not None and now + _SKEW < state.floor:
+        signed = times.format(state.floor)
         yield Row("clock", WARN, f"behind the ledger, where somebody signed at {signed}", "set the clock")
     root = state.trust_root
     if root is None:

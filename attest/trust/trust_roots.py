@@ -290,31 +290,46 @@ class OwnerSigned:
 
 
 def owner_signatures(
-    raw: bytes, claimed: TrustRoot, by: TrustRoot, *, at: datetime, sigstore_root: bytes | None = None
+    raw: bytes,
+    claimed: TrustRoot,
+    by: TrustRoot,
+    *,
+    at: datetime,
+    sigstore_root: bytes | None = None,
+    floor: datetime | None = None,
 ) -> list[OwnerSigned]:
-    """The attestations over `claimed` by owners of the trust root `by`, as known at `at`."""
+    """The attestations over `claimed` by owners of the trust root `by`, as known at `at`.
+
+    `floor`: the document counts as made no earlier than this, whatever it says.
+    """
     found = []
     for item in bundles_of(raw):
         try:
-            found.append(_owner_signed(item, claimed, by, at, sigstore_root))
+            found.append(_owner_signed(item, claimed, by, at, sigstore_root, floor))
         except CasstoreError:
             continue
     return found
 
 
 def _owner_signed(
-    raw: bytes, claimed: TrustRoot, by: TrustRoot, at: datetime, sigstore_root: bytes | None
+    raw: bytes,
+    claimed: TrustRoot,
+    by: TrustRoot,
+    at: datetime,
+    sigstore_root: bytes | None,
+    floor: datetime | None,
 ) -> OwnerSigned:
     from attest.trust.verify import verify
 
+    made = claimed.created if floor is None else max(claimed.created, floor)
     keyless = sigstore_bundles.SigstoreBundle.parse(raw).certificate is not None
-    until = min(max(at, claimed.created), claimed.created + SIGNING_PERIOD) if keyless else claimed.created
+    until = min(max(at, made), made + SIGNING_PERIOD) if keyless else made
     verified = verify(
         raw, trust_root=by, predicate_type=TYPE, subjects=[claimed.digest], at=until, sigstore_root=sigstore_root
     )
     if verified.signed_at is not None and verified.signed_at < claimed.created - CLOCK_LEEWAY:
         raise TrustError("it was signed before the document says that it was made")
-    if "owner" not in by.roles_of(verified.identity, claimed.created):
+    if "owner" not in by.roles_of(verified.identity, made):
         raise TrustError("its signer is no owner")
     return OwnerSigned(verified.identity, verified.names, verified.bundle)
 
@@ -355,11 +370,12 @@ def verify_next(
     revoked: Collection[str] = (),
     read: ReadBlob | None = None,
     sigstore_root: bytes | None = None,
+    floor: datetime | None = None,
 ) -> TrustRoot:
     """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError.
 
     `revoked`: identities whose signature counts no more, as long as enough other owners are left:
-    else nobody could ever replace them.
+    else nobody could ever replace them. `floor`: see `owner_signatures`.
     """
     try:
         root = _claimed(raw_signed, at)
@@ -373,7 +389,7 @@ def verify_next(
     if root.created < previous.created:
         raise TrustError("the next trust root was created before the one that it follows")
     for by in (previous, root):
-        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root), revoked)
+        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root), revoked, floor)
     return root
 
 
@@ -424,9 +440,12 @@ def _require(
     at: datetime,
     sigstore_root: bytes | None,
     revoked: Collection[str] = (),
+    floor: datetime | None = None,
 ) -> None:
     need = by.threshold("owner")
-    signed = {item.identity for item in owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root)}
+    signed = {
+        item.identity for item in owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root, floor=floor)
+    }
     if len(_owners(by, root.created) - set(revoked)) >= need:
         signed -= set(revoked)
     have = len(signed)

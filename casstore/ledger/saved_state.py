@@ -33,7 +33,7 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
 from casstore.machine import user_secrets
 
-FORMAT = "casstore-state/2"
+FORMAT = "casstore-state/3"
 _RARELY = 200
 """A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
 _BESIDE = ("store/attestations.py", "errors.py")

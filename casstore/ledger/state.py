@@ -88,8 +88,6 @@ class LedgerState:
     """Subject -> attestations that were handed in about it."""
     recorded: Mapping[Digest, Record] = field(default_factory=_empty)
     """Attestation -> the first entry that took it in, and the trust root in force then."""
-    newest: datetime | None = None
-    """The newest time that a role holder signed; evidence cannot be recorded as much older."""
     revocations: tuple[Revocation, ...] = ()
     revoked: frozenset[str] = frozenset()
     """Digests of artifacts and attestations, and identities."""
@@ -147,6 +145,11 @@ class LedgerState:
             f"{'more than one release is meant by' if found else 'no such release:'} {ref[:100]}",
             hint=f"known: {', '.join(list(self.versions)[-5:]) or 'none'} (casstore ls)",
         )
+
+    @property
+    def floor(self) -> datetime | None:
+        """The time of the last seal that held: nothing signed after it is judged as older."""
+        return None if self.sealed is None else self.sealed.time
 
     def fields(self) -> dict[str, Any]:
         """All of it by name."""

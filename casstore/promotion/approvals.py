@@ -45,6 +45,8 @@ def approve(
     if expires <= now:
         raise BadInput(f"the approval would expire at {times.format(expires)}, before it is made")
     state = replay(ledger, store, sigstore_root=sigstore_root)
+    if state.floor is not None and state.floor > now:  # somebody sealed ahead of this clock: as long, from there on
+        expires += state.floor - now
     require_role(state, signer, frozenset({"approver"}), now)
     at = situation(state, release, channel, action)
     if at.there:

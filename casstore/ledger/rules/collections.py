@@ -14,7 +14,7 @@ from attest.statements.predicates import collection
 from attest.statements.predicates.collection import Collection
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry, parse_pack_list
-from casstore.ledger.rules.reader import Reader, check_place, with_time
+from casstore.ledger.rules.reader import Reader, check_place, judged_at
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Condemned
 
@@ -26,8 +26,8 @@ def condemn(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     claim, packs = _read(state, entry, reader)
     if again := packs & state.given_up:
         raise Conflict(f"pack {min(again)} was given up before")
-    row = Condemned(entry.number, claim.time + timedelta(seconds=claim.grace))
-    return with_time(replace(state, condemned={**state.condemned, **dict.fromkeys(packs, row)}), claim.time)
+    row = Condemned(entry.number, judged_at(state, claim.time) + timedelta(seconds=claim.grace))
+    return replace(state, condemned={**state.condemned, **dict.fromkeys(packs, row)})
 
 
 def delete(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -39,8 +39,7 @@ def delete(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         _check_over(state, claim, pack)
     left = {pack: row for pack, row in state.condemned.items() if row.number not in claim.condemned}
     gone = state.given_up | packs
-    after = replace(state, condemned={p: row for p, row in left.items() if p not in gone}, given_up=gone)
-    return with_time(after, claim.time)
+    return replace(state, condemned={p: row for p, row in left.items() if p not in gone}, given_up=gone)
 
 
 def _read(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Collection, frozenset[Digest]]:
@@ -60,5 +59,5 @@ def _check_over(state: LedgerState, claim: Collection, pack: Digest) -> None:
     row = state.condemned.get(pack)
     if row is None or row.number not in claim.condemned:
         raise VerificationError(f"pack {pack} was not condemned by the entries that the delete settles")
-    if claim.time < row.until:
+    if judged_at(state, claim.time) < row.until:
         raise VerificationError(f"the grace of pack {pack} is not over")

@@ -16,7 +16,7 @@ from casstore.errors import Conflict
 from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, check_version
-from casstore.ledger.rules.reader import Reader, check_clock, check_place, with_records
+from casstore.ledger.rules.reader import Reader, check_place, judged_at, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 
@@ -29,8 +29,7 @@ def component(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     version = _release_version(found.statement.predicate)
     if version in state.versions:
         raise Conflict(f"version {version} is released already, its components are closed")
-    check_clock(state, entry.time)
-    state = with_records(state, entry.number, entry.time, (entry.statement,))
+    state = with_records(state, entry.number, judged_at(state, entry.time), (entry.statement,))
     trees = {(version, subject.name): subject.digest for subject in found.statement.subjects}
     return replace(
         state,
@@ -45,13 +44,12 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     digest = found.statement.subject(RELEASE_SUBJECT)
     made = release_objects.parse(reader.read(digest, entry))
     check_place(state, store=made.store, ledger=made.ledger)
-    check_clock(state, entry.time)
     _check_archives(made, found.statement)
     if made.version in state.versions:
         raise Conflict(
             f"version {made.version} is taken by {state.versions[made.version]}", hint="release under a new version"
         )
-    state = with_records(state, entry.number, entry.time, (entry.statement, *made.evidence))
+    state = with_records(state, entry.number, judged_at(state, entry.time), (entry.statement, *made.evidence))
     info = ReleaseInfo(
         made.version,
         digest,
@@ -60,7 +58,7 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         made.archives,
         made.components,
         made.evidence,
-        entry.time,
+        judged_at(state, entry.time),
         found.identity,
     )
     return replace(state, releases={**state.releases, digest: info}, versions={**state.versions, made.version: digest})
@@ -80,8 +78,10 @@ def rehearsal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
 
 
 def _with_evidence(state: LedgerState, entry: Entry, subjects: frozenset[Digest]) -> LedgerState:
-    check_clock(state, entry.time)
-    state, attestation = with_records(state, entry.number, entry.time, (entry.statement,)), entry.statement
+    state, attestation = (
+        with_records(state, entry.number, judged_at(state, entry.time), (entry.statement,)),
+        entry.statement,
+    )
     known = dict(state.evidence)
     for subject in sorted(subjects):
         if attestation not in known.get(subject, ()):

@@ -19,7 +19,7 @@ from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request
-from casstore.ledger.rules.reader import BACK_IN_TIME, Reader, check_place, with_records, with_time
+from casstore.ledger.rules.reader import Reader, check_place, judged_at, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 
@@ -113,8 +113,6 @@ def _check_order(claim: Promotion, channel: ChannelState) -> None:
         raise VerificationError(
             f"it was made for another state of {channel.name}: from is {claim.from_move}, the last move {channel.move}"
         )
-    if channel.history and claim.time < channel.history[-1].time - BACK_IN_TIME:
-        raise VerificationError(f"its time lies before the last move of {channel.name}", hint="check the clock")
 
 
 def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> None:
@@ -125,7 +123,7 @@ def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> 
         channel=bound.channel,
         action=bound.claim.action,
         release=bound.release,
-        now=bound.claim.time,
+        now=judged_at(state, bound.claim.time),
         promoter=bound.signed.identity,
     )
     root = state.require_trust_root()
@@ -170,6 +168,7 @@ def told(decision: Decision) -> str:
 
 
 def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> LedgerState:
+    at = judged_at(state, bound.claim.time)
     move = Move(
         entry.number,
         entry.digest,
@@ -177,14 +176,14 @@ def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> 
         bound.release.digest,
         bound.release.version,
         entry.statement,
-        bound.claim.time,
+        at,
         bound.signed.identity,
         bound.claim.evidence,
         bound.claim.reason,
     )
     after = bound.channel.moved(move, pinned=pinned)
-    state = with_records(state, entry.number, bound.claim.time, (entry.statement, *bound.claim.evidence))
-    return with_time(replace(state, channels={**state.channels, after.name: after}), bound.claim.time)
+    state = with_records(state, entry.number, at, (entry.statement, *bound.claim.evidence))
+    return replace(state, channels={**state.channels, after.name: after})
 
 
 def _switch(state: LedgerState, entry: Entry, reader: Reader, *, pinned: bool) -> LedgerState:

@@ -9,7 +9,7 @@ from attest.statements.predicates import publication
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.moves import check_not_revoked
-from casstore.ledger.rules.reader import Reader, check_place, with_time
+from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Publication
 
@@ -37,5 +37,4 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         entry.statement,
         claim.time,
     )
-    after = replace(state, publications={**state.publications, claim.destination: (*before, row)})
-    return with_time(after, claim.time)
+    return replace(state, publications={**state.publications, claim.destination: (*before, row)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.core import times
@@ -22,10 +22,6 @@ from casstore.store.attestations import MAX_BYTES, parse_unverified
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
     from casstore.ledger.rows import Tries
-
-
-BACK_IN_TIME = timedelta(minutes=10)
-"""How far a time may lie before one that was signed earlier in the ledger: clocks differ a little."""
 
 
 def _tries() -> Tries:
@@ -78,6 +74,7 @@ class Reader:
         self, state: LedgerState, entry: Entry, predicate_type: str, *, at: datetime, role: str | None
     ) -> VerifiedStatement:
         """The entry's statement, signed by somebody who counts. Raises FormatError, VerificationError."""
+        at = judged_at(state, at)
         root = root_in_force(state, at)
         raw = self.read(entry.statement, entry)
         found = verify.verify(
@@ -101,7 +98,7 @@ def root_in_force(state: LedgerState, at: datetime) -> TrustRoot:
         raise TrustError("there is no trust root before this entry", hint="make one: casstore keys ceremony --help")
     if at >= root.expires:
         raise TrustError(
-            f"trust root version {root.version} expired at {times.format(root.expires)}",
+            f"trust root version {root.version} expired at {times.format(root.expires)}, this is {times.format(at)}",
             hint="the owners sign the next version: casstore keys ceremony --help",
         )
     return root
@@ -116,13 +113,14 @@ def check_place(state: LedgerState, *, store: str, ledger: str) -> None:
         )
 
 
-def check_clock(state: LedgerState, time: datetime) -> None:
-    """Evidence is not recorded as older than what was signed before it. Raises VerificationError."""
-    if state.newest is not None and time < state.newest - BACK_IN_TIME:
-        raise VerificationError(
-            f"its time {times.format(time)} lies before {times.format(state.newest)}, which the ledger has seen",
-            hint="check this machine's clock",
-        )
+def judged_at(state: LedgerState, claimed: datetime) -> datetime:
+    """The time that something signed is judged at: what it claims, raised to the last seal that held.
+
+    A signer chooses the claim, so a clock that is set back revives nothing that had ended by then; and a clock that
+    is wrong makes nothing void, since a claim is moved and never refused (docs/adr/0010).
+    """
+    floor = state.floor
+    return claimed if floor is None or claimed >= floor else floor
 
 
 def with_records(state: LedgerState, number: int, at: datetime, attestations: Iterable[Digest]) -> LedgerState:
@@ -132,8 +130,3 @@ def with_records(state: LedgerState, number: int, at: datetime, attestations: It
         return state
     record = Record(number, at, state.trust_root)
     return replace(state, recorded={**state.recorded, **dict.fromkeys(new, record)})
-
-
-def with_time(state: LedgerState, signed: datetime) -> LedgerState:
-    """The state after somebody with a role signed at a time."""
-    return state if state.newest is not None and signed <= state.newest else replace(state, newest=signed)

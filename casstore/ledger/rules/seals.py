@@ -10,7 +10,7 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
-from casstore.ledger.rules.reader import Reader, check_place, with_time
+from casstore.ledger.rules.reader import Reader, check_place, judged_at
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Sealed
 
@@ -26,7 +26,7 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     own = reader.tries.of(state)
     if (claim.state, claim.full) != (own.state.root, own.full.root):
         raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root)
-    return with_time(replace(state, sealed=Sealed(entry.number, claim.time)), claim.time)
+    return replace(state, sealed=Sealed(entry.number, judged_at(state, claim.time)))
 
 
 def signed(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Seal, str]:

@@ -13,7 +13,7 @@ from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
-from casstore.ledger.rules.reader import Reader, with_time
+from casstore.ledger.rules.reader import Reader, judged_at
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Dispute, Revocation
 
@@ -36,7 +36,8 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
     root = trust_roots.verify_next(
         raw,
         previous=state.trust_root,
-        at=entry.time,
+        at=judged_at(state, entry.time),
+        floor=state.floor,
         revoked=state.revoked,
         read=reader.pinned,
         sigstore_root=reader.sigstore_root,
@@ -56,8 +57,7 @@ def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     names = revoked_names(claimed.kind, subjects[0])
     about = claimed.kind, subjects[0].digest, claimed.reason
     row = Revocation(*about, entry.number, entry.statement, claimed.time, *names)
-    after = replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
-    return with_time(after, claimed.time)
+    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
 
 
 def revoked_names(kind: str, subject: Subject) -> frozenset[str]:
@@ -79,14 +79,13 @@ def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader
     if root.store != state.store:
         raise VerificationError(f"the trust root is for store {root.store!r}, not for {state.store!r}")
     reader.sigstore_roots(root)  # what it pins must be there
-    after = replace(
+    return replace(
         state,
         trust_roots=(*state.trust_roots, root),
         trust_root_files=(*state.trust_root_files, entry.statement),
         trust_root_entries=(*state.trust_root_entries, entry.number),
         disputed=_unsettled(state, root),
     )
-    return with_time(after, root.created)
 
 
 def _unsettled(state: LedgerState, root: TrustRoot) -> Dispute | None:

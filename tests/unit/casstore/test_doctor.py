@@ -9,11 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from worlds import World, trust_root
+from worlds import World, signer, trust_root
 
 from attest.trust.policies import ChannelPolicy
 from casstore import doctor
 from casstore.errors import StorageUnavailable, StoreDamaged
+from casstore.ledger import sealing
 from casstore.ledger.state import LedgerState
 from casstore.storage.memory import MemoryStorage
 from casstore.store.store import Store
@@ -72,6 +73,7 @@ def test_a_world_that_is_well_then_expires(tmp_path: Path) -> None:
     assert set(well.values()) - {"ok"} == {"warn"}  # no casstore.toml here
     assert [check for check, status in well.items() if status == "warn"] == ["configuration"]
     assert well["storage"] == well["index"] == well["ledger"] == "ok"
+    sealing.seal(world.store, world.ledger, signer=signer("log"), now=root.created)
     assert examined(root.created - timedelta(days=2))["clock"] == "warn"
     assert examined(root.expires - timedelta(days=1))["trust root"] == "warn"
     assert examined(root.expires)["trust root"] == "fail"
