@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
     from casstore.store.store import Store
 
+PASSPHRASE, LEDGER_PASSPHRASE = "CASSTORE_PASSWORD", "CASSTORE_LEDGER_PASSWORD"
 MAX_INPUT = 64 * 1024 * 1024
 
 
@@ -149,7 +150,7 @@ class Session:
         """The trust root in force. Raises NoSuchObject before the ceremony."""
         return self.state().require_trust_root()
 
-    def signer(self, uri: str | None) -> Signer:
+    def signer(self, uri: str | None, *, passphrase_in: str = PASSPHRASE) -> Signer:
         """The signer of --key or CASSTORE_KEY. Raises BadInput, SignerError."""
         uri = uri or os.environ.get("CASSTORE_KEY")
         if not uri:
@@ -158,7 +159,7 @@ class Session:
             )
         from attest.signers import open_signer
 
-        return open_signer(uri, read=read_file, password=lambda: passphrase(uri), network=self.network)
+        return open_signer(uri, read=read_file, password=lambda: passphrase(uri, passphrase_in), network=self.network)
 
 
 def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
@@ -172,11 +173,11 @@ def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
             render.warning(f"{ending.told}: the owners sign the next version (casstore keys ceremony draft)")
 
 
-def passphrase(what: str) -> bytes | None:
-    """CASSTORE_PASSWORD, else asked for on a terminal, else None."""
-    value = os.environ.get("CASSTORE_PASSWORD")
+def passphrase(what: str, variable: str = PASSPHRASE) -> bytes | None:
+    """The variable, else CASSTORE_PASSWORD, else asked for on a terminal, else None; a line end is no part of it."""
+    value = os.environ.get(variable, os.environ.get(PASSPHRASE))
     if value is not None:
-        return value.encode()
+        return value.rstrip("\r\n").encode()
     from cli.drawing import render
 
     if not render.interactive():

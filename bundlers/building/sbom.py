@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
 
 from attest import canonical
 from attest.digests import Digest, hex_of
-from attest.errors import CasstoreError, NotInstalled
+from attest.errors import NotInstalled
 from attest.statements.predicates import cyclonedx
 from casstore.objects.tree import TreeEntry, show
 
@@ -116,7 +116,7 @@ def _packages(store: Store, files: list[tuple[bytes, TreeEntry]]) -> Iterator[Pa
 
 
 def _python(data: bytes) -> Package | None:
-    headers = BytesHeaderParser().parsebytes(data)
+    headers = HeaderParser().parsestr(data.decode("utf-8", "replace"))
     name, version = headers.get("Name", "").strip(), headers.get("Version", "").strip()
     licence = (headers.get("License-Expression") or headers.get("License") or "").strip().splitlines()
     return Package(name, version, "pypi", licence[0][:200] if licence else "") if name and version else None
@@ -124,8 +124,10 @@ def _python(data: bytes) -> Package | None:
 
 def _npm(data: bytes) -> Package | None:
     try:
-        value = canonical.loads_object(data, what="package.json", max_bytes=MAX_METADATA)
-    except CasstoreError:
+        value = json.loads(data.decode("utf-8-sig"))  # whatever npm itself takes: a BOM, keys twice, large numbers
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
         return None
     name, version, licence = (value.get(key) for key in ("name", "version", "license"))
     if not isinstance(name, str) or not isinstance(version, str) or not name or not version:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from attest.digests import Digest
@@ -24,7 +24,7 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from bundlers.publishing import channel_proof, gathering, records, tuf_repository, writing
+from bundlers.publishing import channel_proof, gathering, records, standing, tuf_repository, writing
 from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.destinations import (
     Destination,
@@ -168,6 +168,9 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
         _write(run, destination, state, len(rows), shown)
         finished = (len(rows),)
     if rows and (last := _last(run, state)) and _is_current(run, destination, state, last):
+        if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
+            written = _write(run, destination, state, len(rows), 0)
+            return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
         written = Written(skipped=len(last.targets))
         return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
     state = _record(run, state)
@@ -186,10 +189,12 @@ def _predicate(run: _Run, statement: Digest) -> Publication:
 
 
 def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication) -> bool:
-    """The channel's head is shown, trust and revocations too, and half of the timestamp's life is left."""
+    """The channel's head is shown, trust and revocations too, and enough of each role's life is left."""
     rows = state.publications[run.settings.name]
     there = destination.read(f"metadata/{len(rows)}.targets.json")
-    if there is None or tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
+    if there is None:
+        return False
+    if tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
         raise Conflict(
             f"{destination.url}: publication {len(rows)} is not the one that the ledger names",
             hint="somebody else wrote there: publish to an empty destination",
@@ -200,9 +205,7 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     shown = ChannelRecord.parse(run.store.read(record.digest))
     size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
     newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
-    timestamp = destination.read(writing.TIMESTAMP)
-    half = timedelta(days=run.settings.lifetimes.timestamp) / 2
-    fresh = timestamp is not None and tuf_repository.expiry_of(timestamp) - run.now > half
+    fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
     return fresh and not newer and shown.move == state.channel(run.channel).move
 
 

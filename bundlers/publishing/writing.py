@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from attest.digests import Digest
+from attest.errors import VerificationError
 from attest.log import checkpoints, tiles
 from attest.log.merkle import MemoryTree
 from bundlers.publishing import records, tuf_repository
@@ -86,9 +87,16 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
 
 
 def published_number(destination: Destination) -> int:
-    """The number of the publication that the destination shows; 0 for none."""
+    """The number of the publication that the destination shows; 0 for none, and for a pointer that cannot be read."""
     data = destination.read(TIMESTAMP)
-    return tuf_repository.version_of(data) if data is not None else 0
+    return 0 if data is None else _number(data)
+
+
+def _number(timestamp: bytes) -> int:
+    try:
+        return tuf_repository.version_of(timestamp)
+    except VerificationError:
+        return 0
 
 
 def _write_target(path: str, info: TargetInfo, destination: Destination, store: Blobs, written: Written) -> None:
@@ -156,7 +164,7 @@ def _existing(destination: Destination, name: str, number: int) -> bytes | None:
     data = destination.read(f"metadata/{name}")
     if data is None or name != "timestamp.json":
         return data
-    there = tuf_repository.version_of(data)
+    there = _number(data)
     if there > number:
         raise Conflict(
             f"{destination.url}: shows publication {there} already, {number} is older",

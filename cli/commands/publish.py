@@ -6,7 +6,7 @@ import click
 
 from cli.commands.params import json_option, key_option, pass_session
 from cli.drawing import render
-from cli.session import Session
+from cli.session import LEDGER_PASSPHRASE, Session
 
 
 @click.command()
@@ -52,7 +52,7 @@ def publish(
             channel=channel,
             destination=destination,
             signer=session.signer(key),
-            ledger_signer=session.signer(ledger_key) if ledger_key else None,
+            ledger_signer=session.signer(ledger_key, passphrase_in=LEDGER_PASSPHRASE) if ledger_key else None,
             root_signer=session.signer(root_key) if root_key else None,
             previous_root_signer=session.signer(previous_root_key) if previous_root_key else None,
             network=session.network,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -400,3 +401,54 @@ def test_two_publishers_at_once(world: PublishedWorld, public: str, monkeypatch:
     assert world.publish("prod", public).number == 2
     assert world.state.void == () and len(world.state.publications["cdn"]) == 2
     assert read(world, public).verdict == read(world, public, "dev").verdict == "valid"
+
+
+# What a destination lost
+
+
+@pytest.fixture
+def laid_out(world: PublishedWorld, tmp_path: Path) -> Path:
+    world.publish("prod", str(tmp_path / "public"))
+    return tmp_path / "public"
+
+
+def test_a_lost_archive_is_written_again(world: PublishedWorld, laid_out: Path) -> None:
+    lost = next((laid_out / "targets/releases").rglob("*.tar.gz"))
+    lost.unlink()
+    report = world.publish("prod", str(laid_out))
+    assert not report.unchanged and lost.exists()
+    assert world.publish("prod", str(laid_out)).unchanged
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("timestamp.json", "gone"),
+        ("timestamp.json", "emptied"),
+        ("1.snapshot.json", "gone"),
+        ("1.snapshot.json", "emptied"),
+        ("1.targets.json", "gone"),
+    ],
+)
+def test_lost_metadata_is_mended_or_followed_by_a_new_publication(
+    world: PublishedWorld, laid_out: Path, name: str, harm: str
+) -> None:
+    path = laid_out / "metadata" / name
+    path.unlink() if harm == "gone" else path.write_bytes(b"")
+    report = world.publish("prod", str(laid_out))
+    assert report.number == (1 if name == "timestamp.json" else 2)
+    timestamp = json.loads((laid_out / "metadata/timestamp.json").read_bytes())
+    assert timestamp["signed"]["version"] == report.number
+
+
+@pytest.mark.parametrize("shortest", ["targets", "snapshot", "timestamp"])
+def test_whatever_ends_first_is_renewed_in_time(world: PublishedWorld, tmp_path: Path, shortest: str) -> None:
+    from bundlers.publishing.tuf_repository import Lifetimes
+
+    lifetimes = Lifetimes(**{"root": 365, "targets": 90, "snapshot": 90, "timestamp": 90, shortest: 7})
+    url = str(tmp_path / "public")
+    world.publish("prod", url, lifetimes=lifetimes)
+    world.later(days=3)
+    assert world.publish("prod", url, lifetimes=lifetimes).unchanged
+    world.later(days=1)
+    assert world.publish("prod", url, lifetimes=lifetimes).number == 2
