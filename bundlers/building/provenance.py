@@ -23,6 +23,7 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.slsa_provenance import Dependency, GitRevision, Provenance
+from attest.trust.verify import verify
 from bundlers.building import ci_systems
 from bundlers.building.building import Build, build
 from bundlers.building.ci_systems import Run
@@ -34,10 +35,12 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import check_version
-from casstore.ledger.state import replay
+from casstore.ledger.rules import Reader
+from casstore.ledger.state import LedgerState, replay
 from casstore.machine import runner
 from casstore.machine.progress import NullProgress, Progress
 from casstore.promotion.services import keep, require_role
+from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 PUT = "https://casstore.dev/put/v1"
@@ -74,7 +77,10 @@ class PutReport:
     version: str
     components: tuple[PutComponent, ...]
     statement: Digest
-    entry: Entry
+    entry: Entry | None
+    """None: the ledger names the same trees by the same builder already."""
+    replaced: tuple[str, ...] = ()
+    """Components that had other bytes in this version."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -82,7 +88,8 @@ class PutReport:
             "version": self.version,
             "components": [item.to_json() for item in self.components],
             "statement": self.statement,
-            "entry": self.entry.number,
+            "entry": self.entry.number if self.entry else None,
+            "replaced": list(self.replaced),
         }
 
 
@@ -98,20 +105,31 @@ def put_components(
     now: datetime,
     progress: Progress | None = None,
     reread: bool = False,
+    replace: bool = False,
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
     Raises NoSuchObject for an unknown component or one without files, BuildFailed, BuildChangedInputs,
-    PolicyDenied when the signer is no builder, Conflict when the version is released already.
+    PolicyDenied when the signer is no builder, Conflict when the version is released already, or when a component
+    of it has other bytes and `replace` is not set. The same trees again are told, and nothing is recorded twice.
     """
     check_version(version)
     wanted = _known(config, names)
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
-    if version in state.versions:
-        raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
     job = _Job(store, config, root, version, progress or NullProgress(), reread)
     put = tuple(job.put(name) for name in wanted)
+    again = version in state.versions or not any(component.build for component in put)  # a build is recorded anew
+    if again and (same := _put_before(store, state, version, put, signer.identity)) is not None:
+        return PutReport(version, put, same, None)
+    if version in state.versions:
+        raise Conflict(f"version {version} is released already, its components are closed", hint="put a new version")
+    other = tuple(c.name for c in put if state.components.get((version, c.name), c.report.tree) != c.report.tree)
+    if other and not replace:
+        raise Conflict(
+            f"component {other[0]} of version {version} was put with other bytes before",
+            hint="put a new version; to take these instead, on purpose: --replace",
+        )
     for _ in range(_TRIES):
         raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
         statement = keep(store, [raw])[0]
@@ -120,8 +138,33 @@ def put_components(
         except GivenUp:  # a collection of garbage came between
             put = tuple(job.store_again(one) for one in put)
         else:
-            return PutReport(version, put, statement, entry)
+            return PutReport(version, put, statement, entry, other)
     raise GivenUp(statement)
+
+
+def _put_before(
+    store: Store, state: LedgerState, version: str, put: Sequence[PutComponent], identity: str
+) -> Digest | None:
+    """A provenance of them, when the version has all these trees by this very builder: a CI job runs again."""
+    if any(state.components.get((version, c.name)) != c.report.tree for c in put):
+        return None
+    named = {state.component_statements[version, c.name] for c in put}
+    for digest in named:
+        raw = store.read(digest)
+        record = state.recorded[digest]
+        claimed = parse_unverified(raw)
+        sigstore = Reader(store).sigstore_roots(record.trust_root).of(record.trust_root)
+        found = verify(
+            raw,
+            trust_root=record.trust_root,
+            predicate_type=claimed.predicate_type,
+            subjects=claimed.digests,
+            at=record.at,
+            sigstore_root=sigstore,
+        )
+        if found.identity != identity:
+            return None
+    return min(named)
 
 
 def builder_id(identity: str, run: Run | None = None) -> str:

@@ -67,6 +67,7 @@ def init(session: Session, key: str | None, expires_days: int, as_json: bool) ->
 @click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
 @click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
+@click.option("--replace", is_flag=True, help="Take other bytes for a component that this version has already.")
 @click.option("--reread", is_flag=True, help="Read every file, whatever size and times say.")
 @click.option("--from-stdin", is_flag=True, help="Store the files that standard input names, a line each.")
 @click.option("-0", "--null", is_flag=True, help="With --from-stdin: names and answers end with a NUL.")
@@ -80,6 +81,7 @@ def put(
     all_components: bool,
     release_version: str | None,
     root: str | None,
+    replace: bool,
     reread: bool,
     from_stdin: bool,
     null: bool,
@@ -97,7 +99,8 @@ def put(
       casstore put --all --release-version 1.4.0 --key ci.pem
       casstore put build/out
       find build -type f -print0 | casstore put --from-stdin -0
-    Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store, 12 disk full.
+    Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store,
+    9 the version has other bytes for a component, or is released with others, 12 disk full.
     """
     if bool(paths) + bool(components or all_components) + from_stdin != 1:
         raise click.UsageError("give either PATHs, --from-stdin, or --component NAME / --all with --release-version")
@@ -124,6 +127,7 @@ def put(
             now=session.now,
             progress=bar,
             reread=reread,
+            replace=replace,
         )
     if as_json:
         render.json_object(report.to_json())
@@ -149,6 +153,11 @@ def _told_components(report: PutReport) -> None:
     for component in report.components:
         if component.build:
             _told_build(component.name, component.build)
+    if report.entry is None:
+        render.say(f"version {report.version} has the same already; nothing was recorded")
+        return
+    for name in report.replaced:
+        render.warning(f"component {name} of version {report.version} had other bytes before, which are replaced")
     render.say(f"recorded as ledger entry {report.entry.number}")
 
 

@@ -90,8 +90,8 @@ class Line(World):
         self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "casstore.toml").write_text(toml)
 
-    def put(self, version: str, *names: str, by: str = "ci") -> PutReport:
-        """Components, all of them when none is named."""
+    def put(self, version: str, *names: str, by: str = "ci", replace: bool = True) -> PutReport:
+        """Components, all of them when none is named; other bytes than before are taken on purpose."""
         return put_components(
             self.store,
             self.ledger,
@@ -101,6 +101,7 @@ class Line(World):
             signer=signer(by),
             root=str(self.root),
             now=self.now,
+            replace=replace,
         )
 
     def request(self, version: str, *, by: str = "ci", **changes: Any) -> ReleaseRequest:

@@ -33,7 +33,7 @@ def built(toml: str, *words: str) -> str:
 
 def test_one_put_is_one_entry_with_a_verified_statement(line: Line) -> None:
     report = line.put("1.0.0")
-    assert report.entry.number == 1
+    assert report.entry is not None and report.entry.number == 1
     state = line.state
     assert {name for _, name in state.components} == {"core-bin", "agent-bin", "licences"}
     (found,) = find(line.store, state.components["1.0.0", "core-bin"])
@@ -140,8 +140,21 @@ def test_version_must_be_one(line: Line, version: str) -> None:
 def test_released_version_is_closed(line: Line) -> None:
     line.put("1.0.0")
     line.ship("1.0.0")
+    count = line.state.count
+    assert line.put("1.0.0").entry is None, "a CI job that runs again is told: the same already"
+    assert line.state.count == count
+    line.write({"core/bin/core": b"other"})
     with pytest.raises(Conflict, match="closed"):
         line.put("1.0.0")
+
+
+def test_other_bytes_for_a_version_are_taken_only_on_purpose(line: Line) -> None:
+    line.put("1.0.0")
+    assert line.put("1.0.0", replace=False).entry is None
+    line.write({"core/bin/core": b"other"})
+    with pytest.raises(Conflict, match="put with other bytes"):
+        line.put("1.0.0", replace=False)
+    assert line.put("1.0.0").replaced == ("core-bin",)
 
 
 def test_revision_of_the_folder_is_recorded(line: Line) -> None:

@@ -43,7 +43,7 @@ class Shell:
 
     def put(self, version: str) -> str:
         (self.folder / "core" / "a").write_bytes(os.urandom(50_000))
-        told = json.loads(self("put", "--all", "--release-version", version, "--json"))
+        told = json.loads(self("put", "--all", "--replace", "--release-version", version, "--json"))
         return str(told["components"][0]["tree"])
 
 
