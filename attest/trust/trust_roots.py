@@ -230,6 +230,10 @@ def _identity(name: str, value: object) -> TrustIdentity:
     return entry
 
 
+_THRESHOLDS = frozenset({"owner"})
+"""Roles whose threshold every reader asks for; another's would be a promise that nothing keeps."""
+
+
 def _role(name: str, value: object, known: Mapping[str, TrustIdentity]) -> Role:
     what = f"trust root: role {name}"
     if name not in ROLES:
@@ -239,6 +243,11 @@ def _role(name: str, value: object, known: Mapping[str, TrustIdentity]) -> Role:
     unknown = [holder for holder in role.identities if holder not in known]
     if unknown:
         raise FormatError(f"{what}: {unknown[0]!r} is no identity of this trust root")
+    if role.threshold > 1 and name not in _THRESHOLDS:
+        raise FormatError(
+            f"{what}: a threshold of {role.threshold} would be asked by nobody",
+            hint="say it where it is asked: approvals = N or rebuilds = N of a channel; owner alone has a threshold",
+        )
     if len({known[holder].identity for holder in role.identities}) < role.threshold:
         raise FormatError(f"{what}: the threshold {role.threshold} is more than its distinct identities")
     return role

@@ -12,7 +12,7 @@ from bundlers import formats
 from bundlers.audit.case import Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
 from bundlers.errors import HostileArchive
-from bundlers.products import checksums, product_manifests
+from bundlers.products import agreement, checksums, product_manifests
 from casstore.errors import StoreDamaged
 from casstore.ledger import checkpoints
 from casstore.ledger.release_objects import ReleaseProduct
@@ -67,6 +67,7 @@ def _archive(case: Case, product: str, row: ReleaseProduct) -> str:
     manifest = product_manifests.parse(case.store.read(row.product_manifest))
     if (manifest.product, manifest.version) != (product, case.info.version):
         raise HostileArchive(f"{product}: its ProductManifest is that of {manifest.product} {manifest.version}")
+    agreement.check(case.store, manifest, case.made)
     if formats.archive_name(manifest) != row.archive.name or case.store.size(row.archive.digest) != row.archive.size:
         raise HostileArchive(f"{row.archive.name}: name or size is not what the release object says")
     with case.store.open_blob(row.archive.digest) as source:

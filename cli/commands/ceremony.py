@@ -146,6 +146,7 @@ def sign(
     Exit status: 0 signed, 3 this key is no owner, 9 FILE exists.
     """
     from attest.ceremony import ceremony as steps
+    from attest.ceremony import told
     from attest.keys import identities
     from attest.trust import trust_roots
 
@@ -154,12 +155,12 @@ def sign(
     root = trust_roots.parse_payload(payload)
     before = trust_roots.parse_payload(trust_roots.payload_of(read_file(previous))) if previous else None
     _say_root(root)
-    for line in steps.changes(root, before) if before else ():
-        render.say(f"  changes: {line}")
+    _say_all(payload, trust_roots.payload_of(read_file(previous)) if previous else None)
     bundle = steps.sign(payload, signer, previous=before)
     target = out or f"{draft_file}.{identities.short(signer.identity).rpartition(':')[2]}.sig"
     write_new(target, bundle)
-    render.json_object({"signature": target}) if as_json else render.line(f"signed: {target}")
+    shown = {"signature": target, "signed": list(told.lines(payload))}
+    render.json_object(shown) if as_json else render.line(f"signed: {target}")
 
 
 @ceremony.command()
@@ -307,6 +308,16 @@ def _say_leak(root: TrustRoot, name: str) -> None:
     if entry is not None:
         render.say("what it signed and the ledger recorded stays good; if the key leaked:")
         render.say(f"  casstore revoke {entry.identity} --kind identity --reason TEXT --key URI --confirm")
+
+
+def _say_all(payload: bytes, before: bytes | None) -> None:
+    """Every value of the bytes that are signed, and each that differs from the version before."""
+    from attest.ceremony import told
+
+    for line in told.lines(payload):
+        render.say(f"  {line}")
+    for line in told.changes(payload, before) if before is not None else ():
+        render.say(f"  changes: {line}")
 
 
 def _say_root(root: TrustRoot) -> None:

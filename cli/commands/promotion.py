@@ -47,6 +47,7 @@ def approve(
 
     from casstore import promotion
 
+    _check_agreement(session, release)
     made = promotion.approve(
         session.open_store(),
         session.ledger(),
@@ -89,6 +90,7 @@ def promote(session: Session, release: str, channel: str, key: str | None, as_js
     """
     from casstore import promotion
 
+    _check_agreement(session, release)
     if names := asking.missing(session, release, channel):
         asking.ask(session, release, channel, names, key).require()
     report = promotion.promote(
@@ -345,6 +347,16 @@ def proposed_policies(session: Session):  # type: ignore[no-untyped-def]
     """The [channels] of casstore.toml as policies, or None where there is no file."""
     found = session.optional_config
     return found.channels if found and found.channels else None
+
+
+def _check_agreement(session: Session, release: str) -> None:
+    """What is approved and moved is what was put: the archives' lists against the components' trees."""
+    from bundlers.products import agreement
+    from casstore.ledger import release_objects
+
+    store = session.open_store()
+    digest = session.state().find_release(release).digest
+    agreement.check_release(store, release_objects.parse(store.read(digest)))
 
 
 COMMANDS = {
