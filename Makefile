@@ -41,11 +41,12 @@ docs: $(VENV)/.dev ## docs/commands.md, anew from the commands' own help
 	$(BIN)/python docs/make_commands.py
 
 lock: ## the locked requirements, from pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python requirements/install.py requirements/lock.txt
 	$(LOCK) --custom-compile-command 'make lock' -o requirements/runtime.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo -o requirements/demo.txt
 	$(LOCK) --custom-compile-command 'make lock' --all-extras -o requirements/all-extras.txt
 	$(LOCK) --custom-compile-command 'make lock' --extra demo --extra keyless --extra s3 --extra cel --extra sbom --group dev -o requirements/dev.txt
+	$(subst pyproject.toml,requirements/lock.in,$(LOCK)) --no-annotate --custom-compile-command 'make lock' -o requirements/lock.txt
 	$(subst pyproject.toml,requirements/build.in,$(LOCK)) --no-annotate --custom-compile-command 'make lock' -o requirements/build.txt
 	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
 	$(subst pyproject.toml,requirements/fuzz.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/fuzz.txt
