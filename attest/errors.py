@@ -58,7 +58,9 @@ class TooNew(CasstoreError):
 
 
 class NotInstalled(CasstoreError):
-    """An optional library is needed and not there; nothing was decided without it."""
+    """An optional library is needed and not there; nothing was decided without it, here or by calling anything void."""
+
+    exit_code = 12
 
 
 class SignerError(CasstoreError):

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from attest.digests import Digest, sha256
-from attest.errors import CasstoreError, TrustError
+from attest.errors import CasstoreError, NotInstalled, TrustError
 from attest.judging.values import MoveRequest
 from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements.predicates import approval, release, slsa_provenance
@@ -85,6 +85,8 @@ class Evidence:
         digest = sha256(raw)
         try:
             found = self._verified(raw, digest)
+        except NotInstalled:
+            raise
         except CasstoreError as exc:
             self.ignored[digest] = exc.message
             return

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from attest import canonical
 from attest.core import times
 from attest.digests import Digest, to_raw
-from attest.errors import CasstoreError, TrustError, VerificationError
+from attest.errors import CasstoreError, NotInstalled, TrustError, VerificationError
 from attest.keys import identities
 from attest.sigstore import validity_windows
 
@@ -54,7 +54,7 @@ class KeylessSignature:
 def verify_keyless(raw: bytes, *, trusted_root_json: bytes, at: datetime) -> KeylessSignature:
     """Verify a bundle with a DSSE envelope; payload type and subjects are the caller's to check.
 
-    Raises FormatError, VerificationError; TrustError where the trusted root cannot vouch for it.
+    Raises FormatError, VerificationError, NotInstalled; TrustError where the trusted root cannot vouch for it.
     """
 
     def check(verifier: Any, bundle: Any, policy: Any) -> tuple[str, bytes]:
@@ -82,9 +82,10 @@ def verify_keyless_artifact(
 
 def stamp_times(raw: bytes, root_json: bytes) -> list[datetime]:
     """The times of a bundle's stamps that the trusted root vouches for; the signature itself is not judged."""
+    root = _load_root(bytes(root_json))
     from sigstore import models
 
-    return validity_windows.stamp_times(models.Bundle.from_json(raw), _load_root(bytes(root_json)))
+    return validity_windows.stamp_times(models.Bundle.from_json(raw), root)
 
 
 def _verify(raw: bytes, root_json: bytes, at: datetime, check: _Check) -> KeylessSignature:
@@ -177,9 +178,10 @@ def _utf8(raw: bytes) -> str:
 def _load_root(root_json: bytes) -> TrustedRoot:
     canonical.loads_object(root_json, what="sigstore trusted root")
     try:
+        import sigstore.verify  # noqa: F401 - all that `_judge` needs, asked for before anything is judged
         from sigstore_models.trustroot.v1 import TrustedRoot
     except ImportError as exc:
-        raise TrustError(
+        raise NotInstalled(
             "keyless signatures are verified by sigstore-python, which is not installed",
             hint='pip install "casstore[keyless]"',
         ) from exc

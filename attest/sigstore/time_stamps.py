@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from attest.errors import FormatError, TrustError
+from attest.errors import FormatError, NotInstalled
 from attest.sigstore.sigstore_roots import StampAuthority
 
 MAX_STAMPS = 32
@@ -34,12 +34,12 @@ def proven(stamp: bytes, signature: bytes, authorities: Iterable[StampAuthority]
 
 
 def decode(stamp: bytes) -> Any:
-    """The response object of rfc3161-client. Raises FormatError; TrustError where it is not installed."""
+    """The response object of rfc3161-client. Raises FormatError; NotInstalled."""
     try:
         from rfc3161_client import decode_timestamp_response
     except ImportError as exc:
         hint = 'pip install "casstore[keyless]"'
-        raise TrustError("time stamps are read by rfc3161-client, which is not installed", hint=hint) from exc
+        raise NotInstalled("time stamps are read by rfc3161-client, which is not installed", hint=hint) from exc
     if len(stamp) > MAX_STAMP:
         raise FormatError(f"time stamp: {len(stamp)} bytes, more than the limit of {MAX_STAMP}")
     try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from attest.core import times
 from attest.digests import Digest
-from attest.errors import BadInput, CasstoreError
+from attest.errors import BadInput, CasstoreError, NotInstalled
 from attest.judging.decisions import Record
 from attest.signers import Signer
 from attest.statements import statements
@@ -239,6 +239,8 @@ class RecordedEvidence:
                 at=record.at,
                 sigstore_root=sigstore,
             )
+        except NotInstalled:
+            raise
         except CasstoreError:  # anybody may hand in anything
             return None
         return None if self.state.is_revoked(found.id, found.identity) else found

@@ -1,0 +1,41 @@
+"""A reader without a library that it needs says so; it calls nothing void, so two readers never disagree."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from worlds import World
+
+from attest.errors import NotInstalled
+from attest.sigstore import keyless
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.state import replay_all
+from casstore.store.attestations import put_attestation
+
+sigstore = pytest.importorskip("sigstore", reason="keyless verification needs the [keyless] extra")
+
+BUNDLE = (
+    Path(__file__).parents[1]
+    / "data/sigstore-bundles/slsa-verifier__cli__slsa-verifier__testdata__bcr__MODULE.bazel.intoto.jsonl"
+)
+ROOT = Path(sigstore.__file__).parent / "_store" / "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev" / "trusted_root.json"
+
+
+@pytest.mark.parametrize("missing", ["sigstore.verify", "sigstore_models.trustroot.v1"])
+def test_a_keyless_entry_is_not_void_where_sigstore_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    world = World.make(str(tmp_path / "store"))
+    digest = put_attestation(world.store, BUNDLE.read_bytes())
+    entry = world.ledger.append(EntryKind.EVIDENCE, digest, now=world.now)
+    root = ROOT.read_bytes()
+    judged = replay_all(world.ledger, world.store, sigstore_root=root)
+    assert entry.number in dict(judged.void), "signed by nobody whom the trust root names"
+    keyless._load_root.cache_clear()
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(NotInstalled, match="sigstore-python") as caught:
+        replay_all(world.ledger, world.store, sigstore_root=root)
+    assert caught.value.exit_code == 12
+    assert "casstore[keyless]" in caught.value.hint
