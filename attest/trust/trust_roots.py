@@ -31,7 +31,7 @@ from attest import canonical, digests
 from attest.core import times
 from attest.core.fields import Fields
 from attest.digests import Digest
-from attest.errors import BadInput, CasstoreError, FormatError, TooNew, TrustError, VerificationError
+from attest.errors import BadInput, CasstoreError, FormatError, NotInstalled, TooNew, TrustError, VerificationError
 from attest.keys import identities, keys
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
@@ -309,12 +309,14 @@ def owner_signatures(
 ) -> list[OwnerSigned]:
     """The attestations over `claimed` by owners of the trust root `by`, as known at `at`.
 
-    `floor`: the document counts as made no earlier than this, whatever it says.
+    `floor`: the document counts as made no earlier than this, whatever it says (see `verify_next`).
     """
     found = []
     for item in bundles_of(raw):
         try:
             found.append(_owner_signed(item, claimed, by, at, sigstore_root, floor))
+        except NotInstalled:
+            raise
         except CasstoreError:
             continue
     return found
@@ -384,7 +386,8 @@ def verify_next(
     """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError.
 
     `revoked`: identities whose signature counts no more, as long as enough other owners are left:
-    else nobody could ever replace them. `floor`: see `owner_signatures`.
+    else nobody could ever replace them. `floor`: the document counts as made no earlier than this, as long as
+    enough owners are left by then.
     """
     try:
         root = _claimed(raw_signed, at)
@@ -452,6 +455,8 @@ def _require(
     floor: datetime | None = None,
 ) -> None:
     need = by.threshold("owner")
+    if floor is not None and len(_owners(by, max(root.created, floor)) - set(revoked)) < need:
+        floor = None  # else a seal that is dated ahead, or time alone, would lock all owners out for good
     signed = {
         item.identity for item in owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root, floor=floor)
     }

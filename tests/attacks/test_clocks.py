@@ -10,6 +10,7 @@ import pytest
 from worlds import NOW, World, identity, signer
 
 from attest.errors import CasstoreError, TrustError
+from attest.trust.trust_roots import Role
 from casstore.ledger import sealing
 
 YEAR = timedelta(days=300)
@@ -67,9 +68,10 @@ def test_who_has_ended_does_not_come_back_by_a_clock_that_is_set_back(world: Wor
 
 def test_an_owner_who_has_ended_takes_nothing_over(world: World) -> None:
     ends = world.now + timedelta(days=10)
-    people = world.state.require_trust_root().identities
-    owners = world.state.require_trust_root().holders("owner")
-    world.next_root(identities=tuple(replace(e, valid_until=ends) if e.name in owners else e for e in people))
+    root = world.state.require_trust_root()
+    owners = Role("owner", ("olga", "otto", "ann"), 2)
+    people = tuple(replace(e, valid_until=ends) if e.name == "olga" else e for e in root.identities)
+    world.next_root(identities=people, roles={**root.roles, "owner": owners})
     world.now = ends + timedelta(days=1)
     sealed(world)
     world.now = ends - timedelta(days=1)
@@ -77,6 +79,18 @@ def test_an_owner_who_has_ended_takes_nothing_over(world: World) -> None:
     with pytest.raises(TrustError, match="owner signatures"):
         world.next_root(identities=(*people, replace(identity("ci"), name="mallory")))
     assert world.state.require_trust_root().version == before
+
+
+def test_a_seal_that_is_dated_ahead_locks_not_all_owners_out(world: World) -> None:
+    """Their windows have ended by the seal, all of them: then they count as they are, for nobody else could go on."""
+    honest, root = world.now, world.state.require_trust_root()
+    ends = honest + timedelta(days=10)
+    people = tuple(replace(e, valid_until=ends) if e.name in root.holders("owner") else e for e in root.identities)
+    world.next_root(identities=people)
+    world.now = honest + YEAR
+    sealed(world)
+    world.now = honest + timedelta(days=1)
+    assert world.next_root().version == world.state.require_trust_root().version
 
 
 def test_honest_work_is_never_void_whatever_the_clocks_say(world: World) -> None:

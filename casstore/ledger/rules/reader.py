@@ -117,7 +117,7 @@ def judged_at(state: LedgerState, claimed: datetime) -> datetime:
     """The time that something signed is judged at: what it claims, raised to the last seal that held.
 
     A signer chooses the claim, so a clock that is set back revives nothing that had ended by then; and a clock that
-    is wrong makes nothing void, since a claim is moved and never refused (docs/adr/0010).
+    is set back is moved and not refused (docs/adr/0011).
     """
     floor = state.floor
     return claimed if floor is None or claimed >= floor else floor
