@@ -34,8 +34,9 @@ from bundlers.products import references
 from bundlers.products.product_manifests import ProductFile
 from bundlers.products.references import Target
 from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.machine import config_files
 from casstore.network.network import NetworkGuard
 from casstore.objects.tree import TreeEntry, show

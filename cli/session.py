@@ -137,7 +137,7 @@ class Session:
 
     def state(self, *, read_only: bool = True, anew: bool = False) -> LedgerState:
         """The fold of all ledger entries; void ones are told on stderr. `anew` believes no fold of before."""
-        from casstore.ledger.state import replay, replay_all
+        from casstore.ledger.folding import replay, replay_all
         from cli.drawing import render
 
         fold = replay_all if anew else replay

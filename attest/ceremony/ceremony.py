@@ -23,8 +23,9 @@ from attest.sigstore import sigstore_bundles
 from attest.statements.predicates import ceremony as transcripts
 from attest.statements.predicates.ceremony import OwnerSignature, Transcript
 from attest.statements.statements import Statement, Subject
-from attest.trust import trust_roots
-from attest.trust.trust_roots import OwnerSigned, TrustRoot
+from attest.trust import trust_chain, trust_roots
+from attest.trust.trust_chain import OwnerSigned
+from attest.trust.trust_roots import TrustRoot
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a trust root or identity is warned of."""
@@ -128,8 +129,8 @@ def verify_file(
     """A signed file as the version after `previous`, or the first. Raises FormatError, TrustError."""
     roots = sigstore or SigstoreRoots()
     if previous is None:
-        return trust_roots.verify_first(raw, at=at, read=roots.read, sigstore_root=roots.given)
-    return trust_roots.verify_next(
+        return trust_chain.verify_first(raw, at=at, read=roots.read, sigstore_root=roots.given)
+    return trust_chain.verify_next(
         raw, previous=previous, at=at, read=roots.read, sigstore_root=roots.given, revoked=revoked
     )
 
@@ -226,7 +227,7 @@ def _signed(
     if not raw:
         return []
     found = (sigstore or SigstoreRoots()).of(by)
-    return trust_roots.owner_signatures(raw, root, by, at=at, sigstore_root=found)
+    return trust_chain.owner_signatures(raw, root, by, at=at, sigstore_root=found)
 
 
 def _quorum(made: Sequence[OwnerSigned], by: TrustRoot) -> Quorum:

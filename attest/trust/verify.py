@@ -22,7 +22,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from attest.core import times
 from attest.digests import Digest, is_digest, sha256
@@ -33,9 +32,7 @@ from attest.sigstore.sigstore_bundles import SigstoreBundle, hint_of
 from attest.statements import statements
 from attest.statements.envelopes import Envelope, attestation_id, pae
 from attest.statements.statements import Statement
-
-if TYPE_CHECKING:
-    from attest.trust.trust_roots import TrustRoot
+from attest.trust.trust_roots import TrustRoot
 
 
 @dataclass(frozen=True, slots=True)

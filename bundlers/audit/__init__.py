@@ -17,8 +17,8 @@ from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
 from bundlers.audit.case import CHANNEL, Case, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
+from casstore.ledger.folding import replay_all
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import replay_all
 from casstore.store.store import Store
 
 __all__ = ["AuditReport", "audit"]

@@ -36,9 +36,10 @@ from casstore.config import Config
 from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules.reader import Reader
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.network.network import NetworkGuard
 from casstore.promotion.services import Situation, judge, require_role

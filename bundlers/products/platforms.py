@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from casstore.errors import UnsupportedInput
-
-if TYPE_CHECKING:
-    from bundlers.products.product_manifests import ProductManifest
 
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?")
 _FORBIDDEN = re.compile(r'[<>:"\\|?*]')
@@ -34,7 +31,43 @@ _GO_MACHINES = {
 }
 
 
-def check(manifest: ProductManifest) -> None:
+class File(Protocol):
+    """What is asked of a file of a product."""
+
+    @property
+    def path(self) -> str:
+        """Relative, with `/`."""
+
+    @property
+    def digest(self) -> str | None:
+        """None for a symbolic link."""
+
+    @property
+    def component(self) -> str | None:
+        """Which component brings it, where the format keeps that."""
+
+
+class Product(Protocol):
+    """What is asked of a ProductManifest."""
+
+    @property
+    def product(self) -> str:
+        """Its name."""
+
+    @property
+    def platform(self) -> str:
+        """What it is for; empty when it does not say."""
+
+    @property
+    def archive_format(self) -> str:
+        """The name of its format."""
+
+    @property
+    def files(self) -> Sequence[File]:
+        """All that it holds."""
+
+
+def check(manifest: Product) -> None:
     """Raises UnsupportedInput for the first path that the product's platform cannot hold."""
     system = _system(manifest.platform)
     if manifest.archive_format == "oci":
@@ -60,7 +93,7 @@ def _system(platform: str) -> str:
     return re.split("[-/]", platform.lower(), maxsplit=1)[0]
 
 
-def _check_image(manifest: ProductManifest) -> None:
+def _check_image(manifest: Product) -> None:
     """A name that begins with `.wh.` deletes files of the layers below it (OCI image spec, layer.md)."""
     for file in manifest.files:
         for part in file.path.split("/"):
@@ -73,7 +106,7 @@ def _check_image(manifest: ProductManifest) -> None:
         )
 
 
-def _check_windows(manifest: ProductManifest) -> None:
+def _check_windows(manifest: Product) -> None:
     for file in manifest.files:
         if file.digest is None:
             _refuse(manifest, file.path, "is a symbolic link")
@@ -86,7 +119,7 @@ def _check_windows(manifest: ProductManifest) -> None:
             _refuse(manifest, file.path, f"is longer than {_MAX_PATH} UTF-16 units")
 
 
-def _check_spellings(manifest: ProductManifest, folded: Callable[[str], str], what: str) -> None:
+def _check_spellings(manifest: Product, folded: Callable[[str], str], what: str) -> None:
     """No file or folder may be another's name in another spelling."""
     seen: dict[str, str] = {}
     for file in manifest.files:
@@ -107,7 +140,7 @@ def _one_form(path: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
 
 
-def _refuse(manifest: ProductManifest, path: str, why: str) -> None:
+def _refuse(manifest: Product, path: str, why: str) -> None:
     raise UnsupportedInput(
         f"product {manifest.product} for {manifest.platform}: {path} {why}", hint="rename it, or exclude it"
     )

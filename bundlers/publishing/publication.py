@@ -42,8 +42,9 @@ from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.machine.progress import Progress
 from casstore.objects.kinds import Kind, NewObject
 from casstore.promotion.services import keep, require_role

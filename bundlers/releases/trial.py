@@ -14,8 +14,8 @@ from bundlers.releases import checks
 from bundlers.releases import plan as plans
 from bundlers.releases.staging import Quarantine
 from casstore.config import Config
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import replay
 from casstore.store.store import Store
 
 

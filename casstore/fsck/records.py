@@ -18,8 +18,8 @@ from attest.trust import trust_roots
 from casstore.fsck.report import Damage
 from casstore.ledger import checkpoints, entries
 from casstore.ledger.cache import EntryCache, cache_of
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import replay
 from casstore.objects import mended, small_records, store_config
 from casstore.store.store import Store
 

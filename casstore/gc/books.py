@@ -25,10 +25,10 @@ from casstore.gc.marking import Root
 from casstore.gc.roots import LedgerView, ledger_roots
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind, pack_list
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
 from casstore.ledger.rules.collections import ROLES
-from casstore.ledger.state import replay
 from casstore.ledger.views import Condemned
 from casstore.promotion.services import keep, require_role
 from casstore.store.store import Store

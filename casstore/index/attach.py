@@ -14,8 +14,7 @@ from typing import Any
 
 import lmdb
 
-from casstore.index.environment import TABLES
-from casstore.index.rows import IndexDoubt, is_whole, parse_pack_row, parse_row, unseal
+from casstore.index.rows import TABLES, IndexDoubt, is_whole, parse_pack_row, parse_row, unseal
 
 Spot = tuple[bytes, bytes, int, int, int]
 """The pack's name, the list of its pieces, the object's first piece, where in it, the object's length."""

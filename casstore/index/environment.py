@@ -24,12 +24,11 @@ import lmdb
 from casstore.errors import StorageUnavailable
 from casstore.index import lmdb_file, mark, probe
 from casstore.index.mark import Mark
-from casstore.index.rows import IndexDoubt
+from casstore.index.rows import TABLES, IndexDoubt
 from casstore.machine import locks
 
 T = TypeVar("T")
 
-TABLES = (b"objects", b"subjects", b"packs", b"names", b"pieces", b"large", b"meta", b"info")
 _MAP_SIZE = 1 << 36
 _SMALLER_MAP = 1 << 30
 _DOUBT = (

@@ -54,8 +54,7 @@ def walk(folder: str) -> int:
     """GOOD or BAD; LMDB may also end this process."""
     import lmdb
 
-    from casstore.index.environment import TABLES
-    from casstore.index.rows import IndexDoubt, unseal
+    from casstore.index.rows import TABLES, IndexDoubt, unseal
 
     try:
         environment = lmdb.open(folder, readonly=True, max_dbs=len(TABLES), max_spare_txns=0, create=False)

@@ -15,6 +15,8 @@ import msgpack
 from casstore.objects.pack_format import PackTable
 
 VERSION = 1
+TABLES = (b"objects", b"subjects", b"packs", b"names", b"pieces", b"large", b"meta", b"info")
+"""The databases of an environment."""
 
 
 class IndexDoubt(Exception):

@@ -24,9 +24,10 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import sealing
 from casstore.ledger.entries import Entry
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.sealing import SealStore
-from casstore.ledger.state import LedgerState, ObjectReader, replay
+from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.storage import Storage
 
 

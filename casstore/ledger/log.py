@@ -86,7 +86,7 @@ class Ledger:
         self._storage = store.storage
         self._cache = cache if cache is not None else cache_of(store, name)
         self.folded: dict[bytes | None, Any] = {}
-        """The last state that `state.replay` made of these entries with this very store: it goes on from there."""
+        """The last state that `folding.replay` made of these entries with this very store: it goes on from there."""
         self.saved: dict[bytes | None, int] = {}
         """How many entries the state stands for that is saved on this machine."""
         self.told: tuple[Any, Any] | None = None

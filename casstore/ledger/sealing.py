@@ -23,10 +23,11 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.ledger.commit import check_settled
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.rows import StateTries
 from casstore.ledger.rules import Reader, judge
-from casstore.ledger.state import LedgerState, ObjectReader, replay
+from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.objects.kinds import Kind, NewObject
 
 _PAUSE = 0.02

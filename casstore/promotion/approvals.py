@@ -14,10 +14,11 @@ from attest.statements.predicates import approval
 from attest.trust.verify import verify
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import ApprovalReport
 from casstore.promotion.services import PromotionStore, Situation, require_role, situation
 from casstore.store.attestations import MAX_BYTES, id_of, parse_unverified, put_attestation

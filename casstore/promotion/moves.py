@@ -19,8 +19,9 @@ from attest.statements.predicates import promotion
 from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.promotion import summaries
 from casstore.promotion.reports import MoveReport

@@ -14,9 +14,10 @@ from attest.statements.predicates import revocation
 from casstore.errors import NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules.trust import identity_digest
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import RevocationReport
 from casstore.promotion.services import PromotionStore, keep, require_role
 from casstore.store.attestations import MAX_BYTES, id_of

@@ -16,11 +16,12 @@ from attest.signers import Signer
 from attest.statements.predicates import approval
 from attest.trust.verify import verify
 from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
 from casstore.ledger.rules.reader import Reader, root_in_force
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
 from casstore.promotion.reports import ChannelRow, ChannelsReport

@@ -23,8 +23,8 @@ from attest.trust.trust_roots import ROLES, Role, TrustIdentity, TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import replay
 from casstore.objects.kinds import Kind, NewObject
 from casstore.store.store import Store
 

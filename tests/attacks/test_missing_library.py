@@ -11,7 +11,7 @@ from worlds import World
 from attest.errors import NotInstalled
 from attest.sigstore import keyless
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.state import replay_all
+from casstore.ledger.folding import replay_all
 from casstore.store.attestations import put_attestation
 
 sigstore = pytest.importorskip("sigstore", reason="keyless verification needs the [keyless] extra")

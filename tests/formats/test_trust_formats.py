@@ -9,7 +9,7 @@ import pytest
 
 from attest import canonical
 from attest.statements.predicates import own
-from attest.trust import trust_roots
+from attest.trust import trust_chain
 from attest.trust.policies import ChannelPolicy
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def test_no_golden_file_is_forgotten(folder: str) -> None:
 
 def test_the_golden_chain_verifies() -> None:
     raws = [(GOLDEN / f"trust-root/{version}.signed.json").read_bytes() for version in (1, 2, 3)]
-    chain = trust_roots.verify_chain(raws, at=MADE["third"]().created, read=lambda _: b"trusted root")
+    chain = trust_chain.verify_chain(raws, at=MADE["third"]().created, read=lambda _: b"trusted root")
     assert [canonical.dumps(root.to_json()) for root in chain] == [
         (GOLDEN / f"trust-root/{version}.json").read_bytes() for version in (1, 2, 3)
     ]

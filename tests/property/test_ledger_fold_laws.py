@@ -26,7 +26,8 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
 from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.state import LedgerState, fold, start
+from casstore.ledger.folding import fold
+from casstore.ledger.state import LedgerState, start
 from casstore.store.store import Store
 
 

@@ -26,9 +26,10 @@ from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore import promotion
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
-from casstore.ledger.state import LedgerState, replay
+from casstore.ledger.state import LedgerState
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
 from casstore.store.attestations import put_attestation

@@ -9,7 +9,7 @@ from attest.errors import FormatError, TrustError, VerificationError
 from attest.keys import identities
 from attest.statements.predicates import revocation
 from attest.statements.statements import Subject
-from attest.trust import trust_roots
+from attest.trust import trust_chain
 from attest.trust.trust_roots import TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
@@ -22,7 +22,7 @@ def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """The first trust root, by the thresholds of its own owners."""
     if state.trust_roots:
         raise Conflict("the ledger has its genesis already")
-    root = trust_roots.verify_first(
+    root = trust_chain.verify_first(
         reader.read(entry.statement, entry), at=entry.time, read=reader.pinned, sigstore_root=reader.sigstore_root
     )
     return _with_root(state, root, entry, reader)
@@ -33,7 +33,7 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
     if state.trust_root is None:
         raise TrustError("there is no trust root yet that this one could follow")
     raw = reader.read(entry.statement, entry)
-    root = trust_roots.verify_next(
+    root = trust_chain.verify_next(
         raw,
         previous=state.trust_root,
         at=judged_at(state, entry.time),

@@ -21,8 +21,9 @@ from attest.trust.policies import ChannelPolicy
 from attest.trust.requirements import AT_PROMOTION
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore.ledger.cache import EntryCache
+from casstore.ledger.folding import replay_all
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, replay_all
+from casstore.ledger.state import LedgerState
 from casstore.objects.store_config import StoreConfig
 from casstore.storage.memory import MemoryStorage
 from casstore.storage.overlay import OverlayStorage

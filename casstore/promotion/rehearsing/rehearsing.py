@@ -22,8 +22,9 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import fold, replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, fold, replay, start
+from casstore.ledger.state import LedgerState, start
 from casstore.ledger.views import ReleaseInfo
 from casstore.promotion.moves import earlier_release
 from casstore.promotion.rehearsing.clone import Clone, cloned

@@ -10,7 +10,7 @@ from moves import NOW, identity, root, signer
 
 from attest.ceremony import ceremony
 from attest.errors import BadInput, FormatError, TrustError
-from attest.trust import trust_roots
+from attest.trust import trust_chain
 from attest.trust.trust_roots import Role
 
 FIRST = root()
@@ -22,7 +22,7 @@ def test_any_order_gives_the_same_file_and_twice_is_once() -> None:
     files = {ceremony.combine(PAYLOAD, list(order), at=NOW) for order in permutations(BUNDLES.values())}
     files.add(ceremony.combine(PAYLOAD, [*BUNDLES.values(), *BUNDLES.values()], at=NOW))
     assert len(files) == 1
-    assert trust_roots.verify_first(files.pop(), at=NOW) == FIRST
+    assert trust_chain.verify_first(files.pop(), at=NOW) == FIRST
 
 
 def test_a_draft_is_checked_as_a_reader_would() -> None:

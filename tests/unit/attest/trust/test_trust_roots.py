@@ -16,7 +16,8 @@ from attest import canonical
 from attest.ceremony import ceremony
 from attest.errors import FormatError, TrustError
 from attest.trust import trust_roots
-from attest.trust.trust_roots import Role, TrustRoot, verify_chain, verify_first, verify_next
+from attest.trust.trust_chain import verify_chain, verify_first, verify_next
+from attest.trust.trust_roots import Role, TrustRoot
 
 FIRST = root()
 

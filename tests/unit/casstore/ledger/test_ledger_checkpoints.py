@@ -92,14 +92,14 @@ def test_a_cut_ledger_shows(world: World) -> None:
     _paths(world, made.size - 1).unlink()
     state = World(world.store).store
     with pytest.raises(StoreDamaged, match=f"over {made.size} entries, {made.size - 1} are there"):
-        from casstore.ledger.state import replay
+        from casstore.ledger.folding import replay
 
         ledger = _fresh(world)
         checkpoints.verify_all(state, ledger, replay(ledger, world.store))
 
 
 def test_a_rewritten_ledger_shows(world: World) -> None:
-    from casstore.ledger.state import replay
+    from casstore.ledger.folding import replay
 
     made = make(world)
     last = formats.parse(_paths(world, made.size - 1).read_bytes())

@@ -15,9 +15,10 @@ from attest.digests import Digest
 from casstore.errors import StoreDamaged
 from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.folding import replay, replay_all
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState, replay, replay_all
+from casstore.ledger.state import LedgerState
 from casstore.machine import user_secrets
 from casstore.storage.file import FileStorage
 from casstore.store.store import Store

@@ -15,9 +15,10 @@ from casstore import promotion
 from casstore.errors import StoreDamaged
 from casstore.ledger import saved_state, sealing
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import fold, replay_all
 from casstore.ledger.log import Ledger
 from casstore.ledger.rows import Tries, full_rows, state_rows
-from casstore.ledger.state import LedgerState, fold, replay_all, start
+from casstore.ledger.state import LedgerState, start
 from casstore.store.attestations import parse_unverified
 from tests.support.worlds import World, signer
 

@@ -561,7 +561,7 @@ def test_evidence_that_was_deleted_stops_the_reader(two: World) -> None:
                 raise NoSuchObject(digest)
             return two.store.read(digest, max_bytes=max_bytes)
 
-    from casstore.ledger.state import replay
+    from casstore.ledger.folding import replay
 
     with pytest.raises(StoreDamaged, match=f"the bytes of {missing}.* are gone"):
         replay(two.ledger, Without())
@@ -764,7 +764,7 @@ def test_every_refusal_is_one_line(world: World) -> None:
 
 
 def test_a_handle_that_goes_on_sees_what_a_new_one_sees(world: World) -> None:
-    from casstore.ledger.state import replay
+    from casstore.ledger.folding import replay
 
     kept = world.ledger
     replay(kept, world.store)

@@ -15,7 +15,8 @@ from casstore import promotion
 from casstore.errors import MoveDenied
 from casstore.ledger import sealing
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.state import fold, start
+from casstore.ledger.folding import fold
+from casstore.ledger.state import start
 from tests.support.worlds import CHANNELS, NOW, World, identity, provenance, signer
 
 

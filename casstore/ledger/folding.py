@@ -1,0 +1,65 @@
+"""Folds the entries of a ledger into its state, each one judged by the same rules for everybody.
+
+`fold` is a function of a state, entries and the stored bytes that these name; it reads no clock.
+Bytes that are gone or damaged stop it (StoreDamaged), because readers would disagree.
+
+Law: fold(fold(s, a), b) == fold(s, a + b).
+
+    state = replay(ledger, store)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from casstore.ledger import saved_state
+from casstore.ledger.entries import Entry
+from casstore.ledger.log import Ledger
+from casstore.ledger.rules import Reader, step
+from casstore.ledger.state import LedgerState, ObjectReader, start
+
+
+def fold(
+    state: LedgerState, entries: Iterable[Entry], objects: ObjectReader, *, sigstore_root: bytes | None = None
+) -> LedgerState:
+    """The state after some more entries, which must follow it. Raises StoreDamaged.
+
+    `sigstore_root` is the trusted_root.json that keyless signatures are judged by.
+    """
+    reader = Reader(objects, sigstore_root)
+    for entry in entries:
+        state = step(state, entry, reader)
+    return state
+
+
+def replay(
+    ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
+) -> LedgerState:
+    """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before."""
+    own = ledger.lies_in(store)
+    if state is None and own:
+        state = ledger.folded.get(sigstore_root)
+        if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root)):
+            state = LedgerState(**fields)
+    state = state or start(store.store_id, ledger.name)
+    state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
+    if own:
+        saved_state.keep(ledger, state.fields(), sigstore_root)
+        ledger.folded[sigstore_root] = state
+        _tell(ledger, store, state)
+    return state
+
+
+def replay_all(ledger: Ledger, store: ObjectReader, *, sigstore_root: bytes | None = None) -> LedgerState:
+    """The newest state, from the first entry on: nothing that was folded before is believed."""
+    return fold(start(store.store_id, ledger.name), ledger.entries(), store, sigstore_root=sigstore_root)
+
+
+def _tell(ledger: Ledger, store: ObjectReader, state: LedgerState) -> None:
+    """A real store must know on which packs nobody may lean; told when it changed, and once per handle."""
+    follow = getattr(store, "follow", None)
+    told = state.condemned, state.given_up
+    if follow is not None and told != ledger.told:
+        packs = dict.fromkeys(state.condemned, False) | dict.fromkeys(state.given_up, True)
+        follow(state.ledger, packs, state.count)
+        ledger.told = told
