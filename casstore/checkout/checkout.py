@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_raw, to_raw
 from casstore.checkout.plan import Region, Survey, regions, survey
-from casstore.checkout.team import share
 from casstore.checkout.writing import Failed, RegionWriter, write_chunks
 from casstore.errors import Conflict, ObjectDamaged
 from casstore.index.catalog import Catalog
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock, locks
+from casstore.machine.team import share
 from casstore.machine.workers import WorkerProcess, processors
 from casstore.objects.packs import LocalPacks, Packs, wrapped
 from casstore.objects.tree import MAX_TREE, show
@@ -147,7 +147,7 @@ class Checkout:
     def _write(self, top: int, where: str) -> Iterator[tuple[Region, Failed]]:
         work = self._regions(top, where)
         if self._processes:
-            return share(self._processes, work)
+            return share(self._processes, lambda _: next(work, None))
         writer = RegionWriter(self._packs.read, self._spot, top, masked=self._masked)
         return ((region, writer.write(region)) for region in work)
 

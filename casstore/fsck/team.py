@@ -9,24 +9,14 @@ because a bucket is mostly waited for, and only this process may speak to it.
 from __future__ import annotations
 
 import contextlib
-import os
-import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from casstore.fsck.worker import Found, PartWorker
 from casstore.index import Index
-from casstore.machine.workers import (
-    Ended,
-    WorkerProcess,
-    ended_early,
-    error_of,
-    processors,
-    receive,
-    send,
-)
+from casstore.machine.team import share
+from casstore.machine.workers import WorkerProcess, processors
 from casstore.objects.packs import LocalPacks, Packs
 
 Task = tuple[bytes, int, int]
@@ -34,7 +24,6 @@ Task = tuple[bytes, int, int]
 
 _MUCH = 24 * 1024 * 1024
 """From so many stored bytes on worker processes pay for their start."""
-_AHEAD = 2
 _THREADS = 8
 
 
@@ -64,25 +53,11 @@ def _started(packs: LocalPacks, index: Index, workers: int) -> list[WorkerProces
 
 def _by_processes(processes: Sequence[WorkerProcess], tasks: Sequence[Task]) -> Iterator[tuple[Task, Found]]:
     """Whoever is free gets the next part; each worker begins at another place, so that it stays with its packs."""
-    results: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-    for number, process in enumerate(processes):
-        threading.Thread(target=_listen, args=(number, process, results), daemon=True).start()
     waiting = _dealt(tasks, len(processes))
-    given: list[list[Task]] = [[] for _ in processes]
     ended_well = False
     try:
-        for number in [*range(len(processes))] * _AHEAD:
-            _give(processes[number], number, given[number], waiting)
-        while any(given):
-            number, message = results.get()
-            if isinstance(message, Ended):
-                if given[number]:
-                    raise ended_early()
-                continue
-            if message[0] == "error":
-                raise error_of(*message[1:])
-            yield given[number].pop(0), Found(*message[1])
-            _give(processes[number], number, given[number], waiting)
+        for task, answer in share(processes, lambda worker: _taken(worker, waiting)):
+            yield task, Found(*answer)
         ended_well = True
     finally:
         for process in processes:
@@ -95,24 +70,13 @@ def _dealt(tasks: Sequence[Task], hands: int) -> list[list[Task]]:
     return [list(reversed(tasks[start : start + share])) for start in range(0, len(tasks), share)]
 
 
-def _give(process: WorkerProcess, number: int, given: list[Task], waiting: list[list[Task]]) -> None:
-    own = waiting[number] if number < len(waiting) else []
-    longest = own or max(waiting, key=len, default=[])
-    if not longest:
-        return
-    task = own.pop() if own else longest.pop(0)
-    given.append(task)
-    with contextlib.suppress(BrokenPipeError):  # its end, or its error, comes through the queue
-        send(process.input, list(task))
-
-
-def _listen(number: int, process: WorkerProcess, results: queue.SimpleQueue[tuple[int, Any]]) -> None:
-    while True:
-        message = receive(process.output)
-        results.put((number, message))
-        if isinstance(message, Ended):
-            os.close(process.output)
-            return
+def _taken(worker: int, waiting: list[list[Task]]) -> Task | None:
+    """The next of its own, else one of whoever has most left."""
+    own = waiting[worker] if worker < len(waiting) else []
+    if own:
+        return own.pop()
+    longest = max(waiting, key=len, default=[])
+    return longest.pop(0) if longest else None
 
 
 def _by_threads(packs: Packs, index: Index, tasks: Sequence[Task]) -> Iterator[tuple[Task, Found]]:

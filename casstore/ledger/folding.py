@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from casstore.ledger import saved_state
+from casstore.ledger import rules, saved_state
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
-from casstore.ledger.rules import Reader, step
 from casstore.ledger.state import LedgerState, ObjectReader, start
 
 
@@ -26,9 +25,9 @@ def fold(
 
     `sigstore_root` is the trusted_root.json that keyless signatures are judged by.
     """
-    reader = Reader(objects, sigstore_root)
+    reader = rules.Reader(objects, sigstore_root)
     for entry in entries:
-        state = step(state, entry, reader)
+        state = rules.step(state, entry, reader)
     return state
 
 

@@ -232,7 +232,7 @@ def test_a_disk_that_takes_no_more_stops_no_reader(world: World) -> None:
     """What is kept to be faster is no reason to fail."""
     code = (
         "import resource, sys\n"
-        "from casstore.ledger.log import Ledger\nfrom casstore.ledger.state import replay\n"
+        "from casstore.ledger.log import Ledger\nfrom casstore.ledger.folding import replay\n"
         "from casstore.store.store import Store\n"
         "with Store.open(sys.argv[1], read_only=True) as store:\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
