@@ -104,9 +104,14 @@ class Session:
         if self.few is None:
             raise BadInput(
                 "no store is named, and no casstore.toml is here or above",
-                hint="give --store URL, set CASSTORE_STORE, or write casstore.toml with [store] url",
+                hint="casstore init writes one (in a pipe: casstore init --yes); or give --store URL or CASSTORE_STORE",
             )
         return self.few.store_url
+
+    @property
+    def named_store(self) -> str | None:
+        """--store or CASSTORE_STORE, as it was given."""
+        return self._store_url or None
 
     @property
     def ledger_name(self) -> str:

@@ -100,29 +100,31 @@ def check_alone(session: Session, key: str) -> None:
             hint="make one: casstore keys generate FILE; or give each role its own: casstore keys ceremony draft",
         )
     config = session.optional_config
-    if config is None or not config.channels:
+    if config is not None and not config.channels:
         raise BadInput(
             "a trust root needs channel policies", hint="write [channels.NAME] with approvals = N in casstore.toml"
         )
 
 
 def start_alone(session: Session, key: str, expires_days: int) -> str:
-    """A first trust root in which one key holds every role; returns its digest."""
+    """A first trust root in which one key holds every role; returns its digest.
+
+    Without a casstore.toml its policies are those that `init` offers.
+    """
     from attest.ceremony import ceremony as steps
     from attest.trust.trust_roots import ROLES
     from casstore.promotion import trust
+    from cli.commands import starting
 
     signer = session.signer(key)
-    config = session.optional_config
+    config = session.optional_config or starting.offered(session)
     change = trust.TrustChange(
         {"owner": signer.public_pem or signer.identity},
         {role: trust.RoleChange(("owner",)) for role in ROLES},
         expires_days=expires_days,
     )
     store = session.open_store()
-    payload = trust.propose(
-        change, store_id=store.store_id, previous=None, channels=config.channels if config else {}, now=session.now
-    )
+    payload = trust.propose(change, store_id=store.store_id, previous=None, channels=config.channels, now=session.now)
     signed = steps.combine(payload, [steps.sign(payload, signer)], at=session.now)
     trust.adopt(store, session.ledger(), signed, now=session.now)
     return session.trust_root().digest

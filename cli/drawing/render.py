@@ -91,6 +91,13 @@ def interactive() -> bool:
     return sys.stderr.isatty() and sys.stdin.isatty() and not os.environ.get("CI")
 
 
+def ask(question: str) -> bool:
+    """A question to the person at the terminal; an empty answer is yes, the end of input is no."""
+    print(f"{clean(question)} [Y/n] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    return answer != "" and answer.strip().lower() in ("", "y", "yes")
+
+
 class Bar:
     """A progress bar on a terminal, nothing in a pipe; the shape of `casstore.machine.progress.Progress`."""
 
