@@ -104,7 +104,7 @@ class Session:
         if self.few is None:
             raise BadInput(
                 "no store is named, and no casstore.toml is here or above",
-                hint="casstore init writes one (in a pipe: casstore init --yes); or give --store URL or CASSTORE_STORE",
+                hint="give --store URL or set CASSTORE_STORE; to write a first casstore.toml: casstore init --yes",
             )
         return self.few.store_url
 
