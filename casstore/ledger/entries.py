@@ -3,7 +3,7 @@
 Reading takes canonical bytes only. What an entry means, and whether its statement holds, is
 left to `state`.
 
-    entry = make(7, last.digest, token, now, EntryKind.PROMOTE, statement, channel="staging")
+    entry = make(7, last.digest, nonce, now, EntryKind.PROMOTE, statement, channel="staging")
     parse(entry.raw) == entry
 """
 
@@ -21,16 +21,17 @@ from attest.core import times
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
 from casstore.errors import StoreTooNew
+from casstore.objects import small_records
 
 FORMAT = "casstore-entry/1"
 MAX_BYTES = 65_536
 MAX_PACKS = 512
 PACK_LIST_FORMAT = "casstore-pack-list/1"
 
-_TOKEN = re.compile(r"[0-9a-f]{32}")
+_NONCE = re.compile(r"[0-9a-f]{32}")
 _CHANNEL = re.compile(r"(?!v[0-9])[a-z][a-z0-9_-]{0,63}")
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_REQUIRED = frozenset({"format", "number", "prev", "token", "time", "kind", "statement"})
+_REQUIRED = frozenset({"format", "number", "prev", "nonce", "token", "time", "kind", "statement"})
 _OPTIONAL = frozenset({"channel", "packs", "packList"})
 
 
@@ -64,7 +65,7 @@ class Entry:
 
     number: int
     prev: Digest
-    token: str
+    nonce: str
     time: datetime
     kind: EntryKind
     statement: Digest
@@ -79,12 +80,12 @@ class Entry:
         return digests.sha256(self.raw)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON value, absent fields left out."""
+        """The JSON value, absent fields left out, with the token that shows a flipped bit."""
         value: dict[str, Any] = {
             "format": FORMAT,
             "number": self.number,
             "prev": self.prev,
-            "token": self.token,
+            "nonce": self.nonce,
             "time": times.format(self.time),
             "kind": str(self.kind),
             "statement": self.statement,
@@ -95,13 +96,13 @@ class Entry:
             value["packs"] = list(self.packs)
         if self.pack_list is not None:
             value["packList"] = self.pack_list
-        return value
+        return small_records.sealed(value)
 
 
 def make(
     number: int,
     prev: Digest,
-    token: str,
+    nonce: str,
     time: datetime,
     kind: EntryKind,
     statement: Digest,
@@ -111,13 +112,15 @@ def make(
     pack_list: Digest | None = None,
 ) -> Entry:
     """An entry with its bytes. Raises FormatError for what the format does not allow."""
-    draft = Entry(number, prev, token, time, kind, statement, channel, tuple(sorted(packs)), pack_list)
+    draft = Entry(number, prev, nonce, time, kind, statement, channel, tuple(sorted(packs)), pack_list)
     return parse(canonical.dumps(draft.to_json()))
 
 
 def parse(raw: bytes) -> Entry:
     """Bytes to entry. Raises FormatError, StoreTooNew."""
     value = canonical.loads_canonical(raw, what="ledger entry", max_bytes=MAX_BYTES)
+    if not small_records.is_sealed_bytes(raw):
+        raise FormatError("ledger entry: its token is not that of what it says")
     _check_format(value.get("format"))
     if unknown := value.keys() - _REQUIRED - _OPTIONAL:
         raise FormatError(f"ledger entry: unknown field {min(unknown)!r}")
@@ -163,11 +166,11 @@ def _check_format(value: object) -> None:
 
 
 def _from_json(value: dict[str, Any], raw: bytes) -> Entry:
-    number, token, kind, channel = value["number"], value["token"], EntryKind(value["kind"]), value.get("channel")
+    number, nonce, kind, channel = value["number"], value["nonce"], EntryKind(value["kind"]), value.get("channel")
     if type(number) is not int or number < 0:
         raise FormatError(f"ledger entry: number is {str(number)[:40]!r}")
-    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise FormatError(f"ledger entry {number}: token is not 32 lowercase hex digits")
+    if not isinstance(nonce, str) or not _NONCE.fullmatch(nonce):
+        raise FormatError(f"ledger entry {number}: nonce is not 32 lowercase hex digits")
     if channel is not None and not (isinstance(channel, str) and _CHANNEL.fullmatch(channel)):
         raise FormatError(f"ledger entry {number}: not a channel's name: {str(channel)[:80]!r}")
     if kind in MOVES and channel is None:
@@ -178,7 +181,7 @@ def _from_json(value: dict[str, Any], raw: bytes) -> Entry:
     return Entry(
         number,
         prev,
-        token,
+        nonce,
         times.parse(value["time"]),
         kind,
         digests.parse(value["statement"]),

@@ -162,7 +162,7 @@ class Ledger:
         packs: Sequence[str] | None = None,
         now: datetime,
     ) -> Entry:
-        """All of an entry but its place; its token stays the same however often the place changes."""
+        """All of an entry but its place; its nonce stays the same however often the place changes."""
         new = [digests.parse(pack) for pack in (self._store.take_new_packs() if packs is None else packs)]
         rest = None
         if len(new) > formats.MAX_PACKS:
@@ -176,7 +176,7 @@ class Ledger:
         return formats.make(
             last.number + 1 if last else 0,
             last.digest if last else digests.ZERO,
-            draft.token,
+            draft.nonce,
             draft.time,
             draft.kind,
             draft.statement,

@@ -1,6 +1,6 @@
 """`casstore.json`: what makes a folder or bucket a store. Created once, never changed.
 
-{"format": "casstore/1", "id": "<32 hex>", "options": {"compression": "fast", "durability": "batch"}}
+{"format": "casstore/1", "id": "<32 hex>", "options": {"compression": "fast", "durability": "batch"}, "token": "..."}
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from attest import canonical
 from attest.errors import BadInput, FormatError
 from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged, StoreTooNew
+from casstore.objects import small_records
 from casstore.objects.packs import Durability
 from casstore.storage.base import Storage
 
@@ -50,16 +51,16 @@ class StoreConfig:
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
         options = {"compression": self.options.compression, "durability": str(self.options.durability)}
-        return canonical.dumps({"format": FORMAT, "id": self.store_id, "options": options})
+        return canonical.dumps(small_records.sealed({"format": FORMAT, "id": self.store_id, "options": options}))
 
     @staticmethod
     def parse(data: bytes, where: str) -> StoreConfig:
         """Raises StoreTooNew, StoreDamaged."""
         try:
-            return _parse(canonical.loads_object(data, what=where, max_bytes=64 * 1024), where)
+            return _parse(canonical.loads_canonical(data, what=where, max_bytes=64 * 1024), where)
         except (FormatError, BadInput) as exc:
             raise StoreDamaged(
-                f"{where}: {exc.message}", hint="restore this small file from a copy of the store"
+                f"{where}: {exc.message}", hint="casstore fsck --repair --from STORE brings it back from another copy"
             ) from exc
 
 
@@ -73,14 +74,16 @@ def load(storage: Storage) -> StoreConfig:
 
 
 def _parse(value: dict[str, Any], where: str) -> StoreConfig:
+    if not small_records.is_sealed(value):
+        raise FormatError("is no casstore store, or spoilt: its token is not that of what it says")
     version = _FORMATS.fullmatch(str(value.get("format")))
     if version is None:
         raise FormatError("is no casstore store")
     if int(version[1]) > 1:
         raise StoreTooNew(f"{where}: store format {version[1]}, this program reads 1", hint="use a newer casstore")
     options = value.get("options")
-    if set(value) != {"format", "id", "options"} or not isinstance(options, dict):
-        raise FormatError("has other keys than format, id, options")
+    if set(value) != {"format", "id", "options", "token"} or not isinstance(options, dict):
+        raise FormatError("has other keys than format, id, options, token")
     if not isinstance(value["id"], str) or not _ID.fullmatch(value["id"]):
         raise FormatError("its id is not 32 hex digits")
     try:

@@ -1,6 +1,6 @@
 """Makes the golden files of the ledger's formats: python tests/formats/make_ledger.py
 
-Keys and tokens are derived from fixed texts, so that every run gives the same bytes.
+Keys and nonces are derived from fixed texts, so that every run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def entries() -> list[Entry]:
             formats.make(
                 number,
                 chain[-1].digest if chain else digests.ZERO,
-                hashlib.sha256(b"token %d" % number).hexdigest()[:32],
+                hashlib.sha256(b"nonce %d" % number).hexdigest()[:32],
                 NOW + timedelta(minutes=number),
                 kind,
                 sha256(b"statement %d" % number),

@@ -1,6 +1,6 @@
 """Makes the golden files of what is published, installed and exported: python tests/formats/make_publish.py
 
-Keys and tokens are derived from fixed texts, so that every run gives the same bytes.
+Keys and nonces are derived from fixed texts, so that every run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def ledger_proof() -> LedgerProof:
         entry = formats.make(
             number,
             sha256(raws[-1]) if raws else digests.ZERO,
-            hashlib.sha256(b"token %d" % number).hexdigest()[:32],
+            hashlib.sha256(b"nonce %d" % number).hexdigest()[:32],
             NOW + timedelta(minutes=number),
             kind,
             sha256(statements[number]),

@@ -14,6 +14,7 @@ from casstore.errors import StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger.entries import key
+from casstore.objects.store_config import StoreConfig
 from casstore.storage import open_storage
 from casstore.store.store import Store
 
@@ -75,8 +76,8 @@ def test_damage_shows_without_the_index_too(world: World, tmp_path: Path, kind: 
 
 def test_the_store_id_is_that_of_the_first_trust_root(world: World, tmp_path: Path) -> None:
     path = tmp_path / "store" / "casstore.json"
-    raw, own = path.read_bytes(), world.store.store_id
-    path.write_bytes(raw.replace(own.encode(), (("0" if own[0] != "0" else "1") + own[1:]).encode()))
+    raw = path.read_bytes()
+    path.write_bytes(StoreConfig("0" * 32, world.store.options).to_bytes())
     with Store.open(str(tmp_path / "store")) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
         assert "casstore.json" in {one.record for one in fsck(store).damaged}
         repair(store, good)
@@ -100,7 +101,8 @@ def test_a_pin_of_what_is_not_there_stops_a_collection_and_a_stranger_does_not(w
 def test_a_spoilt_casstore_json_is_written_again(world: World, tmp_path: Path, kind: int) -> None:
     path = tmp_path / "store" / "casstore.json"
     raw = path.read_bytes()
-    bad = (b"", raw[:-1], b"\0" * len(raw), raw + b"x", b"{}", None)[kind]
+    flipped = raw.replace(b"casstore/1", b"casstore/3")
+    bad = (b"", flipped, b"\0" * len(raw), raw + b"x", b"{}", None)[kind]
     path.unlink()
     if bad is not None:
         path.write_bytes(bad)

@@ -19,6 +19,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
+from casstore.objects.small_records import sealed
 from casstore.storage import Storage, open_storage
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -63,7 +64,7 @@ def fill(ledger: Ledger, count: int) -> list[Entry]:
 
 def entry(**changes: object) -> dict[str, object]:
     made = formats.make(7, sha256(b"6"), "ab" * 16, NOW, EntryKind.PROMOTE, sha256(b"s"), channel="prod")
-    return {**made.to_json(), **changes}
+    return sealed({**made.to_json(), **changes})
 
 
 def test_an_entry_has_one_encoding() -> None:
@@ -84,7 +85,7 @@ def test_an_entry_has_one_encoding() -> None:
         ({"number": 0}, "prev is"),
         ({"prev": digests.ZERO}, "prev is"),
         ({"prev": "md5:00"}, "not a digest"),
-        ({"token": "AB" * 16}, "token"),
+        ({"nonce": "AB" * 16}, "nonce"),
         ({"time": "2026-03-01T09:30:00+00:00"}, "not a time"),
         ({"kind": "bless"}, "bless"),
         ({"channel": "../prod"}, "channel"),
@@ -102,13 +103,22 @@ def test_a_wrong_entry_is_refused(changes: dict[str, object], told: str) -> None
 
 def test_a_missing_field_and_a_missing_channel_are_named() -> None:
     value = entry()
-    del value["token"]
-    with pytest.raises(FormatError, match="'token' is missing"):
-        formats.parse(canonical.dumps(value))
+    del value["nonce"]
+    with pytest.raises(FormatError, match="'nonce' is missing"):
+        formats.parse(canonical.dumps(sealed(value)))
     value = entry()
     del value["channel"]
     with pytest.raises(FormatError, match="names no channel"):
-        formats.parse(canonical.dumps(value))
+        formats.parse(canonical.dumps(sealed(value)))
+
+
+def test_every_flipped_bit_of_an_entry_shows_in_the_entry_alone() -> None:
+    raw = canonical.dumps(entry())
+    for bit in range(len(raw) * 8):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FormatError):
+            formats.parse(bytes(flipped))
 
 
 def test_a_newer_format_asks_for_a_newer_program() -> None:
@@ -219,7 +229,7 @@ def test_eight_processes_append_fifty_each_and_nothing_is_lost_or_doubled(tmp_pa
     assert ledger.verify().entries == 400
     found = sorted(e.statement for e in ledger.entries())
     assert found == sorted(sha256(b"%d-%d" % (w, n)) for w in range(8) for n in range(50))
-    assert len({e.token for e in ledger.entries()}) == 400
+    assert len({e.nonce for e in ledger.entries()}) == 400
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.startswith(".")]
 
 
@@ -239,7 +249,11 @@ def folder(tmp_path: Path) -> Host:
 
 def test_a_changed_entry_stops_everything(folder: Host, tmp_path: Path) -> None:
     path = path_of(tmp_path, 3)
-    path.write_bytes(path.read_bytes().replace(b"evidence", b"rehearsal"))
+    changed = path.read_bytes().replace(b"evidence", b"rehearsal")
+    path.write_bytes(changed)
+    with pytest.raises(StoreDamaged, match=r"entry 3: .*token"):
+        Ledger(folder).tip()
+    path.write_bytes(canonical.dumps(sealed(canonical.loads_object(changed, what="entry"))))
     with pytest.raises(StoreDamaged, match=r"entry 4 does not follow entry 3"):
         Ledger(folder).tip()
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from attest import canonical
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
 from casstore.errors import Conflict, NoSuchObject, NoSuchStore, NotWritable, ObjectDamaged, StoreDamaged, StoreTooNew
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.packs import Durability
+from casstore.objects.small_records import sealed
+from casstore.objects.store_config import StoreConfig
 from casstore.objects.tree import TreeEntry
 from casstore.store.store import Store, StoreOptions
 
@@ -200,8 +203,7 @@ def test_there_is_no_store_in_an_empty_or_missing_folder(tmp_path: Path) -> None
 
 def test_a_newer_store_is_refused(store: Store) -> None:
     path = Path(store.url, "casstore.json")
-    value = json.loads(path.read_bytes()) | {"format": "casstore/2"}
-    path.write_text(json.dumps(value))
+    path.write_bytes(canonical.dumps(sealed(json.loads(path.read_bytes()) | {"format": "casstore/2"})))
     with pytest.raises(StoreTooNew, match="2"):
         Store.open(store.url)
 
@@ -212,6 +214,15 @@ def test_a_spoiled_configuration_is_refused(store: Store, text: str) -> None:
     with pytest.raises(StoreDamaged) as refused:
         Store.open(store.url)
     assert refused.value.exit_code == 7
+
+
+def test_every_flipped_bit_of_the_configuration_shows(store: Store) -> None:
+    raw = Path(store.url, "casstore.json").read_bytes()
+    for bit in range(len(raw) * 8):
+        flipped = bytearray(raw)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(StoreDamaged):
+            StoreConfig.parse(bytes(flipped), "here")
 
 
 def test_a_read_only_handle_writes_nothing(store: Store) -> None:

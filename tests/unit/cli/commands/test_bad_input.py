@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from attest import canonical
+from casstore.objects.small_records import sealed
 from cli.main import invoke
 
 CONFIG = """\
@@ -80,7 +82,7 @@ def test_a_store_of_a_newer_format(here: Path, capsys: pytest.CaptureFixture[str
     value = json.loads(path.read_text())
     value["format"] = "casstore/99"
     path.chmod(0o644)
-    path.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")))
+    path.write_bytes(canonical.dumps(sealed(value)))
     refused(capsys, 1, "fsck")
 
 
