@@ -2,6 +2,26 @@
 
 - `entries`: one entry as bytes (docs/formats/ledger-entry.md).
 - `log`: appending and reading, exact under races and lost answers.
-- `state`: who is where: the fold of the entries, each one judged.
+- `state`: who is where; `folding`: how the entries add up to it, each one judged by `rules`.
 - `checkpoints`: signed size and root hash.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attest.core.public import public
+
+if TYPE_CHECKING:
+    from casstore.ledger.folding import replay
+    from casstore.ledger.log import Ledger
+    from casstore.ledger.state import LedgerState
+
+__all__ = ["Ledger", "LedgerState", "replay"]
+
+__getattr__ = public(
+    __name__,
+    Ledger="casstore.ledger.log",
+    LedgerState="casstore.ledger.state",
+    replay="casstore.ledger.folding",
+)

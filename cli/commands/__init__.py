@@ -1,1 +1,5 @@
-"""One thin file per command group: parse, one call, render."""
+"""One thin file per command group: parse, one call, render.
+
+In: what people type, and the session (store, ledger, keys, clock). Out: one report drawn, or one error with its exit
+code. A command decides nothing: what it needs to know is a function of a room below. Called by `cli.main` alone.
+"""
