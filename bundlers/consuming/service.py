@@ -20,7 +20,7 @@ from attest.core import times
 from attest.digests import Digest, from_hex
 from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources
-from bundlers.consuming.sources import OpenSource
+from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
 from bundlers.consuming.verification import VerifiedChannel, VerifiedProduct, verify_channel
 from casstore.errors import NoSuchObject
@@ -158,7 +158,8 @@ def open_verified(
 ) -> Verified:
     """Everything but archives, verified; nothing is remembered yet."""
     state = ConsumerState(trust.state_folder)
-    source = sources.open_source(url, state, network=network, offline=offline, at=at, tuf_root=trust.tuf_root)
+    pinned = Pinned(trust.first_trust_root, trust.tuf_root, trust.sigstore_root)
+    source = sources.open_source(url, state, network=network, offline=offline, at=at, pinned=pinned)
     found = verify_channel(
         source,
         sources.only_channel(source, channel),
@@ -166,6 +167,7 @@ def open_verified(
         pins_of=state.pins,
         first_trust_root=trust.first_trust_root,
         sigstore_root=trust.sigstore_root,
+        check_keys=source.check_keys,
     )
     source.check_ledger(found.store, found.ledger)
     if isinstance(source, sources.KitSource):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,12 +21,15 @@ from attest import canonical
 from attest.core import times
 from attest.digests import Digest, sha256
 from attest.errors import TrustError, VerificationError
+from bundlers.consuming import published_roots, tuf_start
 from bundlers.consuming.readers import FolderReader, Reader, open_reader, read_all
 from bundlers.consuming.state import ConsumerState, SourceState
+from bundlers.publishing import tuf_bond
 from bundlers.publishing.kit_files import HEAD, KitFile
 from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
 
 if TYPE_CHECKING:
+    from bundlers.consuming.ledger_proof import ProvenLedger
     from bundlers.consuming.tuf_client import TufClient
     from casstore.network.network import NetworkGuard
 
@@ -34,6 +38,15 @@ MAX_ROOT = 512_000
 MAX_PLAIN = 32 * 1024 * 1024
 KIT_FORMAT = "casstore-kit/1"
 KIT_FRESH = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """What the user knows beforehand of who publishes."""
+
+    first_trust_root: Digest | None = None
+    tuf_root: Digest | None = None
+    sigstore_root: bytes | None = None
 
 
 class OpenSource(Protocol):
@@ -66,6 +79,9 @@ class OpenSource(Protocol):
     def check_ledger(self, store: str, ledger: str) -> None:
         """Raises TrustError when this source served another ledger before."""
 
+    def check_keys(self, ledger: ProvenLedger, revoked: frozenset[str]) -> None:
+        """Raises TrustError when somebody else than the ledger's publishers published it."""
+
     def remember(self, store: str, ledger: str) -> None:
         """Keep what was seen; call after everything was verified."""
 
@@ -77,19 +93,22 @@ def open_source(
     network: NetworkGuard | None,
     offline: bool,
     at: datetime,
-    tuf_root: Digest | None = None,
+    pinned: Pinned,
 ) -> OpenSource:
     """A file is a kit; anything else is a published URL. Raises VerificationError, StorageUnavailable."""
     if "://" not in url and os.path.isfile(url):
         return KitSource(url, at)
-    return _open_published(url, state, network=network, offline=offline, at=at, tuf_root=tuf_root)
+    return _open_published(url, state, network=network, offline=offline, at=at, pinned=pinned)
 
 
 class PublishedSource:
     """A TUF repository whose metadata was verified."""
 
-    def __init__(self, client: TufClient, reader: Reader, here: SourceState, root: bytes, at: datetime) -> None:
+    def __init__(
+        self, client: TufClient, reader: Reader, here: SourceState, root: bytes, start: bytes | None, at: datetime
+    ) -> None:
         self._client, self._reader, self._here, self._root, self._at = client, reader, here, root, at
+        self._start = start
         self.url = here.url
         self._mirrored = reader.url == os.path.abspath(here.mirror)
 
@@ -134,10 +153,15 @@ class PublishedSource:
                 hint="do not trust this source; ask the publisher",
             )
 
+    def check_keys(self, ledger: ProvenLedger, revoked: frozenset[str]) -> None:
+        """Every key of every TUF role is a publisher's, by the root under which the ledger was sealed."""
+        sealed_at = ledger.seal.time
+        tuf_bond.check(self._client.root, ledger.trust_root, revoked, sealed_at=sealed_at, at=self._client.at)
+
     def remember(self, store: str, ledger: str) -> None:
-        """Pin the TUF root and the ledger; keep the offline mirror."""
+        """Pin the TUF roots and the ledger; keep the offline mirror."""
         mirrored = self._client.fetched if self._reader.remote else {}
-        self._here.remember(self._root, store, ledger, mirrored)
+        self._here.remember(self._root, self._start, store, ledger, mirrored)
 
 
 def _open_published(
@@ -147,7 +171,7 @@ def _open_published(
     network: NetworkGuard | None,
     offline: bool,
     at: datetime,
-    tuf_root: Digest | None,
+    pinned: Pinned,
 ) -> PublishedSource:
     try:
         reader = open_reader(url, network=network)
@@ -161,23 +185,48 @@ def _open_published(
                 hint="read it once online, or take a kit along: casstore export",
             )
         reader = FolderReader(here.mirror)
-    return _refreshed(reader, here, offline=offline, at=at, tuf_root=tuf_root)
+    if pinned.first_trust_root is None and (known := here.ledger()) and (pins := state.pins(*known)):
+        pinned = replace(pinned, first_trust_root=pins.first_trust_root)
+    return _refreshed(reader, here, offline=offline, at=at, pinned=pinned)
 
 
-def _refreshed(
-    reader: Reader, here: SourceState, *, offline: bool, at: datetime, tuf_root: Digest | None
-) -> PublishedSource:
-    from bundlers.consuming.tuf_client import Expired, TufClient, times_in_date
+def _refreshed(reader: Reader, here: SourceState, *, offline: bool, at: datetime, pinned: Pinned) -> PublishedSource:
+    """The trust root chain first, from plain files; then TUF, whose keys it names."""
+    plain: dict[str, bytes] = {}
+
+    def read(path: str) -> bytes:
+        plain[path] = read_all(reader, path, max_bytes=MAX_ROOT)
+        return plain[path]
 
     try:
-        root = here.tuf_root() or read_all(reader, "metadata/1.root.json", max_bytes=MAX_ROOT)
+        root = here.tuf_root() or read("metadata/1.root.json")
+        chain = published_roots.follow(read, first=pinned.first_trust_root, at=at, sigstore_root=pinned.sigstore_root)
     except NoSuchObject as exc:
         raise _nothing_at(here.url) from exc
-    if tuf_root is not None and sha256(root) != tuf_root:
-        raise TrustError(f"{here.url}: TUF root 1 is {sha256(root)}, not {tuf_root} that was given")
+    if pinned.tuf_root is not None and sha256(root) != pinned.tuf_root:
+        raise TrustError(f"{here.url}: TUF root 1 is {sha256(root)}, not {pinned.tuf_root} that was given")
+    publishers = tuf_bond.publishers(chain[-1])
+    start = here.tuf_start()
+    try:
+        client = _client(reader, here, start or root, offline=offline, at=at)
+    except VerificationError:
+        start = tuf_start.find(read, start or root, publishers)
+        if start is None:
+            raise
+        client = _client(reader, here, start, offline=offline, at=at)
+    client.fetched.update(plain)
+    return PublishedSource(client, reader, here, root, start, at)
+
+
+def _client(reader: Reader, here: SourceState, start: bytes, *, offline: bool, at: datetime) -> TufClient:
+    """TUF from a root on, at the newest time at which all of it is in date. Raises Expired, VerificationError."""
+    from bundlers.consuming.tuf_client import Expired, TufClient, times_in_date
+
+    version = tuf_bond.load(start).signed.version
+    folder = here.tuf_folder(version)
     moments = [at]
     while moments:
-        client = TufClient(reader, folder=here.tuf_folder, root=root, at=moments.pop(0))
+        client = TufClient(reader, folder=folder, root=start, at=moments.pop(0))
         try:
             client.refresh()
         except Expired as exc:
@@ -186,10 +235,26 @@ def _refreshed(
                     exc.message, hint="the publisher must publish again; --offline tells until when it was valid"
                 ) from exc
             if client.at == at:
-                moments = [t for t in times_in_date(reader, here.tuf_folder, root) if t < at]
+                moments = [t for t in times_in_date(reader, folder, start) if t < at]
             continue
-        return PublishedSource(client, reader, here, root, at)
+        _check_numbers(client, here, start, version)
+        return client
     raise VerificationError(f"{here.url}: its metadata was at no time in date altogether")
+
+
+def _check_numbers(client: TufClient, here: SourceState, start: bytes, version: int) -> None:
+    """What was seen before TUF started anew is not turned back by it, unless that root says so."""
+    from bundlers.consuming.tuf_client import numbers_seen
+
+    if version == 1 or tuf_bond.resets(start):
+        return
+    for folder in here.earlier_folders(version):
+        seen = numbers_seen(folder)
+        if any(now < before for now, before in zip(client.numbers, seen, strict=True)):
+            raise VerificationError(
+                f"{here.url}: shows publication {client.numbers[0]}, {seen[0]} was seen before TUF was started anew",
+                hint="an older state is served: do not install from here",
+            )
 
 
 def _nothing_at(url: str) -> NoSuchObject:
@@ -250,6 +315,9 @@ class KitSource:
 
     def check_ledger(self, store: str, ledger: str) -> None:
         """A kit is judged by the pins of the ledger that it names."""
+
+    def check_keys(self, ledger: ProvenLedger, revoked: frozenset[str]) -> None:
+        """Nobody published a kit."""
 
     def remember(self, store: str, ledger: str) -> None:
         """A kit has no URL to pin."""

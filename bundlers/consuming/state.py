@@ -106,15 +106,31 @@ class SourceState:
     """The pinned TUF root, the TUF client's cache and the offline mirror of one URL."""
 
     def __init__(self, folder: str, url: str) -> None:
-        self.tuf_folder = os.path.join(folder, "tuf")
+        self._folder = folder
         self.mirror = os.path.join(folder, "mirror")
         self._root = os.path.join(folder, "1.root.json")
+        self._start = os.path.join(folder, "start.root.json")
         self._about = os.path.join(folder, "source.json")
         self.url = url
 
     def tuf_root(self) -> bytes | None:
         """The TUF root that was pinned at first use, or None."""
         return read_file(self._root)
+
+    def tuf_start(self) -> bytes | None:
+        """The TUF root at which TUF was started anew, or None."""
+        return read_file(self._start)
+
+    def tuf_folder(self, start: int) -> str:
+        """python-tuf's cache for metadata under the roots from version `start` on."""
+        return os.path.join(self._folder, "tuf" if start == 1 else f"tuf-{start}")
+
+    def earlier_folders(self, start: int) -> list[str]:
+        """The caches of what was believed before TUF was started anew at `start`."""
+        with contextlib.suppress(FileNotFoundError):
+            found = [name for name in os.listdir(self._folder) if name == "tuf" or name.startswith("tuf-")]
+            return [os.path.join(self._folder, name) for name in sorted(found) if _start_of(name) < start]
+        return []
 
     def ledger(self) -> tuple[str, str] | None:
         """Store and ledger that this URL served, or None."""
@@ -124,9 +140,13 @@ class SourceState:
         value = canonical.loads_object(data, what=self._about)
         return str(value.get("store")), str(value.get("ledger"))
 
-    def remember(self, tuf_root: bytes, store: str, ledger: str, fetched: Mapping[str, bytes]) -> None:
-        """Pin root and ledger; keep what was fetched for offline use, the timestamp last."""
+    def remember(
+        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: Mapping[str, bytes]
+    ) -> None:
+        """Pin roots and ledger; keep what was fetched for offline use, the timestamp last."""
         write_file(self._root, tuf_root)
+        if start is not None:
+            write_file(self._start, start)
         write_file(self._about, canonical.dumps({"url": self.url, "store": store, "ledger": ledger}))
         for name, data in sorted(fetched.items(), key=lambda item: item[0] == "metadata/timestamp.json"):
             write_file(os.path.join(self.mirror, *name.split("/")), data)
@@ -163,6 +183,11 @@ def write_file(path: str, data: bytes) -> None:
 
 def _id(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _start_of(name: str) -> int:
+    digits = name.removeprefix("tuf-")
+    return int(digits) if digits.isdecimal() else 1
 
 
 def _pins(value: Mapping[str, Any]) -> Pins:

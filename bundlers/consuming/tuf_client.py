@@ -24,7 +24,7 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
-from tuf.api.metadata import Metadata, TargetFile
+from tuf.api.metadata import Metadata, TargetFile, Timestamp
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater
 
@@ -64,6 +64,10 @@ class TufClient:
             # The updater takes the machine's clock; the time to judge by is an argument here.
             updater._trusted_set.reference_time = self.at
             updater.refresh()
+            if updater._trusted_set.targets.delegations is not None:
+                raise VerificationError(
+                    f"{self._reader.url}: its targets are delegated to further keys", hint="ask the publisher"
+                )
         self._updater = updater
 
     @property
@@ -76,6 +80,18 @@ class TufClient:
     def version(self) -> int:
         """The number of the publication that is read."""
         return int(self._ready()._trusted_set.timestamp.version)
+
+    @property
+    def root(self) -> bytes:
+        """The root in force, whose keys sign all."""
+        with open(os.path.join(self._folder, "root.json"), "rb") as file:
+            return file.read()
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """Version of timestamp and snapshot; they only grow."""
+        trusted = self._ready()._trusted_set
+        return int(trusted.timestamp.version), int(trusted.snapshot.version)
 
     def info(self, path: str) -> TargetInfo:
         """Digest and length of a target. Raises NoSuchObject."""
@@ -112,6 +128,16 @@ class TufClient:
             self.refresh()
         assert self._updater is not None  # noqa: S101 - refresh() sets it or raises
         return self._updater
+
+
+def numbers_seen(folder: str) -> tuple[int, int]:
+    """Version of timestamp and snapshot that a folder of metadata remembers; zeros for none."""
+    try:
+        with open(os.path.join(folder, "timestamp.json"), "rb") as file:
+            timestamp: Metadata[Timestamp] = Metadata.from_bytes(file.read())
+    except (OSError, RepositoryError, DeserializationError):
+        return 0, 0
+    return int(timestamp.signed.version), int(timestamp.signed.snapshot_meta.version)
 
 
 def times_in_date(reader: Reader, folder: str, root: bytes) -> list[datetime]:

@@ -40,6 +40,7 @@ from casstore.ledger.views import ReleaseInfo
 from casstore.store.attestations import parse_unverified
 
 _OBJECTS = "objects/"
+CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,12 @@ def verify_channel(
     pins_of: Callable[[str, str], Pins | None],
     first_trust_root: Digest | None = None,
     sigstore_root: bytes | None = None,
+    check_keys: CheckKeys | None = None,
 ) -> VerifiedChannel:
-    """Raises VerificationError, TrustError, FormatError, NoSuchObject."""
+    """`check_keys` judges who published it, by the proven ledger and what is revoked in it.
+
+    Raises VerificationError, TrustError, FormatError, NoSuchObject.
+    """
     record = ChannelRecord.parse(source.read(records.channel_path(channel)))
     ledger = ledger_proof.prove(
         source, at=at, pins_of=pins_of, first_trust_root=first_trust_root, sigstore_root=sigstore_root
@@ -111,6 +116,8 @@ def verify_channel(
     pins = pins_of(ledger.store, ledger.ledger)
     objects = ledger.objects.with_more(_tar(source, records.objects_path(channel)))
     revoked = _sealed(source, ledger, objects, record, channel)
+    if check_keys is not None:
+        check_keys(ledger, revoked)
     judged = _judge(ledger, objects, record, channel, sigstore_root, revoked)
     _check_pinned(channel, judged, pins)
     info = _release_info(judged, channel)

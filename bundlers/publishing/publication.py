@@ -24,7 +24,7 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from bundlers.publishing import channel_proof, gathering, records, standing, tuf_repository, writing
+from bundlers.publishing import channel_proof, gathering, records, standing, tuf_bond, tuf_repository, writing
 from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.destinations import (
     Destination,
@@ -98,6 +98,7 @@ def publish(
     ledger_signer: Signer | None = None,
     root_signer: Signer | None = None,
     previous_root_signer: Signer | None = None,
+    reset: bool = False,
     network: NetworkGuard | None = None,
     now: datetime,
     progress: Progress | None = None,
@@ -107,15 +108,18 @@ def publish(
 
     `ledger_signer` signs the checkpoint: without one the publisher must have the role `ledger` and
     an Ed25519 key. `root_signer` is TUF's root (by default the publisher); `previous_root_signer`
-    is needed once, to change it.
+    is needed once, to change it; `reset`: see `PublishSigners`.
     """
-    roots = tuple(item for item in (root_signer, previous_root_signer) if item is not None)
+    if previous_root_signer is not None:
+        roots: tuple[Signer, ...] = (root_signer or signer, previous_root_signer)
+    else:
+        roots = () if root_signer is None else (root_signer,)
     return publish_to(
         store,
         ledger,
         channel,
         settings_of(config, destination),
-        PublishSigners(signer, ledger_signer or signer, roots),
+        PublishSigners(signer, ledger_signer or signer, roots, reset),
         now=now,
         network=network,
         sigstore_root=sigstore_root,
@@ -157,18 +161,19 @@ def publish_to(
 
 def _publish_to(run: _Run, destination: Destination) -> PublishReport:
     state = replay(run.ledger, run.store, sigstore_root=run.sigstore_root)
-    shown = writing.published_number(destination)
     rows = state.publications.get(run.settings.name, ())
+    rooted = _rooted(run, destination, state)
+    shown = 0 if rooted and run.signers.reset else writing.published_number(destination)
     if shown > len(rows):
         raise Conflict(
             f"{destination.url}: shows publication {shown}, the ledger knows {len(rows)}",
             hint="this destination belongs to another ledger or store: publish to an empty one",
         )
     finished: tuple[int, ...] = ()
-    if shown < len(rows):
+    if shown < len(rows) and not rooted:
         _write(run, destination, state, len(rows), shown)
         finished = (len(rows),)
-    if rows and (last := _last(run, state)) and _is_current(run, destination, state, last):
+    if rows and not rooted and (last := _last(run, state)) and _is_current(run, destination, state, last):
         if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
@@ -178,6 +183,24 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
     number = len(state.publications[run.settings.name])
     written = _write(run, destination, state, number, max(shown, *finished, 0))
     return _report(run, destination, state, number, written, unchanged=False, finished=finished)
+
+
+def _rooted(run: _Run, destination: Destination, state: LedgerState) -> bool:
+    """Whether TUF gets another root, under which what was signed before is not gone on with.
+
+    Raises PolicyDenied, SignerError: whoever cannot make it records nothing.
+    """
+    for signer in (run.signers.publisher, *run.signers.root[:1]):
+        require_role(state, signer, _PUBLISHER, run.now)
+    newest, due = writing.next_root(
+        destination,
+        run.signers.tuf,
+        tuf_bond.publishers(state.require_trust_root()),
+        run.now,
+        run.settings.lifetimes,
+        run.signers.reset,
+    )
+    return due is not None and due != newest
 
 
 def _last(run: _Run, state: LedgerState) -> Publication | None:
@@ -212,7 +235,6 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
 
 def _record(run: _Run, state: LedgerState) -> LedgerState:
     """Gather, sign, append; again when another writer changed what counts. Returns the state after."""
-    require_role(state, run.signers.publisher, _PUBLISHER, run.now)
     require_role(state, run.signers.ledger, _LEDGER, run.now)
     for attempt in range(_ATTEMPTS):
         checkpoint = ledger_checkpoints.make(
@@ -332,6 +354,8 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         targets=targets,
         signers=run.signers.tuf,
         lifetimes=run.settings.lifetimes,
+        publishers=tuf_bond.publishers(state.require_trust_root()),
+        reset=run.signers.reset,
         entries=lambda: (entry.raw for entry in run.ledger.entries()),
         known=known,
     )

@@ -17,12 +17,14 @@ class PublishSigners:
     publisher: Signer
     ledger: Signer
     root: tuple[Signer, ...] = ()
-    """By default the publisher; the new one first and the one before second, to rotate the root key."""
+    """By default the publisher, or whoever holds it; the new one first and the one before second, to rotate it."""
+    reset: bool = False
+    """When TUF starts anew: forget the numbers that consumers saw, since who had the lost key counted them up."""
 
     @property
     def tuf(self) -> TufSigners:
         """For the metadata."""
-        return TufSigners(self.publisher, self.root or (self.publisher,))
+        return TufSigners(self.publisher, self.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from attest.errors import VerificationError
-from bundlers.publishing import tuf_repository
+from bundlers.publishing import tuf_repository, writing
 from bundlers.publishing.destinations import Destination
-from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, target_name
+from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo
 
 _DUE = {"root": 4, "targets": 2, "snapshot": 2, "timestamp": 2}
 """A role is renewed when less than this part of its life is left."""
@@ -24,8 +24,11 @@ _DUE = {"root": 4, "targets": 2, "snapshot": 2, "timestamp": 2}
 
 def lacking(destination: Destination, targets: Mapping[str, TargetInfo]) -> tuple[str, ...]:
     """The targets that are not there in their size."""
-    places = {path: f"targets/{target_name(path, info.digest)}" for path, info in targets.items()}
-    return tuple(path for path, place in places.items() if not destination.has(place, targets[path].length))
+    return tuple(
+        path
+        for path, info in targets.items()
+        if not all(destination.has(place, info.length) for place in writing.places(path, info))
+    )
 
 
 def fresh(destination: Destination, number: int, lifetimes: Lifetimes, now: datetime) -> bool:

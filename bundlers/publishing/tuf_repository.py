@@ -12,14 +12,15 @@ Source: https://theupdateframework.github.io/specification/v1.0.34/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from attest.digests import Digest, from_hex, hex_of
 from attest.errors import SignerError, VerificationError
 from attest.signers import Signer
+from bundlers.publishing import tuf_bond
 from casstore.errors import Conflict
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Lifetimes:
 class TufSigners:
     """Who signs: `online` the three roles of every publication, `root` the root when it changes.
 
-    To rotate the root key, give the new signer first and the one before it second.
+    To rotate the root key, give the new signer first and the one before it second. None at all: the online one, unless
+    another holds the root, which then stays offline.
     """
 
     online: Signer
@@ -71,17 +73,29 @@ class MetadataFile:
 
 
 def next_root(
-    previous: bytes | None, signers: TufSigners, *, now: datetime, lifetimes: Lifetimes = Lifetimes()
+    previous: bytes | None,
+    signers: TufSigners,
+    *,
+    now: datetime,
+    lifetimes: Lifetimes = Lifetimes(),
+    publishers: Collection[str] | None = None,
+    reset: bool = False,
 ) -> bytes | None:
     """Root 1, or the root after `previous`; None when `previous` still serves.
 
-    A new one is due when a role's key changed or a quarter of the lifetime is left.
+    A new one is due when a role's key changed or a quarter of the lifetime is left. One whose keys are publishers no
+    more is followed by a root that starts anew (`tuf_bond`); `reset` then also forgets the numbers that were seen.
     """
-    from tuf.api.metadata import Root
-
     if previous is None:
+        signers = _with_root(signers, None)
         return _sign_root(_wanted_root(1, signers, now, lifetimes), None, signers)
-    before = _load(previous, Root, "root")
+    before = tuf_bond.load(previous)
+    if publishers is not None and tuf_bond.lost(before.signed, publishers):
+        signers = _with_root(signers, None)
+        wanted = _wanted_root(before.signed.version + 1, signers, now, lifetimes)
+        wanted.unrecognized_fields[tuf_bond.ANEW] = {"reset": reset}
+        return _sign_root(wanted, None, signers)
+    signers = _with_root(signers, before.signed)
     due = before.signed.expires - timedelta(days=lifetimes.root) / 4
     wanted = _wanted_root(before.signed.version + 1, signers, now, lifetimes)
     if now < due and _same_keys(before.signed, wanted, signers):
@@ -89,15 +103,21 @@ def next_root(
     return _sign_root(wanted, before, signers)
 
 
-def newest_root(read: Callable[[int], bytes | None]) -> bytes | None:
-    """The last of the roots that lie at a destination; each must be signed by the one before it."""
-    from tuf.api.metadata import Root
+def _with_root(signers: TufSigners, before: Root | None) -> TufSigners:
+    """The online signer holds the root too, unless another one does."""
+    mine = before is None or _tuf_signer(signers.online).public_key.keyid in before.roles["root"].keyids
+    return replace(signers, root=(signers.online,)) if mine and not signers.root else signers
 
+
+def newest_root(read: Callable[[int], bytes | None]) -> bytes | None:
+    """The last of the roots at a destination; each must be signed by the one before it, or start anew."""
     newest, version = None, 1
     while (data := read(version)) is not None:
-        metadata = _load(data, Root, f"{version}.root.json")
-        for delegator in (metadata, _load(newest, Root, "root") if newest else metadata):
-            _verify(f"{version}.root.json", delegator, metadata)
+        metadata = tuf_bond.load(data)
+        before = tuf_bond.load(newest) if newest else metadata
+        _verify(f"{version}.root.json", metadata, metadata)
+        if tuf_bond.ANEW not in metadata.signed.unrecognized_fields:
+            _verify(f"{version}.root.json", before, metadata)
         if metadata.signed.version != version:
             raise VerificationError(f"metadata/{version}.root.json: says that it is version {metadata.signed.version}")
         newest, version = data, version + 1
@@ -265,6 +285,16 @@ def _load(data: bytes, kind: type[Any] | None, name: str) -> Metadata[Any]:
     if kind is not None and metadata.signed.type != kind.type:
         raise VerificationError(f"TUF {name}: is {metadata.signed.type} metadata, {kind.type} is wanted")
     return metadata
+
+
+def is_signed(root: bytes, data: bytes) -> bool:
+    """Whether metadata is signed by the role that a root names for it."""
+    metadata = _load(data, None, "metadata")
+    try:
+        _verify(metadata.signed.type, tuf_bond.load(root), metadata)
+    except VerificationError:
+        return False
+    return True
 
 
 def describe_roles(root: bytes) -> dict[str, Sequence[str]]:

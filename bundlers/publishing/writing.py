@@ -47,10 +47,14 @@ class Job:
     targets: Mapping[str, TargetInfo]
     signers: TufSigners
     lifetimes: Lifetimes
+    publishers: frozenset[str]
+    """Identities with that role: all of TUF's keys are theirs."""
     entries: Callable[[], Iterable[bytes]]
     """The ledger's entries from 0 on, as stored."""
     known: frozenset[str] = frozenset()
     """Paths whose bytes an earlier, finished publication put there."""
+    reset: bool = False
+    """When TUF starts anew: whatever number the pointer has, it is replaced."""
 
 
 @dataclass(slots=True)
@@ -101,15 +105,21 @@ def _number(timestamp: bytes) -> int:
 
 def _write_target(path: str, info: TargetInfo, destination: Destination, store: Blobs, written: Written) -> None:
     blob = Blob(info.digest, info.length, lambda: store.chunks(info.digest))
-    place = f"targets/{target_name(path, info.digest)}"
+    place, *plain = places(path, info)
     written.count(destination.put_blob(place, blob), info.length)
-    if _is_readable(path):
-        written.count(destination.copy(place, path, blob), info.length)
+    for name in plain:
+        written.count(destination.copy(place, name, blob), info.length)
 
 
-def _is_readable(path: str) -> bool:
-    """Whether people find it under its plain name too: what lies directly in `releases/<version>/`."""
-    return path.startswith("releases/") and path.count("/") == 2
+def places(path: str, info: TargetInfo) -> tuple[str, ...]:
+    """Where a target lies: by its hash, and under its plain name too what people, and readers before TUF, look for."""
+    place = f"targets/{target_name(path, info.digest)}"
+    return (place, path) if _is_plain(path) else (place,)
+
+
+def _is_plain(path: str) -> bool:
+    """What lies directly in `releases/<version>/`, and the trust roots, which say who may publish."""
+    return (path.startswith("releases/") and path.count("/") == 2) or path.startswith("trust-root/")
 
 
 def _write_tiles(size: int, job: Job, destination: Destination, written: Written) -> None:
@@ -138,7 +148,7 @@ def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, writt
         job.targets,
         job.signers,
         now=job.time,
-        existing=lambda name: _existing(destination, name, job.number),
+        existing=lambda name: _existing(destination, name, job, root),
         lifetimes=job.lifetimes,
     )
     for file in files[:-1]:
@@ -149,28 +159,43 @@ def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, writt
 
 
 def _write_root(job: Job, destination: Destination, written: Written) -> bytes:
-    newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
-    root = tuf_repository.next_root(newest, job.signers, now=job.time, lifetimes=job.lifetimes)
+    newest, root = next_root(destination, job.signers, job.publishers, job.time, job.lifetimes, job.reset)
     if root is None:
-        assert newest is not None  # noqa: S101 - next_root makes the first one
         return newest
     name = f"metadata/{tuf_repository.version_of(root)}.root.json"
     written.count(put(destination, name, root), len(root))
     return root
 
 
-def _existing(destination: Destination, name: str, number: int) -> bytes | None:
+def next_root(
+    destination: Destination,
+    signers: TufSigners,
+    publishers: frozenset[str],
+    now: datetime,
+    lifetimes: Lifetimes,
+    reset: bool,
+) -> tuple[bytes, bytes | None]:
+    """The newest TUF root of a destination (the next one where there is none), and the next one if it is due.
+
+    Raises SignerError when none of these signers can make it.
+    """
+    newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
+    root = tuf_repository.next_root(newest, signers, now=now, lifetimes=lifetimes, publishers=publishers, reset=reset)
+    return newest or root or b"", root
+
+
+def _existing(destination: Destination, name: str, job: Job, root: bytes) -> bytes | None:
     """What an interrupted run left. A timestamp of an earlier publication is none; a later one forbids."""
-    data = destination.read(f"metadata/{name}")
+    data, number = destination.read(f"metadata/{name}"), job.number
     if data is None or name != "timestamp.json":
         return data
     there = _number(data)
-    if there > number:
+    if there > number and not job.reset:
         raise Conflict(
             f"{destination.url}: shows publication {there} already, {number} is older",
             hint="another publisher went ahead; publish again",
         )
-    return data if there == number else None
+    return data if there == number and tuf_repository.is_signed(root, data) else None
 
 
 def _point(destination: Destination, path: str, data: bytes, written: Written) -> None:

@@ -27,7 +27,7 @@ def _go_offline(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 _TRUST_OPTIONS = (
     click.option("--offline", is_flag=True, expose_value=False, callback=_go_offline, help="Open no socket."),
     click.option("--trust-root", metavar="DIGEST", help="Digest of trust root 1; without it the first use is pinned."),
-    click.option("--tuf-root", metavar="DIGEST", help="Digest of metadata/1.root.json; as above."),
+    click.option("--tuf-root", metavar="DIGEST", help="Digest of metadata/1.root.json; the trust root is enough."),
     click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by."),
     click.option("--state", metavar="FOLDER", help="Where pins are kept; default: ~/.local/state/casstore."),
 )

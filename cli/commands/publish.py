@@ -17,6 +17,9 @@ from cli.session import LEDGER_PASSPHRASE, Session
 )
 @click.option("--root-key", metavar="URI", help="Key of TUF's root; default: --key.")
 @click.option("--previous-root-key", metavar="URI", help="Once, to change TUF's root key: the one before.")
+@click.option(
+    "--reset", is_flag=True, help="After a lost key: consumers forget the numbers that it may have counted up."
+)
 @key_option
 @json_option
 @pass_session
@@ -27,6 +30,7 @@ def publish(
     ledger_key: str | None,
     root_key: str | None,
     previous_root_key: str | None,
+    reset: bool,
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -35,6 +39,9 @@ def publish(
     Verifies everything once more, records the publication in the ledger, writes files and
     metadata, and moves the pointer (timestamp) last. Interrupted, the same command finishes it:
     the same bytes are skipped, other bytes are refused.
+
+    TUF's keys are publishers of the trust root. When the owners replaced the one that held TUF's root
+    (lost, or leaked), the next publication starts TUF anew, and every consumer follows.
 
     \b
     Example:
@@ -55,6 +62,7 @@ def publish(
             ledger_signer=session.signer(ledger_key, passphrase_in=LEDGER_PASSPHRASE) if ledger_key else None,
             root_signer=session.signer(root_key) if root_key else None,
             previous_root_signer=session.signer(previous_root_key) if previous_root_key else None,
+            reset=reset,
             network=session.network,
             now=session.now,
             progress=bar,

@@ -48,6 +48,7 @@ ROLES = {
     "pam": ("promoter",),
     "paul": ("promoter", "approver"),
     "pete": ("publisher",),
+    "pia": ("publisher",),
     "aud": ("auditor",),
 }
 CHANNELS = {

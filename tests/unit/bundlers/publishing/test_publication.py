@@ -203,11 +203,8 @@ def test_only_role_holders_publish(
         world.publish("prod", public)
 
 
-def test_another_publisher_needs_the_root_key(
-    world: PublishedWorld, public: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_publisher_needs_the_root_key(world: PublishedWorld, public: str) -> None:
     world.publish("prod", public)
-    monkeypatch.setattr("tests.support.published.signer", lambda name: signer("aud" if name == "pete" else name))
     from bundlers.publishing.publication import publish_to
 
     def run(root: tuple[Signer, ...]) -> object:
@@ -215,9 +212,13 @@ def test_another_publisher_needs_the_root_key(
         signers = PublishSigners(signer("pete"), signer("log"), root)
         return publish_to(world.store, world.ledger, "dev", settings, signers, now=world.now)
 
+    entries = world.state.count
     with pytest.raises(SignerError, match="version before"):
-        run((signer("otto"),))
-    run((signer("otto"), signer("pete")))
+        run((signer("pia"),))
+    with pytest.raises(PolicyDenied, match="role publisher"):
+        run((signer("otto"), signer("pete")))
+    assert world.state.count == entries, "nothing is recorded that cannot be laid out"
+    run((signer("pia"), signer("pete")))
     assert os.path.exists(os.path.join(public, "metadata/2.root.json"))
     assert read(world, public, "dev").verdict == "valid"
 
@@ -354,7 +355,7 @@ def test_settings_come_from_casstore_toml(world: PublishedWorld, tmp_path: Path)
         found,
         destination="cdn",
         ledger_signer=signer("log"),
-        root_signer=signer("otto"),
+        root_signer=signer("pia"),
         **arguments,  # type: ignore[arg-type]
     )
     assert report.url == str(tmp_path / "public")
