@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unpin": ("promotion", "Let a pinned channel be promoted to again."),
     "explain": ("promotion", "Tell what a move still needs, who can give it, and how."),
     "revoke": ("promotion", "Withdraw an artifact, attestation or identity, for every reader."),
+    "whence": ("whence", "Tell where a file comes from: product, release, channel, builder."),
     "channel": ("promotion", "Show what is in each channel, why, and who allowed it."),
     "policy": ("promotion", "Show the signed policy and how casstore.toml differs from it."),
     # outward

@@ -40,7 +40,7 @@ from casstore.ledger.rules import Reader
 from casstore.ledger.state import LedgerState
 from casstore.machine import runner
 from casstore.machine.progress import NullProgress, Progress
-from casstore.promotion.services import keep, require_role
+from casstore.promotion.services import check_contents, keep, require_role
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
@@ -120,6 +120,7 @@ def put_components(
     require_role(state, signer, frozenset({"builder"}), now)
     job = _Job(store, config, root, version, progress or NullProgress(), reread)
     put = tuple(job.put(name) for name in wanted)
+    check_contents(store, state, {one.name: one.report.tree for one in put})
     again = version in state.versions or not any(component.build for component in put)  # a build is recorded anew
     if again and (same := _put_before(store, state, version, put, signer.identity)) is not None:
         return PutReport(version, put, same, None)

@@ -18,6 +18,7 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
+from casstore.promotion.services import check_contents
 from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store
 
@@ -105,6 +106,7 @@ def _check_revoked(
     for name, tree in trees.items():
         if state.is_revoked(tree, id_of(store.read(statements[name]))):
             raise PolicyDenied(f"component {name} ({tree}) or its provenance was revoked", hint="build and put it anew")
+    check_contents(store, state, trees)
 
 
 def _epoch(given: int | None, predicates: Mapping[Digest, Mapping[str, Any]]) -> int:

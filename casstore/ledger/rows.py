@@ -72,7 +72,8 @@ def state_rows(state: LedgerState) -> Rows:
         rows["line"] |= {"seal": state.sealed.number, "floor": times.format(state.sealed.time)}
     rows |= {f"channel/{name}": _channel(found) for name, found in state.channels.items() if found.history}
     for revoked in reversed(state.revocations):  # the first one counts
-        rows[f"revoked/{revoked.name}"] = {"entry": revoked.entry, "kind": revoked.kind}
+        for name in (revoked.name, *revoked.holders):
+            rows[f"revoked/{name}"] = {"entry": revoked.entry, "kind": revoked.kind}
     for root, number in zip(state.trust_roots, state.trust_root_entries, strict=True):
         rows[f"root/{root.version}"] = {"digest": root.digest, "entry": number}
     rows |= dict(_identities(state))

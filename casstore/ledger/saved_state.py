@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -172,6 +172,10 @@ def _recorded_from(rows: Any, roots: tuple[TrustRoot, ...]) -> dict[Digest, Reco
     return found
 
 
+def _revocation(row: Sequence[Any]) -> Revocation:
+    return replace(Revocation(*row), holders=tuple(row[-1]))
+
+
 _TO: dict[str, Callable[[Any], Any]] = {
     "trust_roots": lambda roots: [canonical.dumps(root.to_json()) for root in roots],
     "components": _pairs,
@@ -185,7 +189,7 @@ _FROM: dict[str, Callable[[Any], Any]] = {
     "releases": lambda rows: {digest: ReleaseInfo(*row) for digest, row in rows.items()},
     "channels": lambda rows: {name: _channel(row) for name, row in rows.items()},
     "publications": lambda rows: {name: tuple(Publication(*row) for row in of) for name, of in rows.items()},
-    "revocations": lambda rows: tuple(Revocation(*row) for row in rows),
+    "revocations": lambda rows: tuple(map(_revocation, rows)),
     "revoked": frozenset,
     "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
     "given_up": frozenset,

@@ -147,6 +147,11 @@ class LedgerState:
         """All of it by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
+    @property
+    def revoked_contents(self) -> frozenset[Digest]:
+        """What was revoked by its bytes: nothing that holds it may be put, released or moved."""
+        return frozenset(row.subject for row in self.revocations if row.kind == "artifact")
+
     def is_revoked(self, *subjects: str) -> bool:
         """Whether one of these digests or identities was revoked."""
         return not self.revoked.isdisjoint(subjects)

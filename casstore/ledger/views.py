@@ -149,6 +149,8 @@ class Revocation:
     time: datetime
     name: str
     """What to compare with: the digest, or the identity."""
+    holders: tuple[Digest, ...] = ()
+    """Trees that hold a revoked file: they count no more either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from attest import digests
@@ -21,6 +22,7 @@ from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import RevocationReport
 from casstore.promotion.services import PromotionStore, keep, require_role
 from casstore.store.attestations import MAX_BYTES, id_of
+from casstore.store.holders import holding
 
 _ROLES = frozenset({"owner", "auditor"})
 
@@ -35,21 +37,25 @@ def revoke(
     signer: Signer,
     now: datetime,
     confirm: bool = True,
+    ahead: bool = False,
     sigstore_root: bytes | None = None,
 ) -> RevocationReport:
     """Revoke a digest, a release (artifact), an attestation's digest, or an identity (or its name).
 
-    Without `confirm` only what it would touch is reported; what is revoked already stays so.
+    An artifact may be any file or folder inside a component: the trees that hold it are revoked with it.
+    `ahead`: also one that nothing here holds yet. Without `confirm` only what it would touch is reported;
+    what is revoked already stays so.
     Raises BadInput, NoSuchObject, PolicyDenied.
     """
     state = replay(ledger, store, sigstore_root=sigstore_root)
     name, subject = _subject(store, state, what, kind)
+    holders = _holders(store, state, subject, ahead) if kind == "artifact" else {}
     known = next((row for row in state.revocations if (row.kind, row.subject) == (kind, subject)), None)
-    affected = _affected(state, {"identity": name, "attestation": what}.get(kind, subject))
+    affected = _affected(state, {{"identity": name, "attestation": what}.get(kind, subject), *holders})
     if known is not None or not confirm:
         return RevocationReport(kind, subject, reason, affected, known.entry if known else None)
     require_role(state, signer, _ROLES, now)
-    predicate = revocation.Revocation(kind, reason, now)
+    predicate = revocation.Revocation(kind, reason, now, tuple(sorted(holders)))
     statement = statements.of_digests({name: subject}, revocation.TYPE, predicate.to_json())
     (digest,) = keep(store, [signer.sign_statement(statement.to_bytes())])
     entry, _ = commit(ledger, store, state, EntryKind.REVOKE, digest, now=now, sigstore_root=sigstore_root)
@@ -81,18 +87,34 @@ def _identity(state: LedgerState, what: str) -> tuple[str, Digest]:
     return identity, identity_digest(identity)
 
 
-def _affected(state: LedgerState, revoked: str) -> tuple[str, ...]:
+def _holders(store: PromotionStore, state: LedgerState, subject: Digest, ahead: bool) -> set[Digest]:
+    """The component trees that hold it below their top. Raises NoSuchObject where nothing has it at all."""
+    trees = {
+        *state.components.values(),
+        *(tree for info in state.releases.values() for tree in info.components.values()),
+    }
+    known = {*state.releases, *trees, *(one for info in state.releases.values() for one in info.archives.values())}
+    holders = set(holding(store.tree, sorted(trees), {subject}))
+    if not holders and subject not in known and not ahead:
+        raise NoSuchObject(
+            f"no release, archive, component or file of one is {subject}",
+            hint="to refuse it before anything holds it: --ahead",
+        )
+    return holders
+
+
+def _affected(state: LedgerState, revoked: Collection[str]) -> tuple[str, ...]:
     """The releases that hold it or were signed with it, and the channels that name them now."""
     found = []
     for info in state.releases.values():
         touched = {info.digest, *info.archives.values(), *info.components.values(), *info.evidence, info.builder}
-        if revoked not in touched:
+        if touched.isdisjoint(revoked):
             continue
         found.append(f"release {info.version}")
         heads = [name for name, channel in state.channels.items() if channel.release == info.digest]
         found.extend(f"channel {name} (now {info.version})" for name in heads)
     for channel in state.channels.values():
         last = channel.history[-1]
-        if revoked in {last.statement, *last.evidence, last.by}:
+        if not {last.statement, *last.evidence, last.by}.isdisjoint(revoked):
             found.append(f"channel {channel.name}: its last move leans on it")
     return tuple(found)

@@ -24,23 +24,32 @@ from casstore.ledger.rules.reader import Reader, root_in_force
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
+from casstore.objects.tree import Tree, show
 from casstore.promotion.reports import ChannelRow, ChannelsReport
 from casstore.store import attestations
 from casstore.store.attestations import AttestationStore, parse_unverified
+from casstore.store.holders import holding
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
 
 
-class PromotionStore(AttestationStore, Protocol):
+class KeepStore(AttestationStore, Protocol):
+    """What keeping attestations needs of a store."""
+
+    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+
+class PromotionStore(KeepStore, Protocol):
     """What the services need of a store."""
 
     @property
     def store_id(self) -> str:
         """The id that statements name."""
 
-    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
-        """Keep several objects with one commit."""
+    def tree(self, digest: Digest) -> Tree:
+        """A folder object. Raises NoSuchObject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ def judge(
         recorded=at.state.recorded,
         sigstore=Reader(store, sigstore_root).sigstore_roots(*at.state.trust_roots),
     )
-    refused = [*_state_rules(at), *_proposal_rules(at, proposed)]
+    refused = [*_state_rules(at), *_content_rules(store, at), *_proposal_rules(at, proposed)]
     if not refused:
         return decision
     return Decision(
@@ -143,7 +152,7 @@ def require_role(state: LedgerState, signer: Signer, roles: frozenset[str], now:
         )
 
 
-def keep(store: PromotionStore, raws: Sequence[bytes]) -> list[Digest]:
+def keep(store: KeepStore, raws: Sequence[bytes]) -> list[Digest]:
     """Put several attestations with one commit; durable on return."""
     items = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
     store.put_many(items)
@@ -221,6 +230,29 @@ def _check_channel(at: Situation) -> None:
         check_promotable(at.channel, at.release)
     else:
         check_rollback(at.channel, at.release)
+
+
+def check_contents(store: PromotionStore, state: LedgerState, trees: Mapping[str, Digest]) -> None:
+    """Components by name. Raises PolicyDenied when one holds what was revoked by its bytes."""
+    if not (wanted := state.revoked_contents):
+        return
+    found = holding(store.tree, trees.values(), wanted)
+    for name, tree in trees.items():
+        for content, paths in found.get(tree, {}).items():
+            raise PolicyDenied(
+                f"component {name} holds {show(paths[0])}, which was revoked ({content})",
+                hint="build it without, and put it anew; why it was revoked: casstore whence " + content,
+            )
+
+
+def _content_rules(store: PromotionStore, at: Situation) -> list[Rule]:
+    if at.action != "promote":
+        return []
+    try:
+        check_contents(store, at.state, at.release.components)
+    except PolicyDenied as exc:
+        return [_refused("content", exc.message, "none")]
+    return []
 
 
 def _proposal_rules(at: Situation, proposed: Mapping[str, ChannelPolicy] | None) -> list[Rule]:

@@ -7,6 +7,7 @@ import click
 from attest import digests
 from cli.commands import asking
 from cli.commands.params import confirm_option, json_option, key_option, pass_session
+from cli.commands.whence import known_of_feed
 from cli.drawing import render, wording
 from cli.session import Session, read_file, write_new
 
@@ -211,40 +212,64 @@ def explain(session: Session, release: str, channel: str, action: str, as_json: 
 
 
 @click.command()
-@click.argument("what")
-@click.option("--kind", type=click.Choice(["artifact", "attestation", "identity"]), required=True)
+@click.argument("what", nargs=-1)
+@click.option("--kind", type=click.Choice(["artifact", "attestation", "identity"]), default="artifact")
 @click.option("--reason", required=True, help="Kept in the ledger; consumers see it.")
+@click.option("--list", "feed", metavar="FILE", help="Also the digests of a feed, one a line, that something holds.")
+@click.option("--ahead", is_flag=True, help="Also what nothing here holds yet: it can never be put or released.")
 @confirm_option
 @key_option
 @json_option
 @pass_session
-def revoke(session: Session, what: str, kind: str, reason: str, confirm: bool, key: str | None, as_json: bool) -> None:
+def revoke(
+    session: Session,
+    what: tuple[str, ...],
+    kind: str,
+    reason: str,
+    feed: str | None,
+    ahead: bool,
+    confirm: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Withdraw an artifact, an attestation (digests) or an identity, for every reader, offline too.
 
+    An artifact is a release, an archive, a component's tree, or any file or folder inside one: every
+    release that holds it counts no more, and nothing that holds it can be put, released or moved.
+
     \b
-    Example:
-      casstore revoke sha256:... --kind artifact --reason "leaked token inside" --key owner.pem --confirm
-    Exit status: 0 revoked (or told), 4 this identity may not.
+    Examples:
+      casstore revoke sha256:... --reason "leaked token inside" --key owner.pem --confirm
+      casstore revoke laptop --kind identity --reason stolen --key owner.pem --confirm
+      casstore revoke --list hashes.txt --reason "malware feed" --key owner.pem --confirm
+    Exit status: 0 revoked (or told), 4 this identity may not, 8 nothing here has this digest.
     """
     from casstore import promotion
 
-    report = promotion.revoke(
-        session.open_store(),
-        session.ledger(),
-        what,
-        kind=kind,
-        reason=reason,
-        signer=session.signer(key),
-        now=session.now,
-        confirm=confirm,
-    )
-    if as_json:
-        render.json_object(report.to_json())
-        return
-    done = f"revoked, ledger entry {report.number}" if confirm else "would be revoked (give --confirm)"
-    render.line(f"{kind} {what}: {done}")
-    for affected in report.affected:
-        render.say(f"affected: {affected}")
+    if not what and feed is None:
+        raise click.UsageError("name what to revoke, or give --list FILE")
+    named = [(one, ahead) for one in what]
+    if feed is not None:
+        named += [(digest, True) for digest in known_of_feed(session, feed, ahead=ahead)]
+    for one, unknown_too in named:
+        report = promotion.revoke(
+            session.open_store(),
+            session.ledger(),
+            one,
+            kind=kind,
+            reason=reason,
+            signer=session.signer(key),
+            now=session.now,
+            confirm=confirm,
+            ahead=unknown_too,
+        )
+        if as_json:
+            render.json_object(report.to_json())
+            continue
+        done = f"revoked, ledger entry {report.number}" if confirm else "would be revoked (give --confirm)"
+        render.line(f"{kind} {one}: {done}")
+        for affected in report.affected:
+            render.say(f"affected: {affected}")
 
 
 @click.command()

@@ -56,8 +56,9 @@ def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise FormatError(f"a revocation has one subject, not {len(subjects)}")
     names = revoked_names(claimed.kind, subjects[0])
     about = claimed.kind, subjects[0].digest, claimed.reason
-    row = Revocation(*about, entry.number, entry.statement, claimed.time, *names)
-    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names)
+    (name,) = names
+    row = Revocation(*about, entry.number, entry.statement, claimed.time, name, claimed.holders)
+    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names | set(claimed.holders))
 
 
 def revoked_names(kind: str, subject: Subject) -> frozenset[str]:

@@ -1,0 +1,215 @@
+"""Where bytes come from: from a digest found on any machine to components, releases, channels and builders.
+
+Promises: only what entries that hold say; a digest that nothing holds is told as unknown. Looks at
+files and folders of components, archives, releases. Leaves to others: members inside packed files.
+
+    origins(store, state, {digest})[digest].releases
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attest.core import times
+from attest.digests import Digest
+from attest.errors import FormatError
+from attest.statements.predicates import vulns
+from bundlers.products import product_manifests
+from casstore.errors import NoSuchObject
+from casstore.ledger import release_objects
+from casstore.ledger.release_objects import Release
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ReleaseInfo
+from casstore.objects.tree import show
+from casstore.store.attestations import parse_unverified
+from casstore.store.holders import holding
+from casstore.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class PutIn:
+    """A component of a version that holds it."""
+
+    version: str
+    component: str
+    path: str
+    """Empty for the whole component."""
+    builder: str
+    commit: str
+    """As `repository@ref commit`; empty where the provenance names none."""
+    inputs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `components`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A time span in which a channel named a release."""
+
+    channel: str
+    since: str
+    until: str | None
+    """None: it still does."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `channels`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedIn:
+    """A release that holds it."""
+
+    version: str
+    release: Digest
+    products: tuple[str, ...]
+    channels: tuple[Named, ...]
+    revoked: bool
+    vulnerabilities: Mapping[str, int]
+    """Severity -> how many are known from recorded scans."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `releases`."""
+        return {
+            "version": self.version,
+            "release": self.release,
+            "products": list(self.products),
+            "channels": [one.to_json() for one in self.channels],
+            "revoked": self.revoked,
+            "vulnerabilities": dict(self.vulnerabilities),
+        }
+
+
+@dataclass(slots=True)
+class Origin:
+    """All that the ledger says of one digest."""
+
+    components: list[PutIn] = field(default_factory=list)
+    releases: list[ReleasedIn] = field(default_factory=list)
+    revoked: str | None = None
+    """Why, where this very digest was revoked."""
+
+    @property
+    def known(self) -> bool:
+        """Whether anything here holds it."""
+        return bool(self.components or self.releases)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "components": [row.to_json() for row in self.components],
+            "releases": [row.to_json() for row in self.releases],
+            "revoked": self.revoked,
+        }
+
+    def told(self) -> Iterator[str]:
+        """Lines for people."""
+        if self.revoked is not None:
+            yield f"REVOKED: {self.revoked}"
+        for row in self.components:
+            built = f", built by {row.builder}" + (f" from {row.commit}" if row.commit else "")
+            yield f"component {row.component} of {row.version}: {row.path or 'the whole'}{built}, {row.inputs} inputs"
+        for release in self.releases:
+            where = ", ".join(
+                f"{one.channel} since {one.since}" + (f" until {one.until}" if one.until else "")
+                for one in release.channels
+            )
+            state = " REVOKED" if release.revoked else ""
+            yield f"release {release.version}{state}: product {', '.join(release.products)}; {where or 'in no channel'}"
+            if release.vulnerabilities:
+                known = ", ".join(f"{count} {severity}" for severity, count in release.vulnerabilities.items())
+                yield f"release {release.version}: known vulnerabilities: {known}"
+        if not self.known:
+            yield "from nowhere here"
+
+
+def origins(store: Store, state: LedgerState, wanted: Collection[Digest]) -> dict[Digest, Origin]:
+    """What is known of each digest. Raises StoreDamaged, ObjectDamaged."""
+    found = {digest: Origin(revoked=_revoked(state, digest)) for digest in wanted}
+    trees = {*state.components.values(), *(t for info in state.releases.values() for t in info.components.values())}
+    places = {tree: dict(of) for tree, of in holding(store.tree, sorted(trees), wanted).items()}
+    for tree in trees & found.keys():
+        places.setdefault(tree, {})[tree] = (b"",)
+    for (version, name), tree in sorted(state.components.items()):
+        for digest, paths in places.get(tree, {}).items():
+            found[digest].components.extend(_put_in(store, state, version, name, paths))
+    for info in state.releases.values():
+        for digest, products in _products(store, info, places, found.keys()).items():
+            found[digest].releases.append(_released(store, state, info, products))
+    return found
+
+
+def _revoked(state: LedgerState, digest: Digest) -> str | None:
+    rows = (row for row in state.revocations if row.subject == digest)
+    return next((f"{row.reason} (ledger entry {row.entry})" for row in rows), None)
+
+
+def _put_in(store: Store, state: LedgerState, version: str, name: str, paths: tuple[bytes, ...]) -> Iterator[PutIn]:
+    said = parse_unverified(store.read(state.component_statements[version, name])).predicate
+    definition, details = said.get("buildDefinition") or {}, said.get("runDetails") or {}
+    needed = definition.get("resolvedDependencies") or []
+    commits = [f"{row['uri']} {row['digest']['gitCommit']}" for row in needed if "gitCommit" in row.get("digest", {})]
+    builder = str((details.get("builder") or {}).get("id", ""))
+    for path in paths:
+        yield PutIn(version, name, show(path), builder, ", ".join(commits), len(needed) - len(commits))
+
+
+def _products(
+    store: Store, info: ReleaseInfo, places: Mapping[Digest, Mapping[Digest, Any]], wanted: Collection[Digest]
+) -> dict[Digest, tuple[str, ...]]:
+    """Of each wanted digest the products of a release that hold it; nothing for others."""
+    within = {digest for tree in info.components.values() for digest in places.get(tree, {})}
+    whole = {info.digest, *info.archives.values()}
+    if not within and whole.isdisjoint(wanted):
+        return {}
+    made = release_objects.parse(store.read(info.digest))
+    found: dict[Digest, set[str]] = {}
+    for product, row in made.products.items():
+        for digest in {info.digest, row.archive.digest} & set(wanted):
+            found.setdefault(digest, set()).add(product)
+        for digest in _of_product(store, made, product, places) if within else ():
+            found.setdefault(digest, set()).add(product)
+    return {digest: tuple(sorted(products)) for digest, products in found.items()}
+
+
+def _of_product(
+    store: Store, made: Release, product: str, places: Mapping[Digest, Mapping[Digest, Any]]
+) -> set[Digest]:
+    manifest = product_manifests.parse(store.read(made.products[product].product_manifest))
+    return {digest for one in manifest.components.values() for digest in places.get(one.tree, {})}
+
+
+def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
+    gone = state.is_revoked(info.digest, *info.archives.values(), *info.components.values())
+    spans = tuple(span for channel in state.channels.values() for span in _spans(channel.name, state, info.digest))
+    return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
+
+
+def _spans(channel: str, state: LedgerState, release: Digest) -> Iterator[Named]:
+    since: str | None = None
+    for move in state.channels[channel].history:
+        if move.release == release and since is None:
+            since = times.format(move.time)
+        elif move.release != release and since is not None:
+            yield Named(channel, since, times.format(move.time))
+            since = None
+    if since is not None:
+        yield Named(channel, since, None)
+
+
+def _vulnerabilities(store: Store, state: LedgerState, info: ReleaseInfo) -> dict[str, int]:
+    worst: dict[str, str] = {}
+    for subject in (info.digest, *info.archives.values(), *info.components.values()):
+        for attestation in state.evidence.get(subject, ()):
+            try:
+                said = parse_unverified(store.read(attestation))
+                found = vulns.findings_of(said.predicate) if said.predicate_type == vulns.TYPE else ()
+            except (FormatError, NoSuchObject):
+                continue
+            worst |= {finding.id: finding.worst for finding in found}
+    counts = {severity: sum(one == severity for one in worst.values()) for severity in vulns.SEVERITIES}
+    return {severity: count for severity, count in counts.items() if count}

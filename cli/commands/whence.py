@@ -1,0 +1,108 @@
+"""whence; and the digests of a feed that something here holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from attest import digests
+from attest.digests import Digest
+from attest.errors import BadInput
+from casstore.errors import NoSuchObject
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render
+from cli.session import Session, read_file
+
+if TYPE_CHECKING:
+    from bundlers.audit.whence import Origin
+
+_HEX = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})\b")
+_PIECE = 1 << 20
+
+
+@click.command()
+@click.argument("what", nargs=-1, required=True)
+@json_option
+@pass_session
+def whence(session: Session, what: tuple[str, ...], as_json: bool) -> None:
+    """Tell where files come from: FILE, FOLDER (each file in it) or DIGEST.
+
+    For each: the component and path that hold it, who built that from which commit, the releases and
+    products it went into, the channels that named them and since when, and what was revoked.
+
+    \b
+    Examples:
+      casstore whence /usr/local/bin/tool
+      casstore whence sha256:...
+    Exit status: 0 all were found, 8 one of them is from nowhere here (named).
+    """
+    from bundlers.audit.whence import origins
+
+    named = dict(pair for one in what for pair in _digests(one))
+    found = origins(session.open_store(read_only=True), session.state(), set(named.values()))
+    if as_json:
+        rows = [{"name": name, "digest": digest, **found[digest].to_json()} for name, digest in named.items()]
+        render.json_object({"files": rows})
+    else:
+        for name, digest in named.items():
+            _told(name, digest, found[digest])
+    unknown = [name for name, digest in named.items() if not found[digest].known]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise NoSuchObject(f"{unknown[0]}{more}: nothing here holds these bytes", hint="they changed since")
+
+
+def known_of_feed(session: Session, path: str, *, ahead: bool) -> list[Digest]:
+    """The digests of a feed's lines that something here holds, or all with `ahead`; the others are told."""
+    from bundlers.audit.whence import origins
+
+    lines = [line.strip() for line in read_file(path).decode("utf-8", "replace").splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    if bad := [line for line in wanted if not _HEX.match(line)]:
+        raise BadInput(f"{path}: no SHA-256 in the line {bad[0][:80]!r}", hint="one digest in hex a line; # for talk")
+    asked = list(dict.fromkeys(digests.from_hex(_HEX.match(line)[1].lower()) for line in wanted))  # type: ignore[index]
+    if ahead:
+        return asked
+    found = origins(session.open_store(read_only=True), session.state(), set(asked))
+    known = [digest for digest in asked if found[digest].known]
+    render.say(f"{path}: {len(known)} of {len(asked)} digests are held here")
+    return known
+
+
+def _digests(what: str) -> Iterator[tuple[str, Digest]]:
+    if digests.is_digest(what):
+        yield what, digests.parse(what)
+    elif os.path.isdir(what):
+        for folder, _, names in sorted(os.walk(what)):
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    yield path, _of_file(path)
+    else:
+        yield what, _of_file(what)
+
+
+def _of_file(path: str) -> Digest:
+    import hashlib
+
+    made = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                made.update(piece)
+    except OSError as exc:
+        raise BadInput(f"{path}: {exc.strerror}", hint="name a file, a folder or sha256:<hex>") from exc
+    return digests.from_hex(made.hexdigest())
+
+
+def _told(name: str, digest: Digest, found: Origin) -> None:
+    render.line(f"{name} {digest}")
+    for line in found.told():
+        render.line(f"  {line}")
+
+
+COMMANDS = {"whence": whence}

@@ -1,0 +1,129 @@
+"""An incident gives the digest of one file: every release that holds it ends, and nothing that holds it comes again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from cli.main import invoke
+
+BAD = b"#!/bin/sh\necho backdoor\n"
+DIGEST = f"sha256:{sha256(BAD).hexdigest()}"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """1.0.0, which holds a bad file, is published and installed."""
+    place = tmp_path / "app"
+    (place / "build" / "bin").mkdir(parents=True)
+    (place / "build" / "bin" / "tool").write_bytes(BAD)
+    (place / "build" / "bin" / "other").write_bytes(b"good\n")
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("CASSTORE_STORE", "CASSTORE_KEY", "CASSTORE_PASSWORD", "XDG_CACHE_HOME", "XDG_STATE_HOME", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    typed(
+        "keys generate key.pem --no-passphrase",
+        "init --key key.pem --yes",
+        "put --all --release-version 1.0.0 --key key.pem",
+        "release 1.0.0 --key key.pem",
+        "promote 1.0.0 --to dev --key key.pem",
+        "promote 1.0.0 --to prod --key key.pem",
+        "publish prod --to public --key key.pem",
+        "install app --from ./public --channel prod --into ./installed",
+    )
+    yield place
+
+
+def typed(*lines: str) -> None:
+    for line in lines:
+        assert invoke(line.split()) == 0, line
+
+
+def revoke(*more: str) -> int:
+    return invoke(["revoke", *more, "--reason", "a back door", "--key", "key.pem", "--confirm"])
+
+
+def test_a_file_is_revoked_by_its_bytes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert revoke(DIGEST) == 0
+    told = capsys.readouterr()
+    assert "affected: release 1.0.0" in told.err and "affected: channel prod (now 1.0.0)" in told.err
+    assert invoke(["explain", "1.0.0", "--to", "prod"]) != 0
+    assert invoke(["channel", "prod"]) == 0
+    assert "revoked" in capsys.readouterr().out.lower()
+
+
+def test_nothing_that_holds_it_is_put_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert revoke(DIGEST) == 0
+    (here / "build" / "bin" / "more").write_bytes(b"makes another tree\n")
+    capsys.readouterr()
+    assert invoke(["put", "--all", "--release-version", "1.1.0", "--key", "key.pem"]) == 4
+    told = capsys.readouterr().err
+    assert "bin/tool" in told and DIGEST in told
+    (here / "build" / "bin" / "tool").write_bytes(b"mended\n")
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem",
+        "promote 1.1.0 --to dev --key key.pem",
+    )
+
+
+def test_what_was_put_before_is_not_released_after(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "build" / "bin" / "more").write_bytes(b"makes another tree\n")
+    typed("put --all --release-version 1.1.0 --key key.pem")
+    assert revoke(DIGEST) == 0
+    assert invoke(["release", "1.1.0", "--key", "key.pem"]) == 4
+    assert "revoked" in capsys.readouterr().err
+
+
+def test_ahead_of_the_bytes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    later = f"sha256:{sha256(b'later').hexdigest()}"
+    capsys.readouterr()
+    assert revoke(later) == 8
+    assert "--ahead" in capsys.readouterr().err
+    assert revoke(later, "--ahead") == 0
+    (here / "build" / "bin" / "later").write_bytes(b"later")
+    assert invoke(["put", "--all", "--release-version", "1.1.0", "--key", "key.pem"]) == 4
+
+
+def test_a_feed_of_hashes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("feed.txt").write_text(f"# malware\n{'0' * 64}  not-here.exe\n{sha256(BAD).hexdigest()}  tool\n")
+    capsys.readouterr()
+    assert revoke("--list", "feed.txt") == 0
+    told = capsys.readouterr()
+    assert "1 of 2 digests are held here" in told.err and DIGEST in told.out and "0000" not in told.out
+    Path("bad.txt").write_text("no hash\n")
+    assert revoke("--list", "bad.txt") == 2
+    assert "no hash" in capsys.readouterr().err
+
+
+def test_a_reader_of_the_publication_hears_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "build" / "bin" / "tool").write_bytes(b"mended\n")
+    typed("put --all --release-version 1.1.0 --key key.pem", "release 1.1.0 --key key.pem")
+    assert revoke(DIGEST) == 0
+    typed("promote 1.1.0 --to dev --key key.pem", "promote 1.1.0 --to prod --key key.pem")
+    typed("publish prod --to public --key key.pem", "install app --from ./public --channel prod --into ./installed")
+    assert (here / "installed" / "current" / "bin" / "tool").read_bytes() == b"mended\n"
+
+
+def test_whence_tells_an_installed_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert invoke(["whence", "installed/current/bin/tool"]) == 0
+    told = capsys.readouterr().out
+    assert DIGEST in told and "bin/tool" in told and "release 1.0.0: product app" in told and "prod since" in told
+    assert revoke(DIGEST) == 0
+    shutil.copytree("installed/current/bin", "found")
+    capsys.readouterr()
+    assert invoke(["whence", "found", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["files"]}
+    assert rows["found/tool"]["revoked"].startswith("a back door") and rows["found/other"]["revoked"] is None
+    assert rows["found/other"]["releases"][0]["revoked"] is True
+    assert [one["channel"] for one in rows["found/other"]["releases"][0]["channels"]] == ["dev", "prod"]
+    Path("stranger").write_bytes(b"never put")
+    assert invoke(["whence", "stranger"]) == 8
