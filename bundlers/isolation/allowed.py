@@ -1,10 +1,11 @@
-"""What two products may both carry: what a shared component that both list holds, and what references hold.
+"""What two products may both carry: a shared component that both list, a reference, an acceptance between them.
 
-Promises: with its content goes everything packed inside it, the marks of its programs and the
-fingerprints of its parts. A product that does not list a shared component may carry nothing of it.
-Leaves to others: finding what two products have in common.
+Promises: with its content goes everything packed inside it, the marks of its programs and its bytes
+wherever they stand. A product that does not list a shared component may carry nothing of it, and an
+acceptance speaks of its two products alone.
+Leaves to others: finding what two products have in common, and which bytes of it are explained (`cover`).
 
-    allowed = Allowed.of(store, manifests, settings, workers)
+    allowed = Allowed.of(store, products, settings, workers)
     allowed.between(digest, "core", "agent")     # whether both may
     allowed.everywhere(digest, "core")           # whether any other product may as well
 """
@@ -13,96 +14,151 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from attest.digests import Digest
-from bundlers.isolation import scanning
-from bundlers.isolation.matching import Known, hashes_of
-from bundlers.isolation.reports import REFERENCE
+from attest.errors import BadInput
+from bundlers.isolation import acceptances, scanning
+from bundlers.isolation.acceptances import Acceptance
+from bundlers.isolation.contents import Contents
 from bundlers.isolation.scanning import ContentStore, Scan, Unit
-from bundlers.isolation.settings import Settings
-from bundlers.products.product_manifests import ProductManifest
+from bundlers.isolation.settings import Accepted, Settings
 
 Source = tuple[str, str]
 """A shared component and its reason, or a reference."""
+REFERENCE = "a reference of common content"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUnit:
+    """Bytes that are explained: a blob or a member of it; `ends` where several stretches lie in one blob."""
+
+    blob: Digest
+    unit: Unit
+    ends: tuple[int, ...]
 
 
 @dataclass(slots=True)
-class _Group:
-    """Content that the same products may carry."""
+class Group:
+    """Content that the same products may carry, for one reason."""
 
     products: frozenset[str]
-    why: dict[Digest, Source] = field(default_factory=dict)
+    source: Source
+    why: dict[Digest, int] = field(default_factory=dict)
+    """Whole files, with their sizes."""
     keys: set[str] = field(default_factory=set)
     """Digests of files and of what is packed in them, marks of programs."""
-    units: list[Unit] = field(default_factory=list)
+    units: list[KnownUnit] = field(default_factory=list)
 
     def take(self, digest: Digest, found: Scan) -> None:
+        """A file of it, and everything in it."""
         self.keys.add(digest)
         self.keys.update(member.digest for member in found.members)
         self.keys.update(mark for unit in found.units for mark in unit.marks)
-        self.units += found.units
+        self.units += [KnownUnit(digest, unit, (unit.size,)) for unit in found.units if unit.hashes]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its whole files."""
+        return sum(self.why.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An acceptance as it is attested and shown."""
+
+    accepted: Accepted
+    made: Acceptance
+
+    @property
+    def files(self) -> int:
+        """How many whole contents and stretches it holds."""
+        return len(self.made.contents) + len(self.made.marks) + len(self.made.stretches)
 
 
 class Allowed:
     """See the module."""
 
-    def __init__(self, products: Sequence[str], groups: Sequence[_Group]) -> None:
+    def __init__(self, products: Sequence[str], groups: Sequence[Group], taken: Sequence[Taken]) -> None:
         self._products = tuple(products)
-        self._groups = tuple(groups)
+        self.groups = tuple(groups)
+        self.taken = tuple(taken)
 
     @staticmethod
-    def of(store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int) -> Allowed:
-        """Scan the shared components that two products list, and the references."""
-        groups: dict[frozenset[str], _Group] = {}
-        holders: dict[Digest, set[frozenset[str]]] = {}
-        sizes: dict[Digest, int] = {}
-        for source, tree, products in _sources(manifests, settings):
-            group = groups.setdefault(products, _Group(products))
-            for _, entry in store.walk(tree):
-                if entry.kind == "file" and entry.size:
-                    sizes[entry.content] = entry.size
-                    group.why.setdefault(entry.content, source)
-                    holders.setdefault(entry.content, set()).add(products)
+    def of(store: ContentStore, products: Mapping[str, Contents], settings: Settings, workers: int) -> Allowed:
+        """Scan the shared components that two products list, the references, and the acceptances."""
+        groups = [_group(store, *row) for row in _sources(products, settings)]
+        holders: dict[Digest, list[Group]] = {}
+        for group in groups:
+            for digest in group.why:
+                holders.setdefault(digest, []).append(group)
+        sizes = {digest: size for group in groups for digest, size in group.why.items()}
         for digest, found in scanning.scan(store, sizes, settings, workers):
-            for products in holders[digest]:
-                groups[products].take(digest, found)
-        return Allowed(list(manifests), list(groups.values()))
+            for group in holders[digest]:
+                group.take(digest, found)
+        taken = [
+            Taken(row, made)
+            for row in settings.accepted
+            for made, group in [_accepted(store, row, settings, workers)]
+            if not groups.append(group)  # type: ignore[func-returns-value]
+        ]
+        return Allowed(list(products), groups, taken)
 
     def between(self, key: str, one: str, two: str) -> bool:
         """Whether both products may carry this content, or a program with this mark."""
-        return any(one in group.products and two in group.products and key in group.keys for group in self._groups)
+        return any(one in group.products and two in group.products and key in group.keys for group in self.groups)
 
     def everywhere(self, key: str, product: str) -> bool:
         """Whether this product and every other one may: then it need not be compared."""
-        held = [group.products for group in self._groups if key in group.keys and product in group.products]
+        held = [group.products for group in self.groups if key in group.keys and product in group.products]
         return all(any(other in products for products in held) for other in self._products if other != product)
 
     def why(self, digest: Digest | None, one: str, two: str) -> Source | None:
         """Why both products may carry a file, if they may."""
-        for group in self._groups:
+        for group in self.groups:
             if digest in group.why and one in group.products and two in group.products:
-                return group.why[digest]
+                return group.source
         return None
 
-    def prints(self) -> tuple[Known, ...]:
-        """The fingerprints that are no evidence, and among which products (by their numbers)."""
-        numbers = {name: number for number, name in enumerate(self._products)}
-        return tuple(
-            Known(frozenset(numbers[name] for name in group.products), hashes_of(group.units)) for group in self._groups
+    def references(self) -> list[Group]:
+        """The groups that are references."""
+        return [group for group in self.groups if group.source[1] == REFERENCE]
+
+
+def _group(store: ContentStore, source: Source, tree: Digest, products: frozenset[str]) -> Group:
+    group = Group(products, source)
+    for _, entry in store.walk(tree):
+        if entry.kind == "file" and entry.size:
+            group.why[entry.content] = entry.size
+    return group
+
+
+def _accepted(store: ContentStore, row: Accepted, settings: Settings, workers: int) -> tuple[Acceptance, Group]:
+    made, blob = acceptances.read(store, row.tree)
+    if made.between != row.between:
+        raise BadInput(
+            f"[[isolation.accepted]] {row.name}: its tree is between {' and '.join(made.between)}",
+            hint="write between as its tree has it",
         )
+    group = Group(frozenset(made.between), (row.name, row.reason), dict(made.contents))
+    group.keys.update(digest for digest, _ in made.contents)
+    group.keys.update(made.marks)
+    if blob is not None:
+        ends = tuple(accumulate(length for length, _ in made.stretches))
+        for _, found in scanning.scan(store, {blob: ends[-1]}, settings, workers):
+            group.units += [KnownUnit(blob, unit, ends) for unit in found.units if not unit.path]
+    return made, group
 
 
-def _sources(
-    manifests: Mapping[str, ProductManifest], settings: Settings
-) -> Iterator[tuple[Source, Digest, frozenset[str]]]:
+def _sources(products: Mapping[str, Contents], settings: Settings) -> Iterator[tuple[Source, Digest, frozenset[str]]]:
     """Where allowed content comes from, and which products may carry it; references first, they are for all."""
     for name, tree in settings.references.items():
-        yield (name, REFERENCE), tree, frozenset(manifests)
+        yield (name, REFERENCE), tree, frozenset(products)
     lists: dict[tuple[Source, Digest], set[str]] = {}
-    for product, manifest in manifests.items():
-        for name, component in manifest.components.items():
+    for product, contents in products.items():
+        for name, component in contents.components:
             if component.shared:
                 lists.setdefault(((name, component.shared), component.tree), set()).add(product)
-    for (source, tree), products in lists.items():
-        if len(products) > 1:
-            yield source, tree, frozenset(products)
+    for (source, tree), listing in lists.items():
+        if len(listing) > 1:
+            yield source, tree, frozenset(listing)

@@ -1,54 +1,76 @@
-"""Holds all products against each other: by digest, by the marks of programs, by copied parts.
+"""Holds all products against each other: by digest, by the marks of programs and secrets, by copied parts.
 
-What two products may both carry (`allowed`) is no finding between them.
+What two products may both carry (`allowed`) is no finding between them. Two files make one finding,
+the plainest; every path of a content is kept.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from attest.digests import Digest
-from bundlers.isolation.allowed import Allowed, Source
-from bundlers.isolation.reports import Common, Finding, IsolationReport
-from bundlers.isolation.scanning import ContentStore, Unit, scan
+from bundlers.isolation import licences, severity
+from bundlers.isolation.allowed import Allowed, Group, Source
+from bundlers.isolation.contents import Contents
+from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct
+from bundlers.isolation.scanning import ContentStore, Unit, is_text, scan
 from bundlers.isolation.settings import Settings
-from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile
 
-_Pair = tuple[str, str, str, str]
+_Pair = tuple[str, Digest, str, Digest]
+_LARGEST_LICENCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one product has something: in which file, at which paths."""
+
+    product: str
+    blob: Digest
+    paths: tuple[str, ...]
 
 
 @dataclass
 class _Places:
-    """Content or mark -> where it is, by product."""
+    """Content or mark -> product -> outer file -> the paths at which it is."""
 
-    of: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    of: dict[str, dict[str, dict[Digest, list[str]]]] = field(default_factory=lambda: defaultdict(dict))
     sizes: dict[str, tuple[Digest, int]] = field(default_factory=dict)
 
-    def add(self, key: str, digest: Digest, size: int, product: str, path: str) -> None:
+    def add(self, key: str, digest: Digest, size: int, product: str, blob: Digest, path: str) -> None:
         self.sizes.setdefault(key, (digest, size))
-        self.of[key].setdefault(product, path)
+        self.of[key].setdefault(product, {}).setdefault(blob, []).append(path)
 
-    def in_two(self) -> Iterator[tuple[str, tuple[str, str], tuple[str, str]]]:
+    def in_two(self) -> Iterator[tuple[str, _Place, _Place]]:
         for key in sorted(key for key, found in self.of.items() if len(found) > 1):
-            for one, two in combinations(sorted(self.of[key].items()), 2):
-                yield key, one, two
+            for one, two in combinations(sorted(self.of[key]), 2):
+                for blob_a, paths_a in self.of[key][one].items():
+                    for blob_b, paths_b in self.of[key][two].items():
+                        yield key, _Place(one, blob_a, tuple(paths_a)), _Place(two, blob_b, tuple(paths_b))
 
 
 class Comparison:
     """One comparison of the products of a release."""
 
     def __init__(
-        self, store: ContentStore, manifests: Mapping[str, ProductManifest], settings: Settings, workers: int = 2
+        self, store: ContentStore, products: Mapping[str, Contents], settings: Settings, workers: int = 2
     ) -> None:
         self._store, self._settings = store, settings
-        self._manifests = dict(sorted(manifests.items()))
-        self._allowed = Allowed.of(store, self._manifests, settings, workers)
-        self._files = {product: list(self._compared(product)) for product in self._manifests}
-        sizes = {file.content: file.size for files in self._files.values() for file in files}
-        self._scans = dict(scan(store, sizes, settings, workers))
+        self._products = dict(sorted(products.items()))
+        self._allowed = Allowed.of(store, self._products, settings, workers)
+        self._files = {product: list(self._compared(product)) for product in self._products}
+        sizes = {file.content: file.size for contents in self._products.values() for file in contents.files}
+        if not self._allowed.references():
+            sizes = {file.content: file.size for files in self._files.values() for file in files}
+        self._scans = dict(scan(store, {d: s for d, s in sizes.items() if s}, settings, workers))
+        self._paths = _paths_of(self._files)
         self._findings: dict[_Pair, Finding] = {}
         self._unopened: list[tuple[str, str, str, Digest]] = []
 
@@ -58,26 +80,47 @@ class Comparison:
         self._by_marks()
         if self._settings.copies != "off":
             self._by_parts()
-        findings = list(self._findings.values())
-        if self._settings.unopened == "fail":
-            findings += [
-                Finding("unopened", product, path, product, path, digest, 0, why=why)
-                for product, path, why, digest in self._unopened
-            ]
         return IsolationReport(
-            {product: manifest.digest for product, manifest in self._manifests.items()},
+            {product: contents.builds for product, contents in self._products.items()},
             self._settings,
-            _reasons(self._manifests),
-            tuple(findings),
+            _reasons(self._products),
+            (*_together(list(self._findings.values())), *self._beyond_files()),
             compared,
             tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
-            tuple(_common(self._manifests, self._allowed)),
-            {product: (len(m.files), m.size) for product, m in self._manifests.items()},
+            tuple(_common(self._products, self._allowed)),
+            {product: (len(c.files), c.size) for product, c in self._products.items()},
+            self._allowed.taken,
+            {group.source[0]: (len(group.why), group.size) for group in self._allowed.references()},
         )
 
+    def _beyond_files(self) -> Iterator[Finding]:
+        """What could not be looked into, and references that explain too much."""
+        if self._settings.unopened == "fail":
+            for product, path, why, digest in self._unopened:
+                yield Finding("unopened", product, path, product, path, digest, 0, why=why)
+        for group in self._allowed.references():
+            for product, contents in self._products.items():
+                size = self._explained(group, contents)
+                if size * severity.REFERENCE_SHARE > contents.size:
+                    told = f"it explains {size} of {contents.size} bytes, a quarter is the most"
+                    tree = self._settings.references[group.source[0]]
+                    yield Finding("reference", product, group.source[0], product, group.source[0], tree, size, why=told)
+
+    def _explained(self, group: Group, contents: Contents) -> int:
+        """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others."""
+        prints = np.array(sorted({h for known in group.units for h in _hashes(known.unit).tolist()}), np.uint64)
+        total = 0
+        for file in contents.files:
+            if file.content in group.keys:
+                total += file.size
+            elif file.size:
+                mine = np.concatenate([_hashes(unit) for unit in self._scans[file.content].units] or [prints[:0]])
+                total += int(file.size * np.isin(mine, prints).mean()) if len(mine) else 0
+        return total
+
     def _compared(self, product: str) -> Iterator[ProductFile]:
-        for file in self._manifests[product].files:
-            if file.digest is not None and self._counts(file.digest, file.size, product):
+        for file in self._products[product].files:
+            if self._counts(file.content, file.size, product):
                 yield file
 
     def _by_digest(self) -> int:
@@ -86,68 +129,87 @@ class Comparison:
         for product, files in self._files.items():
             for file in files:
                 found = self._scans[file.content]
-                places.add(file.content, file.content, file.size, product, file.path)
+                places.add(file.content, file.content, file.size, product, file.content, file.path)
                 for place, why in found.unopened:
                     self._unopened.append((product, f"{file.path}{place}", why, file.content))
                 for member in found.members:
                     if self._counts(member.digest, member.size, product):
                         path = f"{file.path}!{member.path}"
-                        places.add(member.digest, member.digest, member.size, product, path)
+                        places.add(member.digest, member.digest, member.size, product, file.content, path)
         for key, one, two in self._not_allowed(places):
-            kind = "nested" if "!" in one[1] or "!" in two[1] else "file"
-            self._add(Finding(kind, *one, *two, *places.sizes[key]))
+            digest, size = places.sizes[key]
+            if not self._is_licence(digest, size):
+                nested = digest != one.blob or digest != two.blob
+                self._add("nested" if nested else "file", one, two, digest, size)
         return len(places.of)
+
+    def _is_licence(self, digest: Digest, size: int) -> bool:
+        """Whether a file is nothing but a licence; members are compared as they are."""
+        if size > _LARGEST_LICENCE or digest not in self._scans:
+            return False
+        with self._store.open_blob(digest) as blob:
+            text = blob.read()
+        return is_text(text) and licences.is_licence(text)
 
     def _counts(self, digest: Digest, size: int, product: str) -> bool:
         return size > 0 and size >= self._settings.min_size and not self._allowed.everywhere(digest, product)
 
-    def _not_allowed(self, places: _Places) -> Iterator[tuple[str, tuple[str, str], tuple[str, str]]]:
+    def _not_allowed(self, places: _Places) -> Iterator[tuple[str, _Place, _Place]]:
         """What two products have, and may not both have."""
-        return (found for found in places.in_two() if not self._allowed.between(found[0], found[1][0], found[2][0]))
+        return (
+            found
+            for found in places.in_two()
+            if not self._allowed.between(found[0], found[1].product, found[2].product)
+        )
 
     def _by_marks(self) -> None:
-        """The same program in two products, though not the same bytes."""
+        """The same program or the same secret in two products, though not the same bytes."""
         places = _Places()
-        for product, file, unit in self._units():
+        for product, file, unit, _ in self._units():
             for mark in unit.marks:
                 if not self._allowed.everywhere(mark, product):
-                    places.add(mark, file.content, file.size, product, _place(file, unit))
+                    for path in self._paths[product, file.content]:
+                        places.add(mark, file.content, file.size, product, file.content, _place(path, unit))
         for mark, one, two in self._not_allowed(places):
-            kind, _, value = mark.partition(":")
-            self._add(Finding("variant", *one, *two, *places.sizes[mark], why=f"same {kind} {value[:16]}"))
+            kind = "secret" if mark.startswith("secret:") else "variant"
+            said = " ".join(mark.split(":")[:2])[:40]
+            self._add(kind, one, two, *places.sizes[mark], mark=mark, why=f"same {said}")
 
     def _by_parts(self) -> None:
         """Copies inside larger files."""
-        from bundlers.isolation import copies, matching
+        from bundlers.isolation import copies
+        from bundlers.isolation.cover import Cover
+        from bundlers.isolation.matching import Carried
+        from bundlers.isolation.reopening import Opener
 
-        rows = list(self._units())
-        names = list(self._files)
-        carried = [matching.Carried(names.index(product), unit) for product, _, unit in rows]
+        rows, names = [row for row in self._units() if row[2].hashes], list(self._files)
+        carried = [Carried(names.index(product), file.content, digest, unit) for product, file, unit, digest in rows]
 
         def known(a: int, b: int) -> bool:
-            one, two = ((rows[n][0], rows[n][1].path) for n in (a, b))
-            return _outer(*one, *two) in self._findings
+            pair = (rows[a][0], carried[a].blob, rows[b][0], carried[b].blob)
+            return carried[a].content == carried[b].content or pair in self._findings
 
-        blobs = [file.content for _, file, _ in rows]
-        for copy in copies.find(self._store, blobs, carried, self._allowed.prints(), self._settings, known):
-            (product_a, file_a, unit_a), (product_b, file_b, unit_b) = rows[copy.a], rows[copy.b]
+        opener = Opener(self._store, self._settings, ((row.blob, row.unit.path) for row in carried))
+        for copy in copies.find(opener, carried, names, Cover(self._allowed, opener), self._settings, known):
+            one, two = (
+                _Place(product, file.content, tuple(_place(path, unit) for path in self._paths[product, file.content]))
+                for product, file, unit, _ in (rows[copy.a], rows[copy.b])
+            )
+            smaller = min(rows[copy.a][2].size, rows[copy.b][2].size)
             self._add(
-                Finding(
-                    "copy",
-                    product_a,
-                    _place(file_a, unit_a),
-                    product_b,
-                    _place(file_b, unit_b),
-                    copy.digest,
-                    copy.total,
-                    copy.offset_a,
-                    copy.offset_b,
-                    copy.length,
-                )
+                "copy",
+                one,
+                two,
+                copy.stretches[0].digest,
+                copy.total,
+                fails=copy.fails,
+                stretches=copy.stretches,
+                smaller=smaller,
+                prints=copy.prints,
             )
 
-    def _units(self) -> Iterator[tuple[str, ProductFile, Unit]]:
-        """What was fingerprinted or marked, each blob once per product."""
+    def _units(self) -> Iterator[tuple[str, ProductFile, Unit, Digest]]:
+        """What was fingerprinted or marked, each blob once per product, and the digest of its own bytes."""
         for product, files in self._files.items():
             seen: set[Digest] = set()
             for file in files:
@@ -156,35 +218,72 @@ class Comparison:
                 seen.add(file.content)
                 inner = {member.path: member.digest for member in self._scans[file.content].members}
                 for unit in self._scans[file.content].units:
-                    digest = inner.get(unit.path)
-                    if digest is None or not self._allowed.everywhere(digest, product):
-                        yield product, file, unit
+                    digest = inner.get(unit.path, file.content)
+                    if not unit.path or not self._allowed.everywhere(digest, product):
+                        yield product, file, unit, digest
 
-    def _add(self, finding: Finding) -> None:
-        """One finding for two outer files, the first is the plainest."""
-        a, b = finding.path_a.partition("!")[0], finding.path_b.partition("!")[0]
-        self._findings.setdefault(_outer(finding.product_a, a, finding.product_b, b), finding)
+    def _add(self, kind: str, one: _Place, two: _Place, digest: Digest, size: int, **more: Any) -> None:
+        """One finding for two outer files, the first is the plainest; all their paths are kept."""
+        if one.product > two.product:
+            one, two = two, one
+        finding = Finding(
+            kind,
+            one.product,
+            one.paths[0],
+            two.product,
+            two.paths[0],
+            digest,
+            size,
+            blobs=(one.blob, two.blob),
+            also=(one.paths[1:], two.paths[1:]),
+            **more,
+        )
+        self._findings.setdefault((one.product, one.blob, two.product, two.blob), finding)
 
 
-def _outer(product_a: str, path_a: str, product_b: str, path_b: str) -> _Pair:
-    return (product_a, path_a, product_b, path_b) if product_a < product_b else (product_b, path_b, product_a, path_a)
+def _together(findings: list[Finding]) -> list[Finding]:
+    """What is only told, added up between two products: many small pieces are a large one."""
+    told: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for found in findings:
+        if not found.fails:
+            told[found.product_a, found.product_b].append(found)
+    why = {}
+    for pair, rows in told.items():
+        size = distinct(rows)
+        if size >= severity.TOGETHER:
+            why[pair] = f"{len(rows)} small copies between the two are {size} bytes together"
+    return [
+        replace(f, fails=True, why=why[f.product_a, f.product_b])
+        if not f.fails and (f.product_a, f.product_b) in why
+        else f
+        for f in findings
+    ]
 
 
-def _place(file: ProductFile, unit: Unit) -> str:
-    return f"{file.path}!{unit.path}" if unit.path else file.path
+def _hashes(unit: Unit) -> NDArray[np.uint64]:
+    return np.frombuffer(unit.hashes, "<u8")
 
 
-def _reasons(manifests: Mapping[str, ProductManifest]) -> dict[str, str]:
-    found = ((name, c.shared) for manifest in manifests.values() for name, c in manifest.components.items())
+def _paths_of(files: Mapping[str, Sequence[ProductFile]]) -> dict[tuple[str, Digest], list[str]]:
+    found: dict[tuple[str, Digest], list[str]] = defaultdict(list)
+    for product, rows in files.items():
+        for file in rows:
+            found[product, file.content].append(file.path)
+    return found
+
+
+def _place(path: str, unit: Unit) -> str:
+    return f"{path}!{unit.path}" if unit.path else path
+
+
+def _reasons(products: Mapping[str, Contents]) -> dict[str, str]:
+    found = ((name, c.shared) for contents in products.values() for name, c in contents.components)
     return {name: reason for name, reason in sorted(found) if reason}
 
 
-def _common(manifests: Mapping[str, ProductManifest], allowed: Allowed) -> Iterator[Common]:
+def _common(products: Mapping[str, Contents], allowed: Allowed) -> Iterator[Common]:
     """What two products both carry and may, by source."""
-    carried = {
-        product: {file.digest: file.size for file in manifest.files if file.digest is not None}
-        for product, manifest in manifests.items()
-    }
+    carried = {product: {file.content: file.size for file in contents.files} for product, contents in products.items()}
     for one, two in combinations(carried, 2):
         sizes: dict[Source, list[int]] = defaultdict(list)
         for digest in carried[one].keys() & carried[two].keys():

@@ -1,9 +1,8 @@
 """Which fingerprints two products have in common, and where: places that are worth comparing byte by byte.
 
-Works on whole arrays: all fingerprints are sorted once, what only one product has falls away, and so
-does what two products may both carry.
+Works on whole arrays: all fingerprints are sorted once, and what only one product has falls away.
 
-    for candidate in candidates(carried, known): ...
+    for candidate in candidates(carried): ...
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attest.digests import Digest
 from bundlers.isolation.fingerprints import Hashes, Offsets, Prints
 from bundlers.isolation.scanning import Unit
 
@@ -25,6 +25,9 @@ class Carried:
     """A unit as one product carries it."""
 
     product: int
+    blob: Digest
+    content: Digest
+    """Of the unit itself: the blob, or a member of it."""
     unit: Unit
 
 
@@ -40,18 +43,6 @@ class Candidate:
     """Offset in a less offset in b."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Fingerprints that are no evidence among some products."""
-
-    products: frozenset[int]
-    hashes: Hashes
-
-    def among(self, *products: int) -> bool:
-        """Whether it speaks of all these."""
-        return self.products.issuperset(products)
-
-
 def hashes_of(units: Iterable[Unit]) -> Hashes:
     """All fingerprints of some units, sorted, each once."""
     parts = [np.frombuffer(unit.hashes, "<u8") for unit in units if unit.hashes]
@@ -59,11 +50,6 @@ def hashes_of(units: Iterable[Unit]) -> Hashes:
         return np.empty(0, np.uint64)
     found = np.sort(np.concatenate(parts))
     return found[np.concatenate(([True], found[1:] != found[:-1]))]
-
-
-def merged(known: Sequence[Known]) -> Hashes:
-    """All their fingerprints, sorted."""
-    return np.unique(np.concatenate([item.hashes for item in known] or [np.empty(0, np.uint64)]))
 
 
 def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -75,15 +61,13 @@ def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.
     return found
 
 
-def candidates(carried: Sequence[Carried], known: Sequence[Known] = ()) -> Iterator[Candidate]:
+def candidates(carried: Sequence[Carried]) -> Iterator[Candidate]:
     """Pairs of units in different products, those with most in common first."""
-    every = {item.product for item in carried}
-    for_all, among = (merged([k for k in known if k.among(*every)]), [k for k in known if not k.among(*every)])
-    hashes, owners, offsets = _shared(carried, for_all)
+    hashes, owners, offsets = _shared(carried)
     if not len(hashes):
         return
     products = np.array([item.product for item in carried], np.int32)
-    a, b, at_a, at_b = _pairs(hashes, owners, offsets, products, among)
+    a, b, at_a, at_b = _pairs(hashes, owners, offsets, products)
     shifts = at_a - at_b
     order = np.lexsort((at_a, shifts, b, a))
     a, b, at_a, shifts = a[order], b[order], at_a[order], shifts[order]
@@ -94,7 +78,7 @@ def candidates(carried: Sequence[Carried], known: Sequence[Known] = ()) -> Itera
         yield Candidate(int(a[part.start]), int(b[part.start]), at_a[part], shifts[part])
 
 
-def _shared(carried: Sequence[Carried], common: Hashes) -> tuple[Hashes, Offsets, Offsets]:
+def _shared(carried: Sequence[Carried]) -> tuple[Hashes, Offsets, Offsets]:
     """Fingerprints of more than one product, sorted; whose they are, and where."""
     wanted = _in_two_products(carried)
     parts = []
@@ -102,7 +86,7 @@ def _shared(carried: Sequence[Carried], common: Hashes) -> tuple[Hashes, Offsets
         if not item.unit.hashes:
             continue
         prints = Prints.from_bytes(item.unit.hashes, item.unit.steps)
-        mine = is_in(prints.hashes, wanted) & ~is_in(prints.hashes, common)
+        mine = is_in(prints.hashes, wanted)
         if mine.any():
             parts.append((prints.hashes[mine], np.full(int(mine.sum()), number, np.int64), prints.offsets[mine]))
     if not parts:
@@ -127,15 +111,11 @@ def _pairs(
     owners: Offsets,
     offsets: Offsets,
     products: np.ndarray[tuple[int], np.dtype[np.int32]],
-    known: Sequence[Known],
 ) -> tuple[Offsets, Offsets, Offsets, Offsets]:
-    exempt = [np.isin(products[owners], list(item.products)) & is_in(hashes, item.hashes) for item in known]
     found = []
     for reach in range(1, min(_REACH, len(hashes) - 1) + 1):
         one, two = owners[:-reach], owners[reach:]
         hit = (hashes[:-reach] == hashes[reach:]) & (products[one] != products[two])
-        for both in exempt:
-            hit &= ~(both[:-reach] & both[reach:])
         found.append((one[hit], two[hit], offsets[:-reach][hit], offsets[reach:][hit]))
     a, b, at_a, at_b = (np.concatenate(column) for column in zip(*found, strict=True))
     return a, b, at_a, at_b

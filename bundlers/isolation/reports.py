@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from attest.digests import Digest
 from attest.statements.predicates.isolation import Isolation
 from bundlers.errors import CrossProductLeak
+from bundlers.isolation import spans
+from bundlers.isolation.allowed import Taken
 from bundlers.isolation.settings import Settings
+from bundlers.isolation.spans import Span
+
+FIX = "take it out of one product, share it with a reason, or accept it: casstore isolation accept"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Equal bytes that nothing explains: where in a, where in b, how many, and which."""
+
+    at_a: int
+    at_b: int
+    length: int
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +32,7 @@ class Finding:
     """The same content in two products. A nested place is written `outer.zip!inner/path`."""
 
     kind: str
-    """`file`, `nested`, `variant` (the same program, stripped or signed), `copy` or `unopened`."""
+    """`file`, `nested`, `variant` (the same program, stripped or signed), `secret`, `copy`, `unopened`, `reference`."""
     product_a: str
     path_a: str
     product_b: str
@@ -25,15 +40,29 @@ class Finding:
     digest: Digest
     """Of what is the same; of the first file for a variant."""
     size: int
-    """Bytes that are the same; for a copy all runs together."""
-    offset_a: int | None = None
-    """Of a copy's longest run."""
-    offset_b: int | None = None
-    length: int | None = None
+    """Bytes that are the same; for a copy all stretches together."""
     why: str = ""
+    fails: bool = True
+    """Whether it stops a release; else it is told."""
+    blobs: tuple[Digest, Digest] | None = None
+    """The outer files."""
+    also: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """Other paths of the same two files."""
+    stretches: tuple[Stretch, ...] = ()
+    """Of a copy, the longest first."""
+    smaller: int = 0
+    """Bytes of the smaller file, for a copy."""
+    mark: str = ""
+    """By what a program or secret was known."""
+    prints: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole file, or half of one."""
+        return self.kind != "copy" or 2 * self.size >= self.smaller
 
     def to_json(self) -> dict[str, Any]:
-        """For the attestation and `--json`."""
+        """For the attestation."""
         value: dict[str, Any] = {
             "kind": self.kind,
             "products": [self.product_a, self.product_b],
@@ -41,9 +70,22 @@ class Finding:
             "digest": self.digest,
             "size": self.size,
         }
-        if self.offset_a is not None and self.offset_b is not None:
-            value |= {"offsets": [self.offset_a, self.offset_b], "length": self.length}
+        if self.stretches:
+            first = self.stretches[0]
+            value |= {"offsets": [first.at_a, first.at_b], "length": first.length}
         return {**value, "why": self.why} if self.why else value
+
+    def to_report(self) -> dict[str, Any]:
+        """For `--json` and `accept`: all paths and stretches as well."""
+        value = self.to_json() | {"fails": self.fails, "also": [list(paths) for paths in self.also]}
+        if self.blobs is not None:
+            value["files"] = list(self.blobs)
+        if self.mark:
+            value["mark"] = self.mark
+        if self.stretches:
+            value["smaller"] = self.smaller
+            value["stretches"] = [[part.at_a, part.at_b, part.length, part.digest] for part in self.stretches]
+        return value
 
     @property
     def told(self) -> str:
@@ -51,17 +93,19 @@ class Finding:
         a, b = f"{self.product_a}: {self.path_a}", f"{self.product_b}: {self.path_b}"
         if self.kind == "unopened":
             return f"{a} could not be looked into: {self.why}"
+        if self.kind == "reference":
+            return f"the reference {self.path_a} explains too much of {self.product_a}: {self.why}"
         if self.kind == "variant":
             return f"{a} is a variant of {b} ({self.why}; {self.digest})"
+        if self.kind == "secret":
+            return f"{a} has a secret of {b} ({self.why})"
         if self.kind == "copy":
+            first, beside = self.stretches[0], f"; {self.why}" if self.why else ""
             return (
-                f"{a} at byte {self.offset_a} has {self.length} bytes of {b} at byte {self.offset_b}"
-                f" ({self.digest}, {self.size} bytes copied in all)"
+                f"{a} at byte {first.at_a} has {first.length} bytes of {b} at byte {first.at_b}"
+                f" ({self.digest}, {self.size} bytes copied in all{beside})"
             )
         return f"{a} is {b} ({self.digest}, {self.size} bytes)"
-
-
-REFERENCE = "a reference of common content"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +134,30 @@ class Common:
 class IsolationReport:
     """What was compared and what was found."""
 
-    products: Mapping[str, Digest]
+    products: Mapping[str, Mapping[str, Digest]]
+    """Product -> build -> its ProductManifest."""
     settings: Settings
     shared: Mapping[str, str]
-    findings: tuple[Finding, ...]
+    found: tuple[Finding, ...]
+    """All of it, the failing and the told."""
     compared: int
     unopened: tuple[str, ...]
     common: tuple[Common, ...]
     sizes: Mapping[str, tuple[int, int]]
     """Product -> (files, bytes)."""
+    accepted: tuple[Taken, ...] = ()
+    references: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Name -> (files, bytes)."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What stops a release."""
+        return tuple(found for found in self.found if found.fails)
+
+    @property
+    def reported(self) -> tuple[Finding, ...]:
+        """What is told only."""
+        return tuple(found for found in self.found if not found.fails)
 
     def between(self, one: str, two: str) -> tuple[list[Common], list[Finding]]:
         """What two products share: with a reason, and without."""
@@ -110,10 +169,7 @@ class IsolationReport:
         """Raises CrossProductLeak naming the first finding and how many there are."""
         if self.findings:
             more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-            raise CrossProductLeak(
-                f"{self.findings[0].told}{more}",
-                hint="take it out of one product, or put it into a component that is shared with a reason",
-            )
+            raise CrossProductLeak(f"{self.findings[0].told}{more}", hint=FIX)
 
     def predicate(self) -> Isolation:
         """The claim to sign."""
@@ -122,10 +178,57 @@ class IsolationReport:
             self.settings.to_json(),
             self.shared,
             tuple(finding.to_json() for finding in self.findings),
+            tuple(_reported(self.reported)),
+            tuple(_accepted(row) for row in self.accepted),
             self.compared,
             self.unopened,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {**self.predicate().to_json(), "common": [row.to_json() for row in self.common]}
+        """For `--json`, and what `casstore isolation accept` reads."""
+        return {
+            **self.predicate().to_json(),
+            "found": [finding.to_report() for finding in self.found],
+            "common": [row.to_json() for row in self.common],
+        }
+
+
+def _reported(rows: Sequence[Finding]) -> Iterator[dict[str, Any]]:
+    """What was told and how much, by two products."""
+    by_pair: dict[tuple[str, str], list[Finding]] = {}
+    for row in rows:
+        by_pair.setdefault((row.product_a, row.product_b), []).append(row)
+    for pair, found in sorted(by_pair.items()):
+        yield {
+            "products": list(pair),
+            "pairs": len(found),
+            "bytes": distinct(found),
+            "longest": max(part.length for row in found for part in row.stretches),
+        }
+
+
+def distinct(rows: Sequence[Finding]) -> int:
+    """Bytes that copies between two products have in common, what stands in many files counted once."""
+    seen: set[Digest] = set()
+    sides: list[dict[tuple[Digest, str], list[Span]]] = [{}, {}]
+    for row in rows:
+        for part in row.stretches:
+            if part.digest not in seen and row.blobs is not None:
+                seen.add(part.digest)
+                for side, blob, path, at in zip(
+                    sides, row.blobs, (row.path_a, row.path_b), (part.at_a, part.at_b), strict=True
+                ):
+                    side.setdefault((blob, path), []).append((at, at + part.length))
+    return min(sum(spans.length(parts) for parts in side.values()) for side in sides)
+
+
+def _accepted(row: Taken) -> dict[str, Any]:
+    return {
+        "name": row.accepted.name,
+        "tree": row.accepted.tree,
+        "between": list(row.made.between),
+        "reason": row.accepted.reason,
+        "whole": row.made.whole,
+        "bytes": row.made.size,
+        "files": row.files,
+    }

@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from attest import canonical
 from attest.digests import Digest, from_raw, to_raw
 from bundlers.formats.parallel import in_order
-from bundlers.isolation import nested, variants
+from bundlers.isolation import nested, secret_strings, variants
 from bundlers.isolation.nested import Limits, Member
 from bundlers.isolation.scan_cache import ScanCache
 from bundlers.isolation.settings import Settings
@@ -25,7 +25,9 @@ from casstore.objects.tree import TreeEntry
 
 _PIECE = 1024 * 1024
 _MAX_PROGRAM = 256 << 20
-_VERSION = 3
+_HEAD = 64 * 1024
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
+_VERSION = 4
 """Of what a scan looks for; the fingerprints have their own."""
 
 
@@ -38,17 +40,24 @@ class ContentStore(Protocol):
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable, verified stream."""
 
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        """The verified bytes of an object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Bytes that were fingerprinted: the blob itself (no path) or a member of it."""
+    """Bytes that were looked at: the blob itself (no path) or a member of it."""
 
     path: str
     marks: tuple[str, ...]
+    """Of a program, `build-id:..`; of each secret in it, `secret:RULE:..`."""
     hashes: bytes
     """64-bit fingerprints, little-endian."""
     steps: bytes
     """As many 64-bit steps from offset to offset."""
+    size: int
+    text: bool
+    """Whether it reads as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +119,36 @@ def _scanner(store: ContentStore, settings: Settings) -> Callable[[tuple[Digest,
 
 
 def _unit(path: str, data: IO[bytes], prints: bool) -> Unit:
-    head = data.read(4)
+    head = data.read(_HEAD)
     data.seek(0)
-    marks: frozenset[str] = frozenset()
-    if head == b"\x7fELF" or head[:2] == b"MZ":
-        marks = variants.marks(data.read(_MAX_PROGRAM))
+    marks = {f"secret:{found.rule}:{found.fingerprint}" for found in secret_strings.scan(data)}
+    size = data.seek(0, os.SEEK_END)
+    data.seek(0)
+    if head.startswith((b"\x7fELF", b"MZ")):
+        marks |= variants.marks(data.read(_MAX_PROGRAM))
         data.seek(0)
     hashes = steps = b""
     if prints:
         from bundlers.isolation import fingerprints
 
         hashes, steps = fingerprints.of(iter(lambda: data.read(_PIECE), b"")).to_bytes()
-    return Unit(path, tuple(sorted(marks)), hashes, steps)
+    return Unit(path, tuple(sorted(marks)), hashes, steps, size, is_text(head))
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so reads as text: no zero byte, and hardly any other control sign."""
+    odd = len(head) - len(head.translate(None, _CONTROLS))
+    return b"\0" not in head and odd * 50 <= len(head)
 
 
 def _to_row(found: Scan) -> dict[str, Any]:
     return {
         "members": [(m.path.encode("utf-8", "surrogatepass"), to_raw(m.digest), m.size) for m in found.members],
         "unopened": [(p.encode("utf-8", "surrogatepass"), why) for p, why in found.unopened],
-        "units": [(u.path.encode("utf-8", "surrogatepass"), list(u.marks), u.hashes, u.steps) for u in found.units],
+        "units": [
+            (u.path.encode("utf-8", "surrogatepass"), list(u.marks), u.hashes, u.steps, u.size, u.text)
+            for u in found.units
+        ],
     }
 
 
@@ -136,7 +156,7 @@ def _from_row(row: Mapping[str, Any]) -> Scan:
     return Scan(
         tuple(Member(_text(path), from_raw(raw), size) for path, raw, size in row["members"]),
         tuple((_text(path), why) for path, why in row["unopened"]),
-        tuple(Unit(_text(p), tuple(marks), h, s) for p, marks, h, s in row["units"]),
+        tuple(Unit(_text(p), tuple(marks), *rest) for p, marks, *rest in row["units"]),
     )
 
 

@@ -12,10 +12,36 @@ from typing import Any
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
+from bundlers.isolation import severity
 
 _CHOICES = {"copies": ("fail", "off"), "unopened": ("report", "fail")}
 MIN_COPY = 512
 """Shorter copies cannot be promised to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A line of `[[isolation.accepted]]`: which tree, between which products, and why."""
+
+    name: str
+    tree: Digest
+    between: tuple[str, str]
+    reason: str
+
+    @staticmethod
+    def parse(row: Mapping[str, Any]) -> Accepted:
+        """A table to value. Raises BadInput."""
+        name, between, reason = row.get("name"), row.get("between"), row.get("reason")
+        whole = set(row) == {"name", "tree", "between", "reason"}
+        if not whole or not isinstance(name, str) or not name or not isinstance(reason, str) or not reason.strip():
+            raise BadInput(
+                f"[[isolation.accepted]] {name!r}: it has name, tree, between and a reason, and nothing else",
+                hint="casstore isolation accept writes it",
+            )
+        if not isinstance(between, list) or len(set(between)) != 2 or not all(isinstance(p, str) for p in between):
+            raise BadInput(f"[[isolation.accepted]] {name}: between names two products")
+        first, second = sorted(between)
+        return Accepted(name, _tree(f"accepted {name}", row.get("tree")), (first, second), reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +61,13 @@ class Settings:
     copies: str = "fail"
     """Whether parts of files are compared: `fail` or `off`."""
     min_copy: int = MIN_COPY
-    """Bytes in a row that are a copy; 512 at least."""
-    min_copy_total: int = MIN_COPY
-    """Copied bytes between two files from which on it is a finding."""
+    """Bytes in a row that count as a copy; 512 at least."""
     min_entropy: float = 2.5
     """Bits per byte of the copied bytes; below that (tables of zeros, padding) they are no evidence."""
     references: Mapping[str, Digest] = field(default_factory=dict)
     """Name -> tree of common content (a language's runtime, system libraries) that anybody may carry."""
+    accepted: tuple[Accepted, ...] = ()
+    """What two products may both carry since somebody looked at it (`casstore isolation accept`)."""
     unopened: str = "report"
     """Whether something packed that cannot be opened is a finding: `report` or `fail`."""
 
@@ -53,8 +79,11 @@ class Settings:
             if key not in known or not _fits(key, value):
                 hint = f"known: {', '.join(sorted(known))} (docs/isolation.md)"
                 raise BadInput(f"[isolation] {key} = {value!r}: not a setting", hint=hint)
-        references = {name: _tree(name, value) for name, value in table.get("references", {}).items()}
-        return Settings(**{**table, "references": references})
+        references = {name: _tree(f"references.{name}", value) for name, value in table.get("references", {}).items()}
+        accepted = tuple(Accepted.parse(row) for row in table.get("accepted", ()))
+        if len({row.name for row in accepted}) != len(accepted):
+            raise BadInput("[[isolation.accepted]]: two have the same name", hint="give each its own name")
+        return Settings(**{**table, "references": references, "accepted": accepted})
 
     def to_json(self) -> dict[str, Any]:
         """The parameters, as they are attested."""
@@ -66,7 +95,7 @@ class Settings:
             "maxRatio": self.max_ratio,
             "copies": self.copies,
             "minCopy": self.min_copy,
-            "minCopyTotal": self.min_copy_total,
+            "fails": severity.to_json(),
             "minEntropy": f"{self.min_entropy:g}",
             "references": dict(self.references),
             "unopened": self.unopened,
@@ -78,17 +107,19 @@ def _fits(key: str, value: object) -> bool:
         return value in _CHOICES[key]
     if key == "references":
         return isinstance(value, Mapping)
+    if key == "accepted":
+        return isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if key == "min_entropy":
         return 0 <= value <= 8
-    return isinstance(value, int) and value >= (MIN_COPY if key.startswith("min_copy") else 0)
+    return isinstance(value, int) and value >= (MIN_COPY if key == "min_copy" else 0)
 
 
 def _tree(name: str, value: object) -> Digest:
     if not isinstance(value, str) or not digests.is_digest(value):
         raise BadInput(
-            f"[isolation] references.{name} = {value!r}: not the digest of a tree",
+            f"[isolation] {name} = {value!r}: not the digest of a tree",
             hint="casstore put FOLDER prints the digest of its tree",
         )
     return Digest(value)

@@ -13,7 +13,8 @@ from bundlers import blockers, gates, isolation
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive
-from bundlers.isolation import IsolationReport
+from bundlers.isolation import IsolationReport, grouping
+from bundlers.isolation.reports import FIX
 from bundlers.releases import signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
@@ -26,7 +27,6 @@ ALWAYS: Mapping[str, Mapping[str, Any]] = {"seal": {}}
 """Gates that run whether they are listed or not."""
 
 _ORDER: tuple[type[Blocked], ...] = (CrossProductLeak, BranchProtectionMissing, BaselineFailed, GateFailed)
-_FIX = "take it out of one product, or put it into a component that is shared with a reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
         view_of(request.store, request.config, plan, request.now), listed(request.config), Phase.INPUTS
     )
     settings = isolation.Settings.parse(request.config.isolation)
-    compared = isolation.check(request.store, plan.manifests, settings)
+    compared = isolation.check(request.store, isolation.Contents.each(plan.manifests), settings)
     _settle(request, outcomes, _leaks(compared), plan.trees)
     return InputsChecked(outcomes, compared)
 
@@ -83,8 +83,8 @@ def view_of(
 
 
 def _leaks(compared: IsolationReport) -> list[Blocker]:
-    """One record per finding; the report itself has the last word."""
-    found = [Blocker(ISOLATION, finding.told, _places(finding), _FIX) for finding in compared.findings]
+    """One record for what is in common, the largest first; the report itself has the last word."""
+    found = [Blocker(ISOLATION, group.told, _places(group), FIX) for group in grouping.groups(compared.findings)]
     try:
         compared.require()
     except CrossProductLeak as exc:
@@ -92,8 +92,9 @@ def _leaks(compared: IsolationReport) -> list[Blocker]:
     return found
 
 
-def _places(finding: isolation.Finding) -> tuple[str, ...]:
-    return f"{finding.product_a}/{finding.path_a}", f"{finding.product_b}/{finding.path_b}"
+def _places(group: grouping.Group) -> tuple[str, ...]:
+    sides = ((f"{f.product_a}/{f.path_a}", f"{f.product_b}/{f.path_b}") for f in group.rows)
+    return tuple(dict.fromkeys(place for pair in sides for place in pair))
 
 
 def _settle(

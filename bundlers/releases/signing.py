@@ -14,6 +14,7 @@ from attest.statements.predicates import test_result
 from bundlers.building.provenance import archive_provenance
 from bundlers.gates import Outcome, Phase, StagedArchive
 from bundlers.isolation import IsolationReport
+from bundlers.isolation.contents import DEFAULT_BUILD
 from bundlers.products import checksums
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
@@ -86,7 +87,11 @@ def _provenance(request: ReleaseRequest, plan: Plan, archive: StagedArchive) -> 
 
 def _isolation_subjects(compared: IsolationReport, archives: Sequence[StagedArchive]) -> dict[str, Digest]:
     subjects = {archive.name: archive.digest for archive in archives}
-    return subjects | {f"{product}.product-manifest.json": digest for product, digest in compared.products.items()}
+    return subjects | {
+        f"{product if build == DEFAULT_BUILD else f'{product}-{build}'}.product-manifest.json": digest
+        for product, builds in compared.products.items()
+        for build, digest in builds.items()
+    }
 
 
 def _seen_by(outcome: Outcome, plan: Plan, archives: Sequence[StagedArchive]) -> Mapping[str, Digest]:

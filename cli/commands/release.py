@@ -126,7 +126,9 @@ def isolation(session: Session, release_ref: str, products: tuple[str, ...], svg
     store = session.open_store(read_only=True)
     manifests = references.manifests_of(store, session.state(), release_ref, products)
     config = session.optional_config
-    report = check.check(store, manifests, check.Settings.parse(config.isolation if config else {}))
+    report = check.check(
+        store, check.Contents.each(manifests), check.Settings.parse(config.isolation if config else {})
+    )
     if svg:
         from bundlers.isolation import pictures
 
@@ -140,20 +142,25 @@ def isolation(session: Session, release_ref: str, products: tuple[str, ...], svg
 
 
 def _tell_isolation(report: IsolationReport) -> None:
+    from bundlers.isolation import grouping
+
     rows = [
         (f"{c.product_a}, {c.product_b}", "allowed", f"{c.files} files", render.size(c.size), f"{c.source}: {c.why}")
         for c in report.common
     ]
-    rows += [
-        (f"{f.product_a}, {f.product_b}", "LEAK", f.kind, render.size(f.size), f"{f.path_a} = {f.path_b}")
-        for f in report.findings
-    ]
+    for group in grouping.groups(report.found):
+        first, files = group.first, " and ".join(map(str, group.files))
+        what = first.kind if len(group.rows) == 1 else f"{first.kind}, {files} files"
+        verdict = "LEAK" if group.fails else "told"
+        why = f"{first.path_a} = {first.path_b}"
+        rows.append((f"{first.product_a}, {first.product_b}", verdict, what, render.size(group.size), why))
     render.table(("PRODUCTS", "VERDICT", "WHAT", "SIZE", "WHY"), rows)
-    for finding in report.findings:
-        render.line(f"leak: {finding.told}")
+    for group in grouping.groups(report.found):
+        render.line(f"{'leak' if group.fails else 'told'}: {group.told}")
     for place in report.unopened:
         render.line(f"not looked into: {place}")
-    render.line(f"{report.compared} contents compared, {len(report.findings)} shared without a reason")
+    told = f", {len(report.reported)} small ones told" if report.reported else ""
+    render.line(f"{report.compared} contents compared, {len(report.findings)} shared without a reason{told}")
     render.say("what is encoded (base64) or encrypted cannot be seen")
 
 

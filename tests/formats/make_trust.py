@@ -123,7 +123,14 @@ def predicates() -> dict[str, Any]:
             **place,
         ),
         "isolation": isolation.Isolation(
-            {"core": digest}, {"nested": True}, {"licences": "all"}, ({"kind": "same"},), 2, ("core/x.zip",)
+            {"core": {"default": digest}},
+            {"nested": True},
+            {"licences": "all"},
+            ({"kind": "same"},),
+            ({"products": ["agent", "core"], "pairs": 3, "bytes": 2100, "longest": 761},),
+            ({"name": "blas", "tree": digest, "between": ["agent", "core"], "whole": True},),
+            2,
+            ("core/x.zip",),
         ),
         "publication": publication.Publication(
             destination="cdn",

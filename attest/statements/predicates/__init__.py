@@ -16,6 +16,8 @@ OWN = "https://casstore.dev/{}/v1"
 _SPDX = ("https://spdx.dev/Document", "https://spdx.dev/Document/v2.3", "https://spdx.dev/Document/v3")
 _CYCLONEDX = "https://cyclonedx.org/bom"
 
+ISOLATION = "https://casstore.dev/isolation/v2"
+
 OWN_NAMES = (
     "approval",
     "promotion",
@@ -42,6 +44,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "release": ("https://in-toto.io/attestation/release/v0.1",),
     "vsa": ("https://slsa.dev/verification_summary/v1",),
     **{name: (OWN.format(name),) for name in (*OWN_NAMES, "trust-root")},
+    "isolation": (ISOLATION,),
 }
 
 

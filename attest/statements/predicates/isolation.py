@@ -13,21 +13,26 @@ from attest import digests
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import FormatError
-from attest.statements.predicates import OWN
+from attest.statements.predicates import ISOLATION
 
-TYPE = OWN.format("isolation")
+TYPE = ISOLATION
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
     """What was compared, by which parameters, and what was found."""
 
-    products: Mapping[str, Digest]
-    """Product -> its ProductManifest."""
+    products: Mapping[str, Mapping[str, Digest]]
+    """Product -> build -> its ProductManifest."""
     parameters: Mapping[str, Any]
     shared: Mapping[str, str]
     """Component -> the reason why more than one product carries it."""
     findings: tuple[Mapping[str, Any], ...]
+    """What stops a release."""
+    reported: tuple[Mapping[str, Any], ...]
+    """What is told only, and how much: a row for two products."""
+    accepted: tuple[Mapping[str, Any], ...]
+    """What two products may both carry since somebody accepted it."""
     compared: int
     unopened: tuple[str, ...] = field(default=())
     """Nested archives that could not be looked into, as product/path."""
@@ -35,10 +40,12 @@ class Isolation:
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
         return {
-            "products": dict(self.products),
+            "products": {product: dict(builds) for product, builds in self.products.items()},
             "parameters": dict(self.parameters),
             "shared": dict(self.shared),
             "findings": [dict(item) for item in self.findings],
+            "reported": [dict(item) for item in self.reported],
+            "accepted": [dict(item) for item in self.accepted],
             "compared": self.compared,
             "unopened": list(self.unopened),
         }
@@ -46,16 +53,21 @@ class Isolation:
 
 def parse(value: object) -> Isolation:
     """The predicate's JSON to value. Raises FormatError."""
-    names = ("products", "parameters", "shared", "findings", "compared")
+    names = ("products", "parameters", "shared", "findings", "reported", "accepted", "compared")
     f = Fields(value, "isolation", required=names, optional=("unopened",))
-    findings = value["findings"] if isinstance(value, Mapping) else None
-    if not isinstance(findings, list) or not all(isinstance(item, Mapping) for item in findings):
-        raise FormatError("isolation: findings is no list of objects")
     return Isolation(
-        {name: digests.parse(item) for name, item in f.mapping("products").items()},
+        {name: _builds(name, builds) for name, builds in f.mapping("products").items()},
         f.mapping("parameters"),
         {name: str(reason) for name, reason in f.mapping("shared").items()},
-        tuple(findings),
+        f.objects("findings"),
+        f.objects("reported"),
+        f.objects("accepted"),
         f.integer("compared"),
         f.texts("unopened", ()),
     )
+
+
+def _builds(product: str, value: object) -> dict[str, Digest]:
+    if not isinstance(value, Mapping) or not value:
+        raise FormatError(f"isolation: {product[:60]!r} has no builds")
+    return {str(name): digests.parse(digest) for name, digest in value.items()}

@@ -6,30 +6,27 @@
 A finding names rule, file, offset and fingerprint (the first 16 digits of the SHA-256 of the
 secret), never the secret. A false alarm is allowed by its fingerprint; the list is part of the
 settings, and their digest stands in the signed test-result. On its own it scans any folder, logs
-and reports too: `scan_folder`. Rules: `secret_rules`. What it cannot see: docs/gates.md.
+and reports too: `scan_folder`. Rules: `bundlers.isolation.secret_rules`. What it cannot see: docs/gates.md.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
-from bundlers.gates.builtin import secret_rules
 from bundlers.isolation import nested
+from bundlers.isolation.secret_strings import Secret, scan
 
 NAME = "secrets"
 PHASE = Phase.INPUTS
 SUMMARY = "No key, token or private key is in any component: text, binary or nested archive."
 
-_PIECE = 1024 * 1024
-_OVERLAP = secret_rules.LONGEST
 _FIX = "take the secret out and revoke it; a false alarm is allowed by its fingerprint: secrets = { allow = [...] }"
 
 
@@ -43,17 +40,6 @@ class Settings:
     """How many archives inside each other are opened."""
     max_member: int = 256 * 1024 * 1024
     """Larger members are not opened; they are told as warnings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A finding; the secret itself is not kept."""
-
-    rule: str
-    fingerprint: str
-    offset: int
-    place: str = ""
-    """`!member/path` when it is inside an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,39 +121,3 @@ def scan_blob(blob: BinaryIO, settings: Settings = Settings()) -> Scanned:
     inside = nested.look_inside(blob, size, limits, visit)
     deepest = {(secret.rule, secret.fingerprint): secret for secret in secrets}
     return Scanned(tuple(deepest.values()), tuple(inside.unopened))
-
-
-def scan(stream: IO[bytes]) -> Iterator[Secret]:
-    """The secrets in a stream, each one once; UTF-16 texts (wide strings of programs) included."""
-    found: set[tuple[str, str]] = set()
-    offset, tail = 0, b""
-    while piece := stream.read(_PIECE):
-        window, begin = tail + piece, offset - len(tail)
-        last = len(piece) < _PIECE
-        for view in _readings(window):
-            for start, end, rule in secret_rules.matches(view.data):
-                if view.at(end) >= len(window) and not last:
-                    continue  # it may go on: the next window, which begins before it, sees it whole
-                fingerprint = hashlib.sha256(view.data[start:end]).hexdigest()[:16]
-                if (rule, fingerprint) not in found:
-                    found.add((rule, fingerprint))
-                    yield Secret(rule, fingerprint, begin + view.at(start))
-        offset += len(piece)
-        tail = window[-2 * _OVERLAP :]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """The bytes of a window under one encoding, and where they are in the window."""
-
-    data: bytes
-    at: Callable[[int], int]
-
-
-def _readings(window: bytes) -> Iterator[_Reading]:
-    yield _Reading(window, lambda place: place)
-    if window.count(0) * 8 < len(window):
-        return  # nothing like a wide string can fill an eighth of it
-    for first in (0, 1):  # UTF-16LE at even and odd places; UTF-16BE is the other one
-        wide = window[first::2]
-        yield _Reading(wide, lambda place, first=first: 2 * place + first)  # type: ignore[misc]

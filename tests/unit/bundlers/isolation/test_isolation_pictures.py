@@ -9,15 +9,22 @@ from hypothesis import strategies as st
 
 from attest.digests import sha256
 from bundlers.isolation import Finding, IsolationReport, Settings, pictures
-from bundlers.isolation.reports import Common
+from bundlers.isolation.reports import Common, Stretch
 
 
 def report(names: list[str], path: str = "a/b") -> IsolationReport:
     digest = sha256(b"x")
-    leak = Finding("copy", names[0], path, names[-1], path, digest, 700, 1, 2, 700)
+    leak = Finding("copy", names[0], path, names[-1], path, digest, 700, stretches=(Stretch(1, 2, 700, digest),))
     common = Common(names[0], names[1], "licences", path, 3, 4000)
     return IsolationReport(
-        dict.fromkeys(names, digest), Settings(), {}, (leak,), 9, (), (common,), dict.fromkeys(names, (2, 99))
+        {name: {"default": digest} for name in names},
+        Settings(),
+        {},
+        (leak,),
+        9,
+        (),
+        (common,),
+        dict.fromkeys(names, (2, 99)),
     )
 
 
