@@ -6,10 +6,17 @@ tools are installed, so a skip would hide a missing proof.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 import hypothesis
 import pytest
+
+if "XDG_STATE_HOME" not in os.environ:  # how far ledgers were seen, which a person keeps for ever
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="casstore-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True)

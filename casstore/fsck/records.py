@@ -17,6 +17,7 @@ from attest.errors import CasstoreError, FormatError
 from attest.trust import trust_roots
 from casstore.fsck.report import Damage
 from casstore.ledger import checkpoints, entries
+from casstore.ledger import seen as seen_tips
 from casstore.ledger.cache import EntryCache, cache_of
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
@@ -27,6 +28,7 @@ _NUMBER = re.compile(r"[0-9]{20}")
 _PIN = re.compile(r"[0-9a-f]{32}")
 _NOTE = re.compile(r"[0-9a-f]{64}")
 _MAX = 1024 * 1024
+_FAR = 10_000
 _MISSING = "is not there"
 
 
@@ -47,6 +49,8 @@ def check_records(store: Store) -> Records:
     found = Records()
     for name, keys in _ledgers(store, found).items():
         _check_entries(store, name, keys, found)
+    for name in seen_tips.ledgers(store.url, store.store_id):
+        _check_seen(store, name, found)
     _check_id(store, found)
     _check_pins(store, found)
     _check_steps(store, found)
@@ -56,7 +60,7 @@ def check_records(store: Store) -> Records:
 
 def _ledgers(store: Store, found: Records) -> dict[str, list[int]]:
     """Name -> numbers of the entries that are there."""
-    ledgers: dict[str, list[int]] = {}
+    ledgers: dict[str, list[int]] = {name: [] for name in seen_tips.ledgers(store.url, store.store_id)}
     for key in store.storage.list("ledgers/"):
         parts = key.split("/")
         if len(parts) == 3 and _NUMBER.fullmatch(parts[2]):
@@ -69,7 +73,8 @@ def _ledgers(store: Store, found: Records) -> dict[str, list[int]]:
 def _check_entries(store: Store, name: str, numbers: list[int], found: Records) -> None:
     seen = cache_of(store, name).load()
     before = len(found.damaged)
-    raws = [raw_of(store, entries.key(name, number)) for number in range(max(max(numbers) + 1, len(seen)))]
+    end = max(_end(name, numbers, found), len(seen), _count(store, name))
+    raws = [raw_of(store, entries.key(name, number)) for number in range(end)]
     for number, raw in enumerate(raws):
         after = raws[number + 1] if number + 1 < len(raws) else None
         remembered = seen[number] if number < len(seen) else None
@@ -77,6 +82,34 @@ def _check_entries(store: Store, name: str, numbers: list[int], found: Records) 
             found.add(entries.key(name, number), what)
     if len(found.damaged) == before:
         _check_checkpoints(store, name, found)
+
+
+def _end(ledger: str, numbers: list[int], found: Records) -> int:
+    """One more than the last number; a name far beyond the others is no reason to look for all between."""
+    end = 0
+    for number in sorted(numbers):
+        if number > end + _FAR:
+            found.add(entries.key(ledger, number), f"follows no entry: none has a number from {end} on")
+            break
+        end = number + 1
+    return end
+
+
+def _count(store: Store, ledger: str) -> int:
+    """How many entries this user has seen."""
+    seen = seen_tips.load(store.url, store.store_id, ledger)
+    return 0 if seen is None else seen.count
+
+
+def _check_seen(store: Store, name: str, found: Records) -> None:
+    """The newest entry that this user has seen is what it was, where it does not say by itself that it is damaged."""
+    seen = seen_tips.load(store.url, store.store_id, name)
+    key = None if seen is None else entries.key(name, seen.count - 1)
+    if seen is None or key is None or any(one.record == key for one in found.damaged):
+        return
+    raw = raw_of(store, key)
+    if raw is not None and digests.sha256(raw) != seen.tip:
+        found.add(key, "is not what it was when this user saw it")
 
 
 def wrong_entry(

@@ -23,6 +23,7 @@ from casstore.gc.contents import Contents
 from casstore.gc.loose import LooseBook
 from casstore.gc.marking import Root
 from casstore.gc.roots import LedgerView, ledger_roots
+from casstore.ledger import seen
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind, pack_list
 from casstore.ledger.folding import replay
@@ -66,9 +67,10 @@ class Book(Protocol):
 
 
 def ledger_names(store: Store) -> list[str]:
-    """All ledgers that have entries: a listing."""
+    """All ledgers that have entries, by a listing, and those that this user has seen: none of them may be gone."""
     found = (key.split("/") for key in store.storage.list("ledgers/"))
-    return sorted({parts[1] for parts in found if len(parts) == 3})
+    known = set(seen.ledgers(store.url, store.store_id))
+    return sorted(known | {parts[1] for parts in found if len(parts) == 3})
 
 
 def open_books(store: Store, signer: Signer | None, before: Iterable[Book] = ()) -> list[Book]:

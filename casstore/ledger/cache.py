@@ -12,6 +12,8 @@ from typing import Protocol, cast
 
 from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
 from casstore.index.rows import IndexDoubt
+from casstore.ledger import seen as seen_tips
+from casstore.ledger.seen import Seen
 
 _UNKEPT = (IndexDoubt, NotWritable, StorageUnavailable, StoreDamaged)
 """Why nothing can be kept, a full disk too: no reason to fail."""
@@ -34,6 +36,14 @@ class IndexHolder(Protocol):
     """A store; its index may be replaced by a new one at any time."""
 
     @property
+    def url(self) -> str:
+        """Where it lies."""
+
+    @property
+    def store_id(self) -> str:
+        """Which store it is."""
+
+    @property
     def index(self) -> MetaTable:
         """The present index."""
 
@@ -54,12 +64,23 @@ class EntryCache:
     def put_state(self, name: bytes, data: bytes) -> None:
         """Keep a state in place of the one of that name."""
 
+    def seen(self) -> Seen | None:
+        """How far this user has seen the ledger, by what lies in the user's own folder."""
+
+    def saw(self, seen: Seen) -> None:
+        """Keep how far."""
+
+    def told_in(self) -> str:
+        """The file that says how far."""
+        return ""
+
 
 class IndexCache(EntryCache):
     """Rows `ledger/<name>/<8 bytes, big-endian>` and `state/ledger/<name>/<...>` of the index's meta table."""
 
     def __init__(self, holder: IndexHolder, ledger: str) -> None:
         self._holder = holder
+        self._place = (holder.url, holder.store_id, ledger)
         self._prefix = b"ledger/%s/" % ledger.encode()
 
     def load(self, start: int = 0) -> Sequence[bytes]:
@@ -87,6 +108,18 @@ class IndexCache(EntryCache):
         """See `EntryCache.put_state`."""
         with contextlib.suppress(*_UNKEPT):
             self._holder.index.meta_put([(b"state/" + self._prefix + name, data)])
+
+    def seen(self) -> Seen | None:
+        """See `EntryCache.seen`."""
+        return seen_tips.load(*self._place)
+
+    def saw(self, seen: Seen) -> None:
+        """See `EntryCache.saw`."""
+        seen_tips.keep(*self._place, seen)
+
+    def told_in(self) -> str:
+        """See `EntryCache.told_in`."""
+        return seen_tips.path_of(*self._place)
 
     def _key(self, number: int) -> bytes:
         return self._prefix + number.to_bytes(8, "big")

@@ -8,6 +8,7 @@
   everything (StoreDamaged).
 - Rows of the local cache only save requests: they count when their chain fits and the last
   of them is what the storage holds.
+- Entries that this user saw, by what lies in the user's own folder, must still be there.
 - Who knows what the first n entries add up to may `resume` after them; they are read when asked for.
 
 What entries mean is left to `state`.
@@ -33,6 +34,7 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger.cache import EntryCache, cache_of
 from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.seen import Seen
 from casstore.storage import Storage
 
 _STRAIGHT = 8
@@ -95,6 +97,8 @@ class Ledger:
         """The number of the first entry of `_known`: those before it are not read yet."""
         self._known: list[Entry] = []
         self._loaded = False
+        self._seen: Seen | None = None
+        """How far this user had seen the ledger before it was read here."""
         self._lost = False
 
     @property
@@ -189,6 +193,7 @@ class Ledger:
         """Create a placed entry; when another one has its number, that one becomes known and False is returned."""
         if self._storage.create(formats.key(self.name, entry.number), entry.raw):
             self._add([entry.raw])
+            self._note_seen()
             return True
         raw = self._read(entry.number)
         if raw is not None:
@@ -206,6 +211,7 @@ class Ledger:
         """Whether entry `count - 1` is `tip`; a handle that has read nothing yet begins there. Raises StoreDamaged."""
         if self._loaded:
             return self._first < count <= self._next and self._known[count - 1 - self._first].digest == tip
+        self._seen = self._cache.seen()
         raw = self._read(count - 1) if count else None
         if raw is None or digests.sha256(raw) != tip:
             return False
@@ -242,14 +248,41 @@ class Ledger:
     def _sync(self) -> None:
         """Read forward to the newest entry."""
         if not self._loaded:
+            self._seen = self._cache.seen()
             self._load_cache()
         for _ in range(_STRAIGHT):
             raw = self._read(self._next)
             if raw is None:
+                self._check_seen()
+                self._note_seen()
                 return
             self._add([raw])
         self._add(self._read_many(self._next, self._gallop(self._next)))
         self._sync()
+
+    def _check_seen(self) -> None:
+        """What was seen before is there still. Raises StoreDamaged."""
+        seen, first = self._seen, self._first
+        if seen is None or seen.count <= first:
+            return
+        if seen.count > self._next:
+            raise self._damaged(
+                f"entry {self._next} is gone, this user has seen {seen.count} entries", self._way_back()
+            )
+        if self._known[seen.count - 1 - first].digest != seen.tip:
+            what = f"entry {seen.count - 1} is not what it was when this user saw it"
+            raise self._damaged(what, self._way_back())
+
+    def _way_back(self) -> str:
+        return (
+            "casstore fsck --repair --from STORE takes it from another copy; "
+            f"was an older state put back on purpose, then remove {self._cache.told_in()}"
+        )
+
+    def _note_seen(self) -> None:
+        if self._known and (self._seen is None or self._seen.count < self._next):
+            self._seen = Seen(self._next, self._known[-1].digest)
+            self._cache.saw(self._seen)
 
     @property
     def _next(self) -> int:
@@ -350,10 +383,10 @@ class Ledger:
     def _forget(self) -> None:
         self._first, self._known = 0, []
 
-    def _damaged(self, what: str) -> StoreDamaged:
+    def _damaged(self, what: str, hint: str = "") -> StoreDamaged:
         return StoreDamaged(
             f"ledger {self.name}: {what}",
-            hint="compare with another copy or with a checkpoint; nothing was changed here",
+            hint=hint or "compare with another copy or with a checkpoint; nothing was changed here",
         )
 
 

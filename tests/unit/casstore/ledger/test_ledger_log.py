@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +16,15 @@ from attest import canonical, digests
 from attest.digests import Digest, sha256
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable, StoreDamaged, StoreTooNew
+from casstore.fsck import fsck, repair
 from casstore.ledger import entries as formats
+from casstore.ledger import seen
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.objects.small_records import sealed
 from casstore.storage import Storage, open_storage
+from casstore.store.store import Store
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
@@ -366,3 +370,85 @@ def test_nothing_is_appended_to_a_read_only_store(tmp_path: Path) -> None:
 
     with pytest.raises(NotWritable):
         Ledger(Host(FileStorage(str(tmp_path), read_only=True))).append(EntryKind.EVIDENCE, sha256(b"x"), now=NOW)
+
+
+# the newest entry that this user has seen, kept outside of the store
+
+
+def cut(root: Path, keep: int) -> None:
+    """What a thief of history does: the last entries go, and the index that remembers them."""
+    for path in sorted((root / "ledgers/main").iterdir())[keep:]:
+        path.unlink()
+    shutil.rmtree(root / "index")
+
+
+@pytest.fixture
+def seen_store(tmp_path: Path) -> Path:
+    with Store.init(str(tmp_path / "store")) as store:
+        for n in range(4):
+            Ledger(store).append(EntryKind.EVIDENCE, store.put_bytes(b"%d" % n), now=NOW)
+    return tmp_path / "store"
+
+
+def test_a_tail_cut_off_with_the_index_is_noticed_by_readers_and_writers(seen_store: Path) -> None:
+    cut(seen_store, 2)
+    with Store.open(str(seen_store)) as store:
+        for act in (
+            lambda: Ledger(store).tip(),
+            lambda: Ledger(store).verify(),
+            lambda: Ledger(store).append(EntryKind.EVIDENCE, sha256(b"x"), now=NOW),
+        ):
+            with pytest.raises(StoreDamaged, match="entry 2 is gone, this user has seen 4 entries") as told:
+                act()
+            assert "--repair" in told.value.hint
+        named = {one.record for one in fsck(store).damaged}
+        assert named == {formats.key("main", 2), formats.key("main", 3)}
+
+
+def test_a_tail_that_was_made_anew_is_noticed(seen_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut(seen_store, 2)
+    with monkeypatch.context() as elsewhere, Store.open(str(seen_store)) as store:
+        elsewhere.setattr(seen, "load", lambda *_: None)
+        elsewhere.setattr(seen, "keep", lambda *_: None)
+        for _ in range(3):
+            Ledger(store).append(EntryKind.EVIDENCE, store.put_bytes(b"other"), now=NOW)
+    shutil.rmtree(seen_store / "index")
+    with Store.open(str(seen_store)) as store:
+        with pytest.raises(StoreDamaged, match="entry 3 is not what it was when this user saw it"):
+            Ledger(store).tip()
+        assert {one.record for one in fsck(store).damaged} == {formats.key("main", 3)}
+
+
+def test_a_whole_ledger_that_is_gone_is_named_and_comes_back(seen_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(seen_store, tmp_path / "good")
+    shutil.rmtree(seen_store / "ledgers")
+    shutil.rmtree(seen_store / "index")
+    with Store.open(str(seen_store)) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert len(fsck(store).damaged) == 4
+        assert repair(store, good).ok
+        assert len(list(Ledger(store).entries())) == 4
+
+
+def test_what_others_sealed_says_nothing_and_a_copy_at_another_place_may_lag(seen_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(seen_store, tmp_path / "mirror")
+    cut(tmp_path / "mirror", 2)
+    with Store.open(str(tmp_path / "mirror")) as mirror:
+        tip = Ledger(mirror).tip()
+        assert tip is not None
+        assert tip.number == 1
+    with Store.open(str(seen_store)) as store:
+        path = Path(seen.path_of(store.url, store.store_id, "main"))
+        assert path.stat().st_size > 32
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+        assert seen.load(store.url, store.store_id, "main") is None
+    cut(seen_store, 3)
+    with Store.open(str(seen_store)) as store:
+        tip = Ledger(store).tip()
+        assert tip is not None
+        assert tip.number == 2
+
+
+def test_a_name_far_beyond_the_others_is_damage_and_no_long_search(seen_store: Path) -> None:
+    (seen_store / formats.key("main", 10**19)).write_bytes(b"{}")
+    with Store.open(str(seen_store)) as store:
+        assert {one.record for one in fsck(store).damaged} == {formats.key("main", 10**19)}
