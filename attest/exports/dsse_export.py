@@ -1,9 +1,9 @@
 """Bare DSSE envelopes out of our attestations, for tools that read no sigstore bundle (slsa-verifier's VSA).
 
-The payload and the signature stay the very bytes; only `keyid`, which no signature covers, is
-written as slsa-verifier looks keys up: `SHA256:` and the unpadded base64 of the SPKI's SHA-256.
+The payload and the signature stay the very bytes; `keyid`, which no signature covers, is empty: a
+reader that finds one that is not its own (slsa-verifier computes an SSH fingerprint) skips the signature.
 
-    bare(raw)                      # {"payload":...,"payloadType":...,"signatures":[{"keyid":"SHA256:..","sig":..}]}
+    bare(raw)                      # {"payload":...,"payloadType":...,"signatures":[{"keyid":"","sig":..}]}
     vsa_command(raw, "x.dsse.json")
 
 Source: https://github.com/slsa-framework/slsa-verifier#verification-of-verification-summary-attestations-vsas
@@ -25,10 +25,8 @@ SUFFIX = ".dsse.json"
 
 def bare(raw: bytes) -> bytes:
     """The envelope of an attestation, canonical JSON. Raises FormatError."""
-    bundle = SigstoreBundle.parse(raw)
-    envelope = bundle.statement_envelope
-    keyid = f"SHA256:{bundle.key_hint.rstrip('=')}" if bundle.key_hint else envelope.keyid
-    return canonical.dumps(replace(envelope, keyid=keyid).to_json())
+    envelope = SigstoreBundle.parse(raw).statement_envelope
+    return canonical.dumps(replace(envelope, keyid="").to_json())
 
 
 def file_name(raw: bytes) -> str:

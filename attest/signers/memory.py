@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest.keys import keys
-from attest.keys.identities import KEY_PREFIX, of_spki
 from attest.keys.keys import PrivateKey
 from attest.sigstore import sigstore_bundles
 from attest.statements.envelopes import Envelope, pae
@@ -45,6 +44,8 @@ class KeySigner:
 
 
 def seal(payload: bytes, signature: bytes, spki_der: bytes) -> bytes:
-    """Payload and signature of a managed key to bundle bytes; `keyid` is the identity's hex digits."""
-    keyid = of_spki(spki_der).removeprefix(KEY_PREFIX)
-    return sigstore_bundles.of_managed_key(Envelope(PAYLOAD_TYPE, payload, signature, keyid), spki_der)
+    """Payload and signature of a managed key to bundle bytes; `keyid` is empty: each reader computes its own.
+
+    Go's DSSE library skips a signature whose `keyid` differs from the SSH fingerprint that it expects.
+    """
+    return sigstore_bundles.of_managed_key(Envelope(PAYLOAD_TYPE, payload, signature), spki_der)

@@ -27,9 +27,7 @@ class Envelope:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form (`payload` and `sig` in standard base64)."""
-        signature = {"sig": base64.b64encode(self.signature).decode()}
-        if self.keyid:
-            signature["keyid"] = self.keyid
+        signature = {"keyid": self.keyid, "sig": base64.b64encode(self.signature).decode()}
         return {
             "payload": base64.b64encode(self.payload).decode(),
             "payloadType": self.payload_type,

@@ -38,7 +38,7 @@ def test_golden_attestations_verify(algorithm: str) -> None:
     found = verify_with_key(raw, public, predicate_type=MADE["PREDICATE_TYPE"], subjects=[subject])
     assert found.payload == (GOLDEN / "statement/test-result.json").read_bytes()
     assert found.identity == json.loads((GOLDEN / "digest/examples.json").read_bytes())["key"][algorithm]
-    assert SigstoreBundle.parse(raw).statement_envelope.keyid == found.identity.removeprefix("key:sha256:")
+    assert SigstoreBundle.parse(raw).statement_envelope.keyid == ""
 
 
 def test_golden_checkpoint_proves_an_entry_by_its_tiles() -> None:
