@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cat": ("store", "Write one stored blob to standard output, verified."),
     "diff": ("store", "Show what differs between two trees or two releases."),
     "du": ("store", "Show what the store holds and what each release adds."),
+    "config": ("configuration", "Check casstore.toml: every mistake at once."),
     # the release line
     "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
     "gate": ("gates", "List, explain and run gates."),

@@ -10,7 +10,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView
 from bundlers.gates.builtin.limits import LimitedStore
-from bundlers.gates.settings import settings_of
+from bundlers.gates.settings import problems, settings_of
 from casstore.errors import StoreDamaged
 
 LIMIT = 1800.0
@@ -103,12 +103,29 @@ class Ready:
 
 def prepare(name: str, gate: Gate, table: Mapping[str, Any]) -> Ready:
     """Check a gate's table. Raises BadInput. `timeout` may stand in every table."""
-    own = is_dataclass(gate.Settings) and any(item.name == "timeout" for item in fields(gate.Settings))
     limit = table.get("timeout", LIMIT)
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit <= 0:
+    if not _is_limit(limit):
         raise BadInput(f"timeout = {limit!r} is no number of seconds")
-    rest = table if own else {key: value for key, value in table.items() if key != "timeout"}
+    own, rest = _own_settings(gate, table)
     return Ready(name, gate, settings_of(gate.Settings, rest, name), table_digest(table), limit + (GRACE if own else 0))
+
+
+def mistakes(name: str, gate: Gate, table: Mapping[str, Any]) -> Iterator[tuple[str, BadInput]]:
+    """Everything for which `prepare` would refuse a table: the key, or an empty text for the table, and what."""
+    if not _is_limit(table.get("timeout", LIMIT)):
+        yield "timeout", BadInput(f"timeout = {table['timeout']!r} is no number of seconds")
+    rest = {key: value for key, value in _own_settings(gate, table)[1].items() if key != "timeout"}
+    yield from problems(gate.Settings, rest, name)
+
+
+def _own_settings(gate: Gate, table: Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Whether `timeout` is the gate's own, and what of a table its settings are made from."""
+    own = is_dataclass(gate.Settings) and any(item.name == "timeout" for item in fields(gate.Settings))
+    return own, table if own else {key: value for key, value in table.items() if key != "timeout"}
+
+
+def _is_limit(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def table_digest(table: Mapping[str, Any]) -> Digest:

@@ -11,7 +11,7 @@ settings_of(Settings, {"archive": "200MB"}, "budget").archive == 200_000_000
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from types import NoneType, UnionType
@@ -46,17 +46,29 @@ def settings_of(kind: type[Any], table: Mapping[str, Any], gate: str) -> Any:
     """A gate's table to its settings. Raises BadInput for an unknown, missing or mistyped key."""
     if not is_dataclass(kind):
         raise BadInput(f"gate {gate}: its Settings is no dataclass", hint="tell its author")
+    for _, problem in problems(kind, table, gate):
+        raise problem
+    hints = get_type_hints(kind)
+    return kind(**{name: typed(hints[name], value, name) for name, value in table.items()})
+
+
+def problems(kind: type[Any], table: Mapping[str, Any], gate: str) -> Iterator[tuple[str, BadInput]]:
+    """Everything that is wrong with a gate's table: the key, or an empty text for the table, and what."""
     known = {item.name: item for item in fields(kind)}
     for key in table:
         if key not in known:
             near = get_close_matches(key, known, n=1)
             meant = f", did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"there is no setting {key!r}{meant}", hint=f"known: {', '.join(known) or 'none'}")
+            yield key, BadInput(f"there is no setting {key!r}{meant}", hint=f"known: {', '.join(known) or 'none'}")
     required = (n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING)
-    if missing := sorted(set(required) - set(table)):
-        raise BadInput(f"the setting {missing[0]!r} is missing", hint=f"casstore gate explain {gate}")
+    for name in sorted(set(required) - set(table)):
+        yield "", BadInput(f"the setting {name!r} is missing", hint=f"casstore gate explain {gate}")
     hints = get_type_hints(kind)
-    return kind(**{name: typed(hints[name], value, name) for name, value in table.items()})
+    for name in known.keys() & table.keys():
+        try:
+            typed(hints[name], table[name], name)
+        except BadInput as exc:
+            yield name, exc
 
 
 def typed(hint: Any, value: object, name: str) -> Any:

@@ -9,7 +9,6 @@ the proposal that a ceremony signs; promotion reads the signed policy.
 
 from __future__ import annotations
 
-import re
 import tomllib
 
 from attest import digests
@@ -57,7 +56,10 @@ def parse(data: bytes, path: str) -> Config:
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
-        raise _broken(exc, text, path) from exc
+        from casstore.config.mistakes import grammar
+
+        wrong = grammar(exc, text, path)
+        raise ConfigError(wrong.told, hint=wrong.hint) from exc
     except RecursionError as exc:
         raise ConfigError(f"{path}: nested too deeply") from exc
     proposed = value.pop("channels", None)
@@ -66,18 +68,3 @@ def parse(data: bytes, path: str) -> Config:
 
     config = build(value, text, path, digests.sha256(data))
     return config.with_channels(channels(proposed, text, path))
-
-
-_PLACE = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)")
-
-
-def _broken(exc: tomllib.TOMLDecodeError, text: str, path: str) -> ConfigError:
-    """TOML's grammar is broken: the line goes in front, as in every other error."""
-    message = str(exc)
-    place = _PLACE.search(message)
-    line = place[1] if place and place[1] else str(max(1, len(text.splitlines())))
-    column = f", column {place[2]}" if place and place[2] else ""
-    return ConfigError(f"{path}:{line}: no valid TOML{column}: {_PLACE.sub('', message)}", hint=_GRAMMAR)
-
-
-_GRAMMAR = "texts stand in quotes, lists in [ ], tables in { } on one line; a key is written once"

@@ -32,12 +32,23 @@ def channels(value: Any, text: str, path: str) -> dict[str, ChannelPolicy]:
     """The table of all channels to policies; none where there is none. Raises ConfigError."""
     if value is None or value == {}:
         return {}
-    try:
-        return parse_channels(_signed_form(value))
-    except CasstoreError as exc:
-        key = _key_of(exc.message, value)
+    if wrong := first_problem(value):
+        key, error = wrong
         where = f"{path}:{line_of(text, key)}: key '{'.'.join(key)}'"
-        raise ConfigError(f"{where}: {exc.message}", hint=exc.hint or "docs/formats/policy.md lists every key") from exc
+        hint = error.hint or "docs/formats/policy.md lists every key"
+        raise ConfigError(f"{where}: {error.message}", hint=hint) from error
+    return parse_channels(_signed_form(value))
+
+
+def first_problem(value: Any) -> tuple[Key, CasstoreError] | None:
+    """The key and the first thing that is wrong with the table of all channels."""
+    if value is None or value == {}:
+        return None
+    try:
+        parse_channels(_signed_form(value))
+    except CasstoreError as exc:
+        return _key_of(exc.message, value), exc
+    return None
 
 
 def _signed_form(value: Any) -> dict[str, Any]:
@@ -88,7 +99,8 @@ def _key_of(message: str, value: Any) -> Key:
         return ("channels",)
     named = [name for name in value if f"policy of {name}:" in message]
     if not named:
-        return ("channels",)
+        named = [name for name in value if message.startswith(f"{name[:60]!r} is no name")]
+        return ("channels", *named[:1])
     channel = max(named, key=len)
     table = value[channel]
     said = message.partition(f"policy of {channel}:")[2]

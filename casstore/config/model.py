@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from attest.digests import Digest
 from attest.trust.policies import ChannelPolicy
@@ -32,6 +33,9 @@ def _host(value: str) -> str:
     return value
 
 
+HINT = "casstore config check names every mistake; docs/formats/config.md lists every key"
+
+Key = tuple[str | int, ...]
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]
 Days = Annotated[int, Field(gt=0, le=3650)]
@@ -114,16 +118,6 @@ class _File(_Table):
     isolation: dict[str, Any] = {}
     consumers: list[Consumer] = []
 
-    @model_validator(mode="after")
-    def _products_name_components(self) -> _File:
-        for product, table in self.products.items():
-            unknown = [name for name in table.components if name not in self.components]
-            if unknown:
-                near = get_close_matches(unknown[0], self.components, n=1)
-                meant = f", did you mean {near[0]!r}?" if near else ""
-                raise ValueError(f"@products.{product}.components@unknown component {unknown[0]!r}{meant}")
-        return self
-
 
 class Config(_File):
     """A whole casstore.toml."""
@@ -161,30 +155,48 @@ class Config(_File):
 
 def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Config:
     """Checked tables to configuration. Raises ConfigError with file, line and key."""
-    try:
-        checked = _File.model_validate(value)
-    except ValidationError as exc:
-        raise _error(exc, text, path) from exc
+    wrong = [(key, message) for _, key, message in problems(value)] or list(unknown_components(value))
+    if wrong:
+        raise _error(wrong, text, path)
+    checked = _File.model_validate(value)
     fields = {name: getattr(checked, name) for name in _File.model_fields}
     return Config.model_construct(**fields, channels={}, path=path, digest=digest)
 
 
-def _error(exc: ValidationError, text: str, path: str) -> ConfigError:
-    first = min(exc.errors(), key=lambda error: error["type"] != "extra_forbidden")  # a misspelt key goes first
-    key: tuple[str | int, ...] = tuple(part for part in first["loc"] if part != "[key]")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if message.startswith("@"):
-        _, dotted, message = message.split("@", 2)
-        key = tuple(dotted.split("."))
-    if first["type"] == "extra_forbidden":
-        message = "there is no such key" + _near(key)
-    elif first["type"] == "missing":
-        message = "is missing"
-    more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
+def problems(value: Mapping[str, Any]) -> list[tuple[str, Key, str]]:
+    """Kind, key and message of everything that no table may hold; a misspelt key goes first."""
+    try:
+        _File.model_validate(value)
+    except ValidationError as exc:
+        found = sorted(exc.errors(), key=lambda error: error["type"] != "extra_forbidden")
+        return [(str(error["type"]), *_told(error)) for error in found]
+    return []
+
+
+def unknown_components(value: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Key and message of each component that a product names and nothing defines."""
+    components = value.get("components", {})
+    for product, table in value.get("products", {}).items() if isinstance(value.get("products"), dict) else ():
+        named = table.get("components") if isinstance(table, dict) else None
+        for name in named if isinstance(named, list) else ():
+            if isinstance(name, str) and name not in components:
+                near = get_close_matches(name, components, n=1)
+                meant = f", did you mean {near[0]!r}?" if near else ""
+                yield ("products", product, "components"), f"unknown component {name!r}{meant}"
+
+
+def _told(error: ErrorDetails) -> tuple[Key, str]:
+    key: Key = tuple(part for part in error["loc"] if part != "[key]")
+    if error["type"] == "extra_forbidden":
+        return key, "there is no such key" + _near(key)
+    return key, "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
+
+
+def _error(wrong: Sequence[tuple[Key, str]], text: str, path: str) -> ConfigError:
+    key, message = wrong[0]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     dotted = ".".join(str(part) for part in key)
-    return ConfigError(
-        f"{path}:{line_of(text, key)}: key '{dotted}': {message}{more}", hint="docs/formats/config.md lists every key"
-    )
+    return ConfigError(f"{path}:{line_of(text, key)}: key '{dotted}': {message}{more}", hint=HINT)
 
 
 _TABLES: dict[str, type[_Table]] = {
@@ -197,7 +209,7 @@ _TABLES: dict[str, type[_Table]] = {
 }
 
 
-def _near(key: tuple[str | int, ...]) -> str:
+def _near(key: Key) -> str:
     table = _TABLES.get(str(key[0]), _File) if len(key) > 1 else _File
     names = [*table.model_fields, "channels"] if table is _File else list(table.model_fields)
     found = get_close_matches(str(key[-1]), names, n=1)

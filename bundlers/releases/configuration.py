@@ -1,0 +1,89 @@
+"""Every mistake of a casstore.toml: those that the store's own reading knows, and those that only a release would meet.
+
+mistakes = every_mistake(data, "casstore.toml")     # sorted by line; empty when a release can begin
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attest.errors import CasstoreError
+from bundlers import gates
+from bundlers.gates import running
+from bundlers.isolation.settings import Settings
+from bundlers.products.products import construction_problems
+from casstore import config
+from casstore.config.mistakes import Mistake, Reading, read_all
+from casstore.errors import ConfigError
+
+
+def every_mistake(data: bytes, path: str) -> list[Mistake]:
+    """What is wrong with a file's bytes; raises nothing for what stands in them."""
+    reading = read_all(data, path)
+    found = [*reading.mistakes, *_gates(reading), *_isolation(reading)]
+    if not reading.mistakes:
+        found += _construction(data, reading)
+    return sorted(found)
+
+
+def _gates(reading: Reading) -> Iterator[Mistake]:
+    for name, table in _tables(reading, "gates").items():
+        if isinstance(table, Mapping):
+            yield from _gate(reading, name, table)
+
+
+def _gate(reading: Reading, name: str, table: Mapping[str, Any]) -> Iterator[Mistake]:
+    try:
+        gate = gates.find(name, table)
+    except CasstoreError as exc:
+        yield reading.mistake(("gates", name), exc.message, exc.hint)
+        return
+    wrong = list(running.mistakes(name, gate, table))
+    for key, error in wrong:
+        yield reading.mistake(("gates", name, *([key] if key else [])), error.message, error.hint)
+    if not wrong:
+        try:
+            gates.phase_of(gate, running.prepare(name, gate, table).settings)
+        except CasstoreError as exc:
+            yield reading.mistake(("gates", name, "phase"), exc.message, exc.hint)
+
+
+def _isolation(reading: Reading) -> Iterator[Mistake]:
+    """Each setting by itself, each item of a table or list of tables by itself, then all of them together."""
+    table = _tables(reading, "isolation")
+    parts: list[dict[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            parts += [{key: {name: item}} for name, item in value.items()]
+        elif isinstance(value, list):
+            parts += [{key: [item]} for item in value]
+        else:
+            parts.append({key: value})
+    wrong = [(tuple(part), error) for part in parts if (error := _refused(part))]
+    whole = _refused(table) if not wrong else None
+    for keys, error in [*wrong, *([((), whole)] if whole else [])]:
+        yield reading.mistake(("isolation", *keys), error.message, error.hint)
+
+
+def _refused(table: Mapping[str, Any]) -> CasstoreError | None:
+    try:
+        Settings.parse(table)
+    except CasstoreError as exc:
+        return exc
+    return None
+
+
+def _construction(data: bytes, reading: Reading) -> Iterator[Mistake]:
+    try:
+        whole = config.parse(data, reading.path)
+    except ConfigError as exc:  # what `read_all` does not know is not kept quiet
+        yield Mistake(1, reading.path, "", exc.message, exc.hint)
+        return
+    for key, error in construction_problems(whole):
+        yield reading.mistake(key, error.message, error.hint)
+
+
+def _tables(reading: Reading, name: str) -> Mapping[str, Any]:
+    found = reading.value.get(name, {})
+    return found if isinstance(found, Mapping) else {}
