@@ -19,7 +19,7 @@ from cli.drawing import render
 COMMANDS: dict[str, tuple[str, str]] = {
     # the store
     "init": ("store", "Make a store and, with a key, its trust root and ledger."),
-    "put": ("store", "Store files or a component's tree; sign and record its provenance."),
+    "put": ("store", "Store components, with signed provenance, or plain files and folders."),
     "get": ("store", "Write a stored tree or blob to a path, every byte verified."),
     "ls": ("store", "List components and releases, or the files of a tree."),
     "cat": ("store", "Write one stored blob to standard output, verified."),

@@ -80,7 +80,8 @@ class Session:
             path = self.config_path or config_files.find_config(os.getcwd())
             if path is not None and (few := config_files.few_settings(path)) is None:
                 found = self.config
-                few = FewSettings(found.store_url, found.store.ledger, tuple(found.network.allow), found.folder)
+                allow, components = tuple(found.network.allow), tuple(found.components)
+                few = FewSettings(found.store_url, found.store.ledger, allow, found.folder, components)
             self._few = few if path is not None else None
         return self._few
 

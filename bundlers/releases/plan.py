@@ -82,7 +82,7 @@ def _put_tree(state: LedgerState, version: str, name: str) -> Digest:
     if tree is None:
         raise NoSuchObject(
             f"component {name} of version {version} was never put",
-            hint=f"casstore put --component {name} --release-version {version}",
+            hint=f"casstore put {name} --release-version {version}",
         )
     return tree
 
@@ -95,7 +95,7 @@ def _statement(state: LedgerState, version: str, name: str, tree: Digest) -> Dig
     if not found:
         raise NoSuchObject(
             f"component {name}: the ledger has no provenance of {tree}",
-            hint="put it with casstore put --component first",
+            hint="put it first: casstore put NAME --release-version VERSION",
         )
     return found[-1]
 

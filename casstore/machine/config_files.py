@@ -19,12 +19,13 @@ MAX_BYTES = 1024 * 1024
 
 
 class FewSettings(NamedTuple):
-    """`[store] url` (absolute) and `ledger`, `[network] allow`, and the file's folder."""
+    """`[store] url` (absolute) and `ledger`, `[network] allow`, the file's folder, and the components' names."""
 
     store_url: str
     ledger: str
     allow: tuple[str, ...]
     folder: str
+    components: tuple[str, ...] = ()
 
 
 def find_config(folder: str) -> str | None:
@@ -55,15 +56,17 @@ def few_settings(path: str) -> FewSettings | None:
         value = tomllib.loads(data.decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
-    store, network = value.get("store", {}), value.get("network", {})
-    if len(data) > MAX_BYTES or not isinstance(store, dict) or not isinstance(network, dict):
+    tables = [value.get(name, {}) for name in ("store", "network", "components")]
+    if len(data) > MAX_BYTES or not all(isinstance(table, dict) for table in tables):
         return None
-    return _few(store, network, os.path.dirname(os.path.abspath(path)))
+    return _few(*tables, os.path.dirname(os.path.abspath(path)))
 
 
-def _few(store: Mapping[str, Any], network: Mapping[str, Any], folder: str) -> FewSettings | None:
+def _few(
+    store: Mapping[str, Any], network: Mapping[str, Any], components: Mapping[str, Any], folder: str
+) -> FewSettings | None:
     url, ledger, allow = store.get("url", "./store"), store.get("ledger", "main"), network.get("allow", [])
     plain = isinstance(url, str) and isinstance(ledger, str) and isinstance(allow, list)
     if not plain or not all(isinstance(host, str) for host in allow):
         return None
-    return FewSettings(absolute(url, folder), ledger, tuple(allow), folder)
+    return FewSettings(absolute(url, folder), ledger, tuple(allow), folder, tuple(components))

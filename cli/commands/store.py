@@ -82,8 +82,7 @@ def _next(session: Session, key: str | None) -> str:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--component", "components", multiple=True, metavar="NAME", help="A component of casstore.toml.")
+@click.argument("names", nargs=-1, metavar="[NAME|PATH]...")
 @click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
 @click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
@@ -96,8 +95,7 @@ def _next(session: Session, key: str | None) -> str:
 @pass_session
 def put(
     session: Session,
-    paths: tuple[str, ...],
-    components: tuple[str, ...],
+    names: tuple[str, ...],
     all_components: bool,
     release_version: str | None,
     root: str | None,
@@ -108,33 +106,36 @@ def put(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Store files and folders, or whole components with signed provenance.
+    """Store whole components, by name and with signed provenance, or plain files and folders.
 
-    A component's files are those that its `include` globs name. What is known already costs
+    A component's files are those that its `include` globs name. Several CI jobs may put one component
+    each for the same version. Where a component and a folder have the same name, the component is
+    meant; `./NAME` is always the folder. A plain file or folder is recorded nowhere. What is known already costs
     nothing. Success is reported only when everything is durable. With --from-stdin each file is
     acknowledged by `DIGEST PATH` as soon as it is durable; what cannot be kept is named, the others go on.
 
     \b
     Examples:
+      casstore put core-bin licences --release-version 1.4.0 --key ci.pem
       casstore put --all --release-version 1.4.0 --key ci.pem
-      casstore put build/out
+      casstore put ./build/out
       find build -type f -print0 | casstore put --from-stdin -0
     Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store,
     9 the version has other bytes for a component, or is released with others, 12 disk full.
     """
-    if bool(paths) + bool(components or all_components) + from_stdin != 1:
-        raise click.UsageError("give either PATHs, --from-stdin, or --component NAME / --all with --release-version")
+    if bool(names) + all_components + from_stdin != 1:
+        raise click.UsageError("name components or PATHs, or give --all or --from-stdin")
     if from_stdin:
         _put_stream(session, b"\0" if null else b"\n", as_json)
         return
-    if paths:
-        _put_paths(session, paths, as_json, reread)
+    if not all_components and not _are_components(session, names, release_version):
+        _put_paths(session, names, as_json, reread)
         return
     if not release_version:
-        raise click.UsageError("components need --release-version VERSION")
+        raise click.UsageError("components need --release-version VERSION (a folder of that name: ./NAME)")
     from bundlers.building.provenance import put_components
 
-    names = tuple(session.config.components) if all_components else components
+    names = tuple(session.config.components) if all_components else names
     with render.bar() as bar:
         report = put_components(
             session.open_store(),
@@ -153,6 +154,15 @@ def put(
         render.json_object(report.to_json())
     else:
         _told_components(report)
+
+
+def _are_components(session: Session, names: tuple[str, ...], version: str | None) -> bool:
+    """Whether components are meant, and not files and folders: a version speaks of components, so does a name of one."""
+    known = session.few.components if session.few else ()
+    strangers = [name for name in names if name not in known]
+    if version is None and strangers and len(strangers) < len(names):
+        raise click.UsageError(f"{strangers[0]!r} is no component; put components and paths by two commands")
+    return version is not None or not strangers
 
 
 def _told_components(report: PutReport) -> None:

@@ -102,7 +102,7 @@ def test_a_toml_error_names_line_and_key(here: Path, capsys: pytest.CaptureFixtu
 
 def test_an_unknown_component(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     alone(here)
-    told = refused(capsys, 8, "put", "--component", "b", "--release-version", "1", "--key", "key.pem")
+    told = refused(capsys, 8, "put", "b", "--release-version", "1", "--key", "key.pem")
     assert "'b'" in told and "known: a" in told
 
 
