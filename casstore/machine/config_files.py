@@ -56,10 +56,10 @@ def few_settings(path: str) -> FewSettings | None:
         value = tomllib.loads(data.decode("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
-    tables = [value.get(name, {}) for name in ("store", "network", "components")]
-    if len(data) > MAX_BYTES or not all(isinstance(table, dict) for table in tables):
+    store, network, components = (value.get(name, {}) for name in ("store", "network", "components"))
+    if len(data) > MAX_BYTES or not all(isinstance(table, dict) for table in (store, network, components)):
         return None
-    return _few(*tables, os.path.dirname(os.path.abspath(path)))
+    return _few(store, network, components, os.path.dirname(os.path.abspath(path)))
 
 
 def _few(

@@ -157,7 +157,7 @@ def put(
 
 
 def _are_components(session: Session, names: tuple[str, ...], version: str | None) -> bool:
-    """Whether components are meant, and not files and folders: a version speaks of components, so does a name of one."""
+    """Whether components are meant, and not paths: a version speaks of components, and so does the name of one."""
     known = session.few.components if session.few else ()
     strangers = [name for name in names if name not in known]
     if version is None and strangers and len(strangers) < len(names):
