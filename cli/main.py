@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from attest.errors import CasstoreError
-from cli.drawing import render
+from cli.drawing import render, streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # the store
@@ -133,31 +133,43 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
 def invoke(args: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. No traceback reaches the user."""
     try:
-        result = main.main(args=args, prog_name="casstore", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = _main(args)
+        render.flush()
+        return code
     except CasstoreError as exc:
         render.error(exc.message, hint=exc.hint)
         _say_decision(exc)
-        return exc.exit_code
-    except click.exceptions.Exit as exc:
         return exc.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         render.error("interrupted; nothing half-done is visible, the same command can be run again")
         return 130
     except click.exceptions.NoArgsIsHelpError as exc:
-        render.line(exc.format_message())
+        render.lines(exc.format_message())
         return 0
     except click.ClickException as exc:
         ctx = getattr(exc, "ctx", None)
         render.error(exc.format_message(), hint=f"see '{ctx.command_path} --help'" if ctx else "")
         return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except streams.ReaderGone:
         return 1
     except OSError as exc:
         return _os_error(exc)
+    except MemoryError:
+        render.error("the memory that this process may use is full; nothing half-done is visible", hint=_MEMORY)
+        return 12
     except Exception as exc:
         return _unexpected(exc)
+
+
+_MEMORY = "give it more (ulimit -v, the job's or container's limit), or fewer workers"
+
+
+def _main(args: list[str] | None) -> int:
+    try:
+        result = main.main(args=args, prog_name="casstore", standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    return result if isinstance(result, int) else 0
 
 
 def _say_decision(exc: CasstoreError) -> None:
@@ -171,6 +183,13 @@ def _say_decision(exc: CasstoreError) -> None:
 def _os_error(exc: OSError) -> int:
     import errno
 
+    try:
+        render.flush()
+    except streams.ReaderGone:  # help and usage are written by click, which meets these as they come
+        return 1
+    except streams.OutputLost as lost:
+        render.error(lost.message, hint=lost.hint)
+        return lost.exit_code
     name = exc.filename if isinstance(exc.filename, str) else os.fsdecode(exc.filename or b"")
     render.error(f"{name or 'system'}: {exc.strerror or exc}", hint="nothing was half-written; mend it and run again")
     return 12 if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS) else 1
@@ -186,6 +205,7 @@ def _unexpected(exc: Exception) -> int:
 
 def run() -> Any:
     """Console-script entry."""
+    streams.hold_places()
     code = invoke()
     gc.freeze()  # the process ends: looking for garbage once more costs a tenth of a short command
     sys.exit(code)

@@ -37,8 +37,8 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
         with urllib.request.build_opener(_no_redirect()).open(request, timeout=PATIENCE) as answer:
             data: bytes = answer.read(MAX_ANSWER + 1)
     except urllib.error.HTTPError as exc:
-        raise _refused(url, exc.code, exc.read(MAX_ANSWER)) from exc
-    except (OSError, http.client.HTTPException) as exc:
+        raise _refused(url, exc.code, _said(exc)) from exc
+    except (OSError, ValueError, http.client.HTTPException) as exc:
         raise _unavailable(url, exc) from exc
     if len(data) > MAX_ANSWER:
         raise SignerError(f"{url[:80]}: answered more than {MAX_ANSWER} bytes")
@@ -118,8 +118,19 @@ def _no_redirect() -> Any:
     return Refuse
 
 
+def _said(answer: Any) -> bytes:
+    """The beginning of a refusal's text, as far as it comes."""
+    import http.client
+
+    try:
+        text: bytes = answer.read(300)
+    except (OSError, ValueError, http.client.HTTPException):
+        return b""
+    return text
+
+
 def _refused(url: str, status: int, body: bytes) -> SignerError:
-    text = " ".join(body[:300].decode(errors="replace").split())
+    text = " ".join(body.decode(errors="replace").split())
     if status >= 500:
         return ServiceUnavailable(f"{url[:80]}: status {status} {text}", hint="nothing was signed: run it again later")
     return SignerError(f"{url[:80]}: refused with status {status} {text}")

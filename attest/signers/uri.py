@@ -78,6 +78,10 @@ def open_uri(
 ) -> Signer:
     """Open the device or service and fetch the public key. Raises SignerError."""
     scheme, _, rest = uri.partition(":")
+    try:
+        urlsplit(f"{scheme}:{rest}")
+    except ValueError as exc:
+        raise BadInput(f"not a key URI of the scheme {scheme}: {exc}") from exc
     opener, host = _OPENERS[scheme.lower()]
     if network is not None and (name := host(rest)) is not None:
         network.check(name)

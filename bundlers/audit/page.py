@@ -9,6 +9,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from attest.core.shown import shown
 from attest.errors import BadInput
 
 _VERDICTS = {"green": "Green", "warnings": "Green with warnings", "blocked": "Blocked"}
@@ -107,25 +108,29 @@ def _markdown(title: str, facts: list[Row], tables: list[tuple[str, Row, list[Ro
 
 def _cell(text: str) -> str:
     """Text that is nothing but text in Markdown: names and reasons come from others."""
-    flat = " ".join(text.split())
+    flat = shown(text)
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#!" else char for char in flat)
 
 
 def _html(title: str, facts: list[Row], tables: list[tuple[str, Row, list[Row]]]) -> str:
-    parts = [f"<h1>{html.escape(title)}</h1>", _table(("", ""), facts)]
+    parts = [f"<h1>{_text(title)}</h1>", _table(("", ""), facts)]
     for heading, head, rows in tables:
-        parts += [f"<h2>{html.escape(heading)}</h2>", _table(head, rows) if rows else "<p>Nothing.</p>"]
+        parts += [f"<h2>{_text(heading)}</h2>", _table(head, rows) if rows else "<p>Nothing.</p>"]
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8>"
         "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</html>\n"
+        f"<title>{_text(title)}</title><style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</html>\n"
     )
 
 
 def _table(head: Row, rows: list[Row]) -> str:
-    top = "".join(f"<th>{html.escape(cell)}" for cell in head) if any(head) else ""
-    body = "".join(f"<tr{_class(row)}>" + "".join(f"<td>{html.escape(cell)}" for cell in row) for row in rows)
+    top = "".join(f"<th>{_text(cell)}" for cell in head) if any(head) else ""
+    body = "".join(f"<tr{_class(row)}>" + "".join(f"<td>{_text(cell)}" for cell in row) for row in rows)
     return f"<table>{f'<tr>{top}' if top else ''}{body}</table>"
+
+
+def _text(value: str) -> str:
+    return html.escape(shown(value))
 
 
 def _class(row: Row) -> str:

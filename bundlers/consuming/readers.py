@@ -22,7 +22,7 @@ from attest.errors import BadInput
 from bundlers.publishing.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network import circuit
-from casstore.storage import Storage, open_storage
+from casstore.storage import Storage, locations, open_storage
 from casstore.storage.base import os_error
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class HttpReader:
     """A static web server."""
 
     def __init__(self, url: str, network: NetworkGuard) -> None:
+        locations.check_form(url)
         parts = urlsplit(url)
         if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
             raise BadInput(
@@ -194,7 +195,13 @@ def _body(response: Any, url: str) -> Iterator[bytes]:
     if (coding := headers.get("Content-Encoding", "identity").lower()) != "identity":
         response.close()
         raise StorageUnavailable(f"{url}: is sent as {coding[:20]!r}, though it was asked for as it is", hint=_ASK)
-    return _counted(_pieces(response, url), headers.get("Content-Length", ""), url)
+    length = headers.get("Content-Length", "").strip()
+    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    if response.status != 200 or not (chunked or length.isdecimal()):
+        response.close()
+        told = "does not say how long it is" if response.status == 200 else f"answers {response.status}"
+        raise StorageUnavailable(f"{url}: the server {told}, so it may not have come whole", hint=_ASK)
+    return _counted(_pieces(response, url), "" if chunked else length, url)
 
 
 def _counted(pieces: Iterator[bytes], announced: str, url: str) -> Iterator[bytes]:
@@ -202,7 +209,7 @@ def _counted(pieces: Iterator[bytes], announced: str, url: str) -> Iterator[byte
     for piece in pieces:
         size += len(piece)
         yield piece
-    if announced.isdecimal() and size < int(announced):
+    if announced and size < int(announced):
         raise StorageUnavailable(f"{url}: broke off after {size} of {announced} bytes", hint="try again")
 
 

@@ -251,13 +251,23 @@ def _open_lmdb(path: str, chosen: Options) -> tuple[Any, dict[bytes, Any]]:
         try:
             env = lmdb.open(path, map_size=chosen.map_size, **options)
         except (lmdb.MemoryError, MemoryError, OverflowError):
-            env = lmdb.open(path, map_size=_SMALLER_MAP, **options)
+            env = _open_smaller(path, options)
         env.reader_check()
         try:
             with env.begin(write=True) as txn:
                 return env, {name: env.open_db(name, txn) for name in TABLES}
         except lmdb.DiskError as exc:
             raise _unwritable(path, exc) from exc
+
+
+def _open_smaller(path: str, options: dict[str, Any]) -> Any:
+    try:
+        return lmdb.open(path, map_size=_SMALLER_MAP, **options)
+    except (lmdb.MemoryError, MemoryError, OverflowError) as exc:
+        raise StorageUnavailable(
+            f"{path}: the index needs {_SMALLER_MAP >> 20} MiB of address space, more than this process may take",
+            hint="raise its limit (ulimit -v)",
+        ) from exc
 
 
 def _unwritable(path: str, exc: Exception) -> StorageUnavailable:

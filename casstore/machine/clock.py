@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from attest.errors import BadInput
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -15,7 +17,10 @@ def now() -> datetime:
     from datetime import UTC, datetime
 
     if os.environ.get("CASSTORE_TESTING") == "1" and (fixed := os.environ.get("CASSTORE_NOW")):
-        return datetime.fromisoformat(fixed).astimezone(UTC)
+        try:
+            return datetime.fromisoformat(fixed).astimezone(UTC)
+        except (ValueError, OverflowError) as exc:
+            raise BadInput(f"CASSTORE_NOW: not a time: {fixed[:40]!r}", hint="2026-03-01T09:00:00Z") from exc
     return datetime.now(UTC)
 
 

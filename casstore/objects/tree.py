@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import msgpack
 
+from attest.core.shown import shown
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import UnsupportedInput
@@ -187,8 +188,7 @@ def check_link(path: bytes, target: bytes) -> None:
 
 def show(name: bytes) -> str:
     """A name for messages: control bytes and what is not UTF-8 escaped."""
-    text = name.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text) or "''"
+    return shown(name.decode("utf-8", "surrogateescape")) or "''"
 
 
 _MODES: dict[tuple[str, int], int] = {("file", 0o644): FILE, ("file", 0o755): EXECUTABLE}

@@ -87,6 +87,10 @@ def open_storage(url: str, *, network: NetworkGuard | None = None, create: bool 
 
     if not url or "\0" in url or "\n" in url:
         raise BadInput(f"not a storage URL: {url!r}")
+    if "://" in url:
+        from casstore.storage import locations
+
+        locations.check_form(url)
     scheme = _SCHEME.match(url)
     if scheme is None:
         return open_file(url, create=create)

@@ -23,6 +23,15 @@ class Location:
     options: dict[str, str]
 
 
+def check_form(url: str) -> None:
+    """Raises BadInput for a URL from which no host and port can be read."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError as exc:
+        raise BadInput(f"not a URL: its host or port cannot be read: {exc}") from exc
+
+
 def parse(url: str, known_options: frozenset[str]) -> Location:
     """URL to location. Raises BadInput; credentials are never taken from a URL."""
     parts = urlsplit(url)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import Finite, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -27,7 +27,7 @@ def baseline() -> None:
 @click.option("--from", "files", multiple=True, metavar="FILE", help="A JSON file of figures instead, one a run.")
 @click.option("--out", required=True, metavar="FILE", help="The metrics file to write.")
 @click.option("--network", is_flag=True, help="COMMAND may use the network.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=3600.0, help="Seconds for one run.")
+@click.option("--timeout", type=Finite(0.1, 31_536_000), default=3600.0, help="Seconds for one run.")
 @json_option
 @pass_session
 def capture(

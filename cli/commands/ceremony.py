@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import Days, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -39,7 +39,7 @@ def ceremony() -> None:
 @click.option("--remove", multiple=True, metavar="NAME", help="Take an identity out of the trust root.")
 @click.option("--valid-from", multiple=True, metavar="NAME=TIME", help="From when on an identity counts.")
 @click.option("--valid-until", multiple=True, metavar="NAME=TIME", help="Until when it counts: 2026-12-31.")
-@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@click.option("--expires-days", type=Days, default=365, show_default=True)
 @click.option("--sigstore-root", metavar="FILE", help="Pin this trusted_root.json for all keyless signatures.")
 @out_option
 @json_option
@@ -84,7 +84,7 @@ def draft(
 @click.command()
 @click.argument("name")
 @click.argument("new", metavar="NEW")
-@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@click.option("--expires-days", type=Days, default=365, show_default=True)
 @out_option
 @json_option
 @pass_session
@@ -108,7 +108,7 @@ def rotate(session: Session, name: str, new: str, expires_days: int, out: str, a
 
 @click.command()
 @click.argument("name")
-@click.option("--expires-days", type=click.IntRange(min=1), default=365, show_default=True)
+@click.option("--expires-days", type=Days, default=365, show_default=True)
 @out_option
 @json_option
 @pass_session

@@ -63,8 +63,7 @@ def explain_gate(name: str, as_json: bool) -> None:
     if as_json:
         render.json_object(info.to_json())
         return
-    render.line(info.help or info.summary)
-    render.line(f"\nphase: {info.phase}\norigin: {info.origin}")
+    render.lines(f"{info.help or info.summary}\n\nphase: {info.phase}\norigin: {info.origin}")
     for key, told in info.settings.items():
         render.line(f"setting {key}: {told}")
 

@@ -22,6 +22,19 @@ confirm_option: Callable[[Any], Any] = click.option(
     "--confirm", is_flag=True, help="Do it; without this it only says what it would do."
 )
 
+Days = click.IntRange(1, 36500)
+"""A life in days: a hundred years are enough, and no clock runs over."""
+
+
+class Finite(click.FloatRange):
+    """A range that `nan` is not in, though no comparison says so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Fails as a usage error."""
+        number: float = super().convert(value, param, ctx)
+        return number if number == number else self.fail(f"{value!r} is no number", param, ctx)
+
+
 pass_session: Callable[[Any], Any] = click.make_pass_decorator(Session)
 
 

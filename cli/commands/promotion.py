@@ -6,7 +6,7 @@ import click
 
 from attest import digests
 from cli.commands import asking
-from cli.commands.params import confirm_option, json_option, key_option, pass_session
+from cli.commands.params import Finite, confirm_option, json_option, key_option, pass_session
 from cli.commands.whence import known_of_feed
 from cli.drawing import render, wording
 from cli.session import Session, read_file, write_new
@@ -16,7 +16,7 @@ from cli.session import Session, read_file, write_new
 @click.argument("release")
 @click.option("--channel", required=True, metavar="NAME", help="The channel that the approval is for.")
 @click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
-@click.option("--expires-days", type=click.FloatRange(min=0.001), default=7.0, show_default=True)
+@click.option("--expires-days", type=Finite(0.001, 36500), default=7.0, show_default=True)
 @click.option("--comment", default="", help="Kept in the approval.")
 @click.option("--out", metavar="FILE", help="Write the signed approval here instead of handing it in.")
 @key_option

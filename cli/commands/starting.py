@@ -44,5 +44,7 @@ def _text(session: Session) -> str:
 
 
 def _agreed(path: str, text: str) -> bool:
-    render.say(f"no casstore.toml is here or above; this one fits what lies here:\n\n{text}")
+    render.say("no casstore.toml is here or above; this one fits what lies here:")
+    for line in ("", *text.split("\n")):
+        render.say(line)
     return render.ask(f"write it to {path}?")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import Days, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @key_option
-@click.option("--expires-days", default=365, show_default=True, help="With --key: how long the trust root is valid.")
+@click.option(
+    "--expires-days", type=Days, default=365, show_default=True, help="With --key: how long the trust root is valid."
+)
 @click.option("--yes", is_flag=True, help="Write a starter casstore.toml where there is none, without asking.")
 @json_option
 @pass_session

@@ -11,49 +11,52 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
+
+from attest.core.shown import shown
+from cli.drawing import streams
 
 _REDRAW_SECONDS = 0.1
-_CONTROL = {c: f"\\x{c:02x}" for c in [*range(0x20), *range(0x7F, 0xA0)] if c != 0x0A}
-
-
-def clean(text: str) -> str:
-    """Text with control bytes escaped: a file name must not steer a terminal."""
-    return text.translate(_CONTROL).encode("utf-8", "backslashreplace").decode()
 
 
 def line(text: str) -> None:
-    """One line of data."""
-    print(clean(text))
+    """One line of data; whatever stands in it, it stays one."""
+    streams.data(shown(text) + "\n")
+
+
+def lines(text: str) -> None:
+    """Data that has line ends of its own: help, a document."""
+    for one in text.split("\n"):
+        line(one)
 
 
 def raw(data: bytes) -> None:
     """Bytes of data, as they are."""
-    sys.stdout.buffer.write(data)
+    streams.raw(data)
 
 
 def flush() -> None:
-    """Push out what `raw` wrote."""
-    sys.stdout.buffer.flush()
+    """Push out what was written."""
+    streams.flush()
 
 
 def json_object(value: Mapping[str, Any]) -> None:
     """The one JSON object of a command."""
     import json
 
-    print(json.dumps(value, indent=2, ensure_ascii=True, sort_keys=False))
+    streams.data(json.dumps(value, indent=2, ensure_ascii=True, sort_keys=False) + "\n")
 
 
 def say(text: str) -> None:
-    """One line of talk."""
-    print(clean(text), file=sys.stderr, flush=True)
+    """One line of talk; whatever stands in it, it stays one."""
+    streams.talk(shown(text) + "\n")
 
 
 def error(message: str, *, hint: str = "") -> None:
     """`error: ...` and, where there is one, `hint: ...`."""
-    say(f"error: {' '.join(message.splitlines())}")
+    say(f"error: {message}")
     if hint:
-        say(f"hint: {' '.join(hint.splitlines())}")
+        say(f"hint: {hint}")
 
 
 def warning(message: str) -> None:
@@ -63,12 +66,12 @@ def warning(message: str) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns, aligned, no frame; the same in a pipe and on a terminal."""
-    cells = [[clean(str(cell)) for cell in row] for row in rows]
+    cells = [[shown(str(cell)) for cell in row] for row in rows]
     if not cells:
         return
     widths = [max(len(h), *(len(r[i]) for r in cells)) for i, h in enumerate(headers)]
     for row in [list(headers), *cells]:
-        print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+        streams.data("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() + "\n")
 
 
 def size(count: int) -> str:
@@ -88,13 +91,20 @@ def seconds(value: float) -> str:
 
 def interactive() -> bool:
     """Whether a person can be asked and shown bars."""
-    return sys.stderr.isatty() and sys.stdin.isatty() and not os.environ.get("CI")
+    return _on_terminal(sys.stderr) and _on_terminal(sys.stdin) and not os.environ.get("CI")
+
+
+def _on_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed meanwhile
+        return False
 
 
 def ask(question: str) -> bool:
     """A question to the person at the terminal; an empty answer is yes, the end of input is no."""
-    print(f"{clean(question)} [Y/n] ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
+    streams.talk(f"{shown(question)} [Y/n] ")
+    answer = sys.stdin.buffer.readline().decode("utf-8", "replace") if sys.stdin is not None else ""
     return answer != "" and answer.strip().lower() in ("", "y", "yes")
 
 
@@ -102,7 +112,7 @@ class Bar:
     """A progress bar on a terminal, nothing in a pipe; the shape of `casstore.machine.progress.Progress`."""
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty()
+        self.shown = _on_terminal(sys.stderr)
         self._progress: Any = None
         self._task: Any = None
         self._done = self._new = self._files = 0
@@ -137,7 +147,7 @@ class Bar:
             transient=True,
         )
         self._progress.start()
-        self._task = self._progress.add_task(clean(what), total=total_bytes, note="")
+        self._task = self._progress.add_task(shown(what), total=total_bytes, note="")
 
     def advance(self, files: int, bytes: int, new_bytes: int) -> None:  # noqa: A002 (the protocol's word)
         """Count on; told some times a second, for drawing costs more than most steps of the work."""

@@ -236,10 +236,12 @@ def test_unknown_things(line: Line) -> None:
 def test_pages_hold_nothing_but_text(line: Line) -> None:
     line.promote("1.0.0", "dev")
     value = audited(line, "dev").to_json()
-    value["subject"]["move"]["reason"] = "<script>alert(1)</script> | [x](http://evil)"
+    value["subject"]["move"]["reason"] = "<script>alert(1)</script> | [x](http://evil) \n# forged \u202eturned\x1b"
     as_html, as_text = page(value, "html").decode(), page(value, "md").decode()
     assert "<script" not in as_html and "&lt;script&gt;" in as_html
     assert "\\<script\\>" in as_text and "\\[x\\]" in as_text and "\\| \\[" in as_text
+    for text in (as_html, as_text):
+        assert "\n# forged" not in text and "\u202e" not in text and "\x1b" not in text and "u202eturned" in text
     for told in ("1.0.0", value["ledger"]["tip"], "Who allowed it", "objects.core"):
         assert told in as_html
     with pytest.raises(BadInput):
