@@ -150,9 +150,7 @@ def _clock(now: datetime) -> Row:
 
 def _configuration(path: str | None, cwd: str) -> Row:
     if path is None and config.find_config(cwd) is None:
-        return Row(
-            "configuration", WARN, "no casstore.toml here or above", "docs/formats/config.md shows how to write one"
-        )
+        return Row("configuration", WARN, "no casstore.toml here or above", "casstore init --yes writes a first one")
     try:
         found = config.load(path, cwd)
     except CasstoreError as exc:

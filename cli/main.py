@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("gc", "Give up what nothing needs: condemn, wait, mark again, delete."),
     "pin": ("gc", "Keep objects that nothing else needs."),
     "doctor": ("upkeep", "Check the set-up: store, configuration, keys, trust root."),
+    "help": ("help", "Show a guide, a format or a table; without a topic, list them."),
     "demo": ("demo", "Run a whole release of four products from real files."),
 }
 
@@ -113,12 +114,13 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
 
     The store is --store, else CASSTORE_STORE, else [store] url of the nearest casstore.toml. The
     signer is --key or CASSTORE_KEY; its passphrase is asked for or read from CASSTORE_PASSWORD.
-    Standard output is data (--json on every command), standard error is talk. Exit codes:
-    docs/exit-codes.md.
+    Standard output is data (--json on every command), standard error is talk. Guides, formats and
+    exit codes: casstore help.
 
     \b
-    Example:
+    Examples:
       casstore demo
+      casstore help ci
     """
     from cli.session import Session
 

@@ -139,7 +139,7 @@ def _check(policy: ChannelPolicy, what: str) -> None:
     )
     for wrong, problem in problems:
         if wrong:
-            raise FormatError(f"{what}: {problem}", hint="docs/formats/policy.md lists every key")
+            raise FormatError(f"{what}: {problem}", hint="casstore help policy: every key")
 
 
 def parse_channels(value: object) -> dict[str, ChannelPolicy]:

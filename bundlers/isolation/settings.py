@@ -77,7 +77,7 @@ class Settings:
         known = {item.name: item for item in fields(Settings)}
         for key, value in table.items():
             if key not in known or not _fits(key, value):
-                hint = f"known: {', '.join(sorted(known))} (docs/isolation.md)"
+                hint = f"known: {', '.join(sorted(known))} (casstore help isolation)"
                 raise BadInput(f"[isolation] {key} = {value!r}: not a setting", hint=hint)
         references = {name: _tree(f"references.{name}", value) for name, value in table.get("references", {}).items()}
         accepted = tuple(Accepted.parse(row) for row in table.get("accepted", ()))

@@ -35,7 +35,10 @@ def load(path: str | None, cwd: str) -> Config:
     """A named file, else the nearest one. Raises ConfigError."""
     found = path or find_config(cwd)
     if found is None:
-        raise ConfigError(f"no {NAME} in {cwd} or above", hint="docs/formats/config.md shows how to write one")
+        raise ConfigError(
+            f"no {NAME} in {cwd} or above",
+            hint="casstore init --yes writes a first one; casstore help config: every key",
+        )
     try:
         with open(found, "rb") as file:
             data = file.read(MAX_BYTES + 1)

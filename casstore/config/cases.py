@@ -21,7 +21,7 @@ def read_table(data: bytes, path: str) -> dict[str, Any]:
     try:
         found = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path}: {exc}", hint="docs/formats/policy-cases.md shows a table") from exc
+        raise ConfigError(f"{path}: {exc}", hint="casstore help policy-cases shows a table") from exc
     table: dict[str, Any] = _plain(found, path)
     return table
 

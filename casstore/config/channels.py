@@ -35,7 +35,7 @@ def channels(value: Any, text: str, path: str) -> dict[str, ChannelPolicy]:
     if wrong := first_problem(value):
         key, error = wrong
         where = f"{path}:{line_of(text, key)}: key '{'.'.join(key)}'"
-        hint = error.hint or "docs/formats/policy.md lists every key"
+        hint = error.hint or "casstore help policy: every key"
         raise ConfigError(f"{where}: {error.message}", hint=hint) from error
     return parse_channels(_signed_form(value))
 

@@ -33,7 +33,7 @@ def _host(value: str) -> str:
     return value
 
 
-HINT = "casstore config check names every mistake; docs/formats/config.md lists every key"
+HINT = "casstore config check names every mistake; casstore help config: every key"
 
 Key = tuple[str | int, ...]
 Name = Annotated[str, AfterValidator(_name)]

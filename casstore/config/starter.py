@@ -15,7 +15,8 @@ from casstore.config.outputs import Found, Output, look
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _HEAD = """\
-# casstore.toml: what is put, what is shipped, who has to agree.
+# casstore.toml: what is put, what is shipped, who has to agree. Every key: casstore help config
+# Is it right? casstore config check
 
 [store]
 url = {url}  # a folder, or s3://bucket/prefix, az://..., gs://...; the one place for everything

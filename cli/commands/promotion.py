@@ -316,7 +316,7 @@ def policy(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @pass_session
 def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> None:
-    """Decide every case of a table and compare with what it expects (docs/formats/policy-cases.md).
+    """Decide every case of a table and compare with what it expects (casstore help policy-cases).
 
     \b
     Example:

@@ -30,6 +30,17 @@ def lines(text: str) -> None:
         line(one)
 
 
+def page(text: str) -> None:
+    """A page in Markdown: drawn on a terminal, as it is written in a pipe."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown("\n".join(map(shown, text.split("\n")))))
+    else:
+        lines(text.rstrip())
+
+
 def raw(data: bytes) -> None:
     """Bytes of data, as they are."""
     streams.raw(data)

@@ -58,7 +58,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     if view.channel is None:
         raise BadInput("it is asked at promotion", hint="casstore gate ask RELEASE --to CHANNEL")
     if not view.consumers:
-        raise BadInput("casstore.toml has no [[consumers]]", hint="name them: docs/formats/config.md")
+        raise BadInput("casstore.toml has no [[consumers]]", hint="name them: casstore help config")
     guard = view.channel.guard
     with ThreadPoolExecutor(_THREADS) as pool:
         answers = list(pool.map(lambda consumer: _ask(consumer, guard), view.consumers))

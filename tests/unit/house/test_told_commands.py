@@ -10,8 +10,11 @@ from pathlib import Path
 import click
 import pytest
 
+from bundlers import gates
+from bundlers.gates import GATES
 from casstore import config
 from cli.main import COMMANDS, main
+from cli.pages import topics
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [page for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")) if page.name != "commands.md"]
@@ -86,6 +89,56 @@ def test_hints_name_only_what_is_there() -> None:
             elif found[2] in COMMANDS and (what := problem("casstore " + _upto_prose(found[1]))):
                 wrong.append(f"{path}:{line}: {what}")
     assert wrong == []
+
+
+_REPOSITORY = re.compile(r"\bdocs/|\b(?:README|SECURITY|CONTRIBUTING|CHANGELOG)\b|\b[a-z-]+/[\w/-]+\.md\b")
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """The lines where a docstring begins; texts under an assignment are some, too."""
+    return {
+        node.value.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """What reaches a person: every text that is no docstring, the help of every command, the docstrings of gates."""
+    for package in ("attest", "casstore", "bundlers", "cli"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            skipped = docstrings(tree)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.lineno not in skipped:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+    for name in GATES:
+        yield f"gate {name}", gates.describe(name).help
+    yield from helps(main, "casstore")
+
+
+def helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
+    with click.Context(command, help_option_names=["-h", "--help"]) as ctx:
+        yield path, command.get_help(ctx)
+        for name in command.list_commands(ctx) if isinstance(command, click.Group) else ():
+            found = command.get_command(ctx, name)
+            yield from helps(found, f"{path} {name}") if found else ()
+
+
+def test_no_message_names_a_file_of_the_repository() -> None:
+    """An installed tool has none of them: `casstore help TOPIC` shows the pages."""
+    own = {"cli/pages/topics.py", "cli/demo/data.py"}
+    wrong = {place: found[0] for place, text in messages() if (found := _REPOSITORY.search(text))}
+    assert {place: found for place, found in wrong.items() if place.partition(":")[0] not in own} == {}
+
+
+def test_every_topic_that_is_told_is_there() -> None:
+    told = [(place, name) for place, text in messages() for name in re.findall(r"casstore help ([a-z][a-z/-]*)", text)]
+    pages = [
+        (page.name, name) for page in PAGES for name in re.findall(r"casstore help ([a-z][a-z/-]*)", page.read_text())
+    ]
+    known = {*topics.topics(), *COMMANDS}
+    assert [(place, name) for place, name in [*told, *pages] if name not in known] == []
 
 
 def _upto_prose(text: str) -> str:
