@@ -40,12 +40,12 @@ BATCH = """
 import json, sys
 from datetime import UTC, datetime
 from attest.trust import artifact_signatures
-from attest.digests import sha256
 root, now = open("root.json", "rb").read(), datetime.now(UTC)
 signer = artifact_signatures.Certificate("ann@example.com", "https://issuer.example")
 for n in range(int(sys.argv[1])):
     content, raw = open(f"{n}.txt", "rb").read(), open(f"{n}.txt.sigstore.json", "rb").read()
-    artifact_signatures.verify(raw, artifact=sha256(content), content=content, signer=signer, root_json=root, at=now)
+    artifact = artifact_signatures.Artifact.of_bytes(content, raw)
+    artifact_signatures.verify(raw, artifact=artifact, signer=signer, root_json=root, at=now)
 """
 
 

@@ -28,9 +28,21 @@ class Subject:
     """An artifact that a statement speaks of; matched by digest, never by name."""
 
     name: str
-    digest: Digest
+    sha256: Digest | None
     other_digests: Mapping[str, str] = field(default_factory=dict)
-    """Further algorithms of a foreign statement; all that are given must agree with the bytes."""
+    """Further algorithms of a foreign statement; all that are given must agree with the bytes (`subjects`)."""
+
+    @property
+    def digest(self) -> Digest:
+        """Its sha256, by which stores and ledgers know it. Raises FormatError where it has none."""
+        if self.sha256 is None:
+            raise FormatError(f"statement: the subject {self.name[:80]!r} has no sha256 digest")
+        return self.sha256
+
+    @property
+    def digest_set(self) -> dict[str, str]:
+        """in-toto's DigestSet: algorithm -> what it gives."""
+        return {**({"sha256": hex_of(self.sha256)} if self.sha256 else {}), **self.other_digests}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +54,12 @@ class Statement:
     predicate: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
-        """Canonical payload bytes; subjects sorted by name, then digest."""
+        """Canonical payload bytes; subjects sorted by name, then digest. Raises FormatError for one without sha256."""
         subjects = sorted(self.subjects, key=lambda s: (s.name, s.digest))
         return canonical.dumps(
             {
                 "_type": STATEMENT_V1,
-                "subject": [
-                    {"name": s.name, "digest": {"sha256": hex_of(s.digest), **s.other_digests}} for s in subjects
-                ],
+                "subject": [{"name": s.name, "digest": s.digest_set} for s in subjects],
                 "predicateType": self.predicate_type,
                 "predicate": dict(self.predicate),
             }
@@ -57,8 +67,13 @@ class Statement:
 
     @property
     def digests(self) -> frozenset[Digest]:
-        """The digests of all subjects."""
-        return frozenset(s.digest for s in self.subjects)
+        """The sha256 of all subjects that have one."""
+        return frozenset(s.sha256 for s in self.subjects if s.sha256 is not None)
+
+    @property
+    def named(self) -> list[tuple[str, Digest]]:
+        """(name, sha256) of all subjects that have one."""
+        return [(s.name, s.sha256) for s in self.subjects if s.sha256 is not None]
 
     def subject(self, name: str) -> Digest:
         """The digest of the one subject with this name. Raises FormatError."""
@@ -81,10 +96,10 @@ def parse(payload: bytes) -> Statement:
     predicate_type = value.get("predicateType")
     if not isinstance(predicate_type, str) or not predicate_type:
         raise FormatError("statement: predicateType is missing")
-    predicate = value.get("predicate", {})
-    if not isinstance(predicate, dict):
+    predicate = value.get("predicate")
+    if not isinstance(predicate, dict | None):
         raise FormatError(f"statement {predicate_type}: predicate is no object")
-    return Statement(tuple(_subjects(value.get("subject"))), predicate_type, predicate)
+    return Statement(tuple(_subjects(value.get("subject"))), predicate_type, predicate or {})
 
 
 def _subjects(value: Any) -> Iterable[Subject]:
@@ -92,12 +107,12 @@ def _subjects(value: Any) -> Iterable[Subject]:
         raise FormatError("statement: no subject")
     for item in value:
         digest = item.get("digest") if isinstance(item, dict) else None
-        name = item.get("name", "") if isinstance(item, dict) else None
-        if not isinstance(digest, dict) or not isinstance(name, str):
+        name = (item.get("name") or item.get("uri") or "") if isinstance(item, dict) else None
+        if not isinstance(digest, dict) or not digest or not isinstance(name, str):
             raise FormatError("statement: a subject without a digest")
         others = {k: v for k, v in digest.items() if k != "sha256"}
         if not all(isinstance(v, str) for v in others.values()):
-            raise FormatError(f"statement: the subject {name!r} has a digest that is no text")
-        if not is_digest(f"sha256:{digest.get('sha256')}"):
-            raise FormatError(f"statement: the subject {name!r} has no sha256 digest")
-        yield Subject(name, from_hex(digest["sha256"]), others)
+            raise FormatError(f"statement: the subject {name[:80]!r} has a digest that is no text")
+        if "sha256" in digest and not is_digest(f"sha256:{digest['sha256']}"):
+            raise FormatError(f"statement: the subject {name[:80]!r} has a sha256 that is none")
+        yield Subject(name, from_hex(digest["sha256"]) if "sha256" in digest else None, others)

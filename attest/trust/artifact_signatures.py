@@ -5,7 +5,7 @@ its subjects; the signer is one expected certificate identity, or one key. As si
 demands a log entry and a proven time. Nothing is trusted but the given root. Leaves to others: our own
 attestations, which have a trust root, roles and predicate types (`verify`).
 
-    judged = verify(raw, artifact=digest, content=None, signer=Certificate(identity, issuer), root_json=root, at=now)
+    judged = verify(raw, artifact=Artifact.of_digest(digest), signer=Certificate(who, issuer), root_json=root, at=now)
     judged.statement          # the payload where it is an in-toto statement, else None
 
 Source: https://github.com/sigstore/architecture-docs/blob/main/client-spec.md
@@ -13,23 +13,49 @@ Source: https://github.com/sigstore/architecture-docs/blob/main/client-spec.md
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from attest.digests import Digest, to_raw
-from attest.errors import CasstoreError, VerificationError
+from attest.digests import Digest, from_hex, to_raw
+from attest.errors import BadInput, CasstoreError, VerificationError
 from attest.keys import keys
 from attest.keys.identities import of_oidc
 from attest.keys.keys import PublicKey
 from attest.sigstore import keyless, managed_proofs
 from attest.sigstore.sigstore_bundles import SigstoreBundle
-from attest.statements import statements
+from attest.statements import statements, subjects
 from attest.statements.envelopes import pae
 from attest.statements.statements import Statement
+from attest.statements.subjects import DigestSet
 
-_OTHER_ALGORITHMS = {"sha224", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"}
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What is known of the file: digests, and its bytes where it is at hand and small."""
+
+    digests: DigestSet
+    content: bytes | None = None
+    """Needed for Ed25519 signatures over the file itself only."""
+
+    @staticmethod
+    def of_digest(digest: Digest) -> Artifact:
+        """An artifact that is named by its sha256."""
+        return Artifact(subjects.of_digest(digest))
+
+    @staticmethod
+    def of_bytes(content: bytes, raw: bytes) -> Artifact:
+        """An artifact at hand, with all digests that the bundle `raw` names. Raises FormatError."""
+        return Artifact(subjects.of_pieces([content], algorithms(raw)), content)
+
+    @property
+    def sha256(self) -> Digest:
+        """Raises BadInput where it is named by another digest."""
+        if "sha256" not in self.digests:
+            raise BadInput(
+                "a signature over the file itself is judged by its sha256",
+                hint="give the file, or sha256:HEX; sha384 and sha512 name subjects of statements",
+            )
+        return from_hex(self.digests["sha256"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +75,44 @@ class Judged:
     statement: Statement | None
 
 
-def verify(
-    raw: bytes,
-    *,
-    artifact: Digest,
-    content: bytes | None,
-    signer: Certificate | bytes,
-    root_json: bytes,
-    at: datetime,
-) -> Judged:
-    """`signer` is a certificate identity or a PEM public key; `content` is needed for Ed25519 blob signatures only.
+def algorithms(raw: bytes) -> frozenset[str]:
+    """Which digests of the artifact this bundle is compared with; nothing is verified. Raises FormatError."""
+    envelope = SigstoreBundle.parse(raw).envelope
+    if envelope is None or envelope.payload_type != statements.PAYLOAD_TYPE:
+        return frozenset({"sha256"})
+    return subjects.algorithms(statements.parse(envelope.payload))
+
+
+def verify(raw: bytes, *, artifact: Artifact, signer: Certificate | bytes, root_json: bytes, at: datetime) -> Judged:
+    """`signer` is a certificate identity or a PEM public key.
 
     Raises BadInput, FormatError, VerificationError, TrustError.
     """
     bundle = SigstoreBundle.parse(raw)
     if isinstance(signer, Certificate):
-        return _verify_keyless(bundle, artifact, content, signer, root_json, at)
+        return _verify_keyless(bundle, artifact, signer, root_json, at)
     if bundle.certificate is not None:
         raise VerificationError("it is signed keyless, not by a key", hint="give the certificate's identity and issuer")
     public = keys.public_from_pem(signer)
-    statement = _verify_by_key(bundle, public, artifact, content)
-    proven = managed_proofs.judge(bundle, public, root_json=root_json, at=at, required=True, artifact=artifact)
+    statement = _verify_by_key(bundle, public, artifact)
+    blob = artifact.sha256 if bundle.envelope is None else None
+    proven = managed_proofs.judge(bundle, public, root_json=root_json, at=at, required=True, artifact=blob)
     if proven.signed_at is None:
         raise VerificationError("no proven signing time")
     return Judged(keys.identity_of(public), proven.signed_at, statement)
 
 
 def _verify_keyless(
-    bundle: SigstoreBundle, artifact: Digest, content: bytes | None, signer: Certificate, root_json: bytes, at: datetime
+    bundle: SigstoreBundle, artifact: Artifact, signer: Certificate, root_json: bytes, at: datetime
 ) -> Judged:
     if bundle.certificate is None:
         raise VerificationError("it is signed by a key, not keyless", hint="give the public key")
     if bundle.envelope is None:
-        found = keyless.verify_keyless_artifact(bundle.raw, artifact, trusted_root_json=root_json, at=at)
+        found = keyless.verify_keyless_artifact(bundle.raw, artifact.sha256, trusted_root_json=root_json, at=at)
         statement = None
     else:
         found = keyless.verify_keyless(bundle.raw, trusted_root_json=root_json, at=at)
-        statement = _statement(found.payload_type, found.payload, artifact, content)
+        statement = _statement(found.payload_type, found.payload, artifact)
     expected = of_oidc(signer.issuer, signer.identity)
     if found.identity != expected:
         raise VerificationError(
@@ -94,39 +121,24 @@ def _verify_keyless(
     return Judged(found.identity, found.signed_at, statement)
 
 
-def _verify_by_key(
-    bundle: SigstoreBundle, public: PublicKey, artifact: Digest, content: bytes | None
-) -> Statement | None:
+def _verify_by_key(bundle: SigstoreBundle, public: PublicKey, artifact: Artifact) -> Statement | None:
     if bundle.envelope is not None:
         envelope = bundle.envelope
         keys.verify_signature(public, envelope.signature, pae(envelope.payload_type, envelope.payload))
-        return _statement(envelope.payload_type, envelope.payload, artifact, content)
+        return _statement(envelope.payload_type, envelope.payload, artifact)
     message = bundle.message_signature
-    if message is None or message.digest not in (None, artifact):
+    if message is None or message.digest not in (None, artifact.sha256):
         raise VerificationError("the signature is of another artifact")
-    keys.verify_artifact(public, message.signature, to_raw(artifact), content)
+    keys.verify_artifact(public, message.signature, to_raw(artifact.sha256), artifact.content)
     return None
 
 
-def _statement(payload_type: str, payload: bytes, artifact: Digest, content: bytes | None) -> Statement:
+def _statement(payload_type: str, payload: bytes, artifact: Artifact) -> Statement:
     if payload_type != statements.PAYLOAD_TYPE:
         raise VerificationError(f"the payload type is {payload_type[:80]!r}, not {statements.PAYLOAD_TYPE}")
     try:
         statement = statements.parse(payload)
     except CasstoreError as exc:
         raise VerificationError(f"the signed payload is no statement: {exc.message}") from exc
-    about = [subject for subject in statement.subjects if subject.digest == artifact]
-    if not about:
-        raise VerificationError(
-            f"the statement does not speak of {artifact}", hint="the artifact was changed, or is another one"
-        )
-    for subject in about if content is not None else ():
-        _check_other_digests(subject.other_digests, content or b"")
+    subjects.about(statement, artifact.digests)
     return statement
-
-
-def _check_other_digests(digests: Mapping[str, str], content: bytes) -> None:
-    """All digests of a subject must agree; those of algorithms that we do not know say nothing to us."""
-    for algorithm in _OTHER_ALGORITHMS & digests.keys():
-        if hashlib.new(algorithm, content).hexdigest() != digests[algorithm].lower():
-            raise VerificationError(f"the subject's {algorithm} is not the artifact's, though its sha256 is")

@@ -115,7 +115,7 @@ class References:
             elif entry.kind is EntryKind.RELEASE:
                 yield from self._release(statement)
             elif entry.kind in _MOVES and entry.channel is not None:
-                heads.update((entry.channel, s.digest) for s in statement.subjects if s.name == "release")
+                heads.update((entry.channel, digest) for name, digest in statement.named if name == "release")
         for channel, release in heads.items():
             self._channels[release].add(f"channel {channel}")
 
@@ -126,19 +126,19 @@ class References:
             return None  # damaged and told as such, or no attestation at all (a trust root)
 
     def _release(self, statement: Statement) -> Iterator[Root]:
-        for subject in statement.subjects:
-            if subject.name != "release":
+        for subject, release in statement.named:
+            if subject != "release":
                 continue
             try:
-                made = release_objects.parse(self._store.read(subject.digest))
+                made = release_objects.parse(self._store.read(release))
             except NoSuchObject:
-                yield Root("a release whose object is gone", subject.digest)
+                yield Root("a release whose object is gone", release)
                 continue
             except CasstoreError:
-                yield Root("a release whose object cannot be read", subject.digest)
+                yield Root("a release whose object cannot be read", release)
                 continue
             told = f"release {made.version}"
-            yield Root(told, subject.digest)
+            yield Root(told, release)
             for name, tree in made.components.items():
                 yield Root(f"component {name} of {told}", tree, tree=True)
             for product in made.products.values():
@@ -155,8 +155,8 @@ def _components(statement: Statement, *, gone_by_right: bool) -> Iterator[Root]:
     parameters = statement.predicate.get("buildDefinition")
     external = parameters.get("externalParameters") if isinstance(parameters, dict) else None
     version = external.get("releaseVersion") if isinstance(external, dict) else None
-    for subject in statement.subjects:
-        yield Root(f"component {subject.name} of {version}", subject.digest, tree=True, gone_by_right=gone_by_right)
+    for name, tree in statement.named:
+        yield Root(f"component {name} of {version}", tree, tree=True, gone_by_right=gone_by_right)
 
 
 def _ledger_names(store: Store) -> list[str]:

@@ -92,4 +92,4 @@ def _subjects(statement: Digest, contents: Contents) -> list[tuple[str, Digest]]
     from casstore.store.attestations import parse_unverified
 
     found = parse_unverified(contents.read(to_raw(statement)))
-    return [(subject.name, subject.digest) for subject in found.subjects]
+    return found.named

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attest import digests
-from attest.digests import Digest
 from attest.errors import BadInput
 from cli.commands.params import digest_of_file, json_option, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from attest.signers import Signer
-    from attest.trust.artifact_signatures import Certificate, Judged
+    from attest.trust.artifact_signatures import Artifact, Certificate, Judged
     from casstore.network.network import NetworkGuard
 
 MAX_STATEMENT = 16 * 1024 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
+MAX_PIECE = 1024 * 1024
 
 staging_option = click.option("--staging", is_flag=True, help="sigstore's staging instance, not its production one.")
 root_option = click.option("--trusted-root", metavar="FILE", help="trusted_root.json; default: the instance's own.")
@@ -98,9 +99,10 @@ def verify_bundle(
     staging: bool,
     as_json: bool,
 ) -> None:
-    """Verify a sigstore bundle of anybody about a file or sha256:DIGEST; offline.
+    """Verify a sigstore bundle of anybody about a file or sha256:DIGEST (sha384:, sha512:); offline.
 
-    The bundle signs the file itself, or an in-toto statement that names it as a subject.
+    The bundle signs the file itself, or an in-toto statement that names it as a subject: all digests of the
+    subject that can be computed must be the file's.
 
     \b
     Example:
@@ -112,11 +114,10 @@ def verify_bundle(
     from attest.trust import artifact_signatures
 
     root_json = _root(trusted_root, staging)
-    artifact, content = _artifact(file_or_digest)
+    raw = read_file(bundle, max_bytes=MAX_STATEMENT)
     found = artifact_signatures.verify(
-        read_file(bundle, max_bytes=MAX_STATEMENT),
-        artifact=artifact,
-        content=content,
+        raw,
+        artifact=_artifact(file_or_digest, artifact_signatures.algorithms(raw)),
         signer=_signer(key_file, certificate_identity, certificate_oidc_issuer),
         root_json=root_json,
         at=session.now,
@@ -201,12 +202,22 @@ def _config(trust_config: str | None, trusted_root: str | None, signing_config: 
     return None
 
 
-def _artifact(text: str) -> tuple[Digest, bytes | None]:
-    """Digest, and the content where it is a file that fits in memory (an Ed25519 signature needs it)."""
-    if digests.is_digest(text) and not os.path.exists(text):
-        return digests.parse(text), None
-    found = digest_of_file(text)
-    return found, read_file(text, max_bytes=MAX_CONTENT) if os.path.getsize(text) <= MAX_CONTENT else None
+def _artifact(text: str, wanted: Collection[str]) -> Artifact:
+    """Its digests, and the content where it is a file that fits in memory (an Ed25519 signature needs it)."""
+    from attest.statements import subjects
+    from attest.trust.artifact_signatures import Artifact
+
+    given = subjects.of_text(text)
+    if given is not None and not os.path.exists(text):
+        return Artifact(given)
+    try:
+        if os.path.getsize(text) <= MAX_CONTENT:
+            content = read_file(text, max_bytes=MAX_CONTENT)
+            return Artifact(subjects.of_pieces([content], wanted), content)
+        with open(text, "rb") as file:
+            return Artifact(subjects.of_pieces(iter(lambda: file.read(MAX_PIECE), b""), wanted))
+    except OSError as exc:
+        raise BadInput(f"{text}: cannot be read: {exc.strerror}", hint="give a file or sha256:HEX") from exc
 
 
 COMMANDS = {"sign-bundle": sign_bundle, "verify-bundle": verify_bundle}

@@ -62,7 +62,7 @@ def _verified(path: str, name: str, key: bytes) -> list[tuple[Statement, Digest]
 
 
 def _named(statement: Statement, digest: Digest) -> str:
-    return next((subject.name for subject in statement.subjects if subject.digest == digest), "")
+    return next((name for name, subject in statement.named if subject == digest), "")
 
 
 def _why(view: ReleaseView, archive: StagedArchive, statement: Statement) -> str:

@@ -61,8 +61,10 @@ def test_other_algorithms_are_kept() -> None:
         ({"subject": [3]}, "without a digest"),
         ({"subject": [{"name": "a"}]}, "without a digest"),
         ({"subject": [{"name": 3, "digest": {"sha256": A[7:]}}]}, "without a digest"),
-        ({"subject": [{"name": "a", "digest": {"sha512": "ab"}}]}, "no sha256 digest"),
-        ({"subject": [{"name": "a", "digest": {"sha256": A[7:].upper()}}]}, "no sha256 digest"),
+        ({"subject": [{"name": "a", "digest": {}}]}, "without a digest"),
+        ({"subject": [{"name": "a", "digest": None}]}, "without a digest"),
+        ({"subject": [{"name": "a", "digest": {"sha256": A[7:].upper()}}]}, "sha256 that is none"),
+        ({"subject": [{"name": "a", "digest": {"sha256": None, "sha512": "ab"}}]}, "sha256 that is none"),
         ({"subject": [{"name": "a", "digest": {"sha256": A[7:], "sha1": 3}}]}, "no text"),
     ],
 )
@@ -76,3 +78,23 @@ def test_a_name_that_stands_twice_or_never_is_no_answer() -> None:
     for name in ("a", "z"):
         with pytest.raises(FormatError, match="one is wanted"):
             statement.subject(name)
+
+
+def test_a_subject_without_sha256_leaves_the_others_readable() -> None:
+    others = [
+        {"digest": {"gitCommit": "ab" * 20}, "uri": "git+https://a"},
+        {"name": None, "digest": {"sha512": "cd" * 64}},
+    ]
+    statement = statements.parse(document(subject=[*others, {"name": "a", "digest": {"sha256": A[7:]}}]))
+    assert statement.digests == {A}
+    assert statement.named == [("a", A)]
+    assert [subject.name for subject in statement.subjects] == ["git+https://a", "", "a"]
+    with pytest.raises(FormatError, match="no sha256 digest"):
+        statement.to_bytes()
+    with pytest.raises(FormatError, match="has no sha256 digest"):
+        statement.subject("git+https://a")
+
+
+@pytest.mark.parametrize("changes", [{"predicate": None}, {"predicate": {}}])
+def test_an_empty_predicate_is_one(changes: dict[str, Any]) -> None:
+    assert statements.parse(document(**changes)).predicate == {}
