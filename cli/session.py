@@ -164,7 +164,9 @@ class Session:
                 "this needs a signer", hint="give --key URI (a PEM file, hsm:..., keyless:) or set CASSTORE_KEY"
             )
         from attest.signers import open_signer
+        from casstore.machine import seclusion
 
+        seclusion.guard_memory()
         return open_signer(uri, read=read_file, password=lambda: passphrase(uri, passphrase_in), network=self.network)
 
 

@@ -73,6 +73,7 @@ def build(config: Config, name: str, *, version: str, root: str) -> Build:
             env_allow=allowed,
             env=told,
             network=component.build_network,
+            alone=True,
         )
     _check(name, component, result)
     if differs := build_inputs.changed(before, build_inputs.record(selected, root)):

@@ -121,7 +121,7 @@ def _tolerance(name: str, unit: str, asked: str | None) -> tuple[float, float]:
 
 
 def _run(argv: Sequence[str], cwd: str, timeout: float, network: bool) -> Values:
-    result = runner.run(argv, cwd=cwd, timeout=timeout, network=network)
+    result = runner.run(argv, cwd=cwd, timeout=timeout, network=network, alone=True)
     if not result.ok:
         how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
         raise BadInput(f"{argv[0]}: {how}: {result.stderr[-200:].decode(errors='replace').strip()}")

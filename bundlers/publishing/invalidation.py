@@ -23,7 +23,7 @@ def invalidate(settings: DestinationSettings, folder: str) -> list[str]:
     for path in (writing.CHECKPOINT, writing.TIMESTAMP) if per_path else ("",):
         argv = [argument.replace("{path}", path) for argument in settings.invalidate]
         try:
-            done = runner.run(argv, cwd=folder, timeout=_HOOK_SECONDS, network=settings.invalidate_network)
+            done = runner.run(argv, cwd=folder, timeout=_HOOK_SECONDS, network=settings.invalidate_network, alone=True)
             if not done.ok:
                 why = "timed out" if done.timed_out else f"exit code {done.exit_code}"
                 if done.network is runner.NetworkUse.NONE:

@@ -4,8 +4,9 @@ Promises: an argument list, never a shell; a checked working folder; an environm
 allowlist; no standard input; its own process group, killed whole at its end, on time-out and on
 Ctrl-C; of too much output the beginning and the end are kept and all of it is counted; time, CPU
 and memory measured; without `network`, none, where the system lets us (`seclusion`), and what came
-of it is in the result. Leaves to others: what an exit code means. A program that starts a session
-of its own leaves the group and is not followed.
+of it is in the result; with `alone`, no process but its own, and none that outlives it, likewise. Leaves
+to others: what an exit code means. Where nothing is to be had, a program that starts a session of its
+own leaves the group and is not followed; the result says so.
 
     result = run(["make", "-C", "core"], cwd="src", timeout=600, network=False)
     result.exit_code, result.stdout, result.network
@@ -24,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any
 
 from attest.errors import BadInput
@@ -71,6 +73,8 @@ class CommandResult:
     output_bytes: tuple[int, int] = (0, 0)
     """How much it wrote to standard output and standard error."""
     network: NetworkUse = NetworkUse.ALLOWED
+    alone: bool = False
+    """Whether it saw no process but its own, and none of them outlived it."""
 
     @property
     def ok(self) -> bool:
@@ -87,6 +91,7 @@ class CommandResult:
             "maxRssBytes": self.max_rss,
             "timedOut": self.timed_out,
             "network": str(self.network),
+            "alone": self.alone,
         }
 
 
@@ -131,17 +136,19 @@ def run(
     max_output: int = MAX_OUTPUT,
     max_memory: int | None = None,
     network: bool = True,
+    alone: bool = False,
 ) -> CommandResult:
     """Run a program to its end. Raises BadInput for a bad call, NoSuchObject for a missing program.
 
     `env` adds variables; `timeout` is in seconds, `max_output` in bytes for each of the two outputs;
     `max_memory` limits the address space of each process, in bytes; with `network=False` it reaches
-    no other machine, where the system can do that. A non-zero exit code is a result, not an error.
+    no other machine, with `alone` no other process, where the system can do that. A non-zero exit
+    code is a result, not an error.
     """
     _check(argv, cwd, timeout)
     variables = {name: os.environ[name] for name in env_allow if name in os.environ} | dict(env or {})
     began = time.monotonic()
-    process, reached = _start(list(argv), cwd, variables, _limit(max_memory), network)
+    process, reached, was_alone = _start(list(argv), cwd, variables, _limit(max_memory), network, alone)
     outputs, usage, timed_out = _wait(process, timeout, max_output)
     return CommandResult(
         tuple(argv),
@@ -155,6 +162,7 @@ def run(
         any(output.dropped for output in outputs),
         (outputs[0].count, outputs[1].count),
         reached,
+        was_alone,
     )
 
 
@@ -162,14 +170,15 @@ _Preparation = Callable[[], None] | None
 
 
 def _start(
-    argv: list[str], cwd: str, variables: Mapping[str, str], limit: _Preparation, network: bool
-) -> tuple[subprocess.Popen[bytes], NetworkUse]:
-    if network:
-        return _popen(argv, cwd, variables, limit), NetworkUse.ALLOWED
-    if seclusion.supported():
-        with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
-            return _popen(argv, cwd, variables, _both(seclusion.enter, limit)), NetworkUse.NONE
-    return _popen(argv, cwd, variables, limit), NetworkUse.UNENFORCED
+    argv: list[str], cwd: str, variables: Mapping[str, str], limit: _Preparation, network: bool, alone: bool
+) -> tuple[subprocess.Popen[bytes], NetworkUse, bool]:
+    reached = NetworkUse.ALLOWED if network else NetworkUse.NONE
+    for by_itself in ([True] if alone else []) + ([] if network else [False]):
+        if seclusion.supported():
+            enter = partial(seclusion.enter, network=network, alone=by_itself)
+            with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
+                return _popen(argv, cwd, variables, _both(enter, limit)), reached, by_itself
+    return _popen(argv, cwd, variables, limit), reached if network else NetworkUse.UNENFORCED, False
 
 
 def _popen(argv: list[str], cwd: str, variables: Mapping[str, str], prepare: _Preparation) -> subprocess.Popen[bytes]:

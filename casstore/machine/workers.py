@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from typing import Any, Final
@@ -25,6 +26,14 @@ from attest.errors import CasstoreError
 from casstore.errors import StorageUnavailable
 
 _CODE = "import sys; sys.path[:] = sys.argv[1:]; from %s import main; sys.exit(main())"
+
+
+_SECRET = re.compile(r"(?i)KEY|PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL")
+
+
+def without_secrets() -> dict[str, str]:
+    """Our environment for a worker, but for variables that by their names hold a secret: it needs none."""
+    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
 
 
 class Ended:
@@ -49,7 +58,7 @@ class WorkerProcess:
         ]
         argv = [sys.executable, "-I", "-c", _CODE % module, *sys.path]
         try:
-            self.pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
+            self.pid = os.posix_spawn(sys.executable, argv, without_secrets(), file_actions=actions)
         except BaseException:
             os.close(self.input)
             os.close(self.output)

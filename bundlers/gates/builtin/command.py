@@ -66,6 +66,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
             max_output=settings.output or runner.MAX_OUTPUT,
             max_memory=settings.memory,
             network=settings.network,
+            alone=True,
         )
     return _result(settings, result)
 

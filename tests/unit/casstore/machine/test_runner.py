@@ -225,7 +225,7 @@ print(runner.run(["sh", "-c", "cat /proc/self/uid_map; id -u; cat /proc/net/dev"
 
 
 def test_where_the_network_cannot_be_taken_away_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+    def refuse(**_: bool) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(seclusion, "enter", refuse)
@@ -234,3 +234,80 @@ def test_where_the_network_cannot_be_taken_away_it_is_said(monkeypatch: pytest.M
     monkeypatch.setattr(seclusion, "supported", lambda: False)
     assert python("", network=False).network is NetworkUse.UNENFORCED
     assert python("").network is NetworkUse.ALLOWED
+
+
+@pytest.fixture
+def by_itself() -> None:
+    """Skips, loudly, where this system gives no process namespace to anybody."""
+    if not runner.run(["true"], cwd="/", alone=True).alone:
+        pytest.skip("this system lets nobody have processes of their own")
+
+
+@pytest.mark.usefixtures("by_itself")
+def test_alone_it_ends_as_it_would() -> None:
+    result = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)", alone=True)
+    assert (result.stdout, result.stderr, result.exit_code, result.alone) == (b"out\n", b"err\n", 3, True)
+    assert result.to_json()["alone"] is True and result.cpu_seconds > 0
+    assert python("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", alone=True).exit_code == 143
+    assert python("import time; time.sleep(60)", alone=True, timeout=0.5).timed_out
+    with pytest.raises(NoSuchObject, match="no such program"):
+        runner.run(["no-such-program"], cwd="/", alone=True)
+    assert b"MemoryError" in python("bytes(2_000_000_000)", alone=True, max_memory=500_000_000).stderr
+
+
+@pytest.mark.usefixtures("by_itself")
+def test_alone_nothing_outlives_it_in_whatever_session(tmp_path: Path) -> None:
+    mark = tmp_path / "alive"
+    child = f"import os, time; os.setsid(); time.sleep(1); open({str(mark)!r}, 'w')"
+    code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); print('done')"
+    assert python(code, alone=True).stdout == b"done\n"
+    time.sleep(2)
+    assert not mark.exists()
+
+
+@pytest.mark.usefixtures("by_itself")
+def test_a_guest_reads_no_secret_of_ours(tmp_path: Path) -> None:
+    """Neither the environment that we were started with, nor our memory, nor that of the copies between us and it."""
+    guest = (
+        "import os\n"
+        "found = []\n"
+        "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    if int(pid) == os.getpid():\n        continue\n"
+        "    for name in ('environ', 'mem', 'root', 'cwd'):\n"
+        "        path = f'/proc/{pid}/{name}'\n"
+        "        try:\n"
+        "            found.append(open(path, 'rb').read(1) if name in ('environ', 'mem') else os.listdir(path))\n"
+        "        except OSError as exc:\n            continue\n"
+        "print(found, len([p for p in os.listdir('/proc') if p.isdigit()]))\n"
+    )
+    code = (
+        "from casstore.machine import runner, seclusion\nimport sys\nseclusion.guard_memory()\n"
+        f"print(runner.run([sys.executable, '-c', {guest!r}], cwd='/', network=False, alone=True).stdout.decode())"
+    )
+    env = {**os.environ, "CASSTORE_PASSWORD": "hunter2"}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    assert shown.strip() == "[] 2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.usefixtures("by_itself")
+def test_alone_also_as_a_user_without_privileges() -> None:
+    code = """
+import ctypes, os
+from casstore.machine import runner, seclusion
+runner.run(["true"], cwd="/", network=False)
+os.setgid(65534), os.setuid(65534)
+seclusion.guard_memory()
+print(runner.run(["sh", "-c", "id -u; ls /proc; cat /proc/1/environ"], cwd="/", network=False, alone=True))
+"""
+    env = {**os.environ, "CASSTORE_PASSWORD": "hunter2"}
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    assert "65534" in shown and "hunter2" not in shown and "alone=True" in shown and "NetworkUse.NONE" in shown
+
+
+def test_workers_are_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    from casstore.machine.workers import without_secrets
+
+    for name in ("CASSTORE_KEY", "CASSTORE_LEDGER_PASSWORD", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "hunter2")
+    assert "hunter2" not in without_secrets().values() and "PATH" in without_secrets()
