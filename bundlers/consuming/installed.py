@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from attest.errors import BadInput, FormatError
 from bundlers.consuming.extract import PARTIAL
+from bundlers.consuming.place import check_place
 from bundlers.consuming.receipts import Receipt, check_name
 from bundlers.consuming.state import read_file, write_file
 from casstore.errors import Conflict, NoSuchObject
@@ -43,6 +44,7 @@ class InstalledFolder:
         """Make the folder. Raises Conflict when it holds something else, BadInput when it is a file."""
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):
             raise BadInput(f"{self.folder}: is no folder")
+        check_place(self.folder)
         try:
             make_folder(self.folder)
             foreign = sorted(n for n in os.listdir(self.folder) if n not in _OURS and not n.startswith(".tmp-"))

@@ -90,12 +90,12 @@ def test_the_clock_has_one_reader() -> None:
 
 
 def test_programs_start_behind_known_doors_only() -> None:
-    """Besides the runner: our own worker processes, and the child that opens a doubtful index."""
+    """Besides the runner and its first process: our own workers, and the child that opens a doubtful index."""
     starts = re.compile(
         r"os\.(system|popen|fork|forkpty|posix_spawnp?|exec\w+|spawn\w+|startfile)|pty\.\w+|asyncio\.create_sub\w+"
     )
     found = {path for path, tree in sources(*PACKAGES) for call in calls(tree) if starts.fullmatch(call)}
-    assert found == {"casstore/machine/workers.py", "casstore/index/probe.py"}
+    assert found == {"casstore/machine/workers.py", "casstore/index/probe.py", "casstore/machine/seclusion.py"}
 
 
 def test_no_shell_and_no_unpickling() -> None:
