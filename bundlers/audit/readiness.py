@@ -17,6 +17,7 @@ from bundlers.audit.values import BLOCKER, OK, WARNING, Check
 from casstore.promotion.services import Situation, judge
 
 _FRESH = timedelta(days=90)
+_REPLACE = "promote another release, then publish it"
 _REVOKED = "not-revoked"
 _OF_THE_MOVE = frozenset({"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root"})
 """Rules that were judged at the move and cannot be asked again."""
@@ -141,7 +142,10 @@ def published(case: Case) -> Iterator[Check]:
         if not mine:
             continue
         last = mine[-1]
-        if last.release == case.info.digest:
+        if last.withdrawn:
+            message = f"{destination} says since {times.format(last.time)} that {last.version} was withdrawn"
+            yield Check(f"publication.{destination}", WARNING, message, (last.statement,), _REPLACE)
+        elif last.release == case.info.digest:
             message = f"{destination} shows {last.version} since {times.format(last.time)}"
             yield Check(f"publication.{destination}", OK, message, (last.statement,))
         else:

@@ -24,9 +24,10 @@ from bundlers.consuming.installed import PART, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.receipts import Receipt, same_but_for_time
 from bundlers.consuming.service import TrustSettings, Verified
-from bundlers.consuming.verification import VerifiedProduct
+from bundlers.consuming.verification import VerifiedProduct, Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
+from bundlers.publishing import absence
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine.progress import NullProgress, Progress
 from casstore.network.network import NetworkGuard
@@ -76,13 +77,74 @@ def install(
     """Install what a channel holds. Raises VerificationError, TrustError, Conflict, NoSuchObject, ..."""
     folder = InstalledFolder(into, links=links)
     with service.guarded(network, offline):
-        found = service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        found = _open(url, channel, folder, trust, at, network, offline)
         item = found.product(product)
         folder.prepare()
         with folder.locked():
             report = _install(folder, found, item, at, progress or NullProgress())
         service.remember(found, trust)
     return report
+
+
+def verify_installed(
+    into: str,
+    *,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None = None,
+    offline: bool = False,
+    links: bool = os.name != "nt",
+) -> InstallReport:
+    """Check the files in force, and ask where they came from whether they may still be used; nothing changes.
+
+    Raises Withdrawn, VerificationError (changed files, a revoked release), NoSuchObject, StorageUnavailable.
+    """
+    folder = InstalledFolder(into, links=links)
+    name = folder.current()
+    if name is None:
+        raise NoSuchObject(f"{folder.folder}: nothing is installed here")
+    receipt, added = folder.receipt(name), _check_files(folder, name)
+    with service.guarded(network, offline):
+        found = _open(receipt.source, receipt.channel, folder, trust, at, network, offline)
+        _check_still_good(folder, receipt, found)
+        service.remember(found, trust)
+    return InstallReport(folder.folder, folder.path(name), receipt, False, 0, added)
+
+
+def _check_still_good(folder: InstalledFolder, receipt: Receipt, found: Verified) -> None:
+    """What is installed may be older than what the channel holds, and revoked since."""
+    mine = {receipt.release, receipt.archive}
+    for row in found.channel.revocations:
+        if row.name in mine:
+            raise VerificationError(
+                f"{folder.folder}: {receipt.product} {receipt.version}, which is installed, was revoked:"
+                f" {absence.told(row)}",
+                hint=f"install {found.channel.version}, which {found.channel.channel} holds now",
+            )
+
+
+def _open(
+    url: str,
+    channel: str | None,
+    folder: InstalledFolder,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None,
+    offline: bool,
+) -> Verified:
+    """What a channel holds; that it was withdrawn is told with what of it is installed here."""
+    try:
+        return service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+    except Withdrawn as exc:
+        name = folder.current()
+        if name is None or folder.receipt(name).release != exc.release:
+            raise
+        raise Withdrawn(
+            f"{exc.message}; it is installed: {folder.path(name)}",
+            hint="stop using it: casstore install --rollback, or take it away",
+            release=exc.release,
+            pins=exc.pins,
+        ) from exc
 
 
 def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") -> InstallReport:

@@ -28,7 +28,7 @@ from attest.statements.predicates import publication
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
-from bundlers.publishing import channel_proof, gathering, kit_files, records
+from bundlers.publishing import channel_proof, gathering, kit_files, records, withdrawals
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.gathering import ChannelFiles, Gathered
 from bundlers.publishing.kit_files import HEAD, KitFile, Member
@@ -123,6 +123,12 @@ def export(
     names = _channels(state, info.digest, channel)
     history = History(ledger.entries(), store.read)
     gathered = Gathered()
+    for name in names:
+        if why := withdrawals.because(store, state, history, name, sigstore_root=sigstore_root):
+            raise PolicyDenied(
+                f"{info.version} may be used no more in {name}: {withdrawals.told(state, why)}",
+                hint=f"tell who has it: casstore publish {name} --to DESTINATION",
+            )
     files = [
         gathering.gather_channel(
             gathered, store, state, history, name, state.channel(name).number, sigstore_root=sigstore_root

@@ -26,7 +26,7 @@ from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
 from bundlers.publishing import records
-from bundlers.publishing.channel_proof import History
+from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
@@ -35,6 +35,7 @@ from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.rules import Reader, seals, step
 from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Revocation
 
 _ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 
@@ -77,6 +78,8 @@ class ProvenLedger:
     objects: Objects
     """The statements of the entries."""
     trust_roots: tuple[TrustRoot, ...]
+    revocations: tuple[Revocation, ...]
+    """Those whose entries are in the proof; that there are no others only the sealed state shows."""
     size: int
     root_hash: Digest
     seal: Seal
@@ -113,7 +116,8 @@ def prove(
     entries = _parse_entries(proof)
     objects = Objects(proof.store, {sha256(item.statement): item.statement for item in proof.entries})
     objects = objects.with_more(_sigstore_roots(source, proof, entries))
-    roots = _trust_roots(proof, entries, Reader(objects, sigstore_root))
+    trusted = _trusted(proof, entries, Reader(objects, sigstore_root))
+    roots = trusted.trust_roots
     _check_roots(roots, first_trust_root, pins, at)
     root_hash = _checkpoint(source, proof, roots[-1], at)
     for entry, item in zip(entries, proof.entries, strict=True):
@@ -123,7 +127,16 @@ def prove(
     seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
     history = History(entries, objects.read)
     return ProvenLedger(
-        proof.store, proof.ledger, history, objects, roots, proof.size, from_raw(root_hash), seal, sealed_by
+        proof.store,
+        proof.ledger,
+        history,
+        objects,
+        roots,
+        trusted.revocations,
+        proof.size,
+        from_raw(root_hash),
+        seal,
+        sealed_by,
     )
 
 
@@ -155,16 +168,16 @@ def _parse_entries(proof: LedgerProof) -> list[Entry]:
     return entries
 
 
-def _trust_roots(proof: LedgerProof, entries: list[Entry], reader: Reader) -> tuple[TrustRoot, ...]:
-    """The chain, by the ledger's own rules; an entry that is void there is void here."""
+def _trusted(proof: LedgerProof, entries: list[Entry], reader: Reader) -> LedgerState:
+    """Trust roots and revocations, by the ledger's own rules; an entry that is void there is void here."""
     state: LedgerState = states.start(proof.store, proof.ledger)
     for entry in entries:
-        if entry.kind in _ROOTS:
+        if entry.kind in TRUST:
             state = step(replace(state, count=entry.number, tip=entry.prev), entry, reader)
     if not state.trust_roots:
         why = state.void[0][1] if state.void else "there is none"
         raise TrustError(f"no trust root holds: {why}")
-    return state.trust_roots
+    return state
 
 
 def _seal(proof: LedgerProof, last: Entry, roots: tuple[TrustRoot, ...], reader: Reader) -> tuple[Seal, str]:

@@ -22,7 +22,7 @@ from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources
 from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import VerifiedChannel, VerifiedProduct, verify_channel
+from bundlers.consuming.verification import VerifiedChannel, VerifiedProduct, Withdrawn, verify_channel
 from casstore.errors import NoSuchObject
 from casstore.network.network import NetworkGuard
 from casstore.storage.base import os_error
@@ -160,15 +160,21 @@ def open_verified(
     state = ConsumerState(trust.state_folder)
     pinned = Pinned(trust.first_trust_root, trust.tuf_root, trust.sigstore_root)
     source = sources.open_source(url, state, network=network, offline=offline, at=at, pinned=pinned)
-    found = verify_channel(
-        source,
-        sources.only_channel(source, channel),
-        at=source.judged_at,
-        pins_of=state.pins,
-        first_trust_root=trust.first_trust_root,
-        sigstore_root=trust.sigstore_root,
-        check_keys=source.check_keys,
-    )
+    try:
+        found = verify_channel(
+            source,
+            sources.only_channel(source, channel),
+            at=source.judged_at,
+            pins_of=state.pins,
+            first_trust_root=trust.first_trust_root,
+            sigstore_root=trust.sigstore_root,
+            check_keys=source.check_keys,
+        )
+    except Withdrawn as exc:
+        source.check_ledger(exc.pins.store, exc.pins.ledger)
+        source.remember(exc.pins.store, exc.pins.ledger)
+        state.save(exc.pins)
+        raise
     source.check_ledger(found.store, found.ledger)
     if isinstance(source, sources.KitSource):
         source.check_copies(found.known, frozenset(product.path for product in found.products.values()))

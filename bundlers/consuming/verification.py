@@ -36,11 +36,21 @@ from casstore.ledger.release_objects import Release, ReleaseArchive
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.views import ReleaseInfo, Revocation
 from casstore.store.attestations import parse_unverified
 
 _OBJECTS = "objects/"
 CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
+
+
+class Withdrawn(VerificationError):
+    """A channel holds nothing that may be installed: what it names was taken back, and nothing better is there."""
+
+    def __init__(self, message: str, *, hint: str = "", release: Digest, pins: Pins) -> None:
+        super().__init__(message, hint=hint)
+        self.release = release
+        self.pins = pins
+        """What to remember, so that nobody can show the time before again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,8 @@ class VerifiedChannel:
     """The time of the newest ledger entry that was proven."""
     first_use: bool
     """Nothing of this ledger was remembered, and no digest of trust root 1 was given."""
+    revocations: tuple[Revocation, ...]
+    """Of the whole line, as far as the proof has them."""
     known: frozenset[Digest]
     """All that was proven: statements, objects, manifests."""
     pins: Pins
@@ -107,19 +119,21 @@ def verify_channel(
 ) -> VerifiedChannel:
     """`check_keys` judges who published it, by the proven ledger and what is revoked in it.
 
-    Raises VerificationError, TrustError, FormatError, NoSuchObject.
+    Raises Withdrawn, VerificationError, TrustError, FormatError, NoSuchObject.
     """
     record = ChannelRecord.parse(source.read(records.channel_path(channel)))
     ledger = ledger_proof.prove(
         source, at=at, pins_of=pins_of, first_trust_root=first_trust_root, sigstore_root=sigstore_root
     )
     pins = pins_of(ledger.store, ledger.ledger)
+    if record.withdrawn:
+        raise _withdrawn(source, ledger, record, channel, pins, check_keys)
     objects = ledger.objects.with_more(_tar(source, records.objects_path(channel)))
     revoked = _sealed(source, ledger, objects, record, channel)
     if check_keys is not None:
         check_keys(ledger, revoked)
     judged = _judge(ledger, objects, record, channel, sigstore_root, revoked)
-    _check_pinned(channel, judged, pins)
+    _check_seen(channel, judged.head.number, judged.head.digest, pins)
     info = _release_info(judged, channel)
     release = release_objects.parse(objects.read(info.digest))
     _check_record(record, ledger, channel, judged, release, info.digest)
@@ -148,6 +162,7 @@ def verify_channel(
         root_hash=ledger.root_hash,
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
+        revocations=ledger.revocations,
         known=frozenset({*objects.known, *(product.product_manifest for product in release.products.values())}),
         pins=replace(after, channels={**after.channels, channel: move}),
     )
@@ -163,6 +178,50 @@ def _tar(source: Source, path: str) -> dict[Digest, bytes]:
             raise VerificationError(f"{path}: {name} has other bytes than its name says")
         found[sha256(data)] = data
     return found
+
+
+def _withdrawn(
+    source: Source,
+    ledger: ProvenLedger,
+    record: ChannelRecord,
+    channel: str,
+    pins: Pins | None,
+    check_keys: CheckKeys | None,
+) -> Withdrawn:
+    """The publisher says that nothing of the channel may be installed; raises where that itself is not proven."""
+    if (record.store, record.ledger, record.channel) != (ledger.store, ledger.ledger, channel):
+        raise VerificationError(f"the channel record of {channel} says something else than the ledger")
+    leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
+    names = absence.names_of_withdrawal(channel, ledger.trust_roots)
+    try:
+        answers = absence.answer(ledger.seal.state, leaves.read, names)
+    except NoSuchObject as exc:
+        raise ledger_proof.as_verification(exc) from exc
+    revoked = absence.check_withdrawal(answers, channel, record.move, ledger.trust_root)
+    _check_seal(ledger, revoked)
+    if check_keys is not None:
+        check_keys(ledger, revoked)
+    _check_seen(channel, record.move_number, record.move, pins)
+    after = ledger_proof.pins_after(ledger, pins)
+    move = PinnedMove(record.move_number, record.move)
+    return Withdrawn(
+        f"{channel} {record.version} was withdrawn: {_reasons(ledger, record)}",
+        hint="do not use it; ask for a newer release",
+        release=record.release,
+        pins=replace(after, channels={**after.channels, channel: move}),
+    )
+
+
+def _reasons(ledger: ProvenLedger, record: ChannelRecord) -> str:
+    rows = {row.entry: row for row in ledger.revocations}
+    if missing := [number for number in record.withdrawn if number not in rows]:
+        raise VerificationError(f"ledger entry {missing[0]} is named as the reason, and revokes nothing")
+    return "; ".join(absence.told(rows[number]) for number in record.withdrawn)
+
+
+def _check_seal(ledger: ProvenLedger, revoked: frozenset[str]) -> None:
+    if ledger.sealed_by in revoked:
+        raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
 
 
 def _sealed(
@@ -188,9 +247,8 @@ def _against(
     question = absence.ask(
         ledger.history, channel, record.move_number, digest, release, ledger.trust_roots, objects.read
     )
-    revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question))
-    if ledger.sealed_by in revoked:
-        raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
+    revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question.names))
+    _check_seal(ledger, revoked)
     return revoked
 
 
@@ -220,16 +278,16 @@ def _judge(
     return judged
 
 
-def _check_pinned(channel: str, judged: ChannelJudgement, pins: Pins | None) -> None:
+def _check_seen(channel: str, number: int, digest: Digest, pins: Pins | None) -> None:
     seen = pins.channels.get(channel) if pins else None
     if seen is None:
         return
-    if judged.head.number < seen.number:
+    if number < seen.number:
         raise VerificationError(
-            f"channel {channel} is at ledger entry {judged.head.number} here, {seen.number} was seen before",
+            f"channel {channel} is at ledger entry {number} here, {seen.number} was seen before",
             hint="an older state is served: do not install from here",
         )
-    if judged.head.number == seen.number and judged.head.digest != seen.digest:
+    if number == seen.number and digest != seen.digest:
         raise VerificationError(f"ledger entry {seen.number} is another one than was seen before: two histories")
 
 

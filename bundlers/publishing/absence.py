@@ -5,7 +5,7 @@ published. Only absence is taken from a seal, and that the channel's head is no 
 to others: that the seal holds its place (`consuming.ledger_proof`), and what the moves are worth.
 
     question = ask(history, "prod", 41, release_digest, release, trust_roots)
-    answers = answer(seal.state, read, question)
+    answers = answer(seal.state, read, question.names)
     check(question, answers)
 """
 
@@ -23,6 +23,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.publishing.channel_proof import History, brought_by
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
+from casstore.ledger.views import Revocation
 from casstore.store.attestations import id_of
 
 Answers = Mapping[str, Row | None]
@@ -90,9 +91,18 @@ def ask(
     )
 
 
-def answer(root: Digest, read: Callable[[Digest], bytes], question: Question) -> Answers:
+def names_of_withdrawal(channel: str, roots: Iterable[TrustRoot]) -> tuple[str, ...]:
+    """The rows for a channel that holds nothing any more: where it stands, who counts."""
+    chain = tuple(roots)
+    version = chain[-1].version
+    people = {entry.identity for root in chain for entry in root.identities}
+    rows = {f"channel/{channel}", f"root/{version}", f"root/{version + 1}"}
+    return tuple(sorted(rows | {f"{kind}{who}" for who in people for kind in _AGAINST}))
+
+
+def answer(root: Digest, read: Callable[[Digest], bytes], names: Iterable[str]) -> Answers:
     """The rows under a root; None where it is shown that there is none."""
-    return {name: state_trie.look_up(root, read, name) for name in question.names}
+    return {name: state_trie.look_up(root, read, name) for name in names}
 
 
 def check(question: Question, answers: Answers) -> frozenset[str]:
@@ -109,24 +119,49 @@ def check(question: Question, answers: Answers) -> frozenset[str]:
             f"channel {question.channel}: the sealed state names another move than ledger entry {head.number}",
             hint="an older or other state is served: do not install from here",
         )
-    version = question.root.version
-    known, later = answers[f"root/{version}"], answers[f"root/{version + 1}"]
-    if known is None or known.value.get("digest") != question.root.digest or later is not None:
+    _check_root(answers, question.root)
+    return _against(question, answers)
+
+
+def check_withdrawal(answers: Answers, channel: str, move: Digest, root: TrustRoot) -> frozenset[str]:
+    """Raises VerificationError unless the channel still stands at that move; returns whose signature counts no more."""
+    row = answers[f"channel/{channel}"]
+    said: Any = row.value if row is not None else {}
+    if said.get("move", {}).get("digest") != move:
         raise VerificationError(
-            f"trust root {version} is not the newest one of the sealed state",
+            f"channel {channel}: the sealed state names another move than the one that was withdrawn",
+            hint="an older or other state is served: do not install from here",
+        )
+    _check_root(answers, root)
+    return _named(answers)
+
+
+def told(row: Revocation) -> str:
+    """A revocation in a line: why, what, and where it is written."""
+    return f"{' '.join(row.reason.split())[:300]} ({row.kind} {row.name[:90]} revoked, ledger entry {row.entry})"
+
+
+def _check_root(answers: Answers, root: TrustRoot) -> None:
+    known, later = answers[f"root/{root.version}"], answers[f"root/{root.version + 1}"]
+    if known is None or known.value.get("digest") != root.digest or later is not None:
+        raise VerificationError(
+            f"trust root {root.version} is not the newest one of the sealed state",
             hint="the chain is not complete: do not install from here",
         )
-    return _against(question, answers)
+
+
+def _named(answers: Answers) -> frozenset[str]:
+    return frozenset(name.partition("/")[2] for name, row in answers.items() if row and name.startswith(_AGAINST))
 
 
 def _against(question: Question, answers: Answers) -> frozenset[str]:
     for entry in (question.head, question.brought):
         if answers[f"void/{entry.number}"] is not None:
             raise VerificationError(f"ledger entry {entry.number} is void", hint="do not install it; ask the promoters")
-    revoked = {name.partition("/")[2] for name, row in answers.items() if row and name.startswith(_AGAINST)}
+    revoked = _named(answers)
     if bad := sorted(revoked & question.made):
         raise VerificationError(f"{bad[0]} of this release was revoked", hint="do not install it; ask for a newer one")
-    return frozenset(revoked)
+    return revoked
 
 
 _AGAINST = ("revoked/", "suspended/")

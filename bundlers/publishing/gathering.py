@@ -11,7 +11,7 @@ where it goes (`publication`, `kits`).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -158,8 +158,13 @@ def gather_absence(
     release = release_objects.parse(store.read(digest))
     roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
     question = absence.ask(history, channel, head, digest, release, roots, store.read)
+    add_rows(into, store, history, channel, question.names, size)
+
+
+def add_rows(into: Gathered, store: ReadStore, history: History, channel: str, names: Iterable[str], size: int) -> None:
+    """Add the leaves and nodes that answer for these rows."""
     reading = _Recording(store)
-    absence.answer(seal_before(history, size).state, reading.read, question)
+    absence.answer(seal_before(history, size).state, reading.read, names)
     into.add(records.state_path(channel), _objects_tar(reading.seen))
 
 

@@ -24,7 +24,16 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from bundlers.publishing import channel_proof, gathering, records, standing, tuf_bond, tuf_repository, writing
+from bundlers.publishing import (
+    channel_proof,
+    gathering,
+    records,
+    standing,
+    tuf_bond,
+    tuf_repository,
+    withdrawals,
+    writing,
+)
 from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.destinations import (
     Destination,
@@ -266,34 +275,46 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
 
 def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
     """What the next publication names; its bytes are in the store on return."""
-    head = gathering.require_moved(state, run.channel)
     entries: list[Entry] = list(run.ledger.entries())[: state.count]
     history = History(entries, run.store.read)
     gathered = Gathered()
-    files = gathering.gather_channel(
-        gathered, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
-    )
-    gathering.check_archives(run.store, files.release)
-    numbers = set(files.chosen.numbers)
-    gathering.gather_absence(gathered, run.store, state, history, run.channel, head, state.count)
+    why = withdrawals.because(run.store, state, history, run.channel, sigstore_root=run.sigstore_root)
+    numbers = _gather_channel(run, gathered, state, history, why)
     last = _last(run, state)
     carried = _carried(run, gathered, state, history, last, numbers) if last else {}
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**carried, **gathered.targets}
     number = len(state.publications.get(run.settings.name, ())) + 1
+    found = state.channel(run.channel)
+    assert found.release is not None and found.move is not None  # noqa: S101 - it was gathered
     claim = Publication(
         store=state.store,
         ledger=state.ledger,
         destination=run.settings.name,
         channel=run.channel,
-        release=files.release.version,
+        release=found.version,
         number=number,
-        move=files.judged.head.digest,
+        move=found.move,
         time=run.now,
         targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
+        withdrawn=bool(why),
     )
-    return claim, files.record.release
+    return claim, found.release
+
+
+def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: History, why: tuple[int, ...]) -> set[int]:
+    """The channel's own files, every archive read; of one that was withdrawn only that. Returns entries to prove."""
+    if why:
+        withdrawals.gather(into, run.store, state, history, run.channel, why)
+        return set()
+    head = state.channel(run.channel).number
+    files = gathering.gather_channel(
+        into, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
+    )
+    gathering.check_archives(run.store, files.release)
+    gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
+    return set(files.chosen.numbers)
 
 
 def _carried(
@@ -301,27 +322,37 @@ def _carried(
 ) -> dict[str, TargetInfo]:
     """Targets of the publication before that stay, and the entries that its other channels need."""
     rows = state.publications[run.settings.name]
-    gone = tuple(f"releases/{info.version}/" for info in state.releases.values() if _is_revoked(state, info.digest))
-    carried = {
-        path: TargetInfo(info.digest, info.length)
-        for path, info in last.targets.items()
-        if not (gone and path.startswith(gone))
-    }
+    carried = {path: TargetInfo(info.digest, info.length) for path, info in last.targets.items()}
     record = rows[-1].statement
     carried[records.publication_path(len(rows))] = TargetInfo(record, run.store.size(record))
     roots = {root.digest: root for root in state.trust_roots}
-    for path in last.targets:
-        name = path.removeprefix("channels/").removesuffix(".json")
-        if path == records.channel_path(name) and name != run.channel:
-            other = ChannelRecord.parse(run.store.read(last.targets[path].digest))
-            if not _holds(state, name, other):
-                for left in (path, records.objects_path(name), records.state_path(name)):
-                    carried.pop(left, None)
-                continue
+    held = set() if records.objects_path(run.channel) not in into.targets else {state.channel(run.channel).version}
+    withdrawn = {state.channel(run.channel).version} - held
+    for name in _channels_of(last):
+        files = (records.channel_path(name), records.objects_path(name), records.state_path(name))
+        other = ChannelRecord.parse(run.store.read(last.targets[files[0]].digest))
+        stays = name != run.channel and _holds(state, name, other)
+        why = withdrawals.because(run.store, state, history, name, sigstore_root=run.sigstore_root) if stays else ()
+        if why or other.withdrawn or not stays:
+            for left in files:
+                carried.pop(left, None)
+        if why:
+            withdrawals.gather(into, run.store, state, history, name, why)
+            withdrawn.add(other.version)
+        elif stays and not other.withdrawn:
+            held.add(other.version)
             gathering.gather_absence(into, run.store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
-    return carried
+    revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
+    gone = tuple(f"releases/{version}/" for version in revoked | (withdrawn - held))
+    return {path: info for path, info in carried.items() if not (gone and path.startswith(gone))}
+
+
+def _channels_of(claim: Publication) -> tuple[str, ...]:
+    """The channels that a publication shows."""
+    names = (path.removeprefix("channels/").removesuffix(".json") for path in claim.targets)
+    return tuple(sorted({name for name in names if records.channel_path(name) in claim.targets}))
 
 
 def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:
@@ -381,6 +412,8 @@ def _report(
 ) -> PublishReport:
     found = state.channel(run.channel)
     assert found.release is not None  # noqa: S101 - it was published
+    shown = _predicate(run, state.publications[run.settings.name][number - 1].statement).targets
+    record = ChannelRecord.parse(run.store.read(shown[records.channel_path(run.channel)].digest))
     return PublishReport(
         destination=run.settings.name,
         url=destination.url,
@@ -393,4 +426,5 @@ def _report(
         files=written.files,
         bytes=written.bytes,
         skipped=written.skipped,
+        withdrawn=bool(record.withdrawn),
     )

@@ -91,6 +91,8 @@ class ChannelRecord:
     trust_root_version: int
     trust_root: Digest
     products: Mapping[str, PublishedProduct]
+    withdrawn: tuple[int, ...] = ()
+    """The entries of the revocations by which nothing of it may be installed; () while it may."""
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -105,6 +107,7 @@ class ChannelRecord:
                 "move": {"number": self.move_number, "digest": self.move},
                 "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
                 "products": {name: _product_json(product) for name, product in self.products.items()},
+                "withdrawn": list(self.withdrawn),
             }
         )
 
@@ -124,6 +127,7 @@ class ChannelRecord:
                 trust_root_version=_number(value["trustRoot"]["version"]),
                 trust_root=parse(value["trustRoot"]["digest"]),
                 products={_text(name): _product(item) for name, item in value["products"].items()},
+                withdrawn=tuple(_number(item) for item in value["withdrawn"]),
             )
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
             raise FormatError(f"channel record: {exc}") from exc

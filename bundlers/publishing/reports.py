@@ -45,6 +45,8 @@ class PublishReport:
     files: int
     bytes: int
     skipped: int
+    withdrawn: bool = False
+    """It says that what the channel names may be installed no more."""
     fallback: str | None = None
     """Why the fallback folder was used, or None."""
     hooks: tuple[str, ...] = field(default=())
@@ -69,6 +71,7 @@ class PublishReport:
             "files": self.files,
             "bytes": self.bytes,
             "skipped": self.skipped,
+            "withdrawn": self.withdrawn,
             "fallback": self.fallback,
             "failedHooks": list(self.hooks),
         }

@@ -127,6 +127,7 @@ class Publication:
     entry: int
     statement: Digest
     time: datetime
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def verify(
 @click.option("--channel", metavar="NAME")
 @click.option("--into", required=True, metavar="FOLDER", help="Where the product lives; `current` points to its files.")
 @click.option("--rollback", is_flag=True, help="Switch back to the version before.")
+@click.option("--verify-installed", is_flag=True, help="Check the files in force, and whether they may still be used.")
 @_trust_options
 @json_option
 @pass_session
@@ -112,6 +113,7 @@ def install(
     channel: str | None,
     into: str,
     rollback: bool,
+    verify_installed: bool,
     trust_root: str | None,
     tuf_root: str | None,
     sigstore_root: str | None,
@@ -124,15 +126,21 @@ def install(
     Examples:
       casstore install core --from https://releases.example --channel prod --into /opt/core
       casstore install --rollback --into /opt/core
-    Exit status: 0 installed or in force already, 3 it does not verify (nothing changed),
+      casstore install --verify-installed --into /opt/core
+    Exit status: 0 installed or in force already, 3 it does not verify, or was withdrawn (nothing changed),
     8 no such product, 12 unreachable.
     """
     from bundlers.consuming import install as installing
 
     if rollback:
         report = installing.install_rollback(into, at=session.now)
+    elif verify_installed:
+        trust = _trust(trust_root, tuf_root, sigstore_root, state)
+        report = installing.verify_installed(
+            into, trust=trust, at=session.now, network=session.network, offline=session.offline
+        )
     elif not product or not source:
-        raise click.UsageError("give PRODUCT and --from URL, or --rollback")
+        raise click.UsageError("give PRODUCT and --from URL, or --rollback, or --verify-installed")
     else:
         with render.bar() as bar:
             report = installing.install(

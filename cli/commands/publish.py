@@ -40,6 +40,9 @@ def publish(
     metadata, and moves the pointer (timestamp) last. Interrupted, the same command finishes it:
     the same bytes are skipped, other bytes are refused.
 
+    Where what CHANNEL points to was revoked, that is published, at once: consumers refuse and are told
+    why, its files are targets no more.
+
     TUF's keys are publishers of the trust root. When the owners replaced the one that held TUF's root
     (lost, or leaked), the next publication starts TUF anew, and every consumer follows.
 
@@ -71,7 +74,10 @@ def publish(
         render.json_object(report.to_json())
     else:
         done = "shows this already" if report.unchanged else f"{report.files} files, {render.size(report.bytes)}"
-        render.line(f"{channel} {report.version} -> {report.url}, publication {report.number}: {done}")
+        what = f"{channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
+        render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
+        if report.withdrawn:
+            render.warning(f"consumers are told that {report.version} may not be installed, and why; promote another")
         if report.fallback:
             render.warning(f"{destination} stays away ({report.fallback}); published to its fallback folder")
         for hook in report.hooks:

@@ -148,6 +148,7 @@ def golden() -> dict[str, bytes]:
     """Relative name to bytes."""
     return {
         "publication/channel-record.json": channel_record().to_bytes(),
+        "publication/withdrawn-record.json": replace(channel_record(), products={}, withdrawn=(44,)).to_bytes(),
         "publication/ledger-proof.json": ledger_proof().to_bytes(),
         "receipt/first.json": receipt().to_bytes(),
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),

@@ -97,7 +97,7 @@ class Public:
         """The newest published record of a channel at a version."""
         named = [data for name, data in self._targets() if name == records.channel_path(channel)]
         found = [record for record in map(ChannelRecord.parse, named) if record.version == version]
-        return max(found, key=lambda record: record.move_number)
+        return max(found, key=lambda record: (record.move_number, record.withdrawn))
 
     def _tar(self, kind: str, more: Iterable[bytes] = ()) -> bytes:
         """All objects, or leaves, that were ever published for channels."""

@@ -37,6 +37,8 @@ class Publication:
     move: Digest
     time: datetime
     targets: Mapping[str, PublishedTarget]
+    withdrawn: bool = False
+    """It says that what the channel names may be installed no more."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
@@ -49,6 +51,7 @@ class Publication:
             "number": self.number,
             "move": self.move,
             "time": times.format(self.time),
+            "withdrawn": self.withdrawn,
             "targets": {
                 path: {"sha256": digests.hex_of(target.digest), "length": target.length}
                 for path, target in self.targets.items()
@@ -58,7 +61,7 @@ class Publication:
 
 def parse(value: object) -> Publication:
     """The predicate's JSON to value. Raises FormatError."""
-    names = ("store", "ledger", "destination", "channel", "release", "number", "move", "time", "targets")
+    names = ("store", "ledger", "destination", "channel", "release", "number", "move", "time", "targets", "withdrawn")
     f = Fields(value, "publication", required=names)
     return Publication(
         f.text("store"),
@@ -70,6 +73,7 @@ def parse(value: object) -> Publication:
         f.digest("move"),
         f.time("time"),
         {path: _target(path, item) for path, item in f.mapping("targets").items()},
+        f.boolean("withdrawn", False),
     )
 
 

@@ -15,7 +15,7 @@ from casstore.ledger.views import Publication
 
 
 def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
-    """The next publication to a destination: what the channel names now."""
+    """The next publication to a destination: what the channel names now, or that it was withdrawn."""
     claim = publication.parse(reader.unverified(entry).predicate)
     found = reader.verified(state, entry, publication.TYPE, at=claim.time, role="publisher")
     check_place(state, store=claim.store, ledger=claim.ledger)
@@ -23,7 +23,8 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     digest = found.statement.subject("release")
     if channel is None or (channel.release, channel.version, channel.move) != (digest, claim.release, claim.move):
         raise VerificationError(f"channel {claim.channel} does not name this release by this move")
-    check_not_revoked(state, state.releases[digest])
+    if not claim.withdrawn:
+        check_not_revoked(state, state.releases[digest])
     before = state.publications.get(claim.destination, ())
     if claim.number != len(before) + 1:
         raise Conflict(f"publication {claim.number} to {claim.destination} is not the next one ({len(before) + 1})")
@@ -36,5 +37,6 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         entry.number,
         entry.statement,
         claim.time,
+        claim.withdrawn,
     )
     return replace(state, publications={**state.publications, claim.destination: (*before, row)})

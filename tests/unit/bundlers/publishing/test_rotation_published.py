@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from attest.errors import CasstoreError
 from attest.statements import statements
 from attest.statements.predicates import vsa
 from attest.trust.policies import ChannelPolicy
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.consuming.verification import VerifiedChannel
+from bundlers.consuming.verification import VerifiedChannel, Withdrawn
 from casstore import promotion
 from casstore.network.network import NetworkGuard
 from casstore.store.attestations import put_attestation
@@ -50,8 +49,8 @@ def test_after_a_revocation_it_is_refused(world: PublishedWorld, tmp_path: Path)
     world.later().rollback("prod")
     old = signer("ci").identity
     promotion.revoke(world.store, world.ledger, old, kind="identity", reason="x", signer=signer("aud"), now=world.now)
-    with pytest.raises(CasstoreError, match="missing for"):
-        world.publish("prod", public)
+    assert world.publish("prod", public).withdrawn
+    with pytest.raises(Withdrawn, match=r"prod 1.0.0 was withdrawn: x .identity"):
         checked(world, public, tmp_path)
 
 

@@ -1,0 +1,80 @@
+"""When what a channel holds may be installed no more, and nothing better is there: that is published, at once.
+
+Promises: a withdrawal takes away and never adds, so it needs no approval, no evidence and no archive: the record says
+so, the revocations are in the ledger proof, and the sealed state shows that the channel still names this move.
+Leaves to others: how it is recorded (`publication`), how a consumer is told (`consuming.verification`).
+
+    because(store, state, history, "prod")            # (44,): the entries of the revocations; () while it holds
+"""
+
+from __future__ import annotations
+
+from attest.digests import Digest
+from attest.errors import PolicyDenied, VerificationError
+from bundlers.publishing import absence, channel_proof, gathering, records
+from bundlers.publishing.channel_proof import History
+from bundlers.publishing.gathering import Gathered, ReadStore
+from bundlers.publishing.records import ChannelRecord
+from casstore.errors import Conflict
+from casstore.ledger import release_objects
+from casstore.ledger import state as states
+from casstore.ledger.rules import Reader
+from casstore.ledger.state import LedgerState
+
+
+def because(
+    store: ReadStore, state: LedgerState, history: History, channel: str, *, sigstore_root: bytes | None = None
+) -> tuple[int, ...]:
+    """The entries that took away what the channel holds; none while it may be installed. Raises VerificationError."""
+    head = gathering.require_moved(state, channel)
+    brought = channel_proof.brought_by(history, channel, head, set())
+    digest = history.release_of(brought)
+    release = release_objects.parse(store.read(digest))
+    asked = absence.ask(history, channel, head, digest, release, state.trust_roots, store.read)
+    if direct := tuple(row.entry for row in state.revocations if row.name in asked.made):
+        return direct
+    later = tuple(row.entry for row in state.revocations if row.name in asked.leaned_on and row.entry > brought.number)
+    return () if not later or _holds(store, state, history, channel, head, sigstore_root) else later
+
+
+def told(state: LedgerState, entries: tuple[int, ...]) -> str:
+    """The reasons in a line."""
+    return "; ".join(absence.told(row) for row in state.revocations if row.entry in entries)
+
+
+def _holds(
+    store: ReadStore, state: LedgerState, history: History, channel: str, head: int, sigstore_root: bytes | None
+) -> bool:
+    roots = {root.digest: root for root in state.trust_roots}
+    chosen = channel_proof.select(history, channel, head, roots.get, gathering.recorder(state))
+    start, reader = states.start(state.store, state.ledger), Reader(store, sigstore_root)
+    try:
+        channel_proof.judge_channel(start, history, channel, head, chosen, reader)
+    except (PolicyDenied, VerificationError, Conflict):
+        return False
+    return True
+
+
+def gather(
+    into: Gathered, store: ReadStore, state: LedgerState, history: History, channel: str, why: tuple[int, ...]
+) -> Digest:
+    """Add the record and the sealed rows of a channel that holds nothing; returns the release that it names."""
+    found, root = state.channel(channel), state.require_trust_root()
+    assert found.release is not None and found.move is not None  # noqa: S101 - `because` says so
+    record = ChannelRecord(
+        state.store,
+        state.ledger,
+        channel,
+        found.version,
+        found.release,
+        found.number,
+        found.move,
+        root.version,
+        root.digest,
+        {},
+        why,
+    )
+    into.add(records.channel_path(channel), record.to_bytes())
+    names = absence.names_of_withdrawal(channel, state.trust_roots)
+    gathering.add_rows(into, store, history, channel, names, state.count)
+    return found.release

@@ -1,0 +1,178 @@
+"""A bad state can be told: after a revocation with nothing to roll back to, nobody goes on to be shown `valid`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from attest.errors import PolicyDenied, VerificationError
+from bundlers.consuming.install import install, verify_installed
+from bundlers.consuming.kits import export
+from bundlers.consuming.service import TrustSettings, VerifyReport, verify
+from bundlers.consuming.verification import Withdrawn
+from bundlers.publishing import tuf_repository
+from casstore import promotion
+from casstore.ledger.entries import EntryKind
+from tests.support.adversary import Public
+from tests.support.published import PublishedWorld
+from tests.support.worlds import signer
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> PublishedWorld:
+    """1.0.0 is in prod and in dev, and published in both: there is nothing to roll back to."""
+    made = PublishedWorld.make(str(tmp_path / "store"))
+    made.ship("1.0.0")
+    made.to_prod("1.0.0")
+    for channel in ("prod", "dev"):
+        made.publish(channel, str(tmp_path / "public"))
+    return made.later()
+
+
+def look(world: PublishedWorld, source: Path, state: Path, channel: str = "prod") -> VerifyReport:
+    root = world.state.trust_roots[0].digest
+    return verify(str(source), channel, trust=TrustSettings(str(state), root), at=world.now)
+
+
+def revoke(world: PublishedWorld, what: str) -> str:
+    """The reason in the words that consumers read."""
+    made = world.made["1.0.0"]
+    subjects = {
+        "artifact": made.products["core"].archive.digest,
+        "identity": signer("ci").identity,
+        "attestation": made.evidence[0],
+    }
+    reason = f"the {what} leaked"
+    store, ledger = world.store, world.ledger
+    promotion.revoke(store, ledger, subjects[what], kind=what, reason=reason, signer=signer("aud"), now=world.now)
+    return reason
+
+
+@pytest.mark.parametrize("what", ["artifact", "identity", "attestation"])
+def test_consumers_hear_it_at_once(world: PublishedWorld, tmp_path: Path, what: str) -> None:
+    public = tmp_path / "public"
+    look(world, public, tmp_path / "st")
+    reason = revoke(world, what)
+    report = world.publish("prod", str(public))
+    assert report.withdrawn and report.number == 3 and not world.state.void
+    for state in ("st", "fresh"):
+        with pytest.raises(Withdrawn, match=rf"prod 1.0.0 was withdrawn: {reason}") as caught:
+            look(world, public, tmp_path / state)
+        assert caught.value.exit_code == 3
+    assert world.publish("prod", str(public)).unchanged
+
+
+def test_its_files_are_targets_no_more(world: PublishedWorld, tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    revoke(world, "artifact")
+    world.publish("prod", str(public))
+    targets = tuf_repository.targets_of((public / "metadata/3.targets.json").read_bytes())
+    assert not [path for path in targets if path.startswith(("releases/", "channels/prod.objects"))]
+    with pytest.raises(Withdrawn, match=r"dev 1.0.0 was withdrawn"):
+        look(world, public, tmp_path / "st", "dev")
+
+
+def test_what_another_channel_may_still_show_stays(world: PublishedWorld, tmp_path: Path) -> None:
+    """The approver's key leaked: prod leans on it, dev does not."""
+    who = signer("ann").identity
+    promotion.revoke(world.store, world.ledger, who, kind="identity", reason="x", signer=signer("aud"), now=world.now)
+    world.publish("prod", str(tmp_path / "public"))
+    with pytest.raises(Withdrawn, match="identity key:sha256:"):
+        look(world, tmp_path / "public", tmp_path / "st")
+    assert look(world, tmp_path / "public", tmp_path / "st", "dev").verdict == "valid"
+
+
+def test_by_way_of_another_channel(world: PublishedWorld, tmp_path: Path) -> None:
+    """Another channel is published; the bad one is told beside it."""
+    revoke(world, "artifact")
+    world.ship("1.1.0", content=b"x")
+    world.promote("1.1.0", "dev")
+    assert not world.publish("dev", str(tmp_path / "public")).withdrawn
+    assert look(world, tmp_path / "public", tmp_path / "st", "dev").verified.channel.version == "1.1.0"
+    with pytest.raises(Withdrawn, match="the artifact leaked"):
+        look(world, tmp_path / "public", tmp_path / "st")
+
+
+def test_who_has_it_installed_hears_it(world: PublishedWorld, tmp_path: Path) -> None:
+    public, into, trust = str(tmp_path / "public"), str(tmp_path / "opt"), TrustSettings(str(tmp_path / "st"))
+    install(public, "core", channel="prod", into=into, trust=trust, at=world.now)
+    assert verify_installed(into, trust=trust, at=world.now).receipt.version == "1.0.0"
+    revoke(world, "artifact")
+    world.publish("prod", public)
+    with pytest.raises(Withdrawn, match=rf"it is installed: {into}"):
+        install(public, "core", channel="prod", into=into, trust=trust, at=world.now)
+    with pytest.raises(Withdrawn, match=r"the artifact leaked.*it is installed"):
+        verify_installed(into, trust=trust, at=world.now)
+    world.ship("1.1.0", content=b"x")
+    world.to_prod("1.1.0")
+    world.publish("prod", public)
+    with pytest.raises(VerificationError, match=r"1.0.0, which is installed, was revoked: the artifact leaked"):
+        verify_installed(into, trust=trust, at=world.now)
+    install(public, "core", channel="prod", into=into, trust=trust, at=world.now)
+    assert verify_installed(into, trust=trust, at=world.now).receipt.version == "1.1.0"
+
+
+def test_nobody_shows_the_time_before_again(world: PublishedWorld, tmp_path: Path) -> None:
+    """A mirror that stayed behind, to who has heard it."""
+    shutil.copytree(tmp_path / "public", tmp_path / "mirror")
+    revoke(world, "artifact")
+    world.publish("prod", str(tmp_path / "public"))
+    with pytest.raises(Withdrawn):
+        look(world, tmp_path / "public", tmp_path / "st")
+    with pytest.raises(VerificationError, match="were seen before"):
+        look(world, tmp_path / "mirror", tmp_path / "st")
+
+
+@pytest.mark.parametrize("dropped", [set(), {EntryKind.REVOKE}])
+def test_a_kit_that_leaves_the_withdrawal_out(world: PublishedWorld, tmp_path: Path, dropped: set[EntryKind]) -> None:
+    """The record of the time before, under the newest checkpoint, with and without the revocation's entry."""
+    old = Public.of(tmp_path / "public").record("prod", "1.0.0")
+    revoke(world, "artifact")
+    world.publish("prod", str(tmp_path / "public"))
+    kit = Public.of(tmp_path / "public").kit(tmp_path / "k.tar", "prod", "1.0.0", record=old, drop=dropped)
+    with pytest.raises(VerificationError, match=r"revoked|not shown that nothing speaks against it"):
+        look(world, kit, tmp_path / "st")
+
+
+def test_a_withdrawal_without_its_reason(world: PublishedWorld, tmp_path: Path) -> None:
+    """The revocation's entry is taken out of the proof: refused all the same, and nothing is pinned."""
+    revoke(world, "artifact")
+    world.publish("prod", str(tmp_path / "public"))
+    public = Public.of(tmp_path / "public")
+    record = public.record("prod", "1.0.0")
+    assert record.withdrawn
+    kit = public.kit(tmp_path / "k.tar", "prod", "1.0.0", record=record, drop={EntryKind.REVOKE})
+    with pytest.raises(VerificationError, match="revokes nothing"):
+        look(world, kit, tmp_path / "st")
+    assert not (tmp_path / "st/ledgers").exists()
+
+
+def test_an_old_withdrawal_of_what_holds_again(world: PublishedWorld, tmp_path: Path) -> None:
+    """The channel has moved on; the old record is served under the newest checkpoint."""
+    revoke(world, "artifact")
+    world.publish("prod", str(tmp_path / "public"))
+    old = Public.of(tmp_path / "public").record("prod", "1.0.0")
+    world.ship("1.1.0", content=b"x")
+    world.to_prod("1.1.0")
+    world.publish("prod", str(tmp_path / "public"))
+    kit = Public.of(tmp_path / "public").kit(tmp_path / "k.tar", "prod", "1.0.0", record=old)
+    with pytest.raises(VerificationError, match="names another move"):
+        look(world, kit, tmp_path / "st")
+
+
+@pytest.mark.parametrize("key", ["log", None])
+def test_it_is_not_exported(world: PublishedWorld, tmp_path: Path, key: str | None) -> None:
+    """With the ledger's key, or under the newest published checkpoint, which is older than the revocation."""
+    revoke(world, "artifact")
+    with pytest.raises(PolicyDenied, match=r"1.0.0 may be used no more in dev: the artifact leaked") as caught:
+        export(
+            world.store,
+            world.ledger,
+            "1.0.0",
+            str(tmp_path / "k.tar"),
+            signer=signer(key) if key else None,
+            now=world.now,
+        )
+    assert caught.value.exit_code == 4 and not (tmp_path / "k.tar").exists()
