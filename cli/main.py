@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # the release line
     "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
     "gate": ("gates", "List, explain and run gates."),
-    "isolation": ("release", "Show what products share, and why."),
+    "isolation": ("isolation", "Show what products share, and why; accept it; name what is common."),
     "approve": ("promotion", "Sign an approval of one release for one channel."),
     "promote": ("promotion", "Move a channel to a release, if the signed policy allows it."),
     "rollback": ("promotion", "Move a channel back to an earlier release and pin it."),

@@ -147,6 +147,6 @@ def isolated(case: Case, found: Iterable[Attested]) -> Check:
             findings = isolation.parse(dict(item.statement.predicate)).findings
             if findings:
                 message = f"{len(findings)} pieces of content are in more than one product"
-                return Check("gates.isolation", BLOCKER, message, (item.digest,), "casstore isolation", 11)
+                return Check("gates.isolation", BLOCKER, message, (item.digest,), "casstore isolation show", 11)
             return Check("gates.isolation", OK, "no product carries another's content", (item.digest,))
     return Check("gates.isolation", BLOCKER, "nobody attested that the products are isolated", (), "", 11)

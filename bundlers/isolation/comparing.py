@@ -203,6 +203,7 @@ class Comparison:
                 copy.stretches[0].digest,
                 copy.total,
                 fails=copy.fails,
+                units=(rows[copy.a][2].path, rows[copy.b][2].path),
                 stretches=copy.stretches,
                 smaller=smaller,
                 prints=copy.prints,
@@ -224,8 +225,6 @@ class Comparison:
 
     def _add(self, kind: str, one: _Place, two: _Place, digest: Digest, size: int, **more: Any) -> None:
         """One finding for two outer files, the first is the plainest; all their paths are kept."""
-        if one.product > two.product:
-            one, two = two, one
         finding = Finding(
             kind,
             one.product,

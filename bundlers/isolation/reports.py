@@ -46,6 +46,8 @@ class Finding:
     """Whether it stops a release; else it is told."""
     blobs: tuple[Digest, Digest] | None = None
     """The outer files."""
+    units: tuple[str, str] = ("", "")
+    """Where inside them, for a copy."""
     also: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     """Other paths of the same two files."""
     stretches: tuple[Stretch, ...] = ()
@@ -79,7 +81,7 @@ class Finding:
         """For `--json` and `accept`: all paths and stretches as well."""
         value = self.to_json() | {"fails": self.fails, "also": [list(paths) for paths in self.also]}
         if self.blobs is not None:
-            value["files"] = list(self.blobs)
+            value |= {"files": list(self.blobs), "units": list(self.units)}
         if self.mark:
             value["mark"] = self.mark
         if self.stretches:

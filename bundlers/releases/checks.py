@@ -13,13 +13,14 @@ from bundlers import blockers, gates, isolation
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive
-from bundlers.isolation import IsolationReport, grouping
+from bundlers.isolation import IsolationReport, foreign, grouping
 from bundlers.isolation.reports import FIX
 from bundlers.releases import signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
 from casstore.config import Config
 from casstore.errors import StoreDamaged
+from casstore.ledger.state import LedgerState
 from casstore.store.store import Store
 
 ISOLATION = "isolation"
@@ -37,12 +38,14 @@ class InputsChecked:
     isolation: IsolationReport
 
 
-def inputs(request: ReleaseRequest, plan: Plan) -> InputsChecked:
+def inputs(request: ReleaseRequest, state: LedgerState, plan: Plan) -> InputsChecked:
     """Gates on the components, and isolation. Raises Blocked, by the gravest of what was found."""
     outcomes = gates.run(
         view_of(request.store, request.config, plan, request.now), listed(request.config), Phase.INPUTS
     )
     settings = isolation.Settings.parse(request.config.isolation)
+    for name, tree in settings.references.items():
+        foreign.require_foreign(request.store, state.components, name, tree)
     compared = isolation.check(request.store, isolation.Contents.each(plan.manifests), settings)
     _settle(request, outcomes, _leaks(compared), plan.trees)
     return InputsChecked(outcomes, compared)

@@ -42,7 +42,7 @@ def release(request: ReleaseRequest) -> ReleaseReport:
     if request.version in state.versions:
         return _again(request, state, plan)
     staging.check_free(request.out)
-    checked = checks.inputs(request, plan)
+    checked = checks.inputs(request, state, plan)
     with Quarantine(request.out) as quarantine:
         return _stage(request, state, plan, checked, quarantine)
 

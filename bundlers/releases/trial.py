@@ -1,4 +1,4 @@
-"""One gate tried on a version that was put, without a release: nothing is signed, nothing becomes visible.
+"""A gate or the isolation check tried on a version that was put, without a release: nothing becomes visible.
 
 outcome = try_gate(store, ledger, config, "1.4.0", "budget", now=now, workers=2)
 """
@@ -10,12 +10,16 @@ from datetime import datetime
 from attest.errors import BadInput
 from bundlers import gates
 from bundlers.gates import Outcome, Phase, running
+from bundlers.isolation import Contents
+from bundlers.products import references
 from bundlers.releases import checks
 from bundlers.releases import plan as plans
 from bundlers.releases.staging import Quarantine
 from casstore.config import Config
+from casstore.errors import NoSuchObject
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState
 from casstore.store.store import Store
 
 
@@ -34,3 +38,15 @@ def try_gate(
     with Quarantine(None) as quarantine:
         archives = [quarantine.archive(store, manifest, workers=workers) for manifest in plan.manifests.values()]
         return gates.run(checks.view_of(store, config, plan, now, archives), {name: table}, phase, only=name)[0]
+
+
+def contents(
+    store: Store, state: LedgerState, config: Config | None, ref: str, names: tuple[str, ...] = ()
+) -> dict[str, Contents]:
+    """What the products of a release carry, or of a version that was put; all or those named. Raises NoSuchObject."""
+    if config is not None and ref not in state.versions and any(version == ref for version, _ in state.components):
+        made = plans.make(store, state, config, ref, None, {}).manifests
+        if unknown := [name for name in names if name not in made]:
+            raise NoSuchObject(f"{ref} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made)}")
+        return Contents.each({name: made[name] for name in sorted(names or made)})
+    return Contents.each(references.manifests_of(store, state, ref, names))

@@ -1,8 +1,8 @@
-"""release, isolation."""
+"""release."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -10,10 +10,7 @@ from attest import digests
 from attest.digests import Digest
 from cli.commands.params import json_option, key_option, pass_session
 from cli.drawing import render
-from cli.session import Session, write_new
-
-if TYPE_CHECKING:
-    from bundlers.isolation import IsolationReport
+from cli.session import Session
 
 
 @click.command()
@@ -104,64 +101,4 @@ def _tell_blockers(exc: Any, as_json: bool) -> None:
         render.say(f"  {blocker.issue_id}: {blocker.message}")
 
 
-@click.command()
-@click.argument("release_ref", metavar="RELEASE")
-@click.argument("products", nargs=-1, metavar="[PRODUCT PRODUCT]")
-@click.option("--svg", metavar="FILE", help="Also draw a matrix of the products into this new file.")
-@json_option
-@pass_session
-def isolation(session: Session, release_ref: str, products: tuple[str, ...], svg: str | None, as_json: bool) -> None:
-    """What the products of RELEASE share, and why: compared by content once more; with two, only those.
-
-    \b
-    Example:
-      casstore isolation prod core agent-linux --svg shared.svg
-    Exit status: 0 nothing is in two products but what is shared with a reason, 11 a leak.
-    """
-    from bundlers import isolation as check
-    from bundlers.products import references
-
-    if len(products) not in (0, 2):
-        raise click.UsageError("name two products, or none")
-    store = session.open_store(read_only=True)
-    manifests = references.manifests_of(store, session.state(), release_ref, products)
-    config = session.optional_config
-    report = check.check(
-        store, check.Contents.each(manifests), check.Settings.parse(config.isolation if config else {})
-    )
-    if svg:
-        from bundlers.isolation import pictures
-
-        write_new(svg, pictures.matrix(report).encode())
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        _tell_isolation(report)
-    if report.findings:
-        raise click.exceptions.Exit(11)
-
-
-def _tell_isolation(report: IsolationReport) -> None:
-    from bundlers.isolation import grouping
-
-    rows = [
-        (f"{c.product_a}, {c.product_b}", "allowed", f"{c.files} files", render.size(c.size), f"{c.source}: {c.why}")
-        for c in report.common
-    ]
-    for group in grouping.groups(report.found):
-        first, files = group.first, " and ".join(map(str, group.files))
-        what = first.kind if len(group.rows) == 1 else f"{first.kind}, {files} files"
-        verdict = "LEAK" if group.fails else "told"
-        why = f"{first.path_a} = {first.path_b}"
-        rows.append((f"{first.product_a}, {first.product_b}", verdict, what, render.size(group.size), why))
-    render.table(("PRODUCTS", "VERDICT", "WHAT", "SIZE", "WHY"), rows)
-    for group in grouping.groups(report.found):
-        render.line(f"{'leak' if group.fails else 'told'}: {group.told}")
-    for place in report.unopened:
-        render.line(f"not looked into: {place}")
-    told = f", {len(report.reported)} small ones told" if report.reported else ""
-    render.line(f"{report.compared} contents compared, {len(report.findings)} shared without a reason{told}")
-    render.say("what is encoded (base64) or encrypted cannot be seen")
-
-
-COMMANDS = {"release": release, "isolation": isolation}
+COMMANDS = {"release": release}

@@ -30,7 +30,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
 
 
 def run(line: Line, *args: str) -> int:
-    return invoke(["--store", line.store.url, "isolation", "1.0.0", *args])
+    return invoke(["--store", line.store.url, "isolation", "show", "1.0.0", *args])
 
 
 def test_it_tells_what_is_shared_and_why(line: Line, capsys: pytest.CaptureFixture[str]) -> None:

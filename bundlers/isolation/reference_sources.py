@@ -1,0 +1,195 @@
+"""Where common content comes from: a folder, a packed file, an installed package, the packages of a lock.
+
+What a lock names is taken from the caches that npm and cargo keep, and only where it has the digest
+that the lock says: nothing is downloaded, and nothing is believed.
+
+    with folder_of("numpy-2.4.6-py3-none-any.whl") as source: store.put_tree(source.folder)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import glob
+from typing import IO, Any
+
+from attest.errors import BadInput
+from bundlers.isolation import containers
+
+PYTHON = "python:"
+_SINGLE = frozenset({"gzip", "bzip2", "xz", "lzma", "zstd"})
+_MAX_LOCK = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder with what a reference shall hold."""
+
+    folder: str
+    packages: int = 1
+    missing: tuple[str, ...] = ()
+    """Packages of a lock that no cache has."""
+
+
+@contextmanager
+def folder_of(source: str) -> Iterator[Source]:
+    """What SOURCE names, as a folder while it is needed. Raises BadInput."""
+    if os.path.isdir(source):
+        yield Source(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="casstore-reference-") as folder:
+        yield _filled(source, folder)
+
+
+def _filled(source: str, folder: str) -> Source:
+    if source.startswith(PYTHON):
+        return _installed(source.removeprefix(PYTHON), folder)
+    if not os.path.isfile(source):
+        hint = "a folder, a wheel or another packed file, package-lock.json, Cargo.lock, or python:PACKAGE"
+        raise BadInput(f"{source}: no such file or folder", hint=hint)
+    reader = _LOCKS.get(os.path.basename(source))
+    if reader is not None:
+        return _locked(source, reader, folder)
+    with open(source, "rb") as packed:
+        _unpack(packed, source, folder)
+    return Source(folder)
+
+
+def _unpack(packed: IO[bytes], name: str, folder: str) -> None:
+    kind = containers.kind_of(packed)
+    if not kind:
+        raise BadInput(f"{name}: is not packed in a form that is known", hint="unpack it and name the folder")
+    packed.seek(0)
+    try:
+        if kind in _SINGLE:
+            with tempfile.TemporaryFile() as inner:
+                for _, stream in containers.members(packed, kind):
+                    if stream is not None:
+                        shutil.copyfileobj(stream, inner, 1 << 20)
+                _unpack(inner, name, folder)
+            return
+        for path, stream in containers.members(packed, kind):
+            if stream is not None:
+                _write(stream, os.path.join(folder, *_safe(path)))
+    except containers.BROKEN as exc:
+        raise BadInput(f"{name}: cannot be unpacked: {exc}", hint="unpack it and name the folder") from exc
+
+
+def _safe(path: str) -> list[str]:
+    """Names are labels only: what would lead outside is left out."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return parts or ["content"]
+
+
+def _write(stream: IO[bytes], path: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
+
+
+def _installed(package: str, folder: str) -> Source:
+    from importlib import metadata
+
+    try:
+        files = metadata.files(package)
+    except metadata.PackageNotFoundError as exc:
+        raise BadInput(f"the package {package!r} is not installed here", hint="name its wheel or a folder") from exc
+    for file in files or ():
+        path = os.fspath(file.locate())
+        if os.path.isfile(path) and not str(file).endswith(".pyc"):
+            with open(path, "rb") as stream:
+                _write(stream, os.path.join(folder, *_safe(str(file))))
+    if not os.listdir(folder):
+        raise BadInput(f"the package {package!r} has no files", hint="name its wheel or a folder")
+    return Source(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A package of a lock, and where a cache has its packed file."""
+
+    name: str
+    path: str | None
+    algorithm: str
+    digest: bytes
+    needed: bool = True
+
+
+def _locked(source: str, reader: Callable[[str], Iterator[_Package]], folder: str) -> Source:
+    found, missing = 0, []
+    for package in reader(source):
+        if package.path is None:
+            missing += [package.name] if package.needed else []
+            continue
+        with open(package.path, "rb") as packed:
+            if hashlib.file_digest(packed, package.algorithm).digest() != package.digest:
+                raise BadInput(f"{package.path}: is not the {package.name} that {source} names", hint="clean the cache")
+            packed.seek(0)
+            _unpack(packed, package.path, os.path.join(folder, *_safe(package.name.replace("/", "+"))))
+        found += 1
+    if not found:
+        hint = "fill the cache first: npm ci, or cargo fetch"
+        raise BadInput(f"{source}: none of its {len(missing)} packages is in a cache here", hint=hint)
+    return Source(folder, found, tuple(missing))
+
+
+def _npm(source: str) -> Iterator[_Package]:
+    rows = _read(source, json.loads).get("packages")
+    if not isinstance(rows, dict):
+        raise BadInput(f"{source}: is no lock of npm 7 or later", hint="npm install --package-lock-only writes one")
+    named = os.environ.get("npm_config_cache")  # noqa: SIM112  npm reads it so
+    cache = named or os.path.join(os.path.expanduser("~"), ".npm")
+    for path, row in sorted(rows.items()):
+        if path and isinstance(row, dict) and isinstance(row.get("integrity"), str):
+            algorithm, raw = _integrity(source, row["integrity"])
+            text = raw.hex()
+            held = os.path.join(cache, "_cacache", "content-v2", algorithm, text[:2], text[2:4], text[4:])
+            name = f"{path.rpartition('node_modules/')[2]}@{row.get('version', '')}"
+            yield _Package(name, held if os.path.isfile(held) else None, algorithm, raw, not row.get("optional"))
+
+
+def _integrity(source: str, text: str) -> tuple[str, bytes]:
+    algorithm, _, encoded = text.split()[-1].partition("-")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raw = b""
+    if algorithm not in ("sha512", "sha384", "sha256", "sha1") or not raw:
+        raise BadInput(f"{source}: {text[:80]!r} is no digest")
+    return algorithm, raw
+
+
+def _cargo(source: str) -> Iterator[_Package]:
+    home = os.environ.get("CARGO_HOME") or os.path.join(os.path.expanduser("~"), ".cargo")
+    for row in _read(source, tomllib.loads).get("package", ()):
+        checksum, name = row.get("checksum"), f"{row.get('name')}-{row.get('version')}"
+        if isinstance(checksum, str):
+            held = sorted(glob(os.path.join(home, "registry", "cache", "*", f"{name}.crate")))
+            yield _Package(name, held[0] if held else None, "sha256", bytes.fromhex(checksum))
+
+
+def _read(source: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        with open(source, encoding="utf-8") as file:
+            value = parse(file.read(_MAX_LOCK))
+    except (ValueError, OSError) as exc:
+        raise BadInput(f"{source}: cannot be read as a lock: {exc}") from exc
+    if not isinstance(value, dict):
+        raise BadInput(f"{source}: is no lock")
+    return value
+
+
+_LOCKS: dict[str, Callable[[str], Iterator[_Package]]] = {
+    "package-lock.json": _npm,
+    "npm-shrinkwrap.json": _npm,
+    "Cargo.lock": _cargo,
+}
