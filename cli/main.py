@@ -120,7 +120,7 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
     \b
     Examples:
       casstore demo
-      casstore help ci
+      casstore help tutorial
     """
     from cli.session import Session
 

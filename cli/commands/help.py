@@ -21,7 +21,7 @@ def help_(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:
     \b
     Examples:
       casstore help
-      casstore help ci
+      casstore help tutorial
       casstore help config
       casstore help keys ceremony
     Exit status: 0 shown, 2 there is no such topic.
