@@ -45,6 +45,10 @@ class TrustError(VerificationError):
     """The trust root is missing, expired, or not signed by the thresholds it needs."""
 
 
+class OutOfTime(TrustError):
+    """A window does not hold at the time that something is judged at; whoever shows it names this machine's clock."""
+
+
 class PolicyDenied(CasstoreError):
     """The policy does not allow it; approvals or evidence are missing."""
 

@@ -22,6 +22,7 @@ from attest.ceremony import ceremony
 from attest.core import times
 from attest.errors import CasstoreError
 from casstore import config
+from casstore.ledger.rules.epochs import is_long
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
@@ -217,6 +218,8 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
     if state.floor is not None and now + _SKEW < state.floor:
         signed = times.format(state.floor)
         yield Row("clock", WARN, f"behind the ledger, where somebody signed at {signed}", "set the clock")
+    if (sealed := _sealed(state, now)) is not None:
+        yield sealed
     root = state.trust_root
     if root is None:
         yield Row("trust root", WARN, "there is none yet", "casstore keys ceremony draft --help")
@@ -228,6 +231,16 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("trust root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
     if root is not None:
         yield from _policies(root, now)
+
+
+def _sealed(state: LedgerState, now: datetime) -> Row | None:
+    """A seal is due daily: it bounds the times that signers claim. A ledger that never had one publishes nothing."""
+    if state.floor is None:
+        return None
+    if is_long(state, now):
+        told = f"nothing was sealed since {times.format(state.floor)}, {state.provisional} entries are provisional"
+        return Row("seal", WARN, told, "casstore ledger checkpoint --key URI, daily (publishing does it too)")
+    return Row("seal", OK, f"sealed {times.format(state.floor)}, {state.provisional} entries since")
 
 
 def _policies(root: TrustRoot, now: datetime) -> Iterator[Row]:

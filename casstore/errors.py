@@ -92,6 +92,17 @@ class SealDisputed(StoreDamaged):
         self.dispute = (number, identity, state, full, own_state, own_full)
 
 
+class SettledOtherwise(StoreDamaged):
+    """The owners say that another state was true than the one that this reader's own fold comes to."""
+
+    def __init__(self, number: int, state: Digest, own_state: Digest) -> None:
+        super().__init__(
+            f"the owners settled the seal of ledger entry {number} with the state {state},"
+            f" the entries before it add up to {own_state} here",
+            hint="upgrade casstore, or compare the ledger with another copy; nothing after it is believed",
+        )
+
+
 class GivenUp(Conflict):
     """A collection of garbage took bytes while they were put to use; putting again stores them anew."""
 

@@ -140,6 +140,7 @@ def invoke(args: list[str] | None = None) -> int:
         return code
     except CasstoreError as exc:
         render.error(exc.message, hint=exc.hint)
+        _say_clock(exc)
         _say_decision(exc)
         return exc.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -172,6 +173,17 @@ def _main(args: list[str] | None) -> int:
     except click.exceptions.Exit as exc:
         return exc.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _say_clock(exc: CasstoreError) -> None:
+    """A refusal by time: whether it is this machine that is wrong."""
+    from attest.errors import OutOfTime
+
+    if isinstance(exc, OutOfTime):
+        from attest.core import times
+        from casstore.machine import clock
+
+        render.say(f"this machine's clock shows {times.format(clock.now())}")
 
 
 def _say_decision(exc: CasstoreError) -> None:

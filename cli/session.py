@@ -6,6 +6,7 @@ read here, so that commands stay parse - one call - render.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -152,6 +153,20 @@ class Session:
             render.warning(f"ledger entry {number} is void: {reason}")
         return state
 
+    def check_clock(self, checked: bool, destination: str | None = None) -> None:
+        """Before a seal: this machine's clock against one that is not its own. Raises PolicyDenied."""
+        if checked:
+            return
+        from casstore.errors import StorageUnavailable
+        from casstore.ledger import clocks
+        from casstore.storage import open_storage
+
+        storages: list[object] = [self.open_store().storage]
+        if destination is not None and "://" in destination:
+            with contextlib.suppress(StorageUnavailable):  # publishing says it, or goes to the fallback
+                storages.append(open_storage(destination, network=self.network))
+        clocks.check(storages, floor=self.state(read_only=False).floor, now=self.now)
+
     def trust_root(self) -> TrustRoot:
         """The trust root in force. Raises NoSuchObject before the ceremony."""
         return self.state().require_trust_root()
@@ -173,12 +188,19 @@ class Session:
 def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
     """By what this run has folded of the ledger anyway."""
     from attest.ceremony import ceremony
+    from attest.core import times
+    from casstore.ledger.rules.epochs import is_long
     from cli.drawing import render
 
     newest = max(ledger.folded.values(), key=lambda state: state.count, default=None)
     if newest is not None and newest.trust_root is not None:
         for ending in ceremony.endings(newest.trust_root, now):
             render.warning(f"{ending.told}: the owners sign the next version (casstore keys ceremony draft)")
+        if newest.floor is not None and is_long(newest, now):
+            render.warning(
+                f"nothing was sealed since {times.format(newest.floor)}: what has ended when the next seal is made had"
+                " ended (casstore ledger checkpoint --key URI, or publish)"
+            )
 
 
 def passphrase(what: str, variable: str = PASSPHRASE) -> bytes | None:

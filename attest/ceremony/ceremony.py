@@ -129,10 +129,13 @@ def verify_file(
     """A signed file as the version after `previous`, or the first. Raises FormatError, TrustError."""
     roots = sigstore or SigstoreRoots()
     if previous is None:
-        return trust_chain.verify_first(raw, at=at, read=roots.read, sigstore_root=roots.given)
-    return trust_chain.verify_next(
-        raw, previous=previous, at=at, read=roots.read, sigstore_root=roots.given, revoked=revoked
-    )
+        root = trust_chain.verify_first(raw, at=at, read=roots.read, sigstore_root=roots.given)
+    else:
+        root = trust_chain.verify_next(
+            raw, previous=previous, at=at, read=roots.read, sigstore_root=roots.given, revoked=revoked
+        )
+    trust_chain.check_not_ahead(root, at)
+    return root
 
 
 def transcript(
@@ -165,6 +168,9 @@ def changes(root: TrustRoot, previous: TrustRoot | None) -> tuple[str, ...]:
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
                 said.append(f"{what} {name}: {_change(before.get(name), after.get(name))}")
+    for name in ("clock", "settle"):
+        if old.get(name) != new.get(name):
+            said.append(f"{name}: {_short(old.get(name))} -> {_short(new.get(name))}")
     if old.get("sigstoreRoot") != new.get("sigstoreRoot"):
         said.append(f"sigstore root: {old.get('sigstoreRoot', 'none')} -> {new.get('sigstoreRoot', 'none')}")
     return tuple(said)

@@ -32,6 +32,10 @@ class Fields:
         self._value: Mapping[str, Any] = value
         self.what = what
 
+    def has(self, name: str) -> bool:
+        """Whether the field is there."""
+        return name in self._value
+
     def text(self, name: str, default: str | None = None) -> str:
         """A string; may be absent where a default is given."""
         value = self._value.get(name, default)

@@ -93,6 +93,6 @@ def _outside_grant(grant: approval.Approval, request: MoveRequest) -> str:
         return "the channel has moved since it was given"
     if grant.diff != request.diff:
         return "another difference was shown when it was given"
-    if request.now >= grant.expires:
-        return f"it expired at {times.format(grant.expires)}"
+    if request.ended >= grant.expires:
+        return f"it expired at {times.format(grant.expires)}, this is judged at {times.format(request.ended)}"
     return ""

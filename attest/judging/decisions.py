@@ -106,7 +106,7 @@ def _owners(name: str, message: str, action: str, root: TrustRoot) -> Rule:
 
 
 def _trust_root(request: MoveRequest, root: TrustRoot) -> Rule:
-    if request.now >= root.expires:
+    if request.ended >= root.expires:
         message = f"trust root version {root.version} expired at {times.format(root.expires)}"
         return _owners("trust-root", message, "rotate", root)
     return Rule("trust-root", SATISFIED, f"version {root.version}, valid until {times.format(root.expires)}")
@@ -115,7 +115,8 @@ def _trust_root(request: MoveRequest, root: TrustRoot) -> Rule:
 def _promoter(request: MoveRequest, root: TrustRoot) -> Rule | None:
     if request.promoter is None:
         return None
-    if "promoter" not in root.roles_of(request.promoter, request.now):
+    roles = root.roles_of(request.promoter, request.now) & root.roles_of(request.promoter, request.ended)
+    if "promoter" not in roles:
         message = "who signs the move has not the role promoter"
         return Rule("promoter", REFUSED, message, (), "promoter", root.holders("promoter"), "none")
     names = ", ".join(sorted(root.names_of(request.promoter, request.now)))

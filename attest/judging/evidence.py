@@ -23,7 +23,7 @@ from attest.statements.predicates import approval, release, slsa_provenance
 from attest.statements.predicates.claimed import claimed_time
 from attest.statements.statements import parse as parse_statement
 from attest.trust.trust_roots import TrustRoot
-from attest.trust.verify import VerifiedStatement, verify
+from attest.trust.verify import VerifiedStatement, still, verify
 
 _BUILT = (slsa_provenance.TYPE, release.TYPE)
 _CLOCK_LEEWAY = timedelta(minutes=10)
@@ -37,6 +37,8 @@ class Record:
     at: datetime
     trust_root: TrustRoot
     """The one in force at that entry."""
+    ends: datetime | None = None
+    """By when windows must not have ended, where that is later than `at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Evidence:
         claimed = parse_statement(SigstoreBundle.parse(raw).statement_envelope.payload)
         record = None if claimed.predicate_type == approval.TYPE else self.recorded.get(digest)
         root = self.trust_root if record is None else record.trust_root
-        return verify(
+        found = verify(
             raw,
             trust_root=root,
             predicate_type=claimed.predicate_type,
@@ -108,6 +110,8 @@ class Evidence:
             at=self.request.now if record is None else record.at,
             sigstore_root=self.sigstore.of(root),
         )
+        ends = self.request.ended if record is None else record.ends
+        return found if ends is None else still(found, root, ends)
 
     def ignore(self, found: VerifiedStatement, reason: str) -> None:
         """Say why a verified attestation counts for nothing; the first reason stays."""

@@ -41,6 +41,13 @@ class MoveRequest:
     """Channels that name this release or once did."""
     stayed: Mapping[str, int] = field(default_factory=dict)
     """Channel -> for how many seconds it named this release, the last time that it came there."""
+    ends: datetime | None = None
+    """By when windows and approvals must not have ended, where that is later than `now`."""
+
+    @property
+    def ended(self) -> datetime:
+        """What has ended by then does not count."""
+        return self.ends or self.now
 
     @property
     def archive_names(self) -> dict[Digest, str]:

@@ -6,8 +6,8 @@ Rules, after TUF's root role (https://theupdateframework.github.io/specification
 - version N is also signed by a threshold of the owners of version N-1, and names the same store;
 - an owner whose identity was revoked does not count, as long as enough others are left;
 - thresholds are at least 1 and count identities: one key under two names is one;
-- signatures are judged at the time the document says it was made, which must not lie in the
-  future nor before the version before; a keyless owner may sign up to 30 days after it;
+- signatures are judged at the time the document says it was made, moved between the seals of the
+  ledger around it; a keyless owner may sign up to 30 days after it;
 - it names the rules, and the features, by which entries are judged from then on; a reader that
   does not know one of them stops (TooNew) and calls nothing void;
 - keyless owners are judged by the sigstore root that the version pins whose threshold is counted.
@@ -28,13 +28,12 @@ from attest import digests
 from attest.core import times
 from attest.core.fields import Fields
 from attest.digests import Digest
-from attest.errors import CasstoreError, FormatError, NotInstalled, TooNew, TrustError
+from attest.errors import CasstoreError, FormatError, NotInstalled, OutOfTime, TooNew, TrustError
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
-from attest.trust.trust_roots import TYPE, TrustRoot, bundles_of, parse_payload, payload_of
+from attest.trust.trust_roots import CLOCK_LEEWAY, TYPE, TrustRoot, bundles_of, parse_payload, payload_of
 from attest.trust.verify import verify
 
-CLOCK_LEEWAY = timedelta(minutes=10)
 SIGNING_PERIOD = timedelta(days=30)
 """How long after `created` a keyless owner may sign."""
 
@@ -59,15 +58,16 @@ def owner_signatures(
     at: datetime,
     sigstore_root: bytes | None = None,
     floor: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[OwnerSigned]:
     """The attestations over `claimed` by owners of the trust root `by`, as known at `at`.
 
-    `floor`: the document counts as made no earlier than this, whatever it says (see `verify_next`).
+    `floor`, `until`: the document counts as made no earlier, no later than this, whatever it says.
     """
     found = []
     for item in bundles_of(raw):
         try:
-            found.append(_owner_signed(item, claimed, by, at, sigstore_root, floor))
+            found.append(_owner_signed(item, claimed, by, at, sigstore_root, _made(claimed, floor, until)))
         except NotInstalled:
             raise
         except CasstoreError:
@@ -81,19 +81,24 @@ def _owner_signed(
     by: TrustRoot,
     at: datetime,
     sigstore_root: bytes | None,
-    floor: datetime | None,
+    made: datetime,
 ) -> OwnerSigned:
-    made = claimed.created if floor is None else max(claimed.created, floor)
     keyless = sigstore_bundles.SigstoreBundle.parse(raw).certificate is not None
     until = min(max(at, made), made + SIGNING_PERIOD) if keyless else made
     verified = verify(
         raw, trust_root=by, predicate_type=TYPE, subjects=[claimed.digest], at=until, sigstore_root=sigstore_root
     )
-    if verified.signed_at is not None and verified.signed_at < claimed.created - CLOCK_LEEWAY:
+    if verified.signed_at is not None and verified.signed_at < min(claimed.created, made) - CLOCK_LEEWAY:
         raise TrustError("it was signed before the document says that it was made")
     if "owner" not in by.roles_of(verified.identity, made):
         raise TrustError("its signer is no owner")
     return OwnerSigned(verified.identity, verified.names, verified.bundle)
+
+
+def _made(root: TrustRoot, floor: datetime | None, until: datetime | None) -> datetime:
+    """When a document counts as made."""
+    made = root.created if floor is None else max(root.created, floor)
+    return made if until is None else min(made, until)
 
 
 def pinned_sigstore(root: TrustRoot, read: ReadBlob | None, given: bytes | None = None) -> bytes | None:
@@ -117,7 +122,7 @@ def verify_first(
 
     `read` gives the sigstore root that it pins; `sigstore_root` is for one that pins none.
     """
-    root = _claimed(raw_signed, at)
+    root = parse_payload(payload_of(raw_signed))
     if root.version != 1:
         raise TrustError(f"the first trust root has version 1, not {root.version}")
     _require(raw_signed, root, root, at, pinned_sigstore(root, read, sigstore_root))
@@ -133,15 +138,16 @@ def verify_next(
     read: ReadBlob | None = None,
     sigstore_root: bytes | None = None,
     floor: datetime | None = None,
+    until: datetime | None = None,
 ) -> TrustRoot:
     """Version N+1: signed by the thresholds of the owners of both. Raises FormatError, TrustError.
 
     `revoked`: identities whose signature counts no more, as long as enough other owners are left:
     else nobody could ever replace them. `floor`: the document counts as made no earlier than this, as long as
-    enough owners are left by then.
+    enough owners are left by then; `until`: nor later than this.
     """
     try:
-        root = _claimed(raw_signed, at)
+        root = parse_payload(payload_of(raw_signed))
     except TooNew:
         _require_owners_of(raw_signed, previous, at, pinned_sigstore(previous, read, sigstore_root), revoked)
         raise
@@ -149,10 +155,8 @@ def verify_next(
         raise TrustError(f"trust root version {previous.version + 1} is wanted next, this is {root.version}")
     if root.store != previous.store:
         raise TrustError("the next trust root is for another store")
-    if root.created < previous.created:
-        raise TrustError("the next trust root was created before the one that it follows")
     for by in (previous, root):
-        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root), revoked, floor)
+        _require(raw_signed, root, by, at, pinned_sigstore(by, read, sigstore_root), revoked, floor, until)
     return root
 
 
@@ -168,11 +172,13 @@ def verify_chain(
     return chain
 
 
-def _claimed(raw: bytes, at: datetime) -> TrustRoot:
-    root = parse_payload(payload_of(raw))
-    if root.created > at + CLOCK_LEEWAY:
-        raise TrustError(f"trust root version {root.version} was created in the future: {times.format(root.created)}")
-    return root
+def check_not_ahead(root: TrustRoot, now: datetime) -> None:
+    """For owners who are about to adopt it: the ledger itself moves what a clock claims. Raises OutOfTime."""
+    if root.created > now + CLOCK_LEEWAY:
+        raise OutOfTime(
+            f"trust root version {root.version} was created in the future: {times.format(root.created)}",
+            hint="set the clock of the machine that drafted it, and draft it again",
+        )
 
 
 def _require_owners_of(
@@ -204,14 +210,14 @@ def _require(
     sigstore_root: bytes | None,
     revoked: Collection[str] = (),
     floor: datetime | None = None,
+    until: datetime | None = None,
 ) -> None:
     need = by.threshold("owner")
-    if floor is not None and len(_owners(by, max(root.created, floor)) - set(revoked)) < need:
+    if floor is not None and len(_owners(by, _made(root, floor, until)) - set(revoked)) < need:
         floor = None  # else a seal that is dated ahead, or time alone, would lock all owners out for good
-    signed = {
-        item.identity for item in owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root, floor=floor)
-    }
-    if len(_owners(by, root.created) - set(revoked)) >= need:
+    found = owner_signatures(raw, root, by, at=at, sigstore_root=sigstore_root, floor=floor, until=until)
+    signed = {item.identity for item in found}
+    if len(_owners(by, _made(root, floor, until)) - set(revoked)) >= need:
         signed -= set(revoked)
     have = len(signed)
     if have < need:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,9 @@ SIGNED_FORMAT = "casstore-signed-trust-root/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 """Names are shown, listed with commas, and written as NAME=VALUE."""
 
+CLOCK_LEEWAY = timedelta(minutes=10)
+"""So far a window may begin after the time that something is judged at."""
+
 RULES = 2
 """The rules that this program judges entries by (docs/formats/ledger-entry.md)."""
 FEATURES: frozenset[str] = frozenset()
@@ -51,8 +54,14 @@ class TrustIdentity:
     valid_until: datetime | None = None
 
     def valid_at(self, at: datetime) -> bool:
-        """Whether the window holds the time."""
-        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+        """Whether the window holds the time; a clock that is ten minutes slow does not keep somebody out."""
+        return self.valid_from - CLOCK_LEEWAY <= at and (self.valid_until is None or at < self.valid_until)
+
+    @property
+    def window(self) -> str:
+        """From when until when, for people."""
+        until = f" until {times.format(self.valid_until)}" if self.valid_until else ""
+        return f"from {times.format(self.valid_from)}{until}"
 
     def to_json(self) -> dict[str, Any]:
         """The entry under its name."""
@@ -78,6 +87,34 @@ class Role:
         return {"identities": list(self.identities), "threshold": self.threshold}
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What the owners say of the ledger's clocks."""
+
+    gap: timedelta | None = None
+    """How far apart seals may be for the clocks between them to be believed; None: 24 hours."""
+    seal: int | None = None
+    """A seal whose clock was wrong, and what it should have shown."""
+    shown: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `clock`."""
+        gap = {} if self.gap is None else {"gap": int(self.gap.total_seconds())}
+        return gap if self.shown is None else {**gap, "seal": self.seal, "is": times.format(self.shown)}
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Which state was true at a disputed seal."""
+
+    seal: int
+    state: Digest
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `settle`."""
+        return {"seal": self.seal, "state": self.state}
+
+
 @dataclass(frozen=True)
 class TrustRoot:
     """One version of the trust root."""
@@ -93,6 +130,8 @@ class TrustRoot:
     """The trusted_root.json that keyless signatures are judged by; None: each reader brings one."""
     rules: int = RULES
     features: tuple[str, ...] = ()
+    clock: Clock | None = None
+    settle: Settlement | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document, the predicate of its statement."""
@@ -108,6 +147,8 @@ class TrustRoot:
             "roles": {name: role.to_json() for name, role in self.roles.items()},
             "channels": {name: policy.to_json() for name, policy in self.channels.items()},
             **({"sigstoreRoot": self.sigstore_root} if self.sigstore_root else {}),
+            **({"clock": self.clock.to_json()} if self.clock else {}),
+            **({"settle": self.settle.to_json()} if self.settle else {}),
         }
 
     @cached_property
@@ -149,7 +190,7 @@ def parse(value: object) -> TrustRoot:
     """The document to value, with every rule of its format. Raises FormatError, TooNew."""
     check_known(value)
     names = ("format", "version", "store", "rules", "features", "created", "expires", "identities", "roles", "channels")
-    f = Fields(value, "trust root", required=names, optional=("sigstoreRoot",))
+    f = Fields(value, "trust root", required=names, optional=("sigstoreRoot", "clock", "settle"))
     if f.text("format") != FORMAT:
         raise FormatError(f"trust root: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     entries = tuple(_identity(name, item) for name, item in sorted(f.mapping("identities").items()))
@@ -165,6 +206,8 @@ def parse(value: object) -> TrustRoot:
         f.optional_digest("sigstoreRoot"),
         f.integer("rules"),
         f.texts("features"),
+        _clock(f.mapping("clock")) if f.has("clock") else None,
+        _settlement(f.mapping("settle")) if f.has("settle") else None,
     )
     if not root.store:
         raise FormatError("trust root: it names no store")
@@ -173,6 +216,19 @@ def parse(value: object) -> TrustRoot:
     if "owner" not in root.roles:
         raise FormatError("trust root: nobody has the role owner")
     return root
+
+
+def _clock(value: object) -> Clock:
+    f = Fields(value, "trust root: clock", required=(), optional=("gap", "seal", "is"))
+    if f.has("seal") != f.has("is") or not (f.has("gap") or f.has("seal")):
+        raise FormatError("trust root: clock needs gap, or seal and is together")
+    gap = timedelta(seconds=f.integer("gap", least=60)) if f.has("gap") else None
+    return Clock(gap, f.integer("seal", least=1), f.time("is")) if f.has("seal") else Clock(gap)
+
+
+def _settlement(value: object) -> Settlement:
+    f = Fields(value, "trust root: settle", required=("seal", "state"))
+    return Settlement(f.integer("seal", least=1), f.digest("state"))
 
 
 def check_known(document: object) -> None:

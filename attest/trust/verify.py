@@ -19,13 +19,13 @@ Leaves to others: what the predicate means (`predicates`), how many are needed (
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
 from attest.core import times
 from attest.digests import Digest, is_digest, sha256
-from attest.errors import BadInput, CasstoreError, TrustError, VerificationError
+from attest.errors import BadInput, CasstoreError, OutOfTime, TrustError, VerificationError
 from attest.keys import identities, keys
 from attest.keys.keys import PublicKey
 from attest.sigstore.sigstore_bundles import SigstoreBundle, hint_of
@@ -86,6 +86,14 @@ def verify(
     payload = bundle.statement_envelope.payload
     statement = _judge_statement(payload, predicate_type, subjects)
     return VerifiedStatement(statement, payload, identity, names, roles, sha256(raw), signed_at)
+
+
+def still(
+    found: VerifiedStatement, trust_root: TrustRoot, ends: datetime, role: str | None = None
+) -> VerifiedStatement:
+    """The same with the names and roles that its signer still has at a later time. Raises TrustError for none."""
+    names, roles = _judge_signer(found.identity, trust_root, ends, None, role)
+    return found if names >= found.names else replace(found, names=found.names & names, roles=found.roles & roles)
 
 
 def verify_with_key(
@@ -213,12 +221,13 @@ def _judge_signer(
             hint="casstore keys list shows who is named; the owners add an identity by a ceremony",
         )
     for moment in (at,) if signed_at is None else (at, signed_at):
-        known = [e for e in known if e.valid_from <= moment and (e.valid_until is None or moment < e.valid_until)]
+        there, known = known, [entry for entry in known if entry.valid_at(moment)]
         if not known:
-            raise TrustError(
-                f"{identities.short(identity)} is not valid at {times.format(moment)} by trust root"
-                f" version {trust_root.version}",
-                hint="an identity that is valid then must sign, or the owners extend it by a ceremony",
+            windows = "; ".join(f"{entry.name} counts {entry.window}" for entry in there)
+            raise OutOfTime(
+                f"{identities.short(identity)} is not valid at {times.format(moment)}, which this is judged at:"
+                f" {windows} (trust root version {trust_root.version})",
+                hint="an identity that counts then must sign, or the owners extend it by a ceremony",
             )
     names = frozenset(entry.name for entry in known)
     roles = frozenset(held.name for held in trust_root.roles.values() if names & set(held.identities))

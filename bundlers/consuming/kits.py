@@ -121,7 +121,7 @@ def export(
     state = replay(ledger, store, sigstore_root=sigstore_root)
     info = state.find_release(release)
     names = _channels(state, info.digest, channel)
-    history = History(ledger.entries(), store.read)
+    history = History(ledger.entries(), store.read, state.codes)
     gathered = Gathered()
     for name in names:
         if why := withdrawals.because(store, state, history, name, sigstore_root=sigstore_root):

@@ -35,7 +35,7 @@ from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.rules import Reader, seals, step
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Revocation
+from casstore.ledger.views import Revocation, Sealed
 
 _ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 
@@ -116,7 +116,8 @@ def prove(
     entries = _parse_entries(proof)
     objects = Objects(proof.store, {sha256(item.statement): item.statement for item in proof.entries})
     objects = objects.with_more(_sigstore_roots(source, proof, entries))
-    trusted = _trusted(proof, entries, Reader(objects, sigstore_root))
+    history = History(entries, objects.read)
+    trusted = _trusted(proof, history, Reader(objects, sigstore_root))
     roots = trusted.trust_roots
     _check_roots(roots, first_trust_root, pins, at)
     root_hash = _checkpoint(source, proof, roots[-1], at)
@@ -125,7 +126,6 @@ def prove(
         merkle.verify_inclusion(leaf, index=entry.number, size=proof.size, proof=item.inclusion, root=root_hash)
     _check_history(source, proof.size, root_hash, pins)
     seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
-    history = History(entries, objects.read)
     return ProvenLedger(
         proof.store,
         proof.ledger,
@@ -168,12 +168,18 @@ def _parse_entries(proof: LedgerProof) -> list[Entry]:
     return entries
 
 
-def _trusted(proof: LedgerProof, entries: list[Entry], reader: Reader) -> LedgerState:
-    """Trust roots and revocations, by the ledger's own rules; an entry that is void there is void here."""
+def _trusted(proof: LedgerProof, history: History, reader: Reader) -> LedgerState:
+    """Trust roots and revocations, by the ledger's own rules; an entry that is void there is void here.
+
+    Each seal between them was signed as one.
+    """
     state: LedgerState = states.start(proof.store, proof.ledger)
-    for entry in entries:
+    for number, entry in sorted(history.entries.items()):
         if entry.kind in TRUST:
-            state = step(replace(state, count=entry.number, tip=entry.prev), entry, reader)
+            state = step(history.at(state, entry), entry, reader)
+        elif entry.kind is EntryKind.SEAL and state.trust_roots:
+            floor = Sealed(number, history.seal(number).floor)
+            seals.signed(replace(state, count=number, tip=entry.prev, sealed=floor, bound=None), entry, reader)
     if not state.trust_roots:
         why = state.void[0][1] if state.void else "there is none"
         raise TrustError(f"no trust root holds: {why}")

@@ -244,9 +244,9 @@ def _against(
     brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
     digest = ledger.history.release_of(brought)
     release = release_objects.parse(objects.read(digest))
-    question = absence.ask(
-        ledger.history, channel, record.move_number, digest, release, ledger.trust_roots, objects.read
-    )
+    history, number = ledger.history, record.move_number
+    chosen = channel_proof.select(history, channel, number, ledger.policies, history.recorder)
+    question = absence.ask(history, channel, number, digest, release, ledger.trust_roots, objects.read, chosen)
     revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question.names))
     _check_seal(ledger, revoked)
     return revoked

@@ -20,7 +20,7 @@ from attest.errors import VerificationError
 from attest.log import state_trie
 from attest.log.state_trie import Row
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing.channel_proof import History, brought_by
+from bundlers.publishing.channel_proof import History, Selection, brought_by
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
 from casstore.ledger.views import Revocation
@@ -42,6 +42,13 @@ class Question:
     """The release and what it consists of: revoked, it cannot be used."""
     leaned_on: frozenset[str]
     """Attestations (their ids) and identities: revoked, they do not count."""
+    seals: frozenset[int]
+    """Between these the entries lie that were judged: void, they bound nothing."""
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Entries that must not be void."""
+        return tuple(sorted({self.head.number, self.brought.number, *self.seals}))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,7 +60,7 @@ class Question:
                 {
                     f"channel/{self.channel}",
                     *(f"root/{number}" for number in (version, version + 1)),
-                    *(f"void/{entry.number}" for entry in (self.head, self.brought)),
+                    *(f"void/{number}" for number in self.held),
                     *(f"revoked/{subject}" for subject in subjects),
                     *(f"suspended/{subject}" for subject in subjects if not subject.startswith("sha256:")),
                 }
@@ -69,8 +76,12 @@ def ask(
     release: Release,
     roots: Iterable[TrustRoot],
     read: Callable[[Digest], bytes],
+    chosen: Selection | None = None,
 ) -> Question:
-    """The question for a channel whose last move is `head`; `read` gives attestations. Raises VerificationError."""
+    """The question for a channel whose last move is `head`; `read` gives attestations. Raises VerificationError.
+
+    `chosen`: the entries that are judged, each between two seals that must have held.
+    """
     chain = tuple(roots)
     last, brought = history.number(head), brought_by(history, channel, head, set())
     attestations = {last.statement, brought.statement, *release.evidence, *history.claim(brought).evidence}
@@ -88,6 +99,7 @@ def ask(
                 *(entry.identity for root in chain for entry in root.identities),
             }
         ),
+        frozenset() if chosen is None else history.around(chosen.judged | chosen.seeds),
     )
 
 
@@ -155,9 +167,9 @@ def _named(answers: Answers) -> frozenset[str]:
 
 
 def _against(question: Question, answers: Answers) -> frozenset[str]:
-    for entry in (question.head, question.brought):
-        if answers[f"void/{entry.number}"] is not None:
-            raise VerificationError(f"ledger entry {entry.number} is void", hint="do not install it; ask the promoters")
+    for number in question.held:
+        if answers[f"void/{number}"] is not None:
+            raise VerificationError(f"ledger entry {number} is void", hint="do not install it; ask the promoters")
     revoked = _named(answers)
     if bad := sorted(revoked & question.made):
         raise VerificationError(f"{bad[0]} of this release was revoked", hint="do not install it; ask for a newer one")

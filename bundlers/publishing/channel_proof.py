@@ -14,25 +14,29 @@ others: that entries are in the ledger (`consumer.ledger_proof`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.statements.predicates import promotion
+from attest.statements.predicates import seal as seals
 from attest.statements.predicates.promotion import Promotion
+from attest.statements.predicates.seal import Seal
 from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT
-from casstore.ledger.rules.reader import check_place, with_records
+from casstore.ledger.rules.reader import check_place, judged_at, with_records
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState, Move
+from casstore.ledger.views import Bound, ChannelState, Move, Sealed
 from casstore.store.attestations import parse_unverified
 
+ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE})
 _HEADS = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
 _TAKES_IN = frozenset({EntryKind.EVIDENCE, EntryKind.COMPONENT, EntryKind.REHEARSAL})
@@ -45,8 +49,11 @@ Recorder = Callable[[Digest, Promotion], int | None]
 class History:
     """Entries with what their statements claim; nothing is verified here."""
 
-    def __init__(self, entries: Iterable[Entry], read: Callable[[Digest], bytes]) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], read: Callable[[Digest], bytes], void: Container[int] = frozenset()
+    ) -> None:
         self.entries: Mapping[int, Entry] = {entry.number: entry for entry in entries}
+        self._void = void
         self._by_digest = {entry.digest: entry for entry in self.entries.values()}
         self._read = read
         self._statements: dict[Digest, Statement] = {}
@@ -100,6 +107,47 @@ class History:
         """The next promotion or rollback in a channel after an entry and before another."""
         found = (n for n, e in self.entries.items() if e.kind in _HEADS and e.channel == channel and after < n < before)
         return min(found, default=None)
+
+    @cached_property
+    def seals(self) -> list[int]:
+        """The numbers of the seals that held, as far as that is known here."""
+        return sorted(n for n, entry in self.entries.items() if entry.kind is EntryKind.SEAL and n not in self._void)
+
+    def seal(self, number: int) -> Seal:
+        """What a seal says. Raises VerificationError where it is missing."""
+        entry = self.number(number)
+        if entry.kind is not EntryKind.SEAL:
+            raise VerificationError(f"ledger entry {number} is no seal")
+        return seals.parse(self.statement(entry).predicate)
+
+    def between(self, number: int) -> tuple[int | None, int | None]:
+        """The seals before and after an entry; None where there is none (yet). Raises VerificationError."""
+        place = bisect_right(self.seals, number)
+        if place == len(self.seals):
+            return (self.seals[-1] if self.seals else None), None
+        after = self.seals[place]
+        before = self.seal(after).before
+        if before is not None and before >= number:
+            raise VerificationError(
+                f"the seal after ledger entry {number} is missing", hint="ask the publisher to publish again"
+            )
+        return before, after
+
+    def around(self, numbers: Iterable[int]) -> frozenset[int]:
+        """The seals between which entries lie: they bound the times that these claim."""
+        return frozenset(seal for number in numbers for seal in self.between(number) if seal is not None)
+
+    def at(self, state: LedgerState, entry: Entry) -> LedgerState:
+        """The state in which an entry is judged: at its place, between its seals."""
+        before, after = self.between(entry.number)
+        sealed = state.sealed
+        if before is None:
+            sealed = None
+        elif sealed is None or sealed.number != before:
+            sealed = Sealed(before, self.seal(before).floor)
+        claim = None if after is None else self.seal(after)
+        bound = None if claim is None else Bound(claim.floor, claim.long)
+        return replace(state, count=entry.number, tip=entry.prev, sealed=sealed, bound=bound)
 
     def recorder(self, attestation: Digest, _move: Promotion) -> int | None:
         """The first entry that took an attestation in, of those that are here."""
@@ -212,13 +260,13 @@ def judge_channel(
     brought = None
     for number in sorted({n for n, e in history.entries.items() if e.kind in TRUST} | chosen.numbers):
         entry = history.entries[number]
-        state = replace(state, count=number, tip=entry.prev)
+        state = history.at(state, entry)
         if entry.kind in _HEADS and entry.channel == channel and number in chosen.judged:
             before, brought = state, entry
         state = _step(state, entry, chosen, reader)
     if brought is None or state.channel(channel).number != head:
         raise VerificationError(f"ledger entry {head} is not the last move of channel {channel}")
-    state = replace(state, revoked=state.revoked | revoked)
+    state = replace(state, revoked=state.revoked | revoked, bound=None)
     if state.revoked != before.revoked:
         judge(replace(before, revoked=state.revoked), brought, reader)
     return ChannelJudgement(state, history.number(head), brought)
@@ -237,7 +285,7 @@ def _step(state: LedgerState, entry: Entry, chosen: Selection, reader: Reader) -
 def _witness(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """A move of any channel, of which only the list of its evidence matters here."""
     claim, _ = _signed(state, entry, reader)
-    return with_records(state, entry.number, claim.time, (entry.statement, *claim.evidence))
+    return with_records(state, entry.number, judged_at(state, claim.time), (entry.statement, *claim.evidence))
 
 
 def _signed(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Promotion, VerifiedStatement]:
@@ -258,11 +306,11 @@ def _seed(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         signed.statement.subject(RELEASE_SUBJECT),
         claim.release,
         entry.statement,
-        claim.time,
+        judged_at(state, claim.time),
         signed.identity,
         claim.evidence,
     )
     before = state.channels.get(claim.channel, ChannelState(claim.channel))
     after = before.moved(move, pinned=entry.kind in (EntryKind.ROLLBACK, EntryKind.PIN))
-    state = with_records(state, entry.number, claim.time, (entry.statement, *claim.evidence))
+    state = with_records(state, entry.number, judged_at(state, claim.time), (entry.statement, *claim.evidence))
     return replace(state, channels={**state.channels, claim.channel: after})

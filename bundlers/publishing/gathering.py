@@ -157,7 +157,8 @@ def gather_absence(
     digest = history.release_of(brought)
     release = release_objects.parse(store.read(digest))
     roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
-    question = absence.ask(history, channel, head, digest, release, roots, store.read)
+    chosen = channel_proof.select(history, channel, head, {root.digest: root for root in roots}.get, recorder(state))
+    question = absence.ask(history, channel, head, digest, release, roots, store.read, chosen)
     add_rows(into, store, history, channel, question.names, size)
 
 
@@ -183,9 +184,8 @@ def gather_ledger(
 ) -> None:
     """Add trust roots, checkpoint and the proof of these entries, all under one checkpoint."""
     size = checkpoints.parse(checkpoint)[0].size
-    wanted = sorted(
-        numbers | {size - 1} | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size}
-    )
+    numbers = numbers | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size}
+    wanted = sorted(numbers | {size - 1} | history.around(numbers))
     tree = tree_of(history, size)
     proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
     into.add(records.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())

@@ -276,7 +276,7 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
 def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
     """What the next publication names; its bytes are in the store on return."""
     entries: list[Entry] = list(run.ledger.entries())[: state.count]
-    history = History(entries, run.store.read)
+    history = History(entries, run.store.read, state.codes)
     gathered = Gathered()
     why = withdrawals.because(run.store, state, history, run.channel, sigstore_root=run.sigstore_root)
     numbers = _gather_channel(run, gathered, state, history, why)

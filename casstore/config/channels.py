@@ -65,9 +65,9 @@ def _policy(channel: str, table: Mapping[str, Any]) -> dict[str, Any]:
             raise FormatError(f"{what}: there is no key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     found = {_SIGNED[key]: _times(item, f"{what}: {key}") for key, item in table.items()}
     if "soak" in found:
-        found["soak"] = _duration(found["soak"], f"{what}: soak")
+        found["soak"] = duration(found["soak"], f"{what}: soak")
     if isinstance(ages := found.get("maxAge"), dict):
-        found["maxAge"] = {name: _duration(age, f"{what}: max_age of {name}") for name, age in ages.items()}
+        found["maxAge"] = {name: duration(age, f"{what}: max_age of {name}") for name, age in ages.items()}
     return found
 
 
@@ -84,7 +84,7 @@ def _times(value: Any, what: str) -> Any:
     return value
 
 
-def _duration(value: Any, what: str) -> Any:
+def duration(value: Any, what: str) -> Any:
     if not isinstance(value, str):
         return value
     match = _DURATION.fullmatch(value)

@@ -20,6 +20,7 @@ def move_request(
     release: ReleaseInfo,
     now: datetime,
     promoter: str | None,
+    ends: datetime | None = None,
 ) -> MoveRequest:
     """The request for a move on this very state."""
     return MoveRequest(
@@ -38,6 +39,7 @@ def move_request(
         promoter=promoter,
         in_channels=state.in_channels(release.digest),
         stayed={name: stayed(found, release.digest, now) for name, found in state.channels.items()},
+        ends=ends,
     )
 
 

@@ -67,7 +67,7 @@ class Tries:
 
 def state_rows(state: LedgerState) -> Rows:
     """What consumers ask."""
-    rows: Rows = {"line": {"rules": RULES, "seal": None, "floor": None}}
+    rows: Rows = {"line": {"rules": RULES, "seal": None, "floor": None, "healed": list(state.healed)}}
     if state.sealed is not None:
         rows["line"] |= {"seal": state.sealed.number, "floor": times.format(state.sealed.time)}
     rows |= {f"channel/{name}": _channel(found) for name, found in state.channels.items() if found.history}
@@ -93,7 +93,12 @@ def full_rows(state: LedgerState) -> Rows:
     rows |= {f"evidence/{subject}": {"attestations": list(of)} for subject, of in state.evidence.items()}
     for attestation, record in state.recorded.items():
         time, under = times.format(record.at), record.trust_root.version
-        rows[f"recorded/{attestation}"] = {"entry": record.number, "time": time, "trustRoot": under}
+        ends = {} if record.ends is None else {"ends": times.format(record.ends)}
+        rows[f"recorded/{attestation}"] = {"entry": record.number, "time": time, "trustRoot": under, **ends}
+    if state.sealed is not None:
+        older = times.format(state.sealed.older) if state.sealed.older else None
+        clocks = [[number, times.format(clock)] for number, clock in state.sealed.clocks]
+        rows["clocks"] = {"older": older, "seals": clocks}
     for pack, condemned in state.condemned.items():
         rows[f"condemned/{pack}"] = {"entry": condemned.number, "until": times.format(condemned.until)}
     return rows | {f"condemned/{pack}": {"entry": None, "until": None} for pack in state.given_up}

@@ -29,11 +29,22 @@ from attest.errors import CasstoreError
 from attest.judging.decisions import Record
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
+from casstore.ledger import entries
 from casstore.ledger.log import Ledger
-from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
+from casstore.ledger.views import (
+    ChannelState,
+    Condemned,
+    Dispute,
+    Epoch,
+    Move,
+    Publication,
+    ReleaseInfo,
+    Revocation,
+    Sealed,
+)
 from casstore.machine import user_secrets
 
-FORMAT = "casstore-state/3"
+FORMAT = "casstore-state/4"
 _RARELY = 200
 """A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
 _BESIDE = ("store/attestations.py", "errors.py")
@@ -105,7 +116,7 @@ def _sources(folder: str) -> list[str]:
 
 def encode(fields: Fields, code: str, sigstore_root: bytes | None) -> bytes:
     """All of a state."""
-    plain = {name: _TO.get(name, _plain)(value) for name, value in fields.items()}
+    plain = _packable(fields)
     binding = _binding(code, sigstore_root, fields["store"], fields["ledger"])
     body: bytes = msgpack.packb([*binding, plain], datetime=True)
     return body
@@ -117,11 +128,41 @@ def decode(body: bytes, code: str, sigstore_root: bytes | None, store: str, ledg
         *binding, fields = msgpack.unpackb(body, use_list=False, timestamp=3)
         if binding != _binding(code, sigstore_root, store, ledger):
             return None
-        roots = fields["trust_roots"] = tuple(_trust_root(raw) for raw in fields["trust_roots"])
-        fields["recorded"] = _recorded_from(fields["recorded"], roots)
-        return {name: _FROM[name](value) if name in _FROM else value for name, value in fields.items()}
+        return _fields(fields)
     except (ValueError, TypeError, LookupError, msgpack.UnpackException, CasstoreError):
         return None
+
+
+def _packable(fields: Fields) -> Fields:
+    return {name: _TO.get(name, _plain)(value) for name, value in fields.items()}
+
+
+def _fields(packed: Mapping[str, Any]) -> Fields:
+    roots = tuple(_trust_root(raw) for raw in packed["trust_roots"])
+    packed = {**packed, "trust_roots": roots, "recorded": _recorded_from(packed["recorded"], roots)}
+    return {name: _FROM[name](value) if name in _FROM else value for name, value in packed.items()}
+
+
+def _epoch(epoch: Epoch | None) -> Any:
+    """[the state before it, its entries, the latest claim]; the state is unpacked only where a bound bites."""
+    if epoch is None:
+        return None
+    base = msgpack.packb(_packable(epoch.base().fields()), datetime=True)
+    return [base, [entry.raw for entry in epoch.entries], epoch.latest]
+
+
+def _epoch_from(row: Any) -> Epoch | None:
+    from casstore.ledger.state import LedgerState
+
+    if row is None:
+        return None
+    packed, raws, latest = row
+    last: Any = None
+    for raw in raws:
+        last = (entries.parse(raw), last)
+    return Epoch(
+        lambda: LedgerState(**_fields(msgpack.unpackb(packed, use_list=False, timestamp=3))), last, latest, len(raws)
+    )
 
 
 def _binding(code: str, sigstore_root: bytes | None, store: str, ledger: str) -> list[str]:
@@ -159,16 +200,20 @@ def _trust_root(raw: bytes) -> TrustRoot:
 
 
 def _recorded(recorded: Mapping[Digest, Record]) -> list[Any]:
-    """[entry, time, version of the trust root, attestations] of runs that share a record."""
-    runs = groupby(recorded.items(), key=lambda item: (item[1].number, item[1].at, item[1].trust_root.version))
+    """[entry, time, version of the trust root, end, attestations] of runs that share a record."""
+    runs = groupby(recorded.items(), key=lambda item: _shared(item[1]))
     return [[*shared, [digest for digest, _ in run]] for shared, run in runs]
+
+
+def _shared(record: Record) -> tuple[int, datetime, int, datetime | None]:
+    return record.number, record.at, record.trust_root.version, record.ends
 
 
 def _recorded_from(rows: Any, roots: tuple[TrustRoot, ...]) -> dict[Digest, Record]:
     by_version = {root.version: root for root in roots}
     found: dict[Digest, Record] = {}
-    for number, at, version, attestations in rows:
-        found |= dict.fromkeys(attestations, Record(number, at, by_version[version]))
+    for number, at, version, ends, attestations in rows:
+        found |= dict.fromkeys(attestations, Record(number, at, by_version[version], ends))
     return found
 
 
@@ -182,6 +227,8 @@ _TO: dict[str, Callable[[Any], Any]] = {
     "component_statements": _pairs,
     "recorded": _recorded,
     "codes": lambda codes: list(codes.items()),
+    "epoch": _epoch,
+    "bound": lambda _: None,
 }
 _FROM: dict[str, Callable[[Any], Any]] = {
     "components": _from_pairs,
@@ -196,4 +243,5 @@ _FROM: dict[str, Callable[[Any], Any]] = {
     "codes": dict,
     "sealed": lambda row: None if row is None else Sealed(*row),
     "disputed": lambda row: None if row is None else Dispute(*row),
+    "epoch": _epoch_from,
 }

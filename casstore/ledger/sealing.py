@@ -26,7 +26,10 @@ from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.rows import StateTries
-from casstore.ledger.rules import Reader, judge
+from casstore.ledger.rules import Reader, bounded, judge
+from casstore.ledger.rules.epochs import is_long
+from casstore.ledger.rules.reader import judged_at
+from casstore.ledger.rules.seals import sealed_by
 from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.objects.kinds import Kind, NewObject
 
@@ -45,12 +48,13 @@ def seal(
     store: SealStore, ledger: Ledger, *, signer: Signer, now: datetime, sigstore_root: bytes | None = None
 ) -> LedgerState:
     """The state after a seal that holds and is the newest entry. Raises PolicyDenied, SealDisputed."""
-    reader, losses = Reader(store, sigstore_root), 0
+    reader, losses, now = Reader(store, sigstore_root), 0, now.replace(microsecond=0)
     state = replay(ledger, store, sigstore_root=sigstore_root)
     while state.sealed is None or state.sealed.number != state.count - 1:
         check_settled(state, EntryKind.SEAL)
         require_role(state, signer, now)
-        statement = _signed(store, state, reader.tries.of(state), signer, now)
+        ended = bounded(state, now, reader)
+        statement = _signed(store, ended, reader.tries.of(ended), signer, now)
         entry = ledger.place(ledger.draft(EntryKind.SEAL, statement, now=now))
         if entry.number == state.count:
             after = judge(state, entry, reader)
@@ -76,6 +80,8 @@ def _signed(store: SealStore, state: LedgerState, made: StateTries, signer: Sign
         state=made.state.root,
         full=made.full.root,
         before=state.sealed.number if state.sealed else None,
+        floor=(floor := sealed_by(state, state.count, now).time),
+        long=is_long(state, floor),
     )
     raw = signer.sign_statement(statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes())
     blobs = [NewObject(data) for _, data in sorted(made.state.blobs.items())]
@@ -85,7 +91,7 @@ def _signed(store: SealStore, state: LedgerState, made: StateTries, signer: Sign
 def require_role(state: LedgerState, signer: Signer, now: datetime) -> None:
     """Raises PolicyDenied for a key that may not seal."""
     root = state.require_trust_root()
-    if "ledger" not in root.roles_of(signer.identity, now):
+    if "ledger" not in root.roles_of(signer.identity, judged_at(state, now)):
         raise PolicyDenied(
             "this key has not the role ledger, its seals and checkpoints would count for nobody",
             hint=f"one of them must sign: {', '.join(root.holders('ledger')) or 'nobody has the role'}",

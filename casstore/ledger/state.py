@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from attest import digests
 from attest.digests import Digest
 from casstore.errors import NoSuchObject
-from casstore.ledger.views import ChannelState, Condemned, Dispute, Move, Publication, ReleaseInfo, Revocation, Sealed
+from casstore.ledger.views import (
+    Bound,
+    ChannelState,
+    Condemned,
+    Dispute,
+    Epoch,
+    Move,
+    Publication,
+    ReleaseInfo,
+    Revocation,
+    Sealed,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,6 +104,12 @@ class LedgerState:
     sealed: Sealed | None = None
     disputed: Dispute | None = None
     """The first seal that is not settled: until then nobody moves or publishes."""
+    healed: tuple[int, ...] = ()
+    """Seals that the owners have settled, or whose clock they have set right."""
+    epoch: Epoch | None = field(default=None, compare=False)
+    """What came since the last seal; None right after it."""
+    bound: Bound | None = field(default=None, compare=False)
+    """While an epoch that a seal has ended is folded again."""
 
     @property
     def trust_root(self) -> TrustRoot | None:
@@ -142,6 +159,11 @@ class LedgerState:
     def floor(self) -> datetime | None:
         """The time of the last seal that held: nothing signed after it is judged as older."""
         return None if self.sealed is None else self.sealed.time
+
+    @property
+    def provisional(self) -> int:
+        """How many entries no seal ends yet: the next one bounds the times that they claim."""
+        return 0 if self.epoch is None else self.epoch.count
 
     def fields(self) -> dict[str, Any]:
         """All of it by name."""

@@ -5,14 +5,17 @@ All are frozen; `state.LedgerState` holds them, `rules` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.core import times
 from attest.digests import Digest
 from casstore.errors import SealDisputed
+
+if TYPE_CHECKING:
+    from casstore.ledger.entries import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +159,67 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The last seal that held."""
+    """The last seal that held, and the floor of time: the latest clock of all seals that held."""
 
     number: int
     time: datetime
+    clocks: tuple[tuple[int, datetime], ...] = ()
+    """The last seals with what their clocks said, so that owners can set one right."""
+    older: datetime | None = None
+    """The latest clock of those before."""
+
+    def followed(self, number: int, clock: datetime) -> Sealed:
+        """After one more seal."""
+        clocks, older = (*self.clocks, (number, clock)), self.older
+        if len(clocks) > CLOCKS_KEPT:
+            older = clocks[0][1] if older is None else max(older, clocks[0][1])
+            clocks = clocks[1:]
+        return Sealed(number, max(self.time, clock), clocks, older)
+
+    def corrected(self, number: int, clock: datetime) -> Sealed | None:
+        """With the floor that the owners set in place of a seal's clock; None where another seal's is later.
+
+        Who knows only the last seal (a consumer) takes it as it is said; the sealed state tells whether it held.
+        """
+        others = [said for known, said in self.clocks if known != number]
+        if self.clocks and (len(others) == len(self.clocks) or clock < max([*others, self.older or clock])):
+            return None
+        clocks = tuple((known, clock if known == number else said) for known, said in self.clocks)
+        return Sealed(self.number, clock, clocks, self.older)
+
+
+CLOCKS_KEPT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The seal that ends an epoch: nothing in it counts as signed later."""
+
+    time: datetime
+    long: bool = False
+    """The epoch is longer than the owners let a clock be believed: what ended in it had ended (docs/adr/0013)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epoch:
+    """The entries since the last seal: provisional, for the next one bounds the times that they claim."""
+
+    base: Callable[[], Any]
+    """The `state.LedgerState` before the first of them."""
+    last: tuple[Any, Any]
+    """(entry, what came before it), so that one more costs nothing however many there are."""
+    latest: datetime
+    """The latest time that one of them claims."""
+    count: int = 1
+
+    @property
+    def entries(self) -> list[Entry]:
+        """In their order."""
+        found, link = [], self.last
+        while link:
+            found.append(link[0])
+            link = link[1]
+        return found[::-1]
 
 
 @dataclass(frozen=True, slots=True)

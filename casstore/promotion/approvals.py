@@ -18,6 +18,7 @@ from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.rules import Reader
+from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import ApprovalReport
 from casstore.promotion.services import PromotionStore, Situation, require_role, situation
@@ -87,7 +88,7 @@ def import_attestation(
         trust_root=root,
         predicate_type=claimed.predicate_type,
         subjects=claimed.digests,
-        at=now,
+        at=judged_at(state, now),
         sigstore_root=Reader(store, sigstore_root).sigstore_roots(root).of(root),
     )
     put_attestation(store, raw)

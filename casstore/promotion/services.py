@@ -20,7 +20,7 @@ from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
-from casstore.ledger.rules.reader import Reader, root_in_force
+from casstore.ledger.rules.reader import Reader, judged_at, root_in_force
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
@@ -32,6 +32,7 @@ from casstore.store.holders import holding
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
+    from attest.trust.trust_roots import TrustRoot
 
 
 class KeepStore(AttestationStore, Protocol):
@@ -105,6 +106,7 @@ def judge(
     sigstore_root: bytes | None = None,
 ) -> Decision:
     """The decision: the ledger's own conditions first, then the policy."""
+    now = judged_at(at.state, now)
     root = root_in_force(at.state, now)
     decision = decide(
         request_for(store, at, now, promoter),
@@ -141,15 +143,28 @@ def require(decision: Decision, at: Situation) -> None:
 
 def require_role(state: LedgerState, signer: Signer, roles: frozenset[str], now: datetime) -> None:
     """Nothing is signed by somebody whose signature would not count. Raises PolicyDenied."""
-    root = root_in_force(state, now)
+    moved = judged_at(state, now)
+    root = root_in_force(state, moved)
     if state.is_revoked(signer.identity):
         raise PolicyDenied(f"the identity {identities.short(signer.identity)} was revoked")
-    if not roles & root.roles_of(signer.identity, now):
+    if not roles & root.roles_of(signer.identity, moved):
         who = sorted({name for role in roles for name in root.holders(role)})
         raise PolicyDenied(
-            f"{identities.short(signer.identity)} has not the role {' or '.join(sorted(roles))}",
+            f"{identities.short(signer.identity)} has not the role {' or '.join(sorted(roles))}"
+            + _told_window(root, signer.identity, roles, moved, now),
             hint=f"one of them must do it: {', '.join(who) or 'nobody has the role, see casstore keys ceremony'}",
         )
+
+
+def _told_window(root: TrustRoot, identity: str, roles: frozenset[str], moved: datetime, now: datetime) -> str:
+    """Of somebody who holds the role at another time: when, and what the clocks say."""
+    holders = {name for role in roles for name in root.holders(role)}
+    found = [entry for entry in root.identities if entry.identity == identity and entry.name in holders]
+    if not found:
+        return ""
+    seal = f", raised to the last seal {times.format(moved)}" if moved > now else ""
+    windows = "; ".join(f"{entry.name} counts {entry.window}" for entry in found)
+    return f" now: {windows} (trust root version {root.version}); this machine's clock shows {times.format(now)}{seal}"
 
 
 def keep(store: KeepStore, raws: Sequence[bytes]) -> list[Digest]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from attest.ceremony import ceremony
-from attest.digests import sha256
+from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from attest.judging.decisions import SigstoreRoots
 from attest.keys import identities, keys
 from attest.trust import trust_roots
 from attest.trust.policies import ChannelPolicy
-from attest.trust.trust_roots import ROLES, Role, TrustIdentity, TrustRoot
+from attest.trust.trust_roots import ROLES, Clock, Role, Settlement, TrustIdentity, TrustRoot
 from casstore.errors import Conflict
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -52,6 +52,12 @@ class TrustChange:
     """Name -> until when it counts (exclusive); by default without end."""
     sigstore_root: bytes | None = None
     """The trusted_root.json to pin; None keeps the one before."""
+    clock_gap: timedelta | None = None
+    """How far apart seals may be for the clocks between them to be believed; None keeps what was said before."""
+    set_clock: tuple[int, datetime] | None = None
+    """A seal whose clock was wrong, and the floor of time in its place."""
+    settle: tuple[int, Digest] | None = None
+    """A disputed seal, and the state that was true."""
 
 
 def propose(
@@ -84,8 +90,18 @@ def propose(
         roles=_roles(change, previous),
         channels=channels or (previous.channels if previous else {}),
         sigstore_root=before if change.sigstore_root is None else sha256(change.sigstore_root),
+        clock=_clock(change, previous),
+        settle=None if change.settle is None else Settlement(*change.settle),
     )
     return ceremony.draft(root)
+
+
+def _clock(change: TrustChange, previous: TrustRoot | None) -> Clock | None:
+    before = previous.clock.gap if previous is not None and previous.clock is not None else None
+    gap, wrong = change.clock_gap or before, change.set_clock
+    if wrong is None:
+        return None if gap is None else Clock(gap)
+    return Clock(gap, *wrong)
 
 
 def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime, sigstore_root: bytes | None = None) -> Entry:

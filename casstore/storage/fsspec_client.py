@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from casstore.errors import NotWritable, StorageUnavailable
@@ -71,6 +72,15 @@ class FsspecClient:
                 return int(self._fs.info(self._path(key))["size"])
             except FileNotFoundError:
                 return None
+
+    def modified(self, key: str) -> datetime | None:
+        """When the server says that it was written; None where the file system does not tell."""
+        with _sorted():
+            try:
+                found: Any = self._fs.modified(self._path(key))
+            except NotImplementedError:
+                return None
+        return found.astimezone(UTC) if isinstance(found, datetime) and found.tzinfo else None
 
     def list(self, folder: str) -> Iterator[str]:
         """All keys under a folder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,14 @@ class ObstoreClient:
                 return obstore.head(self._store, key)["size"]
             except FileNotFoundError:
                 return None
+
+    def modified(self, key: str) -> datetime | None:
+        """When the server says that it was written."""
+        import obstore
+
+        with _sorted():
+            found: datetime = obstore.head(self._store, key)["last_modified"]
+            return found.astimezone(UTC)
 
     def list(self, folder: str) -> Iterator[str]:
         """All keys under a folder."""

@@ -13,6 +13,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Protocol
 
 from attest.digests import Digest, from_hex
@@ -55,6 +56,9 @@ class Client(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove; no error when there is none. Raises Unsure."""
+
+    def modified(self, key: str) -> datetime | None:
+        """When an object was written, by the server's clock. Raises Unsure."""
 
 
 class RemoteStorage:
@@ -171,6 +175,18 @@ class RemoteStorage:
                 self._client.delete(check_key(key))
             except Unsure as exc:
                 raise self._unavailable(f"{key} cannot be deleted", exc) from exc
+
+    def clock(self) -> datetime | None:
+        """What the server's clock shows: it dates an object that is written for that and removed again."""
+        key = f"probe/clock-{secrets.token_hex(8)}"
+        try:
+            self._client.put(check_key(key), key.encode())
+            try:
+                return self._client.modified(key)
+            finally:
+                self._client.delete(key)
+        except Unsure as exc:
+            raise self._unavailable("its clock cannot be asked", exc) from exc
 
     def _get(self, key: str, offset: int, length: int | None) -> bytes | None:
         for attempt in range(ATTEMPTS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
+    from attest.digests import Digest
     from attest.statements.predicates.ceremony import Transcript
     from attest.trust.trust_roots import TrustRoot
     from casstore.promotion.trust import RoleChange, TrustChange
@@ -41,6 +42,11 @@ def ceremony() -> None:
 @click.option("--valid-until", multiple=True, metavar="NAME=TIME", help="Until when it counts: 2026-12-31.")
 @click.option("--expires-days", type=Days, default=365, show_default=True)
 @click.option("--sigstore-root", metavar="FILE", help="Pin this trusted_root.json for all keyless signatures.")
+@click.option("--clock-gap", metavar="TIME", help="How far apart seals may be for clocks to be believed: 36h.")
+@click.option(
+    "--set-clock", metavar="ENTRY=TIME", help="The seal of ENTRY had a wrong clock: the floor of time is TIME."
+)
+@click.option("--settle", metavar="ENTRY=DIGEST", help="Which state was true at the disputed seal of ENTRY.")
 @out_option
 @json_option
 @pass_session
@@ -53,6 +59,9 @@ def draft(
     valid_until: tuple[str, ...],
     expires_days: int,
     sigstore_root: str | None,
+    clock_gap: str | None,
+    set_clock: str | None,
+    settle: str | None,
     out: str,
     as_json: bool,
 ) -> None:
@@ -77,6 +86,9 @@ def draft(
         {name: _time(value) for name, value in map(_pair, valid_from)},
         {name: _time(value) for name, value in map(_pair, valid_until)},
         read_file(sigstore_root) if sigstore_root else None,
+        _gap(clock_gap) if clock_gap else None,
+        _set_clock(set_clock) if set_clock else None,
+        _settlement(settle) if settle else None,
     )
     _draft(session, change, out, as_json)
 
@@ -345,6 +357,32 @@ def _time(text: str) -> datetime:
         return times.parse(text if "T" in text else f"{text}T00:00:00Z")
     except FormatError as exc:
         raise click.UsageError(f"not a time: {text!r} (write 2026-12-31 or 2026-12-31T12:00:00Z)") from exc
+
+
+def _gap(text: str) -> timedelta:
+    from casstore.config.channels import duration
+
+    seconds = duration(text, "--clock-gap")
+    return timedelta(seconds=int(seconds))
+
+
+def _entry(text: str) -> tuple[int, str]:
+    entry, value = _pair(text)
+    if not entry.isdigit():
+        raise click.UsageError(f"not the number of a ledger entry: {entry!r}")
+    return int(entry), value
+
+
+def _set_clock(text: str) -> tuple[int, datetime]:
+    entry, value = _entry(text)
+    return entry, _time(value)
+
+
+def _settlement(text: str) -> tuple[int, Digest]:
+    from attest import digests
+
+    entry, value = _entry(text)
+    return entry, digests.parse(value)
 
 
 def _identity(value: str) -> bytes | str:

@@ -9,7 +9,7 @@ import click
 
 from attest import digests
 from attest.errors import BadInput
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import clock_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file
 
@@ -169,10 +169,19 @@ def install(
 @click.argument("release")
 @click.argument("file")
 @click.option("--channel", metavar="NAME", help="Only for this channel; default: every channel that holds it.")
+@clock_option
 @key_option
 @json_option
 @pass_session
-def export(session: Session, release: str, file: str, channel: str | None, key: str | None, as_json: bool) -> None:
+def export(
+    session: Session,
+    release: str,
+    file: str,
+    channel: str | None,
+    clock_checked: bool,
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Write RELEASE into one kit FILE: bytes, evidence, trust roots, ledger proof, revocations.
 
     --key is the ledger role's Ed25519 key and signs a fresh checkpoint; without it the newest
@@ -186,6 +195,8 @@ def export(session: Session, release: str, file: str, channel: str | None, key: 
     from bundlers.consuming import kits
 
     signer = session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None
+    if signer is not None:
+        session.check_clock(clock_checked)
     report = kits.export(
         session.open_store(read_only=signer is None),
         session.ledger(read_only=signer is None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from attest import digests
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import clock_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session, write_new
 
@@ -59,9 +59,15 @@ def verify(session: Session, as_json: bool) -> None:
     void = state.void
     if as_json:
         rows = [{"number": number, "reason": reason} for number, reason in void]
-        render.json_object({**report.to_json(), "checkpoints": len(kept), "void": rows})
+        seal = state.sealed.number if state.sealed else None
+        open_since = {"lastSeal": seal, "provisional": state.provisional}
+        render.json_object({**report.to_json(), "checkpoints": len(kept), "void": rows, **open_since})
     else:
         render.say(f"{len(kept)} kept checkpoints agree")
+        if state.provisional:
+            render.say(
+                f"{state.provisional} entries since the last seal are provisional: the next one bounds their times"
+            )
         render.line(
             f"ledger {report.ledger}: {report.entries} entries, tip {digests.short(report.tip)}, {len(void)} void"
         )
@@ -73,18 +79,23 @@ def verify(session: Session, as_json: bool) -> None:
 
 @ledger.command()
 @click.option("--out", metavar="FILE", help="Also write the signed checkpoint to this file.")
+@clock_option
 @key_option
 @json_option
 @pass_session
-def checkpoint(session: Session, out: str | None, key: str | None, as_json: bool) -> None:
-    """Sign size and root hash of the ledger with the ledger role's Ed25519 key.
+def checkpoint(session: Session, out: str | None, clock_checked: bool, key: str | None, as_json: bool) -> None:
+    """Seal the ledger, and sign its size and root hash with the ledger role's Ed25519 key.
+
+    The seal bounds the times that entries since the last one claim. One is due daily.
 
     \b
     Example:
       casstore ledger checkpoint --key ledger.pem
+    Exit status: 0 signed, 4 not the role, or the clock is in doubt, 7 a seal is disputed.
     """
     from casstore.ledger import checkpoints
 
+    session.check_clock(clock_checked)
     made = checkpoints.make(session.open_store(), session.ledger(), signer=session.signer(key), now=session.now)
     if out:
         write_new(out, made.note)

@@ -18,6 +18,10 @@ key_option: Callable[[Any], Any] = click.option(
     "--key", metavar="URI", help="The signer: a PEM file, hsm:..., a KMS URI, keyless: (or CASSTORE_KEY)."
 )
 
+clock_option: Callable[[Any], Any] = click.option(
+    "--clock-checked", is_flag=True, help="This machine's clock is right: seal with it without comparing it."
+)
+
 confirm_option: Callable[[Any], Any] = click.option(
     "--confirm", is_flag=True, help="Do it; without this it only says what it would do."
 )

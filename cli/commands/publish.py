@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import clock_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import LEDGER_PASSPHRASE, Session
 
@@ -20,6 +20,7 @@ from cli.session import LEDGER_PASSPHRASE, Session
 @click.option(
     "--reset", is_flag=True, help="After a lost key: consumers forget the numbers that it may have counted up."
 )
+@clock_option
 @key_option
 @json_option
 @pass_session
@@ -31,6 +32,7 @@ def publish(
     root_key: str | None,
     previous_root_key: str | None,
     reset: bool,
+    clock_checked: bool,
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -53,7 +55,9 @@ def publish(
     12 the destination stays away (published to its fallback where one is set).
     """
     from bundlers.publishing import publication
+    from bundlers.publishing.destinations import settings_of
 
+    session.check_clock(clock_checked, settings_of(session.config, destination).url)
     with render.bar() as bar:
         report = publication.publish(
             session.open_store(),

@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 from worlds import NOW, World, identity, signer
 
-from attest.errors import CasstoreError, TrustError
-from attest.trust.trust_roots import Role
-from casstore.ledger import sealing
+from attest.errors import CasstoreError, PolicyDenied, TrustError
+from attest.statements import statements
+from attest.statements.predicates import seal as seals
+from attest.trust.policies import ChannelPolicy
+from attest.trust.trust_roots import Clock, Role, Settlement
+from casstore.errors import SealDisputed, SettledOtherwise
+from casstore.ledger import saved_state, sealing
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay_all
+from casstore.ledger.rows import Tries
 
 YEAR = timedelta(days=300)
 
@@ -101,3 +108,162 @@ def test_honest_work_is_never_void_whatever_the_clocks_say(world: World) -> None
         if number % 2:
             sealed(world)
     assert world.state.void == ()
+
+
+def _codes(world: World) -> list[str]:
+    return list(world.state.codes.values())
+
+
+def test_a_clock_that_runs_ahead_meets_no_soak_time(tmp_path: Path) -> None:
+    """Until the next seal it looks as if; then the move is judged at that seal, by every fold."""
+    channels = {"dev": ChannelPolicy(None, 0), "prod": ChannelPolicy("dev", 0, soak=48 * 3600)}
+    world = World.make(str(tmp_path / "store"), channels=channels)
+    world.release("1.0.0")
+    world.promote("1.0.0", "dev")
+    sealed(world)
+    honest = world.later(hours=1).now
+    world.now = honest + timedelta(days=3)
+    assert world.promote("1.0.0", "prod").moved, "provisional"
+    world.now = honest + timedelta(minutes=1)
+    sealed(world)
+    assert _codes(world) == ["policy"] and "prod" not in world.state.channels
+    assert replay_all(world.ledger, world.store).codes == world.state.codes
+    world.now = honest + timedelta(days=2)
+    assert world.promote("1.0.0", "prod").moved, "who waits is let in"
+    sealed(world)
+    assert _codes(world) == ["policy"]
+
+
+def test_what_a_clock_ahead_made_void_holds_once_it_is_bounded(world: World) -> None:
+    """The builder's clock ran past the end of the trust root: nothing is void because of a clock."""
+    world.ledger.append(
+        EntryKind.EVIDENCE, world.state.releases[world.made["1.0.0"].digest].statement, now=world.now + 2 * YEAR
+    )
+    assert _codes(world) == ["signer"]
+    sealed(world.later())
+    assert _codes(world) == []
+
+
+def test_an_epoch_is_bounded_alike_from_a_saved_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saved_state, "_RARELY", 10**9)  # saved after every entry
+    world.release("1.1.0")
+    honest, world.now = world.now, world.now + timedelta(days=1)
+    world.promote("1.1.0", "dev")
+    world.now = honest
+    sealed(world)
+    kept, anew = world.state, replay_all(world.ledger, world.store)
+    assert kept == anew and Tries().of(kept) == Tries().of(anew)
+    assert kept.channels["dev"].history[-1].time == honest
+
+
+@pytest.mark.parametrize("gap", [None, timedelta(days=30)])
+def test_an_approval_that_ended_in_an_epoch_nobody_sealed_had_ended(world: World, gap: timedelta | None) -> None:
+    """Whoever dates a move back in a long epoch is not believed, unless the owners said that such epochs are usual."""
+    if gap:
+        world.next_root(clock=Clock(gap))
+    sealed(world)
+    world.release("1.1.0")
+    world.promote("1.1.0", "dev")
+    world.approve("1.1.0", "staging", "ann", expires=world.now + timedelta(days=2))
+    honest = world.now
+    world.now = honest + timedelta(days=1)  # it is the 9th in truth
+    world.promote("1.1.0", "staging")
+    world.now = honest + timedelta(days=9)
+    sealed(world)
+    assert _codes(world) == ([] if gap else ["policy"])
+
+
+def test_who_ended_while_nobody_sealed_had_ended(world: World) -> None:
+    sealed(world)
+    ends = world.now + timedelta(days=2)
+    people = world.state.require_trust_root().identities
+    world.next_root(identities=tuple(replace(e, valid_until=ends) if e.name == "pam" else e for e in people))
+    world.release("1.1.0")
+    world.now = ends - timedelta(hours=1)
+    world.promote("1.1.0", "dev")
+    world.now = ends + timedelta(days=3)
+    sealed(world)
+    assert _codes(world) == ["signer"] and world.state.channels["dev"].version == "1.0.0"
+
+
+def test_a_trust_root_that_is_dated_ahead_bars_no_other(world: World) -> None:
+    honest = world.now
+    world.now = honest + timedelta(days=200)
+    ahead = world.next_root()
+    world.now = honest + timedelta(hours=1)
+    assert world.next_root(expires=ahead.expires).version == ahead.version + 1
+    sealed(world)
+    assert _codes(world) == []
+
+
+def test_owners_set_the_clock_of_a_seal_right(world: World) -> None:
+    sealed(world)
+    world.release("1.0.1")
+    honest = world.later().now
+    world.now = honest + YEAR
+    sealed(world)
+    wrong = world.state.count - 1
+    world.now = honest + timedelta(hours=1)
+    for number, shown in ((wrong, honest - timedelta(days=1)), (2, honest)):
+        with pytest.raises(CasstoreError, match="sets the clock"):
+            world.next_root(clock=Clock(None, number, shown))
+    world.next_root(clock=Clock(None, wrong, honest))
+    assert world.state.floor == honest
+    world.release("1.1.0")
+    sealed(world)
+    assert world.state.floor == world.now and _codes(world) == []
+    assert replay_all(world.ledger, world.store) == world.state
+
+
+def test_an_owner_who_has_ended_sets_no_clock_back(world: World) -> None:
+    root = world.state.require_trust_root()
+    ends = world.now + timedelta(days=10)
+    people = tuple(replace(e, valid_until=ends) if e.name == "olga" else e for e in root.identities)
+    world.next_root(identities=people, roles={**root.roles, "owner": Role("owner", ("olga", "otto", "ann"), 2)})
+    world.now = ends + timedelta(days=1)
+    sealed(world)
+    world.now = ends - timedelta(days=1)
+    with pytest.raises(TrustError, match="owner signatures"):
+        world.next_root(clock=Clock(None, world.state.count - 1, world.now))
+
+
+def test_a_refusal_by_time_names_window_and_clocks(world: World) -> None:
+    ends = world.now + timedelta(days=10)
+    people = world.state.require_trust_root().identities
+    world.next_root(identities=tuple(replace(e, valid_until=ends) if e.name == "pam" else e for e in people))
+    world.release("1.1.0")
+    world.now = ends + timedelta(days=1)
+    sealed(world)
+    world.now = ends - timedelta(days=1)
+    clock = world.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    with pytest.raises(PolicyDenied, match=rf"pam counts from .* until 2026-03-11.*clock shows {clock}.*last seal"):
+        world.promote("1.1.0", "dev")
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_owners_settle_a_dispute_by_the_state_that_was_true(world: World, honest: bool) -> None:
+    """A seal by the right key with a wrong state; whose fold is another than the owners say stops (7)."""
+    sealed(world)
+    world.release("1.1.0")
+    state = world.state
+    true = Tries().of(state).state.root
+    root = state.require_trust_root()
+    claim = seals.Seal(
+        state.store, "main", 2, state.count, state.tip, world.now, root.digest, root.version,
+        root.digest, root.digest, state.sealed.number if state.sealed else None, world.now,
+    )  # fmt: skip
+    payload = statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes()
+    world.force(EntryKind.SEAL, signer("log").sign_statement(payload))
+    with pytest.raises(SealDisputed):
+        world.promote("1.1.0", "dev")
+    found = world.state.disputed
+    assert found is not None and found.own_state == true
+    if not honest:
+        with pytest.raises(SettledOtherwise) as caught:
+            world.next_root(settle=Settlement(found.number, root.digest))
+        assert caught.value.exit_code == 7
+        return
+    world.next_root(settle=Settlement(found.number, true))
+    assert world.state.disputed is None and world.promote("1.1.0", "dev").moved
+    sealed(world)
+    assert replay_all(world.ledger, world.store) == world.state

@@ -47,7 +47,8 @@ def _seal(world: PublishedWorld, size: int, tip: Digest, state: Digest) -> bytes
     root = now.require_trust_root()
     before = now.sealed.number if now.sealed else None
     full = digests.sha256(b"full")
-    claim = seals.Seal(now.store, now.ledger, 2, size, tip, world.now, root.digest, root.version, state, full, before)
+    where = now.store, now.ledger, 2, size, tip, world.now, root.digest, root.version
+    claim = seals.Seal(*where, state, full, before, world.now)
     payload = statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes()
     return signer("log").sign_statement(payload)
 
@@ -156,6 +157,7 @@ def test_who_has_not_the_role_disputes_nothing(world: PublishedWorld) -> None:
         sha256(b""),
         sha256(b""),
         state.sealed.number if state.sealed else None,
+        world.now,
     )
     payload = statements.of_digests(stranger.subjects, seals.TYPE, stranger.to_json()).to_bytes()
     world.force(EntryKind.SEAL, signer("pam").sign_statement(payload))

@@ -160,7 +160,7 @@ def predicates() -> dict[str, Any]:
             (ceremonies.OwnerSignature(signer("olga").identity, ("olga",), digest),),
             NOW,
         ),
-        "seal": seal.Seal(STORE, "main", 2, 41, digest, NOW, first().digest, 1, digest, digest, 37),
+        "seal": seal.Seal(STORE, "main", 2, 41, digest, NOW, first().digest, 1, digest, digest, 37, NOW),
         "collection": collection.Collection("delete", STORE, "main", NOW, 0, digest, (41,)),
     }
 

@@ -31,7 +31,11 @@ class Seal:
     trust_root_version: int
     state: Digest
     full: Digest
-    before: int | None = None
+    before: int | None
+    floor: datetime
+    """The latest clock of all seals up to this one: nothing after it counts as signed earlier."""
+    long: bool = False
+    """The epoch that it ends is longer than clocks are believed for."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
@@ -47,6 +51,8 @@ class Seal:
             "state": self.state,
             "full": self.full,
             "before": self.before,
+            "floor": times.format(self.floor),
+            "long": self.long,
         }
 
     @property
@@ -58,7 +64,7 @@ class Seal:
 def parse(value: object) -> Seal:
     """The predicate's JSON to value. Raises FormatError."""
     names = ("format", "store", "ledger", "rules", "size", "tip", "time", "trustRoot", "state", "full", "before")
-    f = Fields(value, "seal", required=names)
+    f = Fields(value, "seal", required=(*names, "floor", "long"))
     if f.text("format") != FORMAT:
         raise FormatError(f"seal: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     root = Fields(f.mapping("trustRoot"), "seal: trustRoot", required=("digest", "version"))
@@ -74,4 +80,6 @@ def parse(value: object) -> Seal:
         f.digest("state"),
         f.digest("full"),
         f.optional_integer("before"),
+        f.time("floor"),
+        f.boolean("long", False),
     )

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from attest.errors import BadInput, CasstoreError, FormatError, PolicyDenied, TrustError, VerificationError
 from casstore.errors import Conflict, SealDisputed, StoreDamaged
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.rules import collections, content, moves, publications, seals, trust
-from casstore.ledger.rules.reader import Reader
+from casstore.ledger.rules.epochs import grown, is_long
+from casstore.ledger.rules.reader import Reader, judged_at
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Dispute
+from casstore.ledger.views import Bound, Dispute
 
-__all__ = ["Reader", "judge", "step"]
+__all__ = ["Reader", "bounded", "judge", "step"]
 
 Rule = Callable[[LedgerState, Entry, Reader], LedgerState]
 
@@ -61,8 +63,48 @@ def judge(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise StoreDamaged(
             f"ledger {state.ledger}: entry {entry.number} does not follow entry {state.count - 1} ({state.tip})"
         )
-    after = RULES[entry.kind](state, entry, reader)
-    return replace(after, count=entry.number + 1, tip=entry.digest)
+    before = state
+    if entry.kind is EntryKind.SEAL:
+        claim, _ = seals.signed(state, entry, reader)
+        before = bounded(state, claim.time, reader)
+    return _placed(before, RULES[entry.kind](before, entry, reader), entry, reader)
+
+
+def bounded(state: LedgerState, time: datetime, reader: Reader) -> LedgerState:
+    """The state as a seal of this time ends it: its epoch folded again where the time bounds what was claimed."""
+    epoch, end = state.epoch, judged_at(state, time)
+    if epoch is None or state.bound is not None:
+        return state
+    bound = Bound(end, is_long(state, end))
+    if epoch.latest <= end and not bound.long:
+        return state
+    again: LedgerState = replace(epoch.base(), bound=bound)
+    for entry in epoch.entries:
+        again = _still_void(again, entry, state) if entry.kind is EntryKind.SEAL else step(again, entry, reader)
+    return replace(again, bound=None)
+
+
+def _still_void(again: LedgerState, entry: Entry, first: LedgerState) -> LedgerState:
+    """A seal that did not hold when it was made holds no more under another one's time."""
+    dispute = first.disputed if first.disputed is not None and first.disputed.number == entry.number else None
+    return replace(
+        again,
+        void=(*again.void, (entry.number, dict(first.void)[entry.number])),
+        codes={**again.codes, entry.number: first.codes[entry.number]},
+        disputed=again.disputed or dispute,
+        count=entry.number + 1,
+        tip=entry.digest,
+    )
+
+
+def _placed(before: LedgerState, after: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """The state after an entry, void or not: one more of its epoch, or the end of it."""
+    after = replace(after, count=entry.number + 1, tip=entry.digest)
+    if before.bound is not None:
+        return after
+    if after.sealed is not None and after.sealed.number == entry.number:
+        return replace(after, epoch=None)
+    return replace(after, epoch=grown(before, entry, reader))
 
 
 def step(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -70,7 +112,7 @@ def step(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     try:
         return judge(state, entry, reader)
     except _VOID as exc:
-        return _without(state, entry, exc)
+        return _placed(state, _without(state, entry, exc), entry, reader)
     except CasstoreError:
         raise
     except Exception as exc:
@@ -86,4 +128,4 @@ def _without(state: LedgerState, entry: Entry, exc: CasstoreError) -> LedgerStat
     if isinstance(exc, SealDisputed) and state.disputed is None:
         state = replace(state, disputed=Dispute(*exc.dispute))
     void, codes = (*state.void, (entry.number, exc.message)), {**state.codes, entry.number: code}
-    return replace(state, void=void, codes=codes, count=entry.number + 1, tip=entry.digest)
+    return replace(state, void=void, codes=codes)

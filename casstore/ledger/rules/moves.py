@@ -19,7 +19,7 @@ from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request
-from casstore.ledger.rules.reader import Reader, check_place, judged_at, with_records
+from casstore.ledger.rules.reader import Reader, check_place, ends_at, judged_at, with_records
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
 
@@ -117,14 +117,16 @@ def _check_order(claim: Promotion, channel: ChannelState) -> None:
 
 def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> None:
     check_not_revoked(state, bound.release)
+    now = judged_at(state, bound.claim.time)
     request = move_request(
         state,
         reader.objects,
         channel=bound.channel,
         action=bound.claim.action,
         release=bound.release,
-        now=judged_at(state, bound.claim.time),
+        now=now,
         promoter=bound.signed.identity,
+        ends=ends_at(state, now, bound.signed.signed_at),
     )
     root = state.require_trust_root()
     closed = {*bound.claim.evidence, *fixed_evidence(state, bound.release), *limiting_evidence(state, bound)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attest.core import times
 from attest.digests import Digest
-from attest.errors import TrustError, VerificationError
+from attest.errors import OutOfTime, TrustError, VerificationError
 from attest.judging.decisions import Record, SigstoreRoots
 from attest.statements.statements import Statement
 from attest.trust import verify
@@ -75,7 +75,7 @@ class Reader:
     ) -> VerifiedStatement:
         """The entry's statement, signed by somebody who counts. Raises FormatError, VerificationError."""
         at = judged_at(state, at)
-        root = root_in_force(state, at)
+        root = root_in_force(state, ends_at(state, at))
         raw = self.read(entry.statement, entry)
         found = verify.verify(
             raw,
@@ -86,6 +86,7 @@ class Reader:
             role=role,
             sigstore_root=self.sigstore_roots(root).of(root),
         )
+        found = verify.still(found, root, ends_at(state, at, found.signed_at), role)
         if state.is_revoked(found.identity, found.id):
             raise TrustError(f"the signer {found.identity} or the statement was revoked before this entry")
         return found
@@ -97,8 +98,9 @@ def root_in_force(state: LedgerState, at: datetime) -> TrustRoot:
     if root is None:
         raise TrustError("there is no trust root before this entry", hint="make one: casstore keys ceremony --help")
     if at >= root.expires:
-        raise TrustError(
-            f"trust root version {root.version} expired at {times.format(root.expires)}, this is {times.format(at)}",
+        raise OutOfTime(
+            f"trust root version {root.version} expired at {times.format(root.expires)}, this is judged at"
+            f" {times.format(at)}",
             hint="the owners sign the next version: casstore keys ceremony --help",
         )
     return root
@@ -114,13 +116,25 @@ def check_place(state: LedgerState, *, store: str, ledger: str) -> None:
 
 
 def judged_at(state: LedgerState, claimed: datetime) -> datetime:
-    """The time that something signed is judged at: what it claims, raised to the last seal that held.
+    """The time that something signed is judged at: what it claims, moved between the last seal and the next.
 
-    A signer chooses the claim, so a clock that is set back revives nothing that had ended by then; and a clock that
-    is set back is moved and not refused (docs/adr/0011).
+    A signer chooses the claim, so a clock that is set back revives nothing that had ended by then, and one that runs
+    ahead meets no soak time early; and what is wrong is moved and not refused (docs/adr/0011, 0013).
     """
-    floor = state.floor
-    return claimed if floor is None or claimed >= floor else floor
+    floor, bound = state.floor, state.bound
+    raised = claimed if floor is None or claimed >= floor else floor
+    return raised if bound is None or raised <= bound.time else bound.time
+
+
+def ends_at(state: LedgerState, at: datetime, proven: datetime | None = None) -> datetime:
+    """The time by which windows must not have ended, of what is judged at `at`.
+
+    The same, but in an epoch that is too long for clocks to be believed: there it is the proven signing time, else
+    the seal that ended it.
+    """
+    if state.bound is None or not state.bound.long:
+        return at
+    return state.bound.time if proven is None else min(max(proven, at), state.bound.time)
 
 
 def with_records(state: LedgerState, number: int, at: datetime, attestations: Iterable[Digest]) -> LedgerState:
@@ -128,5 +142,6 @@ def with_records(state: LedgerState, number: int, at: datetime, attestations: It
     new = [digest for digest in attestations if digest not in state.recorded]
     if not new or state.trust_root is None:
         return state
-    record = Record(number, at, state.trust_root)
+    ends = ends_at(state, at)
+    record = Record(number, at, state.trust_root, None if ends == at else ends)
     return replace(state, recorded={**state.recorded, **dict.fromkeys(new, record)})

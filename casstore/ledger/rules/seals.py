@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from attest.errors import VerificationError
 from attest.statements.predicates import seal as seals
@@ -10,7 +11,8 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
-from casstore.ledger.rules.reader import Reader, check_place, judged_at
+from casstore.ledger.rules.epochs import is_long
+from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Sealed
 
@@ -23,10 +25,21 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise VerificationError(f"the seal names another trust root than version {root.version}")
     if claim.before != (state.sealed.number if state.sealed else None):
         raise VerificationError("the seal names another seal before it")
+    sealed = sealed_by(state, entry.number, claim.time)
+    if claim.floor != sealed.time:
+        raise VerificationError("the seal names another floor of time than the seals up to it have")
+    if claim.long != is_long(state, claim.floor):
+        raise VerificationError("the seal says otherwise whether its epoch is too long")
     own = reader.tries.of(state)
     if (claim.state, claim.full) != (own.state.root, own.full.root):
         raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root)
-    return replace(state, sealed=Sealed(entry.number, judged_at(state, claim.time)))
+    return replace(state, sealed=sealed)
+
+
+def sealed_by(state: LedgerState, number: int, clock: datetime) -> Sealed:
+    """What a seal of this clock leaves behind it."""
+    before = state.sealed
+    return Sealed(number, clock, ((number, clock),)) if before is None else before.followed(number, clock)
 
 
 def signed(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Seal, str]:

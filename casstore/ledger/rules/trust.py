@@ -11,7 +11,7 @@ from attest.statements.predicates import revocation
 from attest.statements.statements import Subject
 from attest.trust import trust_chain
 from attest.trust.trust_roots import TrustRoot
-from casstore.errors import Conflict
+from casstore.errors import Conflict, SettledOtherwise
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, judged_at
 from casstore.ledger.state import LedgerState
@@ -38,6 +38,7 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
         previous=state.trust_root,
         at=judged_at(state, entry.time),
         floor=state.floor,
+        until=None if state.bound is None else state.bound.time,
         revoked=state.revoked,
         read=reader.pinned,
         sigstore_root=reader.sigstore_root,
@@ -80,6 +81,7 @@ def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader
     if root.store != state.store:
         raise VerificationError(f"the trust root is for store {root.store!r}, not for {state.store!r}")
     reader.sigstore_roots(root)  # what it pins must be there
+    state = _with_clock(_with_settlement(state, root), root)
     return replace(
         state,
         trust_roots=(*state.trust_roots, root),
@@ -89,7 +91,32 @@ def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader
     )
 
 
+def _with_settlement(state: LedgerState, root: TrustRoot) -> LedgerState:
+    """Owners say which state was true at a disputed seal. Raises VerificationError where this reader's is not that."""
+    found, said = state.disputed, root.settle
+    if said is None or said.seal in state.healed:  # the next version may say it again
+        return state
+    if found is None or said.seal != found.number:
+        raise VerificationError(f"the trust root settles the seal of entry {said.seal}, which is not disputed")
+    if said.state != found.own_state:
+        raise SettledOtherwise(said.seal, said.state, found.own_state)
+    return replace(state, disputed=None, healed=(*state.healed, said.seal))
+
+
+def _with_clock(state: LedgerState, root: TrustRoot) -> LedgerState:
+    """Owners set the floor of time in place of a seal whose clock was wrong, no lower than another seal's."""
+    said = root.clock
+    if said is None or said.seal is None or said.shown is None or said.seal in state.healed:
+        return state
+    sealed = state.sealed.corrected(said.seal, said.shown) if state.sealed is not None else None
+    if sealed is None:
+        raise VerificationError(
+            f"the trust root sets the clock of entry {said.seal}: it is none of the last seals, or another one is later"
+        )
+    return replace(state, sealed=sealed, healed=(*state.healed, said.seal))
+
+
 def _unsettled(state: LedgerState, root: TrustRoot) -> Dispute | None:
-    """A dispute ends when its signer may seal no more."""
+    """A dispute ends too when its signer may seal no more."""
     found = state.disputed
     return found if found is not None and "ledger" in root.roles_of(found.identity, root.created) else None

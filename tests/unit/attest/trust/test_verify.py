@@ -149,7 +149,7 @@ def test_the_window_holds_its_start_and_not_its_end() -> None:
     raw = ANN.sign_statement(PAYLOAD)
     assert check(raw, root, at=START)
     assert check(raw, root, at=START + DAY - timedelta(seconds=1))
-    for at in (START - timedelta(seconds=1), START + DAY):
+    for at in (START - timedelta(minutes=11), START + DAY):
         with pytest.raises(TrustError, match="is not valid at"):
             check(raw, root, at=at)
 
@@ -248,7 +248,7 @@ class TestKeyless:
 
     def test_a_signature_from_before_the_identity_was_trusted_is_refused(self, sigstore_root: bytes) -> None:
         with pytest.raises(TrustError, match="is not valid at 2025-03-26T23:47:30Z"):
-            self.check(self.root(self.SIGNED + timedelta(seconds=1)), sigstore_root)
+            self.check(self.root(self.SIGNED + timedelta(minutes=11)), sigstore_root)
 
     def test_a_role_of_a_name_that_began_after_the_signature_does_not_count(self, sigstore_root: bytes) -> None:
         entries = (

@@ -1,0 +1,53 @@
+"""Epochs: the entries between two seals, and the times that they claim (docs/adr/0013).
+
+An entry since the last seal is provisional: the next seal bounds what it claims. Where the bound
+bites, the epoch is folded again under it; so what a clock that runs ahead claims is moved, and
+nothing is void because of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from attest.core import times
+from attest.errors import CasstoreError
+from attest.trust import trust_roots
+from casstore.ledger.entries import MOVES, Entry, EntryKind
+from casstore.ledger.rules.reader import Reader
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Epoch
+from casstore.store.attestations import parse_unverified
+
+GAP = timedelta(hours=24)
+"""How long an epoch may be for the clocks in it to be believed, where the trust root says nothing else."""
+_CLAIMING = MOVES | {EntryKind.PUBLISH, EntryKind.REVOKE, EntryKind.CONDEMN, EntryKind.DELETE}
+"""Kinds whose statement says when it was made; of others the entry's time counts."""
+
+
+def is_long(state: LedgerState, end: datetime) -> bool:
+    """Whether an epoch that ends then is too long; the first one, which no seal begins, never is."""
+    root = state.trust_root
+    gap = GAP if root is None or root.clock is None or root.clock.gap is None else root.clock.gap
+    return state.floor is not None and end - state.floor > gap
+
+
+def grown(before: LedgerState, entry: Entry, reader: Reader) -> Epoch:
+    """The epoch after one more entry."""
+    epoch, claimed = before.epoch, latest_claim(entry, reader)
+    if epoch is None:
+        return Epoch(lambda: before, (entry, None), claimed)
+    return Epoch(epoch.base, (entry, epoch.last), max(epoch.latest, claimed), epoch.count + 1)
+
+
+def latest_claim(entry: Entry, reader: Reader) -> datetime:
+    """The latest time that an entry, or what it names, claims."""
+    try:
+        if entry.kind in _CLAIMING:
+            said = parse_unverified(reader.read(entry.statement, entry)).predicate.get("time")
+            return max(entry.time, times.parse(said))
+        if entry.kind is EntryKind.TRUST_ROOT:
+            root = trust_roots.parse_payload(trust_roots.payload_of(reader.read(entry.statement, entry)))
+            return max(entry.time, root.created)
+    except CasstoreError:  # it is void, whatever it claims
+        pass
+    return entry.time
