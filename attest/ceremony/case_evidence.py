@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from attest import canonical
 from attest.core.fields import Fields
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import FormatError
@@ -23,6 +24,7 @@ from attest.statements.predicates import (
     vsa,
     vulns,
 )
+from attest.trust.policy_parts import GateSettings
 from attest.trust.requirements import GATE
 
 STORE, LEDGER, VERSION = "policy-test", "main", "1.0.0"
@@ -58,6 +60,8 @@ class Releasing:
     channel: str
     action: str
     now: datetime
+    gates: Mapping[str, GateSettings] = field(default_factory=dict)
+    """Of the policy that decides."""
 
 
 _OPTIONAL = ("age", "recorded", "builder", "source", "findings", "result", "predicate", "expired")
@@ -134,9 +138,12 @@ def _sbom(_claim: Claim, _releasing: Releasing) -> _Said:
     return predicates.types_of("cyclonedx")[0], ARCHIVES, document
 
 
-def _gate(claim: Claim, _releasing: Releasing) -> _Said:
+def _gate(claim: Claim, releasing: Releasing) -> _Said:
+    """With the first settings that the policy names."""
     name = claim.type.removeprefix(GATE)
-    made = test_result.ResultClaim(claim.result, ({"name": name},))
+    settings = next(iter(releasing.gates.get(name) or ()), {})
+    row = {"name": name, "digest": {"sha256": hex_of(sha256(canonical.dumps(dict(settings))))}}
+    made = test_result.ResultClaim(claim.result, (row,))
     return test_result.TYPE, ARCHIVES, made.to_json()
 
 

@@ -117,7 +117,7 @@ def _run(
             f"case {case.name!r}: the policy knows no channel {case.channel!r}", hint=f"known: {', '.join(channels)}"
         )
     root = _trust_root(table, channels, crew, now)
-    releasing = Releasing(case.channel, case.action, now)
+    releasing = Releasing(case.channel, case.action, now, channels[case.channel].gates)
     made = [(case_evidence.attestation(claim, crew[claim.by], releasing), claim) for claim in case.evidence]
     request = MoveRequest(
         store=STORE,

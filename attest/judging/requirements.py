@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest.digests import Digest
+from attest import canonical
+from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.judging.evidence import Evidence, most_persons
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.statements import predicates
 from attest.statements.predicates import slsa_provenance, test_result
 from attest.trust.policies import ChannelPolicy
+from attest.trust.policy_parts import GateSettings
 from attest.trust.requirements import (
     AT_PROMOTION,
     AT_PROMOTION_SECONDS,
@@ -158,13 +160,17 @@ def _gate(asked: Asked) -> Rule:
         return Rule(asked.name, SATISFIED, f"gate {gate} is not asked of a {request.action}")
     wanted = (frozenset({request.release}), frozenset(request.archives.values()), frozenset(request.trees.values()))
     place = test_result.place_of(request.channel, request.from_move) if asked.name in AT_PROMOTION else None
+    allowed = asked.policy.gates.get(gate, ())
     passed = [found for found in asked.evidence.of_type((test_result.TYPE,)) if _is_gate(found, gate, place)]
+    signed = [found for found in passed if _as_signed(found, gate, allowed)]
     fit = {found.bundle for found in asked.fitting((test_result.TYPE,), _nothing)}
-    for found in passed:
+    for found in signed:
         if found.bundle in fit and any(subjects and subjects <= found.statement.digests for subjects in wanted):
             return Rule(asked.name, SATISFIED, f"gate {gate} passed", (found.bundle,))
     fresh = " for this very move" if place else ""
     message = f"no passed result of gate {gate}{fresh}"
+    if others := [found for found in passed if found not in signed and found.bundle in fit]:
+        message += f" with the settings that the owners signed: {_difference(others[0], gate, allowed)}"
     return Rule(asked.name, MISSING, message, (), asked.roles[0], asked.who, "ask-gates" if place else "attest", 1)
 
 
@@ -180,6 +186,31 @@ def _is_gate(found: VerifiedStatement, gate: str, place: Mapping[str, Any] | Non
         return False
     rows = [item for item in claim.configuration if item.get("name") == gate]
     return claim.result == "PASSED" and any(place is None or _says(item.get("annotations"), place) for item in rows)
+
+
+def _as_signed(found: VerifiedStatement, gate: str, allowed: GateSettings) -> bool:
+    """Whether the gate ran with settings that the policy names: by name alone it is whatever its builder says."""
+    if allowed is None:
+        return True
+    wanted = {hex_of(sha256(canonical.dumps(dict(settings)))) for settings in allowed}
+    return any(row.get("digest") in [{"sha256": one} for one in wanted] for row in _rows(found, gate))
+
+
+def _rows(found: VerifiedStatement, gate: str) -> list[Mapping[str, Any]]:
+    return [row for row in test_result.parse(dict(found.statement.predicate)).configuration if row.get("name") == gate]
+
+
+def _difference(found: VerifiedStatement, gate: str, allowed: GateSettings) -> str:
+    """The keys that differ from the nearest signed settings, as far as the result says its own."""
+    said = [row.get("annotations") for row in _rows(found, gate)]
+    used = next((one["settings"] for one in said if isinstance(one, Mapping) and "settings" in one), None)
+    if not isinstance(used, Mapping) or not allowed:
+        return "it does not say its own" if allowed else "there are none"
+    differing = [
+        sorted(key for key in {*used, *settings} if used.get(key) != settings.get(key)) for settings in allowed
+    ]
+    keys = min(differing, key=len)
+    return ", ".join(f"{key} = {canonical.dumps(used.get(key)).decode()[:100]}" for key in keys) + " is not"
 
 
 def _says(annotations: object, place: Mapping[str, Any]) -> bool:

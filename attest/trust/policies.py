@@ -36,6 +36,7 @@ _OPTIONAL = (
     "vulnerabilities",
     "rebuilds",
     "rules",
+    "gates",
 )
 KEYS = ("approvals", *_OPTIONAL)
 """Every key of a signed policy."""
@@ -72,6 +73,8 @@ class ChannelPolicy:
     rebuilds: int = 1
     """How many distinct builders must vouch for the same digest."""
     rules: tuple[CustomRule, ...] = ()
+    gates: Mapping[str, policy_parts.GateSettings] = field(default_factory=dict)
+    """Required gate -> the settings under which its results count; None: under any."""
 
     @property
     def asks_age(self) -> bool:
@@ -90,6 +93,7 @@ class ChannelPolicy:
             "vulnerabilities": dict(self.vulnerabilities),
             "rebuilds": self.rebuilds if self.rebuilds > 1 else 0,
             "rules": [rule.to_json() for rule in self.rules],
+            "gates": policy_parts.gates_json(self.gates),
         }
         return {
             "from": self.from_channel,
@@ -119,6 +123,7 @@ class ChannelPolicy:
             vulnerabilities=policy_parts.limits(f, "vulnerabilities", least=0),
             rebuilds=f.integer("rebuilds", 1, least=1),
             rules=policy_parts.rules(f),
+            gates=policy_parts.gates(f),
         )
         _check(policy, f.what)
         return policy
@@ -129,12 +134,20 @@ def _check(policy: ChannelPolicy, what: str) -> None:
     for name in policy.require:
         check_known(name, what)
     provenance, vulns = "slsa-provenance" in policy.require, "vulns" in policy.require
+    gates = {name.removeprefix(GATE) for name in policy.require if name.startswith(GATE)}
+    unsaid, beside = sorted(gates - policy.gates.keys()), sorted(policy.gates.keys() - gates)
+    if unsaid:
+        raise FormatError(
+            f"{what}: require asks for gate:{unsaid[0]} and nobody says with which settings",
+            hint=f'write [gates.{unsaid[0]}], or for a result from elsewhere gates = {{ {unsaid[0]} = "any" }}',
+        )
     loose = sorted({*policy.signers, *policy.max_age} - {*policy.require, *(("openvex",) if vulns else ())})
     problems = (
         (bool(loose), f"signers or maxAge names {', '.join(loose)}, which require does not"),
         (bool(policy.builders or policy.sources) and not provenance, "builders and sources need slsa-provenance"),
         (policy.rebuilds > 1 and not provenance, "rebuilds needs slsa-provenance in require"),
         (bool(policy.vulnerabilities) and not vulns, "vulnerabilities needs vulns in require"),
+        (bool(beside), f"gates names {', '.join(beside)}, which require does not"),
         (policy.soak > 0 and policy.from_channel is None, "soak needs from: a channel to stay in"),
     )
     for wrong, problem in problems:

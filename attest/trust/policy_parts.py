@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from attest import canonical
 from attest.core import times
 from attest.core.fields import Fields
 from attest.errors import FormatError
@@ -17,6 +18,11 @@ from attest.trust.requirements import ROLES
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_EXPRESSION = 4096
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+GateSettings = tuple[Mapping[str, Any], ...] | None
+"""The settings under which a gate's result counts, any one of them; None: under any."""
+ANY = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +139,23 @@ def limits(f: Fields, name: str, *, least: int) -> dict[str, int]:
         raise FormatError(f"{f.what}: {unknown[0][:20]!r} is no severity", hint=f"severities: {', '.join(SEVERITIES)}")
     inner = Fields(table, f"{f.what}: {name}", required=tuple(table))
     return {key: inner.integer(key, least=least) for key in sorted(table)}
+
+
+def gates(f: Fields) -> dict[str, GateSettings]:
+    """`gates`: required gate -> a list of settings, or `any`."""
+    found: dict[str, GateSettings] = {}
+    for name, value in sorted(f.optional_mapping("gates").items()):
+        if value == ANY:
+            found[name] = None
+            continue
+        if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
+            raise FormatError(f'{f.what}: gates of {name} is neither a list of settings nor "any"')
+        for one in value:
+            canonical.dumps(one)  # else nothing could be compared with it
+        found[name] = tuple(value)
+    return found
+
+
+def gates_json(found: Mapping[str, GateSettings]) -> dict[str, Any]:
+    """As they are signed."""
+    return {name: ANY if value is None else [dict(one) for one in value] for name, value in found.items()}

@@ -131,7 +131,7 @@ def run(
     for name, table in sorted(wanted.items()):
         try:
             gate = find(name, table)
-            one = running.prepare(name, gate, table)
+            one = running.prepare(name, gate, table, root=view.root, consumers=view.consumers)
             if phase_of(gate, one.settings) is phase:
                 ready.append(one)
         except CasstoreError as exc:

@@ -163,7 +163,9 @@ def _statement(outcome: Outcome, at: ChannelState, info: ReleaseInfo, now: datet
     """
     claim = outcome.claim().to_json()
     place = {**test_result.place_of(at.name, at.move), "asked": times.format(now)}
-    claim["configuration"] = [{**row, "annotations": place} for row in claim["configuration"]]
+    claim["configuration"] = [
+        {**row, "annotations": {**row.get("annotations", {}), **place}} for row in claim["configuration"]
+    ]
     return statements.of_digests({"release": info.digest}, test_result.TYPE, claim).to_bytes()
 
 

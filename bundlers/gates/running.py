@@ -23,6 +23,8 @@ from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView
 from bundlers.gates.builtin.limits import LimitedStore
 from bundlers.gates.settings import problems, settings_of
+from casstore.config import Consumer
+from casstore.config.gates import signed
 from casstore.errors import StoreDamaged
 
 LIMIT = 1800.0
@@ -48,6 +50,8 @@ class Outcome:
     seconds: float = 0.0
     exit_code: int = GateFailed.exit_code
     """The process's exit code when this gate fails."""
+    said: Mapping[str, Any] | None = None
+    """The settings themselves; None where they could not be read."""
 
     @property
     def passed(self) -> bool:
@@ -66,8 +70,9 @@ class Outcome:
         )
 
     def claim(self) -> ResultClaim:
-        """What is signed as test-result: the gate's name and the digest of its settings."""
-        configuration = [{"name": self.name, "digest": {"sha256": digests.hex_of(self.settings)}}]
+        """What is signed as test-result: the gate's name, its settings and their digest."""
+        said = {"annotations": {"settings": dict(self.said)}} if self.said is not None else {}
+        configuration = [{"name": self.name, "digest": {"sha256": digests.hex_of(self.settings)}, **said}]
         if not self.result.passed:
             return ResultClaim("FAILED", configuration, failed=(self.name,))
         if self.result.warnings:
@@ -97,17 +102,21 @@ class Ready:
     name: str
     gate: Gate
     settings: Any
-    digest: Digest
+    said: Mapping[str, Any]
+    """The settings as they are signed (casstore.config.gates)."""
     limit: float
 
 
-def prepare(name: str, gate: Gate, table: Mapping[str, Any]) -> Ready:
+def prepare(
+    name: str, gate: Gate, table: Mapping[str, Any], *, root: str = ".", consumers: Sequence[Consumer] = ()
+) -> Ready:
     """Check a gate's table. Raises BadInput. `timeout` may stand in every table."""
     limit = table.get("timeout", LIMIT)
     if not _is_limit(limit):
         raise BadInput(f"timeout = {limit!r} is no number of seconds")
     own, rest = _own_settings(gate, table)
-    return Ready(name, gate, settings_of(gate.Settings, rest, name), table_digest(table), limit + (GRACE if own else 0))
+    said = signed(name, table, root=root, consumers=[one.model_dump(mode="json") for one in consumers])
+    return Ready(name, gate, settings_of(gate.Settings, rest, name), said, limit + (GRACE if own else 0))
 
 
 def mistakes(name: str, gate: Gate, table: Mapping[str, Any]) -> Iterator[tuple[str, BadInput]]:
@@ -188,7 +197,8 @@ def _late(one: Ready) -> _Ended:
 def _outcome(one: Ready, phase: Phase, ended: _Ended) -> Outcome:
     own = getattr(one.gate, "EXIT_CODE", GateFailed.exit_code)
     exit_code = ended.exit_code if ended.exit_code in _TELLING else own
-    return Outcome(one.name, phase, one.digest, _bounded(ended.result), ended.seconds, exit_code)
+    digest = table_digest(one.said)
+    return Outcome(one.name, phase, digest, _bounded(ended.result), ended.seconds, exit_code, one.said)
 
 
 def broken(name: str, phase: Phase, table: Mapping[str, Any], error: CasstoreError) -> Outcome:

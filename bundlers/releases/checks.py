@@ -19,13 +19,12 @@ from bundlers.releases import signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
 from casstore.config import Config
+from casstore.config.gates import ALWAYS
 from casstore.errors import StoreDamaged
 from casstore.ledger.state import LedgerState
 from casstore.store.store import Store
 
 ISOLATION = "isolation"
-ALWAYS: Mapping[str, Mapping[str, Any]] = {"seal": {}}
-"""Gates that run whether they are listed or not."""
 
 _ORDER: tuple[type[Blocked], ...] = (CrossProductLeak, BranchProtectionMissing, BaselineFailed, GateFailed)
 

@@ -70,4 +70,4 @@ def parse(data: bytes, path: str) -> Config:
     from casstore.config.model import build
 
     config = build(value, text, path, digests.sha256(data))
-    return config.with_channels(channels(proposed, text, path))
+    return config.with_channels(channels(proposed, text, path, value))

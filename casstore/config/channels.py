@@ -8,6 +8,7 @@ may say is judged by `attest.trust.policies`; here an error only gets its file, 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -17,6 +18,7 @@ from typing import Any
 from attest.core import times
 from attest.errors import CasstoreError, FormatError
 from attest.trust.policies import KEYS, ChannelPolicy, parse_channels
+from casstore.config import gates
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 
@@ -28,33 +30,57 @@ _SIGNED = {re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), key): key for k
 Key = tuple[str, ...]
 
 
-def channels(value: Any, text: str, path: str) -> dict[str, ChannelPolicy]:
-    """The table of all channels to policies; none where there is none. Raises ConfigError."""
+def channels(value: Any, text: str, path: str, others: Mapping[str, Any]) -> dict[str, ChannelPolicy]:
+    """The table of all channels to policies; none where there is none. Raises ConfigError.
+
+    `others`: the other tables of the file, whose `gates` and `consumers` are signed with what asks for them.
+    """
     if value is None or value == {}:
         return {}
-    if wrong := first_problem(value):
+    if wrong := first_problem(value, others, path):
         key, error = wrong
         where = f"{path}:{line_of(text, key)}: key '{'.'.join(key)}'"
         hint = error.hint or "casstore help policy: every key"
         raise ConfigError(f"{where}: {error.message}", hint=hint) from error
-    return parse_channels(_signed_form(value))
+    return parse_channels(_signed_form(value, others, path))
 
 
-def first_problem(value: Any) -> tuple[Key, CasstoreError] | None:
+def first_problem(value: Any, others: Mapping[str, Any], path: str) -> tuple[Key, CasstoreError] | None:
     """The key and the first thing that is wrong with the table of all channels."""
     if value is None or value == {}:
         return None
     try:
-        parse_channels(_signed_form(value))
+        parse_channels(_signed_form(value, others, path))
     except CasstoreError as exc:
         return _key_of(exc.message, value), exc
     return None
 
 
-def _signed_form(value: Any) -> dict[str, Any]:
+def _signed_form(value: Any, others: Mapping[str, Any], path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError("it is not a table")
-    return {name: _policy(name, table) if isinstance(table, dict) else table for name, table in value.items()}
+    found = {name: _policy(name, table) if isinstance(table, dict) else table for name, table in value.items()}
+    tables, consumers = others.get("gates"), others.get("consumers")
+    for table in found.values():
+        if isinstance(table, dict) and "gates" not in _wrongly_typed(table):
+            settings = gates.of_channel(
+                table.get("require"),
+                table.get("gates"),
+                tables if isinstance(tables, dict) else {},
+                root=os.path.dirname(os.path.abspath(path)),
+                consumers=[_whole(one) for one in consumers or () if isinstance(one, dict)],
+            )
+            table |= {"gates": settings} if settings else {}
+    return found
+
+
+def _wrongly_typed(table: Mapping[str, Any]) -> set[str]:
+    return {"gates"} if "gates" in table and not isinstance(table["gates"], dict) else set()
+
+
+def _whole(consumer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A consumer with what it leaves out, as the gate sees it."""
+    return {"branch": "main", **consumer}
 
 
 def _policy(channel: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _policies(reading: Reading) -> Iterator[Mistake]:
     value = reading.value.get("channels")
     told: set[tuple[Key, str]] = set()
     for _ in range(_MOST):
-        wrong = channels.first_problem(value)
+        wrong = channels.first_problem(value, reading.value, reading.path)
         if wrong is None:
             return
         key, error = wrong

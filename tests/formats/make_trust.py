@@ -41,7 +41,9 @@ from attest.trust.trust_roots import Role, TrustRoot  # noqa: E402
 
 GOLDEN = HERE / "golden"
 LEAST = ChannelPolicy(None, 0)
-USUAL = ChannelPolicy("staging", 2, ("gate:unit-tests", "sbom", "slsa-provenance"), False, 1)
+USUAL = ChannelPolicy(
+    "staging", 2, ("gate:unit-tests", "sbom", "slsa-provenance"), False, 1, gates={"unit-tests": None}
+)
 
 
 FULL = ChannelPolicy(
@@ -62,6 +64,7 @@ FULL = ChannelPolicy(
     vulnerabilities={"critical": 0, "high": 3},
     rebuilds=2,
     rules=(CustomRule("small", "size(request.archives) <= 4", ("vulns",), "at most four archives", "owner"),),
+    gates={"unit-tests": ({"command": ["sh", "unit.sh"], "scripts": {"unit.sh": sha256(b"unit.sh")}},)},
 )
 
 

@@ -38,7 +38,7 @@ USELESS = [
 ]
 POLICIES = [
     ChannelPolicy("staging", 2, ("slsa-provenance",)),
-    ChannelPolicy("staging", 1, ("gate:unit", "slsa-provenance"), separate_duties=False),
+    ChannelPolicy("staging", 1, ("gate:unit", "slsa-provenance"), gates={"unit": None}, separate_duties=False),
     ChannelPolicy("staging", 3, ("sbom",)),
     ChannelPolicy("staging", 0),
 ]

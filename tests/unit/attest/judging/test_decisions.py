@@ -186,7 +186,7 @@ def test_a_failed_summary_does_not_count() -> None:
 
 @pytest.mark.parametrize("subjects", [ARCHIVES, TREES, {"release": RELEASE}])
 def test_a_passed_gate_covers_all_trees_all_archives_or_the_release(subjects: dict[str, Any]) -> None:
-    trust_root = moves.policy(ChannelPolicy("staging", 0, ("gate:unit",)))
+    trust_root = moves.policy(ChannelPolicy("staging", 0, ("gate:unit",), gates={"unit": None}))
     assert ask([moves.gate("unit", subjects=subjects)], trust_root).allowed
     assert not ask([moves.gate("unit", result="FAILED", subjects=subjects)], trust_root).allowed
     assert not ask([moves.gate("other", subjects=subjects)], trust_root).allowed
@@ -194,7 +194,7 @@ def test_a_passed_gate_covers_all_trees_all_archives_or_the_release(subjects: di
 
 
 def test_a_gate_over_a_part_does_not_count() -> None:
-    trust_root = moves.policy(ChannelPolicy("staging", 0, ("gate:unit",)))
+    trust_root = moves.policy(ChannelPolicy("staging", 0, ("gate:unit",), gates={"unit": None}))
     part = dict(list(ARCHIVES.items())[:1])
     assert not ask([moves.gate("unit", subjects=part)], trust_root).allowed
 

@@ -75,13 +75,13 @@ def test_rebuilds_need_distinct_builders_for_every_digest() -> None:
 
 
 def test_who_may_sign_a_requirement_can_be_changed() -> None:
-    policy = ChannelPolicy("staging", 0, ("gate:unit",), signers={"gate:unit": ("auditor",)})
+    policy = ChannelPolicy("staging", 0, ("gate:unit",), gates={"unit": None}, signers={"gate:unit": ("auditor",)})
     assert not ask(policy, moves.gate("unit", by="ci")).allowed
     assert ask(policy, moves.gate("unit", by="aud")).allowed
 
 
 def test_evidence_of_no_known_age_is_too_old() -> None:
-    policy = ChannelPolicy("staging", 0, ("gate:unit",), max_age={"gate:unit": 3600})
+    policy = ChannelPolicy("staging", 0, ("gate:unit",), gates={"unit": None}, max_age={"gate:unit": 3600})
     raw = moves.gate("unit")
     assert "never handed in" in ask(policy, raw).ignored[0].reason
     young = Record(1, NOW - timedelta(minutes=59), moves.root())

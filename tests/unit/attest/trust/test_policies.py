@@ -13,7 +13,7 @@ LEAST = {"approvals": 0}
 
 
 def test_reads_back_as_it_was_written() -> None:
-    policy = ChannelPolicy("staging", 2, ("slsa-provenance", "gate:unit"), False, 1)
+    policy = ChannelPolicy("staging", 2, ("slsa-provenance", "gate:unit"), False, 1, gates={"unit": None})
     assert ChannelPolicy.parse("prod", policy.to_json()) == policy
     assert ChannelPolicy.parse("dev", LEAST) == ChannelPolicy(None, 0)
 

@@ -150,7 +150,7 @@ def test_a_failed_result_that_was_handed_in_blocks(line: Line) -> None:
 
 @pytest.mark.parametrize(("gate", "code"), [("branch-protection", 5), ("baseline", 6), ("unit", 10)])
 def test_a_gate_that_the_policy_asks_for_and_nobody_ran(line: Line, gate: str, code: int) -> None:
-    policy = replace(CHANNELS["dev"], require=(f"gate:{gate}",))
+    policy = replace(CHANNELS["dev"], require=(f"gate:{gate}",), gates={gate: ({},)})
     line.next_root(channels={**CHANNELS, "dev": policy})
     report = audited(line, "1.0.0")
     assert report.exit_code == code and any(check.endswith(gate) for check in wrong(report))

@@ -27,7 +27,7 @@ from tests.support.lines import TOML, Line
 from tests.support.worlds import CHANNELS, signer
 
 WORD = "gate:rollback-capability"
-WANTED = {**CHANNELS, "dev": ChannelPolicy(None, 0, (WORD,))}
+WANTED = {**CHANNELS, "dev": ChannelPolicy(None, 0, (WORD,), gates={"rollback-capability": ({}, {"max_age_days": 30})})}
 
 
 @pytest.fixture

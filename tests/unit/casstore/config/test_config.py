@@ -29,6 +29,7 @@ secrets = {}
 from = "dev"
 approvals = 2
 require = ["slsa-provenance", "gate:unit-tests"]
+gates = { unit-tests = "any" }
 [channels.dev]
 approvals = 0
 """

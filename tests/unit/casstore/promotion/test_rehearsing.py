@@ -129,9 +129,12 @@ def test_what_real_people_approved_is_no_part_of_it(world: PublishedWorld) -> No
 
 def test_what_only_a_promotion_brings_is_not_asked(world: PublishedWorld) -> None:
     next_one(world)
-    gates = tuple(f"gate:{name}" for name in ("baseline", "branch-protection", "rollback-capability"))
+    names = ("baseline", "branch-protection", "rollback-capability")
+    gates = tuple(f"gate:{name}" for name in names)
     frozen = (Freeze(world.now - timedelta(days=1), world.now + timedelta(days=1), reason="holidays"),)
-    policy = ChannelPolicy("staging", 2, gates, rollback_approvals=1, soak=10**6, freeze=frozen)
+    policy = ChannelPolicy(
+        "staging", 2, gates, rollback_approvals=1, soak=10**6, freeze=frozen, gates=dict.fromkeys(names)
+    )
     world.next_root(channels={**CHANNELS, "prod": policy})
     assert played(world).result == "PASSED"
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli.main import invoke
 
-CONFIG = '[channels.dev]\napprovals = 1\nrequire = ["gate:unit"]\n'
+CONFIG = '[channels.dev]\napprovals = 1\nrequire = ["gate:unit"]\ngates = { unit = "any" }\n'
 CASES = """
 [people]
 ann = ["approver"]

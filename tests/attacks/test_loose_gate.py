@@ -1,0 +1,85 @@
+"""A builder who loosens his own gate: what a required gate looks at is signed, not what the builder's file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from attest.errors import FormatError
+from attest.trust.policies import ChannelPolicy
+from cli.main import invoke
+
+SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "app"
+    (place / "build" / "bin").mkdir(parents=True)
+    (place / "build" / "bin" / "tool").write_text("hello\n")
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("CASSTORE_STORE", "CASSTORE_KEY", "CASSTORE_PASSWORD", "XDG_CACHE_HOME", "XDG_STATE_HOME", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    assert invoke(["keys", "generate", "key.pem", "--no-passphrase"]) == 0
+    assert invoke(["init", "--yes"]) == 0
+    Path("store").rename("unused")
+    return place
+
+
+def start(extra: str = "", require: str = "") -> str:
+    """The signed casstore.toml, with more gates."""
+    text = Path("casstore.toml").read_text().replace("secrets = {}\n", "secrets = {}\n" + extra)
+    text = text.replace('"gate:secrets"]', f'"gate:secrets"{require}]')
+    Path("casstore.toml").write_text(text)
+    assert invoke(["init", "--key", "key.pem"]) == 0
+    return text
+
+
+def released_with(loosened: str, signed: str) -> int:
+    """The builder's copy of casstore.toml says something else; the promoter's is the signed one."""
+    Path("casstore.toml").write_text(loosened)
+    assert invoke(["put", "--all", "--release-version", "1.0.0", "--key", "key.pem"]) == 0
+    assert invoke(["release", "1.0.0", "--key", "key.pem"]) == 0
+    Path("casstore.toml").write_text(signed)
+    assert invoke(["promote", "1.0.0", "--to", "dev", "--key", "key.pem"]) == 0
+    return invoke(["promote", "1.0.0", "--to", "prod", "--key", "key.pem"])
+
+
+def test_settings_that_look_away(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signed = start()
+    (here / "build" / "bin" / "tool").write_text(f"token = {SECRET}\n")
+    capsys.readouterr()
+    loosened = signed.replace("secrets = {}", 'secrets = { exclude = ["**"] }')
+    assert released_with(loosened, signed) == 4
+    told = capsys.readouterr().err
+    assert "gate secrets" in told and 'exclude = ["**"] is not' in told
+
+
+def test_a_script_that_checks_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("check.sh").write_text("! grep -r forbidden .\n")
+    signed = start('lint = { command = ["sh", "check.sh"], folder = "." }\n', ', "gate:lint"')
+    (here / "build" / "bin" / "tool").write_text("forbidden\n")
+    Path("check.sh").write_text("exit 0\n")
+    assert released_with(signed, signed) == 4  # the promoter's file asks for another script than the owners signed
+    Path("check.sh").write_text("! grep -r forbidden .\n")
+    capsys.readouterr()
+    assert invoke(["promote", "1.0.0", "--to", "prod", "--key", "key.pem"]) == 4
+    told = capsys.readouterr().err
+    assert "gate lint" in told and "scripts = " in told
+
+
+def test_as_signed_it_passes(here: Path) -> None:
+    Path("check.sh").write_text("exit 0\n")
+    signed = start('lint = { command = ["sh", "check.sh"] }\n', ', "gate:lint"')
+    assert released_with(signed, signed) == 0
+
+
+def test_a_gate_without_settings_is_no_policy() -> None:
+    with pytest.raises(FormatError, match="nobody says with which settings"):
+        ChannelPolicy.parse("prod", {"approvals": 0, "require": ["gate:secrets"]})
+    with pytest.raises(FormatError, match="which require does not"):
+        ChannelPolicy.parse("prod", {"approvals": 0, "gates": {"secrets": "any"}})
+    with pytest.raises(FormatError, match="neither"):
+        ChannelPolicy.parse("prod", {"approvals": 0, "require": ["gate:x"], "gates": {"x": []}})
