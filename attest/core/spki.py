@@ -47,11 +47,11 @@ def of_der(der: bytes) -> Key | None:
     return None
 
 
-def to_der(public: Key) -> bytes | None:
-    """The usual DER of a key; None for another curve."""
+def to_der(public: object) -> bytes | None:
+    """The usual DER of a key; None for another type or curve."""
     if isinstance(public, ed25519.Ed25519PublicKey):
         return _ED25519 + public.public_bytes_raw()
-    if not isinstance(public.curve, ec.SECP256R1):
+    if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         return None
     point = public.public_numbers()
     return _P256 + b"\x04" + point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big")

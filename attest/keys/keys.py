@@ -1,8 +1,9 @@
 """Managed keys: ECDSA P-256 with SHA-256, and Ed25519. Bytes in, bytes out.
 
 Promises: one identity per key (SHA-256 over the DER SubjectPublicKeyInfo), PKCS#8 PEM with
-or without a passphrase, and no other type or curve, since common verifiers of sigstore
-bundles hash with SHA-256 whatever the curve. Leaves to others: where a key lives (`signers`)
+or without a passphrase, and no other type or curve to sign with, since common verifiers of sigstore
+bundles hash with SHA-256 whatever the curve. What others signed is verified by P-384, P-521 and RSA
+keys too, with the hash of the curve or SHA-256, PKCS#1 v1.5 or PSS. Leaves to others: where a key lives (`signers`)
 and whom it belongs to (`trust_roots`).
 
     key = generate("ed25519")
@@ -15,7 +16,7 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from attest.core import spki
@@ -23,16 +24,31 @@ from attest.errors import BadInput, FormatError, SignerError, VerificationError
 from attest.keys import identities
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 ECDSA_P256 = "ecdsa-p256"
 ED25519 = "ed25519"
 ALGORITHMS = (ECDSA_P256, ED25519)
+"""To sign with."""
+
+LEAST_RSA, MOST_RSA = 2048, 8192
+"""Bits of a modulus."""
 
 MAX_PEM = 16 * 1024
 
 _ACCEPTED = f"casstore takes {' and '.join(ALGORITHMS)} keys: casstore keys generate"
 _ECDSA = ec.ECDSA(hashes.SHA256())
+_CURVES: dict[str, tuple[str, ec.ECDSA]] = {
+    "secp256r1": (ECDSA_P256, _ECDSA),
+    "secp384r1": ("ecdsa-p384", ec.ECDSA(hashes.SHA384())),
+    "secp521r1": ("ecdsa-p521", ec.ECDSA(hashes.SHA512())),
+}
+_DETAILS = {
+    ECDSA_P256: "PKIX_ECDSA_P256_SHA_256",
+    "ecdsa-p384": "PKIX_ECDSA_P384_SHA_384",
+    "ecdsa-p521": "PKIX_ECDSA_P521_SHA_512",
+    ED25519: "PKIX_ED25519",
+}
 
 
 def _ecdsa_for_signing() -> ec.ECDSA:
@@ -56,14 +72,35 @@ def generate(algorithm: str = ECDSA_P256) -> PrivateKey:
 
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
-    """`ecdsa-p256` or `ed25519`. Raises BadInput for any other type or curve."""
+    """`ecdsa-p256`, `ed25519`; to verify with also `ecdsa-p384`, `ecdsa-p521`, `rsa-<bits>`. Raises BadInput."""
     if isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey):
         return ED25519
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
-        if isinstance(key.curve, ec.SECP256R1):
-            return ECDSA_P256
+        if key.curve.name in _CURVES:
+            return _CURVES[key.curve.name][0]
         raise BadInput(f"a key on the curve {key.curve.name} is not taken", hint=_ACCEPTED)
+    if isinstance(key, rsa.RSAPublicKey):
+        if LEAST_RSA <= key.key_size <= MOST_RSA:
+            return f"rsa-{key.key_size}"
+        raise BadInput(f"an RSA key of {key.key_size} bits is not taken", hint=f"{LEAST_RSA} to {MOST_RSA} are")
     raise BadInput(f"a key of type {type(key).__name__} is not taken", hint=_ACCEPTED)
+
+
+def taken(key: object) -> PublicKey:
+    """A public key of a type to verify with. Raises BadInput."""
+    algorithm_of(key)  # type: ignore[arg-type]  # the union is what it checks
+    return key  # type: ignore[return-value]
+
+
+def check_signs(public: PublicKey) -> None:
+    """Raises BadInput for a key that others may verify with and we do not sign with."""
+    if algorithm_of(public) not in ALGORITHMS:
+        raise BadInput(f"nothing is signed with a key of type {algorithm_of(public)}", hint=_ACCEPTED)
+
+
+def details_of(public: PublicKey) -> str:
+    """Sigstore's name of key type and hash; empty where it has none that we verify."""
+    return _DETAILS.get(algorithm_of(public), "")
 
 
 def private_to_pem(key: PrivateKey, password: bytes | None) -> bytes:
@@ -87,7 +124,7 @@ def private_from_pem(pem: bytes, password: bytes | None) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise _unreadable(pem, password, exc) from exc
     try:
-        algorithm_of(key)  # type: ignore[arg-type]  # the union is what it checks
+        check_signs(key.public_key())  # type: ignore[arg-type]  # the union is what it checks
     except BadInput as exc:
         raise SignerError(exc.message, hint=exc.hint) from exc
     return key  # type: ignore[return-value]
@@ -124,8 +161,7 @@ def _public_from_pem(pem: bytes) -> PublicKey:
         public = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise FormatError(f"not a public key in PEM: {_first_line(exc)}", hint=_ACCEPTED) from exc
-    algorithm_of(public)  # type: ignore[arg-type]  # the union is what it checks
-    return public  # type: ignore[return-value]
+    return taken(public)
 
 
 def public_from_der(der: bytes) -> PublicKey:
@@ -141,8 +177,7 @@ def public_from_der(der: bytes) -> PublicKey:
         public = serialization.load_der_public_key(der)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise FormatError(f"not a public key in DER: {_first_line(exc)}", hint=_ACCEPTED) from exc
-    algorithm_of(public)  # type: ignore[arg-type]  # the union is what it checks
-    return public  # type: ignore[return-value]
+    return taken(public)
 
 
 def public_to_der(public: PublicKey) -> bytes:
@@ -177,13 +212,33 @@ def verify_signature(public: PublicKey, signature: bytes, data: bytes) -> None:
     try:
         if isinstance(public, ed25519.Ed25519PublicKey):
             public.verify(signature, data)
-        else:
+        elif isinstance(public, rsa.RSAPublicKey):
+            _verify_rsa(public, signature, data, hashes.SHA256())
+        elif isinstance(public.curve, ec.SECP256R1):
             public.verify(signature, data, _ECDSA)
+        else:
+            _verify_curve(public, signature, data)
     except InvalidSignature as exc:
         raise VerificationError(
             f"the signature does not match the key {identities.short(identity_of(public))}",
             hint="the bytes were changed or another key signed them: get the file again, or name the right key",
         ) from exc
+
+
+def _verify_curve(public: ec.EllipticCurvePublicKey, signature: bytes, data: bytes) -> None:
+    """With the curve's own hash, as sigstore's registry has it, or SHA-256, as cosign signs with any key."""
+    try:
+        public.verify(signature, data, _CURVES[public.curve.name][1])
+    except InvalidSignature:
+        public.verify(signature, data, _ECDSA)
+
+
+def _verify_rsa(public: rsa.RSAPublicKey, signature: bytes, data: bytes, kind: hashes.SHA256 | Prehashed) -> None:
+    """PKCS#1 v1.5, which sigstore's registry and cosign have, or PSS, which securesystemslib has."""
+    try:
+        public.verify(signature, data, padding.PKCS1v15(), kind)
+    except InvalidSignature:
+        public.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), kind)
 
 
 def verify_artifact(public: PublicKey, signature: bytes, sha256: bytes, content: bytes | None) -> None:
@@ -195,8 +250,13 @@ def verify_artifact(public: PublicKey, signature: bytes, sha256: bytes, content:
         if content is None:
             raise BadInput("an Ed25519 signature is verified over the file, not its digest", hint="give the file")
         return verify_signature(public, signature, content)
+    if content is not None and not algorithm_of(public).startswith(("rsa", ECDSA_P256)):
+        return verify_signature(public, signature, content)  # the curve's own hash needs the bytes
     try:
-        public.verify(signature, sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
+        if isinstance(public, rsa.RSAPublicKey):
+            _verify_rsa(public, signature, sha256, Prehashed(hashes.SHA256()))
+        else:
+            public.verify(signature, sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
     except InvalidSignature as exc:
         raise VerificationError(
             f"the signature does not match the key {identities.short(identity_of(public))}",
@@ -216,4 +276,4 @@ def _unreadable(pem: bytes, password: bytes | None, exc: Exception) -> SignerErr
 
 
 def _first_line(exc: Exception) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0][:160]
+    return (str(exc).splitlines() or [type(exc).__name__])[0].partition(". See http")[0][:160]

@@ -20,7 +20,7 @@ from typing import Any
 from attest import canonical
 from attest.errors import BadInput, SignerError
 from attest.keys import keys
-from attest.log import log_entries
+from attest.log import log_bodies, log_entries
 from attest.signers import NetworkGuard, Signer
 from attest.signers.services import door, post
 from attest.sigstore import managed_proofs
@@ -65,7 +65,7 @@ class LoggedSigner:
             raise BadInput("a keyless signature is logged and stamped by its instance", hint="leave out --rekor, --tsa")
         if self.services.rekor_version not in (1, 2):
             raise BadInput(f"Rekor's API version {self.services.rekor_version} is not known", hint="1 or 2")
-        if self._log_is_v2 and not log_entries.loggable_v2(self._public):
+        if self._log_is_v2 and not log_bodies.loggable_v2(self._public):
             raise BadInput("Rekor v2 takes no Ed25519 signatures", hint="use a P-256 key, or a Rekor v1 log")
 
     @property
@@ -117,7 +117,7 @@ class LoggedSigner:
         base = url.rstrip("/")
         with door(f"{url[:80]}: not logged"):
             if self._log_is_v2:
-                body = log_entries.hashedrekord_v2(managed_proofs.signed_by(bundle, self._public))
+                body = log_bodies.hashedrekord_v2(managed_proofs.signed_by(bundle, self._public))
                 request = {"hashedRekordRequestV002": _v2_request(body)}
                 answer = self._ask(f"{base}/api/v2/log/entries", request)
                 return {name: answer[name] for name in _V2_FIELDS if answer.get(name) is not None}
@@ -139,7 +139,7 @@ class LoggedSigner:
         with door("what the services answered does not hold"):
             if self.services.root_json is None:
                 for entry in bundle.logged:
-                    log_entries.check_body(log_entries.parse(entry), managed_proofs.signed_by(bundle, self._public))
+                    log_bodies.check(log_entries.parse(entry), managed_proofs.signed_by(bundle, self._public))
                 return raw
             proven = managed_proofs.judge(bundle, self._public, root_json=self.services.root_json, at=_FAR)
         missing = [] if proven.logged or not bundle.logged else ["log"]

@@ -106,7 +106,9 @@ def _public(native_key: Any, uri: str) -> PublicKey:
     try:
         if native_key.keytype == "ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
-        return keys.public_from_pem(text.encode())
+        public = keys.public_from_pem(text.encode())
+        keys.check_signs(public)
+        return public
     except (CasstoreError, ValueError) as exc:
         raise SignerError(f"{uri[:80]}: {_one_line(exc)}", hint="a P-256 or Ed25519 key is needed") from exc
 

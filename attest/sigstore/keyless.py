@@ -1,8 +1,19 @@
-"""Keyless signatures: judged by the unchanged sigstore-python, offline, at their own time.
+"""Keyless signatures: judged offline, by one instance of a pinned trusted root, at their own time.
 
-Promises: opens no socket, no file and no cache; a part of the trusted root counts only inside
-its validity window (`validity_windows`). Leaves to others: what the payload means and whether
-the identity is trusted (`verify`).
+Rules, in the order of sigstore's client specification; each must hold:
+
+1. one instance made the certificate, and all the rest is judged by that instance alone;
+2. a time is proven: the log's signed promise, or a time stamp over this very signature;
+3. the certificate chains to the instance and was valid at every proven time; where the instance names
+   certificate logs, one of them promised it; it is for signing code;
+4. where the instance names transparency logs, one of them holds an entry about exactly this signature,
+   certificate and content (`log_bodies`); an instance without logs (GitHub's for private repositories)
+   needs a time stamp;
+5. the certificate's key signed DSSE's PAE, or the artifact;
+6. every part was inside its `validFor`, a closed interval, when it was used.
+
+Opens no socket, no file and no cache, and needs `cryptography` alone (time stamps: rfc3161-client). Leaves to
+others: what the payload means and whether the identity is trusted (`verify`).
 
     found = verify_keyless(raw, trusted_root_json=root, at=now)
     found.identity        # 'oidc:https://accounts.example#ann@example.com'
@@ -12,31 +23,33 @@ Source: https://github.com/sigstore/architecture-docs/blob/main/client-spec.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from attest import canonical
-from attest.core import times
 from attest.digests import Digest, to_raw
-from attest.errors import CasstoreError, NotInstalled, TrustError, VerificationError
-from attest.keys import identities
-from attest.sigstore import validity_windows
+from attest.errors import CasstoreError, FormatError, NotInstalled, TrustError, VerificationError
+from attest.keys import identities, keys
+from attest.log.log_bodies import Signed
+from attest.sigstore import log_proofs, sigstore_roots, time_stamps
+from attest.sigstore.log_proofs import CLOCK_LEEWAY
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.sigstore.sigstore_roots import Instance, SigstoreRoot
+from attest.statements.envelopes import pae
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
-    from sigstore_models.trustroot.v1 import TrustedRoot
 
-CLOCK_LEEWAY = timedelta(minutes=5)
-"""How far a proven signing time may lie after the time of judgement, since clocks differ."""
-
-_ISSUER_V1 = "1.3.6.1.4.1.57264.1.1"
-_ISSUER_V2 = "1.3.6.1.4.1.57264.1.8"
-_USERNAME = "1.3.6.1.4.1.57264.1.7"
-
-_Check = Callable[[Any, Any, Any], tuple[str, bytes]]
+__all__ = [
+    "CLOCK_LEEWAY",
+    "KeylessSignature",
+    "issuer_and_subject",
+    "stamp_times",
+    "verify_keyless",
+    "verify_keyless_artifact",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class KeylessSignature:
     identity: str
     signed_at: datetime
     """The earliest proven time at which the signature existed."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """What the CI system vouched for (`certificates.CLAIMS`)."""
 
 
 def verify_keyless(raw: bytes, *, trusted_root_json: bytes, at: datetime) -> KeylessSignature:
@@ -56,142 +71,110 @@ def verify_keyless(raw: bytes, *, trusted_root_json: bytes, at: datetime) -> Key
 
     Raises FormatError, VerificationError, NotInstalled; TrustError where the trusted root cannot vouch for it.
     """
-
-    def check(verifier: Any, bundle: Any, policy: Any) -> tuple[str, bytes]:
-        payload_type, payload = verifier.verify_dsse(bundle, policy)
-        return payload_type, payload
-
-    return _verify(raw, trusted_root_json, at, check)
+    bundle = SigstoreBundle.parse(raw)
+    envelope = bundle.statement_envelope
+    signed = Signed(
+        envelope.signature,
+        _leaf_key(bundle),
+        hashlib.sha256(pae(envelope.payload_type, envelope.payload)).digest(),
+        envelope.payload,
+        envelope.payload_type,
+        bundle.certificate,
+    )
+    return _verify(bundle, signed, trusted_root_json, at)
 
 
 def verify_keyless_artifact(
     raw: bytes, artifact: Digest, *, trusted_root_json: bytes, at: datetime
 ) -> KeylessSignature:
     """Verify a bundle that signs an artifact itself (foreign files only). Raises as `verify_keyless`."""
-
-    def check(verifier: Any, bundle: Any, policy: Any) -> tuple[str, bytes]:
-        from sigstore.hashes import Hashed
-        from sigstore_models.common.v1 import HashAlgorithm
-
-        hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=to_raw(artifact))
-        verifier.verify_artifact(hashed, bundle, policy)
-        return "", b""
-
-    return _verify(raw, trusted_root_json, at, check)
+    bundle = SigstoreBundle.parse(raw)
+    message = bundle.message_signature
+    if message is None:
+        raise VerificationError("the bundle signs a statement, not the artifact itself")
+    if message.digest not in (None, artifact):
+        raise VerificationError("the bundle signs another artifact", hint="its own digest says so")
+    signed = Signed(message.signature, _leaf_key(bundle), to_raw(artifact), None, "", bundle.certificate)
+    return _verify(bundle, signed, trusted_root_json, at)
 
 
 def stamp_times(raw: bytes, root_json: bytes) -> list[datetime]:
     """The times of a bundle's stamps that the trusted root vouches for; the signature itself is not judged."""
-    root = _load_root(bytes(root_json))
-    from sigstore import models
-
-    return validity_windows.stamp_times(models.Bundle.from_json(raw), root)
-
-
-def _verify(raw: bytes, root_json: bytes, at: datetime, check: _Check) -> KeylessSignature:
-    # The strict reader goes first: duplicate keys and the like never reach a laxer one.
-    canonical.loads_object(raw, what="sigstore bundle")
-    root = _load_root(bytes(root_json))
-    try:
-        return _judge(raw, root, at, check)
-    except CasstoreError:
-        raise
-    except Exception as exc:  # the door: whatever a foreign library raises here is a refusal
-        raise VerificationError(
-            f"the keyless signature is refused: {_one_line(exc)}",
-            hint="get the attestation again, or the trusted_root.json of the instance that signed it",
-        ) from exc
-
-
-def _judge(raw: bytes, root: TrustedRoot, at: datetime, check: _Check) -> KeylessSignature:
-    from sigstore import models
-    from sigstore.verify import Verifier, policy
-
-    bundle = models.Bundle.from_json(raw)
-    signed = validity_windows.proven_times(bundle, root)
-    _check_not_after(max(signed), at)
-    valid = models.TrustedRoot(validity_windows.valid_parts(root, bundle, signed))
-    issuer, subject = issuer_and_subject(bundle.signing_certificate)
-    same_reading = policy.Identity(identity=subject, issuer=issuer)
-    payload_type, payload = check(Verifier(trusted_root=valid), bundle, same_reading)
-    return KeylessSignature(payload, payload_type, identities.of_oidc(issuer, subject), min(signed))
-
-
-def _check_not_after(signed: datetime, at: datetime) -> None:
-    if signed > at + CLOCK_LEEWAY:
-        raise VerificationError(
-            f"it was signed at {times.format(signed)}, after the time of judgement {times.format(at)}",
-            hint="check this machine's clock",
-        )
+    bundle, root = SigstoreBundle.parse(raw), sigstore_roots.parse(root_json)
+    return [time for instance in root.instances for time in time_stamps.times_of(bundle, instance)]
 
 
 def issuer_and_subject(certificate: Certificate) -> tuple[str, str]:
     """Issuer and subject as the certificate names them; exactly one of each. Raises VerificationError."""
-    from cryptography import x509
+    from attest.sigstore import certificates
 
-    values = {e.oid.dotted_string: e.value.public_bytes() for e in certificate.extensions if _is_opaque(e)}
-    found = {_utf8(values[_ISSUER_V1])} if _ISSUER_V1 in values else set()
-    if _ISSUER_V2 in values:
-        found.add(_der_utf8(values[_ISSUER_V2]))
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    subjects = [_subject(name) for name in names]
-    if len(found) != 1 or len(subjects) != 1:
-        raise VerificationError(
-            f"the certificate names {len(found)} issuers and {len(subjects)} subjects, one of each is wanted"
-        )
-    return found.pop(), subjects[0]
+    return certificates.issuer_and_subject(certificate)
 
 
-def _subject(name: Any) -> str:
-    from cryptography import x509
+def _leaf_key(bundle: SigstoreBundle) -> keys.PublicKey:
+    from attest.sigstore import certificates
 
-    if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
-        return name.value
-    if isinstance(name, x509.OtherName) and name.type_id.dotted_string == _USERNAME:
-        return _utf8(name.value)
-    raise VerificationError(f"the certificate names its subject by {type(name).__name__}, which is not taken")
+    if bundle.certificate is None:
+        raise VerificationError("it is signed by a key, not keyless", hint="verify it with the key")
+    return certificates.public_key(certificates.load(bundle.certificate))
 
 
-def _is_opaque(extension: Any) -> bool:
-    from cryptography import x509
-
-    return isinstance(extension.value, x509.UnrecognizedExtension)
-
-
-def _der_utf8(der: bytes) -> str:
-    """A DER UTF8String (tag 0x0C) in short or one- or two-byte long form."""
-    header = 2 if len(der) > 1 and der[1] < 0x80 else 2 + (der[1] & 0x7F if len(der) > 1 else 0)
-    length = der[1] if header == 2 and len(der) > 1 else int.from_bytes(der[2:header], "big")
-    if der[:1] != b"\x0c" or header > 4 or len(der) != header + length:
-        raise VerificationError("the certificate's issuer extension is no UTF8String")
-    return _utf8(der[header:])
-
-
-def _utf8(raw: bytes) -> str:
+def _verify(bundle: SigstoreBundle, signed: Signed, root_json: bytes, at: datetime) -> KeylessSignature:
+    root = sigstore_roots.parse(bytes(root_json))
     try:
-        return raw.decode()
-    except UnicodeDecodeError as exc:
-        raise VerificationError("the certificate's issuer or subject is not UTF-8") from exc
+        return _judge(bundle, signed, _instance(bundle, root), at)
+    except (FormatError, TrustError, NotInstalled):
+        raise
+    except CasstoreError as exc:
+        hint = exc.hint or "the bundle was changed, or belongs to another instance: name that one's trusted_root.json"
+        raise VerificationError(f"the keyless signature is refused: {exc.message}", hint=hint) from exc
 
 
-@lru_cache(maxsize=8)
-def _load_root(root_json: bytes) -> TrustedRoot:
-    canonical.loads_object(root_json, what="sigstore trusted root")
-    try:
-        import sigstore.verify  # noqa: F401 - all that `_judge` needs, asked for before anything is judged
-        from sigstore_models.trustroot.v1 import TrustedRoot
-    except ImportError as exc:
-        raise NotInstalled(
-            "keyless signatures are verified by sigstore-python, which is not installed",
-            hint='pip install "casstore[keyless]"',
-        ) from exc
-    try:
-        return TrustedRoot.from_json(root_json)
-    except ValueError as exc:
+def _instance(bundle: SigstoreBundle, root: SigstoreRoot) -> Instance:
+    """The one that made the certificate; the parts of two instances are never mixed."""
+    from attest.sigstore import certificates
+
+    if len(root.instances) == 1:
+        return root.instances[0]
+    found = [item for item in root.instances if certificates.issuers(bundle.certificate or b"", item)]
+    if len(found) != 1:
         raise TrustError(
-            f"the sigstore trusted root cannot be used: {_one_line(exc)}", hint="a trusted_root.json is wanted"
-        ) from exc
+            f"{len(found)} of the {len(root.instances)} instances of the sigstore trusted root made the certificate",
+            hint="one of them must be the instance that signed it: name its trusted_root.json",
+        )
+    return found[0]
 
 
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())[:300] or type(exc).__name__
+def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance, at: datetime) -> KeylessSignature:
+    from attest.sigstore import certificates
+
+    bundle.check_keyless()
+    stamps = time_stamps.times_of(bundle, instance)
+    promised, logged = log_proofs.judge(bundle, signed, instance, stamps)
+    found = sorted([*stamps, *promised])
+    if not found:
+        raise VerificationError(
+            "no proven signing time: neither a log's promise nor a time stamp that the trusted root vouches for",
+            hint="give the trusted_root.json of the instance that signed it",
+        )
+    chain, authority = certificates.issued(bundle.certificate or b"", instance, found)
+    if instance.asks_log and not logged:
+        raise VerificationError(
+            "no entry of a transparency log, which this instance has",
+            hint="get the bundle with its log entry; a bare envelope has none",
+        )
+    log_proofs.check_not_after(found[-1], at)
+    _check_signature(bundle, signed)
+    issuer, subject = certificates.issuer_and_subject(chain[0], authority.uri)
+    envelope = bundle.envelope
+    payload, payload_type = (envelope.payload, envelope.payload_type) if envelope else (b"", "")
+    identity, claims = identities.of_oidc(issuer, subject), certificates.claims_of(chain[0])
+    return KeylessSignature(payload, payload_type, identity, found[0], claims)
+
+
+def _check_signature(bundle: SigstoreBundle, signed: Signed) -> None:
+    if bundle.envelope is None:
+        keys.verify_artifact(signed.public, signed.signature, signed.digest, None)
+    else:
+        envelope = bundle.envelope
+        keys.verify_signature(signed.public, signed.signature, pae(envelope.payload_type, envelope.payload))

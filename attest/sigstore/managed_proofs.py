@@ -15,21 +15,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from attest.core import times
 from attest.digests import Digest, to_raw
-from attest.errors import FormatError, TrustError, VerificationError
+from attest.errors import FormatError, TrustError
 from attest.keys.keys import PublicKey
-from attest.log import log_entries
-from attest.log.log_entries import Signed
-from attest.sigstore import sigstore_roots, time_stamps
+from attest.log.log_bodies import Signed
+from attest.sigstore import log_proofs, sigstore_roots, time_stamps
 from attest.sigstore.sigstore_bundles import SigstoreBundle
-from attest.sigstore.sigstore_roots import SigstoreRoot
+from attest.sigstore.sigstore_roots import Instance
 from attest.statements.envelopes import pae
-
-CLOCK_LEEWAY = timedelta(minutes=5)
-"""How far a proven time may lie after the time of judgement, since clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +50,12 @@ def judge(
 
     Raises FormatError, VerificationError; TrustError where a proof is required and not there.
     """
-    root = sigstore_roots.parse(root_json)
     signed = signed_by(bundle, public, artifact)
-    stamps = _stamp_times(bundle, root)
-    promised, logged = _judge_log(bundle, signed, root, stamps)
+    judged = [_judge(bundle, signed, instance) for instance in sigstore_roots.parse(root_json).instances]
+    stamps, promised, logged = max(judged, key=lambda one: (one[2], len(one[0])))
     found = sorted([*stamps, *promised])
-    if found and found[-1] > at + CLOCK_LEEWAY:
-        raise VerificationError(
-            f"it was signed at {times.format(found[-1])}, after the time of judgement {times.format(at)}",
-            hint="check this machine's clock",
-        )
+    if found:
+        log_proofs.check_not_after(found[-1], at)
     if required and not (logged and found):
         raise TrustError(
             "no proof that the signature was logged" if not logged else "no proven signing time",
@@ -78,7 +69,7 @@ def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None
     if bundle.envelope is not None:
         envelope = bundle.envelope
         digest = hashlib.sha256(pae(envelope.payload_type, envelope.payload)).digest()
-        return Signed(envelope.signature, public, digest, envelope.payload)
+        return Signed(envelope.signature, public, digest, envelope.payload, envelope.payload_type)
     message = bundle.message_signature
     digest_of = artifact or (message and message.digest)
     if message is None or not digest_of:
@@ -86,27 +77,8 @@ def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None
     return Signed(message.signature, public, to_raw(digest_of), None)
 
 
-def _stamp_times(bundle: SigstoreBundle, root: SigstoreRoot) -> list[datetime]:
-    stamps = bundle.stamps
-    if len(stamps) > time_stamps.MAX_STAMPS:
-        raise FormatError(f"{len(stamps)} time stamps, more than the limit of {time_stamps.MAX_STAMPS}")
-    found = [time_stamps.proven(stamp, bundle.signature, root.stamp_authorities) for stamp in stamps]
-    return [time for time in found if time is not None]
-
-
-def _judge_log(
-    bundle: SigstoreBundle, signed: Signed, root: SigstoreRoot, stamps: list[datetime]
-) -> tuple[list[datetime], bool]:
-    """The time that the log promised (none or one), and whether the signature is proven to be in the log."""
-    if len(bundle.logged) > 1:
-        raise FormatError(f"sigstore bundle: {len(bundle.logged)} log entries, at most one is taken")
-    if not bundle.logged:
-        return [], False
-    entry = log_entries.parse(bundle.logged[0])
-    log_entries.check_body(entry, signed)
-    if not root.knows_log(entry.log_id):
-        return [], False
-    claimed = [log_entries.promised_time(entry)] if entry.promise is not None and entry.integrated_time else stamps
-    log = root.log(entry.log_id, claimed)
-    promised = log_entries.verify(entry, log.key_id, log.public)
-    return ([] if promised is None else [promised]), True
+def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance) -> tuple[list[datetime], list[datetime], bool]:
+    """Times of stamps, the log's promise, whether it is logged: all by one instance."""
+    stamps = time_stamps.times_of(bundle, instance)
+    promised, logged = log_proofs.judge(bundle, signed, instance, stamps)
+    return stamps, promised, logged

@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 from attest.errors import FormatError, NotInstalled
-from attest.sigstore.sigstore_roots import StampAuthority
+from attest.sigstore.sigstore_bundles import SigstoreBundle
+from attest.sigstore.sigstore_roots import Instance, StampAuthority
 
 MAX_STAMPS = 32
 MAX_STAMP = 64 * 1024
@@ -31,6 +32,17 @@ def proven(stamp: bytes, signature: bytes, authorities: Iterable[StampAuthority]
         if time is not None and authority.window.holds([time]):
             return time
     return None
+
+
+def times_of(bundle: SigstoreBundle, instance: Instance) -> list[datetime]:
+    """The times of a bundle's stamps for which an authority of the instance vouches. Raises FormatError."""
+    stamps = bundle.stamps
+    if len(stamps) > MAX_STAMPS:
+        raise FormatError(f"{len(stamps)} time stamps, more than the limit of {MAX_STAMPS}")
+    if len(set(stamps)) != len(stamps):
+        raise FormatError("sigstore bundle: the same time stamp stands twice")
+    found = [proven(stamp, bundle.signature, instance.stamp_authorities) for stamp in stamps]
+    return [time for time in found if time is not None]
 
 
 def decode(stamp: bytes) -> Any:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding, rsa
 
 from attest.errors import BadInput, FormatError, SignerError, VerificationError
 from attest.keys import keys
@@ -72,11 +73,15 @@ def test_what_is_no_private_key_is_told(pem: bytes) -> None:
         keys.private_from_pem(pem, None)
 
 
-def foreign_keys() -> list[keys.PrivateKey]:
-    return [  # type: ignore[list-item]
-        ec.generate_private_key(ec.SECP384R1()),
+def others_keys() -> list[Any]:
+    curves = (ec.SECP384R1(), ec.SECP521R1())
+    return [*map(ec.generate_private_key, curves), rsa.generate_private_key(65537, 2048)]
+
+
+def foreign_keys() -> list[Any]:
+    return [
         ec.generate_private_key(ec.SECP256K1()),
-        rsa.generate_private_key(65537, 2048),
+        rsa.generate_private_key(65537, 1024),
         ed448.Ed448PrivateKey.generate(),
     ]
 
@@ -87,6 +92,36 @@ def test_other_types_and_curves_are_refused() -> None:
             keys.private_from_pem(keys.private_to_pem(key, None), None)
         with pytest.raises(BadInput, match="is not taken"):
             keys.public_from_pem(keys.public_to_pem(key.public_key()))
+
+
+def test_keys_of_others_verify_and_never_sign() -> None:
+    for key in others_keys():
+        with pytest.raises(SignerError, match="nothing is signed with a key of type"):
+            keys.private_from_pem(keys.private_to_pem(key, None), None)
+        public = keys.public_from_pem(keys.public_to_pem(key.public_key()))
+        assert keys.algorithm_of(public) in ("ecdsa-p384", "ecdsa-p521", "rsa-2048")
+        for signature in signatures(key, b"data"):
+            keys.verify_signature(public, signature, b"data")
+            with pytest.raises(VerificationError):
+                keys.verify_signature(public, signature, b"other")
+            keys.verify_artifact(public, signature, hashlib.sha256(b"data").digest(), b"data")
+            with pytest.raises(VerificationError):
+                keys.verify_artifact(public, signature, hashlib.sha256(b"other").digest(), b"other")
+
+
+def signatures(key: Any, data: bytes) -> list[bytes]:
+    """As cosign (SHA-256 whatever the key), sigstore's registry (the curve's hash) and securesystemslib (PSS) sign."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+        return [key.sign(data, padding.PKCS1v15(), hashes.SHA256()), key.sign(data, pss, hashes.SHA256())]
+    own = hashes.SHA384() if key.curve.name == "secp384r1" else hashes.SHA512()
+    return [key.sign(data, ec.ECDSA(kind)) for kind in (hashes.SHA256(), own)]
+
+
+def test_a_weak_hash_is_no_signature_of_a_strong_key() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    with pytest.raises(VerificationError):
+        keys.verify_signature(key.public_key(), key.sign(b"d", padding.PKCS1v15(), hashes.SHA1()), b"d")
 
 
 def test_a_private_key_is_no_public_key() -> None:

@@ -42,7 +42,8 @@ def test_there_and_back() -> None:
 def test_genuine_bundles_are_read(row: dict[str, Any]) -> None:
     bundle = SigstoreBundle.parse((DATA / row["file"]).read_bytes())
     assert bundle.digest == "sha256:" + row["sha256"]
-    assert bundle.certificate and bundle.key_hint is None and bundle.log_entries == 1
+    assert bundle.certificate and bundle.key_hint is None
+    assert bundle.log_entries == (0 if row["root"] == "github" else 1)
     if row["predicate"]:
         payload = json.loads(bundle.statement_envelope.payload)
         assert payload["predicateType"] == row["predicate"]

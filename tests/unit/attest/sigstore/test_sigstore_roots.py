@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def changed(**parts: Any) -> bytes:
 
 
 def test_logs_and_stamp_authorities_are_read() -> None:
-    root = sigstore_roots.parse(INSTANCE.trusted_root())
+    (root,) = sigstore_roots.parse(INSTANCE.trusted_root()).instances
     assert [log.key_id for log in root.logs] == [INSTANCE.rekor_v1.key_id, INSTANCE.rekor_v2.key_id]
     assert len(root.stamp_authorities) == 1 and len(root.stamp_authorities[0].chain) == 2
     assert root.knows_log(INSTANCE.rekor_v1.key_id) and not root.knows_log(bytes(32))
@@ -35,7 +36,7 @@ def test_a_window_is_closed_at_both_ends() -> None:
 
 
 def test_a_log_outside_its_window_is_not_there() -> None:
-    root = sigstore_roots.parse(INSTANCE.trusted_root())
+    (root,) = sigstore_roots.parse(INSTANCE.trusted_root()).instances
     assert root.log(INSTANCE.rekor_v1.key_id, [NOW])
     with pytest.raises(TrustError, match=r"no transparency log .* that was valid at"):
         root.log(INSTANCE.rekor_v1.key_id, [NOW - timedelta(days=30)])
@@ -46,14 +47,15 @@ def test_a_part_without_a_start_is_never_used(window: Any) -> None:
     log = json.loads(json.dumps(ROOT["tlogs"][0]))
     log["publicKey"]["validFor"] = window
     authority = {**ROOT["timestampAuthorities"][0], "validFor": window}
-    root = sigstore_roots.parse(changed(tlogs=[log], timestampAuthorities=[authority]))
+    (root,) = sigstore_roots.parse(changed(tlogs=[log], timestampAuthorities=[authority])).instances
     assert (root.logs, root.stamp_authorities) == ((), ())
 
 
 def test_a_log_by_another_key_type_is_left_out() -> None:
     log = json.loads(json.dumps(ROOT["tlogs"][0]))
     log["publicKey"]["rawBytes"] = "AAAA"
-    assert sigstore_roots.parse(changed(tlogs=[log])).logs == ()
+    (root,) = sigstore_roots.parse(changed(tlogs=[log])).instances
+    assert root.logs == () and root.asks_log, "what it names is still asked for"
 
 
 NO_ROOTS = [b"{}", b"[]", changed(tlogs=3), changed(tlogs=[1]), changed(tlogs=[{}]), changed(mediaType="x")]
@@ -75,7 +77,7 @@ def test_a_time_that_is_none() -> None:
 @pytest.mark.parametrize("instance", sorted(sigstore_roots.INSTANCES))
 def test_the_public_instances_come_with_sigstore_python(instance: str) -> None:
     pytest.importorskip("sigstore", reason="the public roots come with the [keyless] extra")
-    root = sigstore_roots.parse(sigstore_roots.packaged(instance))
+    (root,) = sigstore_roots.parse(sigstore_roots.packaged(instance)).instances
     assert root.logs
 
 
@@ -94,3 +96,27 @@ def test_two_files_make_a_trust_config() -> None:
     assert json.loads(joined)["trustedRoot"] == ROOT
     with pytest.raises(CasstoreError):
         sigstore_roots.join_trust_config(b"{", b"{}")
+
+
+GITHUB = (Path(__file__).parents[3] / "data" / "sigstore-bundles" / "trusted_root.jsonl").read_bytes()
+
+
+def test_one_instance_a_line_as_gh_prints_them() -> None:
+    public, github = sigstore_roots.parse(GITHUB).instances
+    assert (public.told, github.told) == (
+        "https://fulcio.sigstore.dev: log entry",
+        "fulcio.githubapp.com: time stamp, no log",
+    )
+    assert sigstore_roots.parse(GITHUB.replace(b"\n", b"\n\n")).instances == (public, github)
+    pretty = json.dumps(json.loads(GITHUB.splitlines()[1]), indent=2).encode()
+    assert sigstore_roots.parse(pretty).instances == (github,)
+
+
+def test_an_authority_stands_in_one_instance() -> None:
+    """Else a certificate could be judged by whichever asks for less."""
+    lax = json.loads(GITHUB.splitlines()[0])
+    lax.update(tlogs=[], ctlogs=[])
+    with pytest.raises(FormatError, match="two instances name the same certificate authority"):
+        sigstore_roots.parse(GITHUB + json.dumps(lax).encode() + b"\n")
+    with pytest.raises(FormatError, match="17 instances"):
+        sigstore_roots.parse(b"{}\n" * 17)
