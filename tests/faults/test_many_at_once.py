@@ -163,6 +163,7 @@ def test_many_lines_of_one_ledger_in_a_bucket(tmp_path: Path) -> None:
 def many_lines(tmp_path: Path, url: str, more: dict[str, str]) -> None:
     """Each line puts its versions, all at once; each acknowledged one is listed once and comes back exact."""
     environment = {**os.environ, "HOME": str(tmp_path), "CASSTORE_KEY": str(tmp_path / "key.pem"), **more}
+    environment["XDG_STATE_HOME"] = str(tmp_path / "state")
     first = tmp_path / "first"
     first.mkdir()
     (first / "casstore.toml").write_text(CONFIG.format(url=url, me="first"))

@@ -45,6 +45,7 @@ class Line:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {**os.environ, "HOME": str(folder), "CASSTORE_KEY": "key.pem"}
+        self.environment.pop("XDG_STATE_HOME", None)
         randomness = random.Random(7)
         (folder / "casstore.toml").write_text(CONFIG)
         for component in "ab":

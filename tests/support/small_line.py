@@ -49,6 +49,7 @@ class Place:
         self.environment: Mapping[str, str] = {
             **os.environ,
             "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / ".local" / "state"),
             "CASSTORE_KEY": str(folder / "key.pem"),
         }
 

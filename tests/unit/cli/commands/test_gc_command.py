@@ -31,6 +31,7 @@ class Shell:
         (self.folder / "core").mkdir(parents=True)
         (self.folder / "casstore.toml").write_text(CONFIG)
         self.env = {**os.environ, "CASSTORE_KEY": "me.pem", "CASSTORE_PASSWORD": "", "HOME": str(folder)}
+        self.env.pop("XDG_STATE_HOME", None)
         self("keys", "generate", "me.pem", "--no-passphrase")
         self("init", "--key", "me.pem")
 
