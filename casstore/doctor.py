@@ -166,6 +166,7 @@ def _store(store: Store) -> Iterator[Row]:
         yield _index(store)
         yield _exclusive(store)
         yield from _records(store)
+        yield from _open_to_others(store)
     except CasstoreError as exc:
         yield Row("store", FAIL, exc.message, exc.hint)
 
@@ -205,6 +206,32 @@ def _records(store: Store) -> Iterator[Row]:
         yield Row("records", FAIL, f"{damage.record}: {damage.what}", "casstore fsck --repair --from STORE")
 
 
+def _open_to_others(store: Store) -> Iterator[Row]:
+    """Who may write to a store's folder can cut, hide and remove; nobody but its owner need."""
+    root = store.storage.local_path
+    if root is None or os.name != "posix":
+        return
+    for name in ("", "casstore.json", "packs", "ledgers", "pins", *_subfolders(root, "ledgers")):
+        path = os.path.join(root, name).rstrip("/")
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            continue
+        who = [told for bits, told in ((0o020, "its group"), (0o002, "everybody")) if mode & bits]
+        if who and not os.path.islink(path):
+            told = f"{path}: {' and '.join(who)} may write (mode {mode & 0o777:04o}), so remove and hide what is kept"
+            yield Row("store folder", WARN, told, f"chmod -R go-w {root}, unless these people are meant to put")
+            return
+    yield Row("store folder", OK, "its owner alone may write")
+
+
+def _subfolders(root: str, name: str) -> list[str]:
+    try:
+        return [f"{name}/{entry}" for entry in sorted(os.listdir(os.path.join(root, name)))]
+    except OSError:
+        return []
+
+
 def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
     try:
         state = replay()
@@ -231,6 +258,7 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("trust root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
     if root is not None:
         yield from _policies(root, now)
+        yield from _shared_keys(root, now)
 
 
 def _sealed(state: LedgerState, now: datetime) -> Row | None:
@@ -253,6 +281,17 @@ def _policies(root: TrustRoot, now: datetime) -> Iterator[Row]:
                 yield Row("policy", WARN, told, _ROTATE)
 
 
+def _shared_keys(root: TrustRoot, now: datetime) -> Iterator[Row]:
+    """Who holds the ledger's key and publishes can withhold a revocation from everybody at once."""
+    if len({one.identity for one in root.identities}) < _TEAM:
+        return  # one person holds everything
+    for one in root.identities:
+        if {"ledger", "publisher"} <= root.roles_of(one.identity, now):
+            told = f"{one.name} holds the roles ledger and publisher: who gets that key can withhold what was revoked"
+            yield Row("keys", WARN, told, f"two keys on two machines; {_ROTATE}")
+
+
+_TEAM = 2
 _ROTATE = "the owners sign the next version: casstore keys ceremony draft"
 
 

@@ -61,7 +61,9 @@ def fsck(store: Store, *, progress: Progress | None = None, workers: int = 0) ->
     if reason is not None and later.keys() == doomed.keys():
         store.catalog.rebuild(reason)
     records = check_records(store)
-    damaged = [*_explained(store, damaged, sums.absent), *records.damaged]
+    told = {one.pack for one in damaged if one.pack is not None}
+    more = [one for one in records.damaged if one.pack is None or one.pack not in told]
+    damaged = [*_explained(store, damaged, sums.absent), *more]
     healed = tuple(dict.fromkeys(store.catalog.healed))
     store.catalog.healed.clear()
     known = store.catalog.ask(lambda index: index.count())

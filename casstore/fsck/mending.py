@@ -21,6 +21,7 @@ from casstore.fsck.report import Damage, Mended
 from casstore.fsck.whole_pack import QUARANTINE
 from casstore.ledger import entries
 from casstore.ledger.cache import cache_of
+from casstore.ledger.listing import ledger_names
 from casstore.objects import mended, small_records, store_config
 from casstore.objects.packs import wrapped
 from casstore.objects.store_config import StoreConfig
@@ -84,7 +85,10 @@ def _config(store: Store, source: Store) -> bytes | None:
 
 
 def mend_config(storage: Storage, source: Store) -> bool:
-    """Write a `casstore.json` that cannot be read again, when this store's first trust root names the source's id."""
+    """Write a `casstore.json` that cannot be read again: this store's first trust root names the source's id.
+
+    Where there is no ledger, a pack that both have says that one is a copy of the other: its name comes never again.
+    """
     try:
         store_config.load(storage)
     except (NoSuchStore, StoreDamaged):
@@ -94,13 +98,21 @@ def mend_config(storage: Storage, source: Store) -> bool:
     good = source.storage.read(store_config.KEY)
     config = StoreConfig.parse(good, source.url)
     with tempfile.TemporaryDirectory() as private, Store(storage, config, private=private) as store:
-        if config.store_id not in set(named_ids(store)):
+        told = set(named_ids(store))
+        if config.store_id not in told and (told or not _is_copy(store, source)):
             return False
         now = raw_of(store, store_config.KEY)
         if now is not None:
             _write(store, f"{QUARANTINE}/{store_config.KEY}-{_short(now)}", now)
         _write(store, store_config.KEY, good)
     return True
+
+
+def _is_copy(store: Store, source: Store) -> bool:
+    if ledger_names(store):
+        return False
+    names = list(store.packs.names())
+    return not names or any(source.packs.size(name) is not None for name in names)
 
 
 def _short(raw: bytes) -> str:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from attest import canonical, digests
 from attest.errors import CasstoreError, FormatError
 from attest.trust import trust_roots
+from casstore.fsck import announced
 from casstore.fsck.report import Damage
-from casstore.ledger import checkpoints, entries
+from casstore.fsck.strangers import strangers
+from casstore.ledger import checkpoints, entries, listing
 from casstore.ledger import seen as seen_tips
 from casstore.ledger.cache import EntryCache, cache_of
 from casstore.ledger.folding import replay
@@ -47,7 +49,7 @@ class Records:
 def check_records(store: Store) -> Records:
     """Every small record of the store. Raises StorageUnavailable."""
     found = Records()
-    for name, keys in _ledgers(store, found).items():
+    for name, keys in listing.numbers(store).items():
         _check_entries(store, name, keys, found)
     for name in seen_tips.ledgers(store.url, store.store_id):
         _check_seen(store, name, found)
@@ -55,19 +57,8 @@ def check_records(store: Store) -> Records:
     _check_pins(store, found)
     _check_steps(store, found)
     _check_notes(store, found)
+    found.strangers += strangers(store)
     return found
-
-
-def _ledgers(store: Store, found: Records) -> dict[str, list[int]]:
-    """Name -> numbers of the entries that are there."""
-    ledgers: dict[str, list[int]] = {name: [] for name in seen_tips.ledgers(store.url, store.store_id)}
-    for key in store.storage.list("ledgers/"):
-        parts = key.split("/")
-        if len(parts) == 3 and _NUMBER.fullmatch(parts[2]):
-            ledgers.setdefault(parts[1], []).append(int(parts[2]))
-        elif not (len(parts) == 4 and parts[2] == "checkpoints" and _NUMBER.fullmatch(parts[3])):
-            found.strangers.append(key)
-    return ledgers
 
 
 def _check_entries(store: Store, name: str, numbers: list[int], found: Records) -> None:
@@ -81,7 +72,7 @@ def _check_entries(store: Store, name: str, numbers: list[int], found: Records) 
         if what := wrong_entry(raw, number, raws[number - 1] if number else None, after, remembered):
             found.add(entries.key(name, number), what)
     if len(found.damaged) == before:
-        _check_checkpoints(store, name, found)
+        _check_whole(store, name, found)
 
 
 def _end(ledger: str, numbers: list[int], found: Records) -> int:
@@ -146,8 +137,8 @@ def raw_of(store: Store, key: str) -> bytes | None:
     return store.storage.read(key, 0, _MAX)
 
 
-def _check_checkpoints(store: Store, name: str, found: Records) -> None:
-    """Against the entries as they lie there; a ledger whose statements are damaged is told of by others."""
+def _check_whole(store: Store, name: str, found: Records) -> None:
+    """Checkpoints and the packs that entries name; a ledger whose statements are damaged is told of by others."""
     ledger = Ledger(store, name, cache=EntryCache())
     try:
         state = replay(ledger, store)
@@ -155,6 +146,7 @@ def _check_checkpoints(store: Store, name: str, found: Records) -> None:
         return
     for key, what in checkpoints.faults(store, ledger, state):
         found.add(key, what)
+    found.damaged += announced.gone(store, announced.packs_named(store, ledger.entries()))
 
 
 def _check_id(store: Store, found: Records) -> None:
@@ -173,14 +165,12 @@ def _check_id(store: Store, found: Records) -> None:
 
 def named_ids(store: Store) -> Iterator[str]:
     """The ids that first trust roots name."""
-    for key in list(store.storage.list("ledgers/")):
-        parts = key.split("/")
-        if len(parts) == 3 and parts[2] == f"{0:020d}":
-            try:
-                entry = entries.parse(store.storage.read(key))
-                yield trust_roots.parse_payload(trust_roots.payload_of(store.read(entry.statement))).store
-            except CasstoreError:
-                continue
+    for name in listing.ledger_names(store):
+        try:
+            entry = entries.parse(store.storage.read(entries.key(name, 0)))
+            yield trust_roots.parse_payload(trust_roots.payload_of(store.read(entry.statement))).store
+        except CasstoreError:
+            continue
 
 
 def _check_pins(store: Store, found: Records) -> None:
@@ -213,7 +203,7 @@ def _check_steps(store: Store, found: Records) -> None:
 def _values(
     store: Store, prefix: str, name: re.Pattern[str], found: Records
 ) -> Iterable[tuple[str, dict[str, object]]]:
-    for key in _keys(store, prefix, name, found):
+    for key in _keys(store, prefix, name):
         try:
             value = canonical.loads_canonical(raw_of(store, key) or b"", what="record", max_bytes=_MAX)
         except CasstoreError as exc:
@@ -225,15 +215,13 @@ def _values(
             found.add(key, "its token is not that of what it says")
 
 
-def _keys(store: Store, prefix: str, name: re.Pattern[str], found: Records) -> list[str]:
-    keys = sorted(store.storage.list(prefix))
-    found.strangers += [key for key in keys if not name.fullmatch(key.removeprefix(prefix))]
-    return [key for key in keys if name.fullmatch(key.removeprefix(prefix))]
+def _keys(store: Store, prefix: str, name: re.Pattern[str]) -> list[str]:
+    return sorted(key for key in store.storage.list(prefix) if name.fullmatch(key.removeprefix(prefix)))
 
 
 def _check_notes(store: Store, found: Records) -> None:
     there, doomed = set(store.packs.names()), store.catalog.doomed()
-    for key in _keys(store, f"{mended.FOLDER}/", _NOTE, found):
+    for key in _keys(store, f"{mended.FOLDER}/", _NOTE):
         try:
             packs = mended.parse(raw_of(store, key) or b"", bytes.fromhex(key.rpartition("/")[2]))
         except FormatError as exc:

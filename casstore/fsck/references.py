@@ -19,7 +19,7 @@ from attest.errors import CasstoreError
 from attest.statements.statements import Statement
 from casstore.errors import NoSuchObject
 from casstore.fsck.paths import TreePaths
-from casstore.ledger import release_objects
+from casstore.ledger import listing, release_objects
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
@@ -52,7 +52,7 @@ class References:
         self._collected = next(iter(store.storage.list("collections/")), None) is not None
         """Whether anything was given up by right."""
         self._roots: list[Root] = []
-        for name in _ledger_names(store):
+        for name in listing.ledger_names(store):
             self._roots += self._roots_of(self._entries(name), name)
 
     def missing(self) -> set[Digest]:
@@ -157,9 +157,3 @@ def _components(statement: Statement, *, gone_by_right: bool) -> Iterator[Root]:
     version = external.get("releaseVersion") if isinstance(external, dict) else None
     for name, tree in statement.named:
         yield Root(f"component {name} of {version}", tree, tree=True, gone_by_right=gone_by_right)
-
-
-def _ledger_names(store: Store) -> list[str]:
-    """All ledgers that have entries: a listing."""
-    found = (key.split("/") for key in store.storage.list("ledgers/"))
-    return sorted({parts[1] for parts in found if len(parts) == 3})

@@ -20,11 +20,13 @@ from dataclasses import replace
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import Conflict, NoSuchObject, NotWritable, StoreDamaged
+from casstore.fsck.announced import unnamed
 from casstore.fsck.check import fsck
 from casstore.fsck.copies import Copies, copy_from
 from casstore.fsck.mending import mend_records
 from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.whole_pack import put_away, take_whole
+from casstore.ledger.listing import ledger_names
 from casstore.machine.progress import Progress
 from casstore.objects import mended as notes
 from casstore.objects import tree as trees
@@ -93,10 +95,14 @@ class _Round:
 
     def _rebuild(self, name: bytes) -> None:
         """A new pack for what this one held; it goes into quarantine when nothing of it is lost."""
-        wanted, sure = self._held_by(name)
+        if self._take_note(name):
+            return
+        wanted, sure, known = self._held_by(name)
         lost, homes = self._write(wanted, name)
         if lost or not sure:
             return
+        if not known:  # whatever it held lies in packs that an entry names, or in one of these
+            homes |= unnamed(self._store)
         note = notes.to_bytes(name, homes)
         if not self._store.storage.create(notes.key_of(name), note) and self._store.packs.mended(name) is None:
             raise StoreDamaged(f"{notes.key_of(name)}: is there and is no note", hint="remove it and repair once more")
@@ -104,19 +110,29 @@ class _Round:
         self._store.storage.delete([key_of(name)])
         self._store.packs.forget(name)
 
-    def _held_by(self, name: bytes) -> tuple[set[bytes], bool]:
-        """(what the pack held, whether that is all): by its table, else by the index, else by what a ledger misses."""
+    def _take_note(self, name: bytes) -> bool:
+        """Whether the other store was mended before, and left a note that leads on here too."""
+        packs = None if self._store.packs.size(name) is not None else self._source.packs.mended(name)
+        if packs is None or any(self._store.packs.size(pack) is None for pack in packs):
+            return False
+        self._store.storage.create(notes.key_of(name), notes.to_bytes(name, packs))
+        self._tell(name, {None}, "its note was taken")
+        return True
+
+    def _held_by(self, name: bytes) -> tuple[set[bytes], bool, bool]:
+        """(what the pack held, whether that is all, whether anything says so): by its table, else by the index,
+        else by what a ledger misses."""
         hit = {to_raw(one.object) for one in self._damaged if one.object is not None and one.pack == from_raw(name)}
         try:
             table, _ = table_of(self._store.packs, name)
-            return hit | {row[0] for row in table.iter_objects()}, True
+            return hit | {row[0] for row in table.iter_objects()}, True, True
         except (FormatError, NoSuchObject):
             pass
         number = self._known.get(name)
         if number is not None:
-            return hit | self._store.catalog.ask(lambda index: index.objects_of(number)), True
+            return hit | self._store.catalog.ask(lambda index: index.objects_of(number)), True, True
         missing = {to_raw(one.object) for one in self._damaged if one.object is not None and one.pack is None}
-        return hit | missing, next(iter(self._store.storage.list("ledgers/")), None) is not None
+        return hit | missing, bool(ledger_names(self._store)), False
 
     def _write(self, wanted: set[bytes], damaged: bytes) -> tuple[set[bytes], set[bytes]]:
         """(what cannot be had, the packs that hold the rest); a new pack for what no other pack here holds whole."""

@@ -23,10 +23,10 @@ from casstore.gc.contents import Contents
 from casstore.gc.loose import LooseBook
 from casstore.gc.marking import Root
 from casstore.gc.roots import LedgerView, ledger_roots
-from casstore.ledger import seen
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind, pack_list
 from casstore.ledger.folding import replay
+from casstore.ledger.listing import ledger_names
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
 from casstore.ledger.rules.collections import ROLES
@@ -64,13 +64,6 @@ class Book(Protocol):
 
     def delete(self, packs: Iterable[Digest], settled: Collection[int], now: datetime) -> bool:
         """Write the step directly after what this book knows; False when something came between."""
-
-
-def ledger_names(store: Store) -> list[str]:
-    """All ledgers that have entries, by a listing, and those that this user has seen: none of them may be gone."""
-    found = (key.split("/") for key in store.storage.list("ledgers/"))
-    known = set(seen.ledgers(store.url, store.store_id))
-    return sorted(known | {parts[1] for parts in found if len(parts) == 3})
 
 
 def open_books(store: Store, signer: Signer | None, before: Iterable[Book] = ()) -> list[Book]:

@@ -18,7 +18,7 @@ from attest.digests import Digest, from_raw, to_raw
 from attest.signers import Signer
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, StoreDamaged
 from casstore.gc import planning
-from casstore.gc.books import Book, ledger_names, open_books
+from casstore.gc.books import Book, open_books
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Marks, mark
 from casstore.gc.pins import Pin
@@ -27,6 +27,7 @@ from casstore.gc.planning import REPACK, Plan
 from casstore.gc.repacking import move
 from casstore.gc.reports import CollectReport, PackRow
 from casstore.gc.roots import pin_roots
+from casstore.ledger.listing import ledger_names
 from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.packs import LocalPacks, key_of
 from casstore.store.store import Store

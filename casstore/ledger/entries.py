@@ -30,6 +30,7 @@ PACK_LIST_FORMAT = "casstore-pack-list/1"
 
 _NONCE = re.compile(r"[0-9a-f]{32}")
 _CHANNEL = re.compile(r"(?!v[0-9])[a-z][a-z0-9_-]{0,63}")
+_NUMBER = re.compile(r"[0-9]{20}")
 _LEDGER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _REQUIRED = frozenset({"format", "number", "prev", "nonce", "token", "time", "kind", "statement"})
 _OPTIONAL = frozenset({"channel", "packs", "packList"})
@@ -139,6 +140,15 @@ def key(ledger: str, number: int) -> str:
     if not _LEDGER.fullmatch(ledger):
         raise FormatError(f"not a ledger's name: {ledger[:80]!r}", hint="use a-z, 0-9, dot, dash, underscore")
     return f"ledgers/{ledger}/{number:020d}"
+
+
+def place_of(key: str) -> tuple[str, int] | None:
+    """(ledger, number) by a storage key; None for a key that no entry has."""
+    top, _, rest = key.partition("/")
+    ledger, _, number = rest.partition("/")
+    if top != "ledgers" or not _LEDGER.fullmatch(ledger) or not _NUMBER.fullmatch(number):
+        return None
+    return ledger, int(number)
 
 
 def pack_list(packs: Sequence[Digest]) -> bytes:

@@ -252,3 +252,26 @@ def test_a_policy_that_nobody_can_meet(tmp_path: Path) -> None:
     )
     told = [row.message for row in report.rows if row.check == "policy"]
     assert told == ["prod: a promotion needs 3 approvals and there are 2 approvers now"]
+
+
+def test_a_folder_that_others_may_write_to(tmp_path: Path) -> None:
+    world = World.make(str(tmp_path / "store"))
+    for path, mode, told in (("", 0o777, "everybody"), ("ledgers/main", 0o775, "its group")):
+        place = tmp_path / "store" / path
+        before = place.stat().st_mode & 0o777
+        place.chmod(mode)
+        rows = [row for row in doctor._open_to_others(world.store) if row.status == "warn"]
+        assert len(rows) == 1
+        assert told in rows[0].message
+        assert str(place) in rows[0].message
+        place.chmod(before)
+    assert [row.status for row in doctor._open_to_others(world.store)] == ["ok"]
+
+
+def test_one_key_for_ledger_and_publishing(tmp_path: Path) -> None:
+    world = World.make(str(tmp_path / "store"))
+    root = world.state.require_trust_root()
+    both = {**root.roles, "publisher": replace(root.roles["publisher"], identities=("log",))}
+    assert list(doctor._shared_keys(root, NOW)) == []
+    (row,) = doctor._shared_keys(replace(root, roles=both), NOW)
+    assert "log holds the roles ledger and publisher" in row.message
