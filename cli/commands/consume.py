@@ -210,7 +210,8 @@ def export(
         render.json_object(report.to_json())
     else:
         render.line(f"{report.version} ({', '.join(report.channels)}) -> {report.path}, {render.size(report.size)}")
-        render.say(f"anyone can check it: casstore --offline verify {file}")
+        which = f" --channel {report.channels[-1]}" if len(report.channels) > 1 else ""
+        render.say(f"anyone can check it: casstore --offline verify {file}{which}")
 
 
 @click.command(name="import")

@@ -122,7 +122,7 @@ def proof(session: Session, number: int, as_json: bool) -> None:
     if as_json:
         render.json_object(made.to_json())
     else:
-        render.line(made.text)
+        render.lines(made.text)
 
 
 COMMANDS = {"ledger": ledger}

@@ -17,12 +17,12 @@ def block_lines(text: str) -> list[str]:
     return [line for block in _BLOCK.finditer(text) for line in _lines(*block.groups())]
 
 
-def command_lines(text: str) -> list[str]:
-    """Those, and the commands with arguments that stand inside sentences, in the order of the page."""
-    found = [(block.start(), line) for block in _BLOCK.finditer(text) for line in _lines(*block.groups())]
+def command_lines(text: str) -> list[tuple[str, bool]]:
+    """Those, and the texts `casstore ...` inside sentences, in the order of the page; with whether it is in a block."""
+    found = [(block.start(), line, True) for block in _BLOCK.finditer(text) for line in _lines(*block.groups())]
     prose = _BLOCK.sub(lambda block: " " * len(block[0]), text)
-    found += [(span.start(), " ".join(span[1].split())) for span in _INLINE.finditer(prose)]
-    return [line for _, line in sorted(found, key=lambda item: item[0])]
+    found += [(span.start(), " ".join(span[1].split()), False) for span in _INLINE.finditer(prose)]
+    return [(line, in_block) for _, line, in_block in sorted(found, key=lambda item: item[0])]
 
 
 def _lines(kind: str, block: str) -> Iterator[str]:

@@ -1,0 +1,236 @@
+"""Every command line of every guide, typed: in a project where what the guide speaks of has happened.
+
+A guide is typed from top to bottom in one shell, each line with the exit code that it must have. What a page
+can only name by an example - a host, a digest - stands for what is really there (`STANDS_FOR`). A line that
+cannot be typed here is in `NOT_HERE`, with the reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.main import main
+from tests.support.typed_pages import command_lines
+
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guide"
+BIN = str(Path(sys.executable).parent)
+
+NOT_HERE: Mapping[str, str] = {}
+"""Line -> why no machine of ours can type it."""
+
+NO_LINES = {"library", "odd-input", "reading-from-python"}
+"""Guides about Python and about files, without a command line."""
+
+PROJECT = """
+mkdir -p build/core/bin build/core/share LICENSES
+printf '#!/bin/sh\\necho core 1.3.0\\n' > build/core/bin/core
+chmod +x build/core/bin/core
+printf 'id,name\\n1,one\\n' > build/core/share/table.csv
+echo 'Permission is hereby granted' > LICENSES/MIT.txt
+cat > casstore.toml <<'END'
+[store]
+url = "./store"
+[components.core-bin]
+root = "build/core"
+include = ["**"]
+[components.licences]
+include = ["LICENSES/**"]
+shared = "every product ships the licence texts"
+[products.core]
+components = ["core-bin", "licences"]
+format = "tar.gz"
+[gates]
+secrets = {}
+[channels.dev]
+approvals = 0
+[channels.prod]
+from = "dev"
+approvals = 1
+require = ["slsa-provenance", "isolation"]
+[destinations.cdn]
+url = "./public"
+END
+cat > cases.toml <<'END'
+[people]
+alice = ["approver"]
+ci = ["builder"]
+[[cases]]
+name = "nobody approved"
+channel = "prod"
+in = { dev = 0 }
+expect = "deny"
+END
+for who in bob carol ci ci-2027 petra pia log; do casstore keys generate $who.pem --no-passphrase; done
+"""
+BEGUN = """
+casstore keys generate alice.pem --no-passphrase
+casstore init
+casstore keys ceremony draft --out root.draft --identity alice=alice.pem.pub --identity bob=bob.pem.pub \\
+  --identity carol=carol.pem.pub --identity ci=ci.pem.pub --identity petra=petra.pem.pub \\
+  --identity pia=pia.pem.pub --identity log=log.pem.pub --role owner=alice,bob,carol:2 --role builder=ci \\
+  --role approver=alice,bob --role promoter=petra --role publisher=pia --role ledger=log --role auditor=alice
+for who in alice bob; do casstore keys ceremony sign root.draft --key $who.pem --out $who.sig; done
+casstore keys ceremony finish root.draft alice.sig bob.sig
+ship() {
+  casstore put --all --release-version $1 --key ci.pem
+  casstore release $1 --key ci.pem
+  casstore promote $1 --to dev --key petra.pem
+}
+ship 1.3.0
+casstore approve 1.3.0 --channel prod --key alice.pem
+casstore promote 1.3.0 --to prod --key petra.pem
+casstore publish prod --to cdn --key pia.pem --ledger-key log.pem
+casstore install core --from ./public --channel prod --into ./opt/core
+printf '#!/bin/sh\\necho core 1.4.0\\n' > build/core/bin/core
+ship 1.4.0
+"""
+IN_PROD = """
+casstore approve 1.4.0 --channel prod --key alice.pem
+casstore promote 1.4.0 --to prod --key petra.pem
+casstore publish prod --to cdn --key pia.pem --ledger-key log.pem
+"""
+TREE = '$(casstore ls --json | python -c \'import json, sys; print(json.load(sys.stdin)["components"][0]["tree"])\')'
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What has happened before a guide is typed, and what its examples stand for."""
+
+    before: tuple[str, ...] = (PROJECT, BEGUN, IN_PROD)
+    here: str = ""
+    """Some more, for this guide alone."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
+    """Line -> exit code, where it is not 0."""
+
+
+STAGES: Mapping[str, Stage] = {
+    "tutorial": Stage(before=()),
+    "owners": Stage(before=(PROJECT,), environment={"CASSTORE_PASSWORD": "some words"}),
+    "auditor": Stage(here="casstore rehearse prod --key petra.pem\n"),
+    "ci": Stage(before=(PROJECT, BEGUN), environment={"VERSION": "1.5.0"}),
+    "release-manager": Stage(
+        before=(PROJECT, BEGUN),
+        stands_for={"sha256:5f2b...90aa": TREE},
+        codes={"casstore explain 1.4.0 --to prod": 4},  # nobody has approved it yet
+    ),
+    "consumer": Stage(
+        here="casstore export 1.4.0 kit.tar\ncp public/releases/1.4.0/* .\n",
+        stands_for={"https://releases.example": "http://127.0.0.1:{port}", "/opt/core": "./opt/core"},
+    ),
+    "cleaning-up": Stage(stands_for={"sha256:eb2f...e91b": TREE}),
+}
+
+
+def guides() -> list[str]:
+    return sorted(page.stem for page in GUIDES.glob("*.md"))
+
+
+def lines_of(guide: str) -> list[str]:
+    """What is typed: all lines of blocks, and in sentences what is more than the name of a command."""
+    text = (GUIDES / f"{guide}.md").read_text(encoding="utf-8")
+    found = command_lines(text)
+    return [line for line, in_block in found if (in_block or not is_name(line)) and line not in NOT_HERE]
+
+
+def is_name(line: str) -> bool:
+    """Whether a text only names a command, as `casstore keys ceremony draft` does."""
+    command: click.Command = main
+    words = line.split()
+    for word in words[1:]:
+        found = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        if found is None:
+            return False
+        command = found
+    return words[0] == "casstore"
+
+
+def environment(place: Path, **more: str) -> dict[str, str]:
+    return {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(place / "home"), **more}
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], Path]:
+    """Steps -> a project where they were done; each begins with a copy of the one before."""
+    found: dict[tuple[str, ...], Path] = {}
+    for count, steps in enumerate(((), (PROJECT,), (PROJECT, BEGUN), (PROJECT, BEGUN, IN_PROD))):
+        place = tmp_path_factory.mktemp("world") / "place"
+        if count < 2:
+            (place / "line").mkdir(parents=True)
+            (place / "home").mkdir()
+        else:
+            shutil.copytree(found[steps[:-1]], place, symlinks=True)
+        if steps:
+            must(place, steps[-1])
+        found[steps] = place
+    return found
+
+
+def must(place: Path, script: str) -> None:
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, cwd=place / "line", env=environment(place), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[int]:
+    """A web server for what the project has published."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "place/line/public"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", guides())
+def test_every_line_of_a_guide(guide: str, tmp_path: Path, worlds: dict[tuple[str, ...], Path], served: int) -> None:
+    stage, lines = STAGES.get(guide, Stage()), lines_of(guide)
+    if not lines:
+        assert guide in NO_LINES
+        return
+    place = tmp_path / "place"
+    shutil.copytree(worlds[stage.before], place, symlinks=True)
+    if stage.here:
+        must(place, stage.here)
+    typed = [functools.reduce(lambda text, item: text.replace(*item), stage.stands_for.items(), line) for line in lines]
+    script = "".join(f'{line}\necho "@@ {number} $?" >&3\n' for number, line in enumerate(typed))
+    log = tmp_path / "codes"
+    done = subprocess.run(
+        ["bash", "-c", f"exec 3>{log}\n" + script.replace("{port}", str(served))],
+        cwd=place / "line",
+        env=environment(place, **stage.environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    codes = [int(found) for found in re.findall(r"^@@ \d+ (\d+)$", log.read_text(), re.MULTILINE)]
+    expected = [stage.codes.get(line.partition(" #")[0].rstrip(), 0) for line in lines]
+    wrong = [
+        f"{line}  # ended with {code}" for line, code, want in zip(lines, codes, expected, strict=False) if code != want
+    ]
+    assert (wrong, len(codes)) == ([], len(lines)), done.stdout + done.stderr
+    assert "\\n" not in done.stdout + done.stderr, "a line end is told as two characters"
+
+
+def test_what_cannot_be_typed_stands_on_a_page() -> None:
+    """The list above stays short, and holds nothing that has gone."""
+    every = {line for page in GUIDES.glob("*.md") for line, _ in command_lines(page.read_text(encoding="utf-8"))}
+    assert set(NOT_HERE) - every == set()
+    assert len(NOT_HERE) <= 5
