@@ -116,7 +116,7 @@ def _run(
         raise BadInput(
             f"case {case.name!r}: the policy knows no channel {case.channel!r}", hint=f"known: {', '.join(channels)}"
         )
-    root = _trust_root(table, channels, crew, now)
+    root = _trust_root(table, channels, crew, now, case)
     releasing = Releasing(case.channel, case.action, now, channels[case.channel].gates)
     made = [(case_evidence.attestation(claim, crew[claim.by], releasing), claim) for claim in case.evidence]
     request = MoveRequest(
@@ -144,11 +144,22 @@ def _run(
 
 
 def _trust_root(
-    table: Cases, channels: Mapping[str, ChannelPolicy], crew: Mapping[str, Signer], now: datetime
+    table: Cases, channels: Mapping[str, ChannelPolicy], crew: Mapping[str, Signer], now: datetime, case: Case
 ) -> TrustRoot:
+    """Everybody is bound to the builders and sources that the case lets them claim: the policy is tried, not they."""
     people = {"owner": ("owner",), **table.people}
     held = {role: tuple(sorted(name for name in people if role in people[name])) for role in ROLES}
-    entries = (TrustIdentity(name, crew[name].identity, crew[name].public_pem, now - _EVER) for name in sorted(people))
+    entries = (
+        TrustIdentity(
+            name,
+            crew[name].identity,
+            crew[name].public_pem,
+            now - _EVER,
+            builders=tuple(claim.builder for claim in case.evidence if claim.by == name),
+            sources=tuple(claim.source for claim in case.evidence if claim.by == name and claim.source),
+        )
+        for name in sorted(people)
+    )
     roles = {role: Role(role, names) for role, names in held.items() if names}
     return TrustRoot(1, STORE, now - _EVER, now + _EVER, tuple(entries), roles, dict(channels))
 

@@ -16,8 +16,10 @@ from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.judging.evidence import Evidence, most_persons
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
+from attest.keys import identities
 from attest.statements import predicates
 from attest.statements.predicates import slsa_provenance, test_result
+from attest.trust import origins
 from attest.trust.policies import ChannelPolicy
 from attest.trust.policy_parts import GateSettings
 from attest.trust.requirements import (
@@ -137,21 +139,24 @@ def _check_trees(found: VerifiedStatement, request: MoveRequest) -> None:
 
 def _check_provenance(policy: ChannelPolicy, found: VerifiedStatement, request: MoveRequest) -> None:
     builder = slsa_provenance.builder_of(found.statement.predicate)
-    if policy.builders and not matches(builder, policy.builders):
+    if policy.builders and not origins.matches(builder, policy.builders):
         raise FormatError(f"its builder {builder[:100]!r} is not allowed")
+    if policy.builders and not origins.proven_builder(builder, found.identity, found.builders):
+        raise FormatError(f"its builder {builder[:100]!r} is a claim: nothing binds {_who(found)} to it")
     if not policy.sources or not found.statement.digests & request.tree_names.keys():
         return
     sources = slsa_provenance.sources_of(found.statement.predicate)
     if not sources:
         raise FormatError("it names no git source")
     for source in sources:
-        if not matches(source, [pattern.removeprefix("git+") for pattern in policy.sources]):
+        if not origins.source_matches(source, policy.sources):
             raise FormatError(f"its source {source[:100]!r} is not allowed")
+        if not origins.proven_source(source, found.identity, found.sources):
+            raise FormatError(f"its source {source[:100]!r} is a claim: nothing binds {_who(found)} to it")
 
 
-def matches(text: str, patterns: Iterable[str]) -> bool:
-    """Whether a text equals a pattern, or begins with it where it ends in `*`."""
-    return any(text.startswith(p[:-1]) if p.endswith("*") else text == p for p in patterns)
+def _who(found: VerifiedStatement) -> str:
+    return " / ".join(sorted(found.names)) or identities.short(found.identity)
 
 
 def _gate(asked: Asked) -> Rule:

@@ -15,7 +15,7 @@ from typing import Any
 
 from attest.core.fields import Fields
 from attest.errors import FormatError
-from attest.trust import policy_parts
+from attest.trust import origins, policy_parts
 from attest.trust.policy_parts import CustomRule, Freeze
 from attest.trust.requirements import AT_PROMOTION, GATE, check_known
 
@@ -65,9 +65,9 @@ class ChannelPolicy:
     max_age: Mapping[str, int] = field(default_factory=dict)
     """Requirement -> seconds that its evidence may be old."""
     builders: tuple[str, ...] = ()
-    """Patterns of allowed builder ids; none: any."""
+    """Patterns of allowed builder ids, which must be proven; none: any."""
     sources: tuple[str, ...] = ()
-    """Patterns of allowed git sources of components; none: any."""
+    """Patterns of allowed git sources of components, which must be proven; none: any."""
     vulnerabilities: Mapping[str, int] = field(default_factory=dict)
     """Severity -> how many findings an archive may have."""
     rebuilds: int = 1
@@ -118,8 +118,8 @@ class ChannelPolicy:
             soak=f.integer("soak", 0),
             freeze=policy_parts.freezes(f),
             max_age=policy_parts.limits(f, "maxAge", least=1),
-            builders=f.texts("builders", ()),
-            sources=f.texts("sources", ()),
+            builders=tuple(origins.check_pattern(one, f"{f.what}: builders") for one in f.texts("builders", ())),
+            sources=tuple(origins.check_source(one, f"{f.what}: sources") for one in f.texts("sources", ())),
             vulnerabilities=policy_parts.limits(f, "vulnerabilities", least=0),
             rebuilds=f.integer("rebuilds", 1, least=1),
             rules=policy_parts.rules(f),

@@ -25,6 +25,7 @@ from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.statements.predicates import OWN
 from attest.statements.statements import Statement, Subject
+from attest.trust import origins
 from attest.trust.policies import ChannelPolicy, parse_channels
 from attest.trust.requirements import ROLES
 
@@ -52,6 +53,10 @@ class TrustIdentity:
     public_pem: bytes | None
     valid_from: datetime
     valid_until: datetime | None = None
+    builders: tuple[str, ...] = ()
+    """Patterns of builder ids that are this one's: what it claims beyond them is no proof."""
+    sources: tuple[str, ...] = ()
+    """Patterns of git sources that it builds from."""
 
     def valid_at(self, at: datetime) -> bool:
         """Whether the window holds the time; a clock that is ten minutes slow does not keep somebody out."""
@@ -70,6 +75,8 @@ class TrustIdentity:
             **({"publicKey": self.public_pem.decode()} if self.public_pem else {}),
             "validFrom": times.format(self.valid_from),
             "validUntil": times.format(self.valid_until) if self.valid_until else None,
+            **({"builders": list(self.builders)} if self.builders else {}),
+            **({"sources": list(self.sources)} if self.sources else {}),
         }
 
 
@@ -252,10 +259,18 @@ def _identity(name: str, value: object) -> TrustIdentity:
             hint="use letters, digits, . _ @ + - (at most 128), a letter or digit first",
         )
     what = f"trust root: identity {name}"
-    f = Fields(value, what, required=("identity", "validFrom"), optional=("publicKey", "validUntil"))
+    f = Fields(
+        value, what, required=("identity", "validFrom"), optional=("publicKey", "validUntil", "builders", "sources")
+    )
     pem = f.optional_text("publicKey")
     entry = TrustIdentity(
-        name, f.text("identity"), pem.encode() if pem else None, f.time("validFrom"), f.optional_time("validUntil")
+        name,
+        f.text("identity"),
+        pem.encode() if pem else None,
+        f.time("validFrom"),
+        f.optional_time("validUntil"),
+        tuple(origins.check_pattern(one, f"{what}: builders") for one in f.texts("builders", ())),
+        tuple(origins.check_source(one, f"{what}: sources") for one in f.texts("sources", ())),
     )
     try:
         is_key = identities.is_key(identities.parse(entry.identity))

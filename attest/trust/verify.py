@@ -51,6 +51,11 @@ class VerifiedStatement:
     signed_at: datetime | None
     """The proven signing time (log or time stamp authority); None for a plain managed key."""
 
+    builders: tuple[str, ...] = ()
+    """The builder ids that the trust root binds its signer to."""
+    sources: tuple[str, ...] = ()
+    """The git sources, likewise."""
+
     @property
     def id(self) -> Digest:
         """What the attestation is, however its bytes are written (docs/formats/attestation.md)."""
@@ -85,7 +90,18 @@ def verify(
     names, roles = _judge_signer(identity, trust_root, at, signed_at, role)
     payload = bundle.statement_envelope.payload
     statement = _judge_statement(payload, predicate_type, subjects)
-    return VerifiedStatement(statement, payload, identity, names, roles, sha256(raw), signed_at)
+    bound = [entry for entry in trust_root.identities if entry.name in names]
+    return VerifiedStatement(
+        statement,
+        payload,
+        identity,
+        names,
+        roles,
+        sha256(raw),
+        signed_at,
+        tuple(pattern for entry in bound for pattern in entry.builders),
+        tuple(pattern for entry in bound for pattern in entry.sources),
+    )
 
 
 def still(

@@ -18,11 +18,11 @@ from typing import Any
 
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
-from attest.keys import identities
 from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.slsa_provenance import Dependency, GitRevision, Provenance
+from attest.trust import origins
 from attest.trust.verify import verify
 from bundlers.building import ci_systems
 from bundlers.building.building import Build, build
@@ -173,7 +173,7 @@ def builder_id(identity: str, run: Run | None = None) -> str:
     """The `runDetails.builder.id`: the CI system's workflow, else a URI that names the identity that signs."""
     if run is not None:
         return run.builder
-    return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else identity
+    return origins.own_builder(identity)
 
 
 def _known(config: Config, names: Sequence[str]) -> tuple[str, ...]:

@@ -50,6 +50,10 @@ class TrustChange:
     """Name -> from when on it counts; by default from now on, for a new name or key."""
     valid_until: Mapping[str, datetime] = field(default_factory=dict)
     """Name -> until when it counts (exclusive); by default without end."""
+    builders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name -> patterns of the builder ids that are its own; none keep what was said before."""
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name -> patterns of the git sources that it builds from, likewise."""
     sigstore_root: bytes | None = None
     """The trusted_root.json to pin; None keeps the one before."""
     clock_gap: timedelta | None = None
@@ -77,7 +81,7 @@ def propose(
     unknown = [name for name in change.remove if name not in known]
     if unknown:
         raise BadInput(f"{unknown[0]!r} is no identity of the trust root", hint=f"known: {', '.join(known) or 'none'}")
-    named = {name: _identity(name, value, now) for name, value in change.identities.items()}
+    named = {name: _identity(name, value, now, known.get(name)) for name, value in change.identities.items()}
     kept = {name: entry for name, entry in {**known, **named}.items() if name not in change.remove}
     entries = _with_windows(kept, change)
     before = previous.sigstore_root if previous else None
@@ -140,23 +144,29 @@ def sigstore_roots(store: Store, roots: Sequence[TrustRoot], given: bytes | None
     return SigstoreRoots(given, pinned)
 
 
-def _identity(name: str, value: bytes | str, now: datetime) -> TrustIdentity:
+def _identity(name: str, value: bytes | str, now: datetime, before: TrustIdentity | None) -> TrustIdentity:
+    """A new key of a known name is bound to the same builders and sources."""
     valid_from = now.replace(microsecond=0)
     if isinstance(value, str):
-        return TrustIdentity(name, identities.parse(value), None, valid_from)
-    public = keys.public_from_pem(value)
-    return TrustIdentity(name, keys.identity_of(public), keys.public_to_pem(public), valid_from)
+        made = TrustIdentity(name, identities.parse(value), None, valid_from)
+    else:
+        public = keys.public_from_pem(value)
+        made = TrustIdentity(name, keys.identity_of(public), keys.public_to_pem(public), valid_from)
+    return replace(made, builders=before.builders, sources=before.sources) if before else made
 
 
 def _with_windows(entries: Mapping[str, TrustIdentity], change: TrustChange) -> dict[str, TrustIdentity]:
-    for name in sorted({*change.valid_from, *change.valid_until}):
+    for name in sorted({*change.valid_from, *change.valid_until, *change.builders, *change.sources}):
         if name not in entries:
             raise BadInput(f"{name!r} is no identity of the trust root", hint=f"known: {', '.join(sorted(entries))}")
         start = change.valid_from.get(name, entries[name].valid_from)
         end = change.valid_until.get(name, entries[name].valid_until)
         if end is not None and end <= start:
             raise BadInput(f"the identity {name} would end before it begins")
-        entries = {**entries, name: replace(entries[name], valid_from=start, valid_until=end)}
+        builders = change.builders.get(name, entries[name].builders)
+        sources = change.sources.get(name, entries[name].sources)
+        changed = replace(entries[name], valid_from=start, valid_until=end, builders=builders, sources=sources)
+        entries = {**entries, name: changed}
     return dict(entries)
 
 

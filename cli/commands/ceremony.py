@@ -42,6 +42,8 @@ def ceremony() -> None:
 @click.option("--valid-until", multiple=True, metavar="NAME=TIME", help="Until when it counts: 2026-12-31.")
 @click.option("--expires-days", type=Days, default=365, show_default=True)
 @click.option("--sigstore-root", metavar="FILE", help="Pin this trusted_root.json for all keyless signatures.")
+@click.option("--builder", "builders", multiple=True, metavar="NAME=ID", help="A builder id that is NAME's own.")
+@click.option("--source", "sources", multiple=True, metavar="NAME=REPO@REF", help="A git source that NAME builds from.")
 @click.option("--clock-gap", metavar="TIME", help="How far apart seals may be for clocks to be believed: 36h.")
 @click.option(
     "--set-clock", metavar="ENTRY=TIME", help="The seal of ENTRY had a wrong clock: the floor of time is TIME."
@@ -59,6 +61,8 @@ def draft(
     valid_until: tuple[str, ...],
     expires_days: int,
     sigstore_root: str | None,
+    builders: tuple[str, ...],
+    sources: tuple[str, ...],
     clock_gap: str | None,
     set_clock: str | None,
     settle: str | None,
@@ -85,6 +89,8 @@ def draft(
         expires_days,
         {name: _time(value) for name, value in map(_pair, valid_from)},
         {name: _time(value) for name, value in map(_pair, valid_until)},
+        _gathered(builders),
+        _gathered(sources),
         read_file(sigstore_root) if sigstore_root else None,
         _gap(clock_gap) if clock_gap else None,
         _set_clock(set_clock) if set_clock else None,
@@ -340,6 +346,14 @@ def _say_root(root: TrustRoot) -> None:
         render.say(f"  {role.name}: {', '.join(role.identities)} (threshold {role.threshold})")
     for name, policy in root.channels.items():
         render.say(f"  channel {name}: {policy.approvals} approvals, requires {', '.join(policy.require) or 'nothing'}")
+
+
+def _gathered(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Values by name; a name may stand several times."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in map(_pair, pairs):
+        found[name] = (*found.get(name, ()), value)
+    return found
 
 
 def _pair(text: str) -> tuple[str, str]:

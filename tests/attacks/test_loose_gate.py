@@ -83,3 +83,30 @@ def test_a_gate_without_settings_is_no_policy() -> None:
         ChannelPolicy.parse("prod", {"approvals": 0, "gates": {"secrets": "any"}})
     with pytest.raises(FormatError, match="neither"):
         ChannelPolicy.parse("prod", {"approvals": 0, "require": ["gate:x"], "gates": {"x": []}})
+
+
+BUILDER = "https://github.com/example/app/.github/workflows/release.yml@refs/heads/main"
+
+
+def test_environment_variables_are_no_builder(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A laptop that says it is the workflow: the trust root binds its key to nothing of that kind."""
+    text = Path("casstore.toml").read_text().replace('"gate:secrets"]', f'"gate:secrets"]\nbuilders = ["{BUILDER}"]')
+    Path("casstore.toml").write_text(text)
+    assert invoke(["init", "--key", "key.pem"]) == 0
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "example/app",
+        "GITHUB_WORKFLOW_REF": "example/app/.github/workflows/release.yml@refs/heads/main",
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_SHA": "a" * 40,
+        "GITHUB_RUN_ID": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    capsys.readouterr()
+    assert released_with(text, text) == 4
+    assert invoke(["explain", "1.0.0", "--to", "prod"]) == 4
+    told = capsys.readouterr()
+    assert "is a claim: nothing binds" in told.out + told.err

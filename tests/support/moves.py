@@ -62,7 +62,12 @@ def signer(name: str) -> Signer:
 def identity(name: str, key: str | None = None, **changes: Any) -> TrustIdentity:
     """The trust root's entry of a name."""
     who = signer(key or name)
-    window: dict[str, Any] = {"valid_from": NOW - timedelta(days=30), "valid_until": None, **changes}
+    window: dict[str, Any] = {
+        "valid_from": NOW - timedelta(days=30),
+        "valid_until": None,
+        "sources": ("https://git/*",),
+    }
+    window |= changes
     return TrustIdentity(name, who.identity, who.public_pem, **window)
 
 

@@ -102,7 +102,7 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
 
 
 def sources_of(predicate: Mapping[str, Any]) -> tuple[str, ...]:
-    """The git sources that any SLSA provenance v1 names, without `git+`; sorted.
+    """The git sources that any SLSA provenance v1 names, without `git+`, with their refs where it says them; sorted.
 
     They stand in `resolvedDependencies` (URIs that begin with `git+`), and in the external
     parameters `source` (ours and GitLab's) and `workflow.repository` (GitHub's).
@@ -111,11 +111,12 @@ def sources_of(predicate: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(definition, Mapping):
         return ()
     parameters, rows = definition.get("externalParameters"), definition.get("resolvedDependencies")
-    found = [row.get("uri") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    uris = [uri for uri in found if isinstance(uri, str) and uri.startswith("git+")]
+    named = [row.get("uri") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    uris = [uri for uri in named if isinstance(uri, str) and uri.startswith("git+")]
     if isinstance(parameters, Mapping):
         uris += _named_sources(parameters)
-    return tuple(sorted({uri.removeprefix("git+") for uri in uris}))
+    found = {uri.removeprefix("git+") for uri in uris}
+    return tuple(sorted(uri for uri in found if not any(other.startswith(f"{uri}@") for other in found)))
 
 
 def trees_of(predicate: Mapping[str, Any]) -> frozenset[Digest]:
@@ -144,11 +145,16 @@ def _tree(row: Mapping[str, Any]) -> Digest:
 
 def _named_sources(parameters: Mapping[str, Any]) -> list[str]:
     source, workflow = parameters.get("source"), parameters.get("workflow")
-    named = [
-        source.get("uri") if isinstance(source, Mapping) else source,
-        workflow.get("repository") if isinstance(workflow, Mapping) else None,
-    ]
+    named = [source, _at(source, "uri"), _at(workflow, "repository")]
     return [name for name in named if isinstance(name, str) and name]
+
+
+def _at(value: object, key: str) -> str | None:
+    """The repository under a key, with the ref beside it."""
+    uri, ref = (value.get(key), value.get("ref")) if isinstance(value, Mapping) else (None, None)
+    if not isinstance(uri, str) or not uri:
+        return None
+    return f"{uri}@{ref}" if isinstance(ref, str) and ref and "@" not in uri.rpartition("/")[2] else uri
 
 
 def check(predicate: Mapping[str, Any]) -> None:

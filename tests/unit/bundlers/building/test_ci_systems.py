@@ -69,7 +69,7 @@ def test_it_stands_in_the_provenance(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (found,) = find(line.store, report.components[0].report.tree)
     predicate = found.statement.predicate
     assert slsa_provenance.builder_of(predicate) == ci_systems.of(GITHUB).builder  # type: ignore[union-attr]
-    assert "https://github.com/owner/repo" in slsa_provenance.sources_of(predicate)
+    assert "https://github.com/owner/repo@refs/tags/v1.0.0" in slsa_provenance.sources_of(predicate)
     source = predicate["buildDefinition"]["resolvedDependencies"][1]
     assert source == {"uri": "git+https://github.com/owner/repo@refs/tags/v1.0.0", "digest": {"gitCommit": SHA}}
     assert b"not_to_be_read" not in found.raw
