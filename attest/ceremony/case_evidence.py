@@ -125,7 +125,7 @@ def _scan(claim: Claim, releasing: Releasing) -> _Said:
 
 def _isolation(claim: Claim, _releasing: Releasing) -> _Said:
     findings = () if claim.result == "PASSED" else ({"kind": "file"},)
-    return isolation.TYPE, ARCHIVES, isolation.Isolation({}, {}, {}, findings, (), (), 1).to_json()
+    return isolation.TYPE, ARCHIVES, isolation.Isolation({}, isolation.STRICT, {}, findings, (), (), 1).to_json()
 
 
 def _summary(claim: Claim, releasing: Releasing) -> _Said:

@@ -29,7 +29,7 @@ class _Barred:
 def judge(policy: ChannelPolicy, evidence: Evidence) -> Rule:
     """The rule `approvals`."""
     request, root = evidence.request, evidence.trust_root
-    needed = policy.approvals if request.action == "promote" else policy.rollback_approvals
+    needed = needed_for(policy, request)
     barred = _barred(policy, evidence)
     counted = []
     for found in evidence.of_type((approval.TYPE,)):
@@ -46,7 +46,16 @@ def judge(policy: ChannelPolicy, evidence: Evidence) -> Rule:
     approved = {mark for item in counted for mark in (item.identity, *item.names)}
     who = tuple(name for name in root.holders("approver") if _may_approve(name, evidence, barred, approved))
     message = f"{have} of {needed} approvals" + (f" (by {by})" if by else "")
+    if request.action == "promote" and needed > policy.approvals:
+        message += f": {request.newly_explained[0].name[:60]!r} explains common content, and is new"
     return Rule("approvals", MISSING, message, used, "approver", who, "approve", needed - have)
+
+
+def needed_for(policy: ChannelPolicy, request: MoveRequest) -> int:
+    """How many: what newly explains common content is looked at by one person at least."""
+    if request.action != "promote":
+        return policy.rollback_approvals
+    return max(policy.approvals, 1 if request.newly_explained else 0)
 
 
 def _barred(policy: ChannelPolicy, evidence: Evidence) -> _Barred:

@@ -14,11 +14,12 @@ from typing import Any
 from attest import canonical
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, FormatError
+from attest.judging import explained
 from attest.judging.evidence import Evidence, most_persons
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.keys import identities
 from attest.statements import predicates
-from attest.statements.predicates import slsa_provenance, test_result
+from attest.statements.predicates import isolation, slsa_provenance, test_result
 from attest.trust import origins
 from attest.trust.policies import ChannelPolicy
 from attest.trust.policy_parts import GateSettings
@@ -114,8 +115,17 @@ def _coverage(asked: Asked) -> Rule:
         by = f", each by {needed} builders" if needed > 1 else ""
         return Rule(asked.name, SATISFIED, f"covers {len(subjects)} of {len(subjects)} ({over}){by}", used)
     message = f"missing for {', '.join(missing[:3])}" + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    if REQUIREMENTS[asked.name].whole and (why := _why_ignored(asked)):
+        message += f": {why}"
     message += f": {needed} distinct builders of the same digest are needed" if needed > 1 else ""
     return Rule(asked.name, MISSING, message, used, asked.roles[0], asked.who, "attest", len(missing))
+
+
+def _why_ignored(asked: Asked) -> str:
+    """Why the last attestation of the kind about this release does not count."""
+    rows = asked.evidence.of_type(frozenset(predicates.types_of(asked.name)))
+    reasons = (asked.evidence.ignored.get(found.bundle, "") for found in rows)
+    return next((reason for reason in reasons if reason), "")
 
 
 def _holds(asked: Asked, found: VerifiedStatement) -> None:
@@ -125,9 +135,19 @@ def _holds(asked: Asked, found: VerifiedStatement) -> None:
         requirement.holds(found.statement.predicate)
     if requirement.whole and not request.archive_names.keys() <= found.statement.digests:
         raise FormatError("it speaks of some archives of the release only")
+    if asked.name == "isolation":
+        _check_isolation(asked.policy, found, request)
     if asked.name == "slsa-provenance":
         _check_trees(found, request)
         _check_provenance(asked.policy, found, request)
+
+
+def _check_isolation(policy: ChannelPolicy, found: VerifiedStatement, request: MoveRequest) -> None:
+    """As hard as the policy asks, and explained by what the release object lists and nothing else."""
+    claim = isolation.parse(dict(found.statement.predicate))
+    policy.isolation.check(claim)
+    if explained.keys_of(claim) != {row.key for row in request.explained}:
+        raise FormatError("it was made with other references or acceptances than the release lists")
 
 
 def _check_trees(found: VerifiedStatement, request: MoveRequest) -> None:

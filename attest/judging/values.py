@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from attest.digests import Digest
+from attest.judging.explained import Explained
 
 SATISFIED, MISSING, REFUSED = "satisfied", "missing", "refused"
 
@@ -48,6 +49,18 @@ class MoveRequest:
     def ended(self) -> datetime:
         """What has ended by then does not count."""
         return self.ends or self.now
+
+    explained: tuple[Explained, ...] = ()
+    """What explains common content of the release's products."""
+    explained_before: tuple[Explained, ...] = ()
+    """The same of the channel's release."""
+
+    @property
+    def newly_explained(self) -> tuple[Explained, ...]:
+        """What the channel's release had not, the largest first."""
+        known = {row.key for row in self.explained_before}
+        new = [row for row in self.explained if row.key not in known]
+        return tuple(sorted(new, key=lambda row: (-row.bytes, row.key)))
 
     @property
     def archive_names(self) -> dict[Digest, str]:

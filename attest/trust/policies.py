@@ -16,6 +16,7 @@ from typing import Any
 from attest.core.fields import Fields
 from attest.errors import FormatError
 from attest.trust import origins, policy_parts
+from attest.trust.isolation_rules import IsolationRules
 from attest.trust.policy_parts import CustomRule, Freeze
 from attest.trust.requirements import AT_PROMOTION, GATE, check_known
 
@@ -37,6 +38,7 @@ _OPTIONAL = (
     "rebuilds",
     "rules",
     "gates",
+    "isolation",
 )
 KEYS = ("approvals", *_OPTIONAL)
 """Every key of a signed policy."""
@@ -75,6 +77,8 @@ class ChannelPolicy:
     rules: tuple[CustomRule, ...] = ()
     gates: Mapping[str, policy_parts.GateSettings] = field(default_factory=dict)
     """Required gate -> the settings under which its results count; None: under any."""
+    isolation: IsolationRules = field(default_factory=IsolationRules)
+    """How hard products must have been compared, and what may explain common content."""
 
     @property
     def asks_age(self) -> bool:
@@ -94,6 +98,7 @@ class ChannelPolicy:
             "rebuilds": self.rebuilds if self.rebuilds > 1 else 0,
             "rules": [rule.to_json() for rule in self.rules],
             "gates": policy_parts.gates_json(self.gates),
+            "isolation": self.isolation.to_json(),
         }
         return {
             "from": self.from_channel,
@@ -124,6 +129,7 @@ class ChannelPolicy:
             rebuilds=f.integer("rebuilds", 1, least=1),
             rules=policy_parts.rules(f),
             gates=policy_parts.gates(f),
+            isolation=IsolationRules.parse(f.optional_mapping("isolation"), f"{f.what}: isolation"),
         )
         _check(policy, f.what)
         return policy
@@ -148,6 +154,10 @@ def _check(policy: ChannelPolicy, what: str) -> None:
         (policy.rebuilds > 1 and not provenance, "rebuilds needs slsa-provenance in require"),
         (bool(policy.vulnerabilities) and not vulns, "vulnerabilities needs vulns in require"),
         (bool(beside), f"gates names {', '.join(beside)}, which require does not"),
+        (
+            policy.isolation != IsolationRules() and "isolation" not in policy.require,
+            "isolation has rules, and require does not name it",
+        ),
         (policy.soak > 0 and policy.from_channel is None, "soak needs from: a channel to stay in"),
     )
     for wrong, problem in problems:

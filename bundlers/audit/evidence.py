@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from attest.errors import CasstoreError
+from attest.digests import Digest
+from attest.errors import CasstoreError, FormatError
 from attest.statements.predicates import approval, isolation, test_result
+from attest.trust.isolation_rules import ANY, IsolationRules
 from attest.trust.requirements import GATE, roles_for
 from bundlers.audit.case import Attested, Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, ApprovalRow, Check, GateRow
@@ -138,15 +140,29 @@ def _listed(case: Case) -> dict[str, Mapping[str, Any]] | Check:
     return {name: table for name, table in value.get("gates", {}).items() if isinstance(table, dict)}
 
 
+def _isolated(case: Case, digest: Digest, claim: isolation.Isolation) -> Check:
+    asked = case.policy is not None and "isolation" in case.policy.require
+    rules = case.policy.isolation if case.policy is not None and asked else _ANYTHING
+    if claim.findings:
+        message = f"{len(claim.findings)} pieces of content are in more than one product"
+        return Check("gates.isolation", BLOCKER, message, (digest,), "casstore isolation show", 11)
+    try:
+        rules.check(claim)
+    except FormatError as exc:
+        return Check("gates.isolation", BLOCKER if asked else WARNING, exc.message, (digest,), "", 11)
+    accepted = f", but for {len(claim.accepted)} acceptances" if claim.accepted else ""
+    return Check("gates.isolation", OK, f"no product carries another's content{accepted}", (digest,))
+
+
+_ANYTHING = IsolationRules(references=(ANY,), accepted=(ANY,))
+"""Where no policy asks: parameters that are looser than the defaults are told all the same."""
+
+
 def isolated(case: Case, found: Iterable[Attested]) -> Check:
     """One isolation attestation over all archives, without findings."""
     for item in found:
         if item.statement is None or item.row.type != isolation.TYPE or "builder" not in item.row.roles:
             continue
         if set(case.made.archives.values()) <= item.statement.digests:
-            findings = isolation.parse(dict(item.statement.predicate)).findings
-            if findings:
-                message = f"{len(findings)} pieces of content are in more than one product"
-                return Check("gates.isolation", BLOCKER, message, (item.digest,), "casstore isolation show", 11)
-            return Check("gates.isolation", OK, "no product carries another's content", (item.digest,))
+            return _isolated(case, item.digest, isolation.parse(dict(item.statement.predicate)))
     return Check("gates.isolation", BLOCKER, "nobody attested that the products are isolated", (), "", 11)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest.digests import Digest
+from attest.judging.explained import ACCEPTANCE, REFERENCE, Explained, ordered
 from attest.statements.predicates.isolation import Isolation
 from bundlers.errors import CrossProductLeak
 from bundlers.isolation import spans
@@ -172,6 +173,28 @@ class IsolationReport:
         if self.findings:
             more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
             raise CrossProductLeak(f"{self.findings[0].told}{more}", hint=FIX)
+
+    @property
+    def explained(self) -> tuple[Explained, ...]:
+        """What a release object lists: references and acceptances, and how much each explains."""
+        references = [
+            Explained(REFERENCE, name, tree, self.references[name][1], self.references[name][0])
+            for name, tree in self.settings.references.items()
+        ]
+        accepted = [
+            Explained(
+                ACCEPTANCE,
+                row.accepted.name,
+                row.accepted.tree,
+                row.made.size,
+                row.files,
+                row.made.between,
+                row.accepted.reason,
+                row.made.whole,
+            )
+            for row in self.accepted
+        ]
+        return ordered((*references, *accepted))
 
     def predicate(self) -> Isolation:
         """The claim to sign."""

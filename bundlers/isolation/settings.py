@@ -12,7 +12,7 @@ from typing import Any
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from bundlers.isolation import severity
+from attest.statements.predicates.isolation import FAILS
 
 _CHOICES = {"copies": ("fail", "off"), "unopened": ("report", "fail")}
 MIN_COPY = 512
@@ -95,7 +95,7 @@ class Settings:
             "maxRatio": self.max_ratio,
             "copies": self.copies,
             "minCopy": self.min_copy,
-            "fails": severity.to_json(),
+            "fails": dict(FAILS),
             "minEntropy": f"{self.min_entropy:g}",
             "references": dict(self.references),
             "unopened": self.unopened,

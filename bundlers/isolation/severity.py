@@ -8,16 +8,16 @@ tables of generated code, tables of linkers) stays below, half a source file is 
 
 from __future__ import annotations
 
-from typing import Any
+from attest.statements.predicates.isolation import FAILS
 
-TEXT = (1024, 4096)
-OTHER = (2048, 8192)
+TEXT: tuple[int, int] = tuple(FAILS["text"])
+OTHER: tuple[int, int] = tuple(FAILS["other"])
 """Bytes in a row, and altogether between two files, from which on a copy fails."""
-SHARE = 4
+SHARE = int(FAILS["share"].removeprefix("1/"))
 """A copy of a quarter of the smaller file fails."""
-TOGETHER = 64 * 1024
+TOGETHER: int = FAILS["together"]
 """So many distinct bytes of all that is only told between two products fail."""
-REFERENCE_SHARE = 4
+REFERENCE_SHARE = int(FAILS["reference"].removeprefix("1/"))
 """A reference explains at most a quarter of a product."""
 
 
@@ -25,14 +25,3 @@ def fails(*, text: bool, longest: int, total: int, smaller: int) -> bool:
     """Whether a copy between two files stops a release."""
     in_a_row, altogether = TEXT if text else OTHER
     return longest >= in_a_row or total >= altogether or total * SHARE >= smaller
-
-
-def to_json() -> dict[str, Any]:
-    """The table as it is attested."""
-    return {
-        "text": list(TEXT),
-        "other": list(OTHER),
-        "share": f"1/{SHARE}",
-        "together": TOGETHER,
-        "reference": f"1/{REFERENCE_SHARE}",
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attest.digests import Digest, sha256
@@ -59,6 +59,7 @@ def sign(
     sums = checksums.to_bytes({archive.name: archive.digest for archive in archives})
     evidence = {*plan.statements.values(), *map(sha256, provenance.values()), *map(sha256, others)}
     made = _release(request, plan, archives, sha256(sums), tuple(sorted(evidence)))
+    made = replace(made, explained=compared.explained)
     claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
     statement = _attest(request, {"release": made.digest, **made.archives}, releases.TYPE, claim.to_json())
     return Signed(made, sums, provenance, others, statement)

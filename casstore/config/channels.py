@@ -90,11 +90,17 @@ def _policy(channel: str, table: Mapping[str, Any]) -> dict[str, Any]:
             near = get_close_matches(key, _SIGNED, n=1)
             raise FormatError(f"{what}: there is no key {key!r}" + (f", did you mean {near[0]!r}?" if near else ""))
     found = {_SIGNED[key]: _times(item, f"{what}: {key}") for key, item in table.items()}
+    if isinstance(rules := found.get("isolation"), dict):
+        found["isolation"] = {_camel(key): item for key, item in rules.items()}
     if "soak" in found:
         found["soak"] = duration(found["soak"], f"{what}: soak")
     if isinstance(ages := found.get("maxAge"), dict):
         found["maxAge"] = {name: duration(age, f"{what}: max_age of {name}") for name, age in ages.items()}
     return found
+
+
+def _camel(key: str) -> str:
+    return re.sub("_([a-z])", lambda low: low[1].upper(), key)
 
 
 def _times(value: Any, what: str) -> Any:

@@ -70,6 +70,8 @@ def _release_roots(info: ReleaseInfo, contents: Contents, where: str) -> Iterato
         yield Root(made.config, f"{told}, configuration")
     for digest in made.evidence:
         yield Root(digest, f"{told}, evidence")
+    for row in made.explained:
+        yield Root(row.tree, f"{told}, {row.kind} {row.name}", tree=True)
 
 
 def _where(state: LedgerState, info: ReleaseInfo) -> str:

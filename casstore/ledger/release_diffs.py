@@ -9,12 +9,13 @@ same digest. Folders that are the same in both are never read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from attest import canonical, digests
 from attest.digests import Digest
+from attest.judging.explained import Explained
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseProduct
 from casstore.objects import tree as trees
@@ -72,6 +73,8 @@ class ReleaseDiff:
     archives: tuple[Mapping[str, Any], ...]
     components: tuple[Mapping[str, Any], ...]
     files: tuple[FileChange, ...]
+    isolation: tuple[Mapping[str, Any], ...] = ()
+    """What explains common content: the new first, the largest on top."""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON value."""
@@ -79,6 +82,7 @@ class ReleaseDiff:
             "format": FORMAT,
             "from": self.before,
             "to": self.after,
+            "isolation": [dict(row) for row in self.isolation],
             "archives": [dict(row) for row in self.archives],
             "components": [dict(row) for row in self.components],
             "files": [change.to_json() for change in self.files],
@@ -90,9 +94,13 @@ class ReleaseDiff:
 
     @property
     def rows(self) -> tuple[DiffRow, ...]:
-        """Archives, then files, for people."""
+        """What explains common content, archives, then files, for people."""
         archives = [_told_archive(row) for row in self.archives]
-        return (*archives, *(_told_file(change.to_json()) for change in self.files))
+        return (
+            *map(_told_explained, self.isolation),
+            *archives,
+            *(_told_file(change.to_json()) for change in self.files),
+        )
 
     @property
     def added(self) -> int:
@@ -128,7 +136,16 @@ def release_diff(objects: ObjectReader, before: Digest | None, after: Digest) ->
         tuple(_archives(old.products if old else {}, new.products)),
         tuple(_components(old.components if old else {}, new.components)),
         tuple(_files(objects, old, new)) if old else (),
+        tuple(_explained(old.explained if old else (), new.explained)),
     )
+
+
+def _explained(old: Sequence[Explained], new: Sequence[Explained]) -> Iterator[dict[str, Any]]:
+    before, after = ({row.key for row in rows} for rows in (old, new))
+    for change, rows, others in ((ADDED, new, before), (REMOVED, old, after)):
+        changed = [row for row in rows if row.key not in others]
+        for row in sorted(changed, key=lambda row: (-row.bytes, row.key, row.name)):
+            yield {"change": change, **row.to_json()}
 
 
 def _archives(old: Mapping[str, ReleaseProduct], new: Mapping[str, ReleaseProduct]) -> Iterator[dict[str, Any]]:
@@ -203,6 +220,14 @@ def _change(before: object, after: object) -> str:
 
 
 _SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~"}
+
+
+def _told_explained(row: Mapping[str, Any]) -> DiffRow:
+    between = " and ".join(row["between"]) if "between" in row else "all products"
+    whole = ", whole files" if row.get("whole") else ""
+    told = f"{row['kind']}: explains {row['bytes']} bytes in {row['files']} pieces{whole}"
+    reason = f" ({row['reason']})" if row.get("reason") else ""
+    return DiffRow(_SIGNS[row["change"]], between, row["name"], told + reason)
 
 
 def _told_archive(row: Mapping[str, Any]) -> DiffRow:

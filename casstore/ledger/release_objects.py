@@ -17,6 +17,7 @@ from typing import Any
 from attest import canonical, digests
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
+from attest.judging.explained import Explained, ordered
 
 FORMAT = "casstore-release/1"
 
@@ -61,6 +62,8 @@ class Release:
     checksums: Digest
     evidence: tuple[Digest, ...]
     config: Digest | None = None
+    explained: tuple[Explained, ...] = ()
+    """What explains common content of its products: references and acceptances."""
 
     @property
     def archives(self) -> dict[str, Digest]:
@@ -91,6 +94,7 @@ class Release:
             "checksums": self.checksums,
             "evidence": sorted(self.evidence),
             "config": self.config,
+            **({"explained": [row.to_json() for row in self.explained]} if self.explained else {}),
         }
 
 
@@ -115,8 +119,8 @@ def parse(raw: bytes) -> Release:
     value = canonical.loads_canonical(raw, what="release object")
     if value.get("format") != FORMAT:
         raise FormatError(f"release object: format is {str(value.get('format'))[:80]!r}, not {FORMAT}")
-    if value.keys() != _FIELDS:
-        raise FormatError(f"release object: missing or unknown field {min(value.keys() ^ _FIELDS)!r}")
+    if wrong := (value.keys() - {"explained"}) ^ _FIELDS:
+        raise FormatError(f"release object: missing or unknown field {min(wrong)!r}")
     try:
         return _from_json(value)
     except FormatError:
@@ -136,9 +140,12 @@ def _from_json(value: dict[str, Any]) -> Release:
         checksums=digests.parse(value["checksums"]),
         evidence=tuple(digests.parse(d) for d in value["evidence"]),
         config=None if value["config"] is None else digests.parse(value["config"]),
+        explained=tuple(Explained.parse(row, "release object: explained") for row in value.get("explained", ())),
     )
     if list(release.evidence) != sorted(set(release.evidence)):
         raise FormatError("release object: evidence is not sorted, or names one twice")
+    if release.explained != ordered(release.explained) or ("explained" in value and not release.explained):
+        raise FormatError("release object: explained is not sorted, or empty")
     if not release.products:
         raise FormatError("release object: it has no product")
     if len(release.archives) != len(release.products):

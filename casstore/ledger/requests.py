@@ -6,6 +6,7 @@ from datetime import datetime
 
 from attest.digests import ZERO, Digest
 from attest.judging.decisions import MoveRequest
+from attest.judging.explained import Explained
 from casstore.ledger.release_diffs import release_diff
 from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.ledger.views import ChannelState, ReleaseInfo
@@ -38,9 +39,16 @@ def move_request(
         now=now,
         promoter=promoter,
         in_channels=state.in_channels(release.digest),
+        explained=release.explained,
+        explained_before=_explained_before(state, channel),
         stayed={name: stayed(found, release.digest, now) for name, found in state.channels.items()},
         ends=ends,
     )
+
+
+def _explained_before(state: LedgerState, channel: ChannelState) -> tuple[Explained, ...]:
+    before = state.releases.get(channel.release) if channel.release is not None else None
+    return before.explained if before is not None else ()
 
 
 def stayed(channel: ChannelState, release: Digest, now: datetime) -> int:
@@ -58,6 +66,8 @@ def _diff(
 ) -> Digest:
     """What approvers saw; not computed where nobody needs to approve."""
     policy = state.require_trust_root().channels.get(channel.name)
-    if policy is None or not (policy.approvals if action == "promote" else policy.rollback_approvals):
+    known = {row.key for row in _explained_before(state, channel)}
+    new = action == "promote" and any(row.key not in known for row in release.explained)
+    if policy is None or not (new or (policy.approvals if action == "promote" else policy.rollback_approvals)):
         return ZERO
     return release_diff(objects, channel.release, release.digest).digest

@@ -27,6 +27,7 @@ from attest import canonical
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.judging.decisions import Record
+from attest.judging.explained import Explained
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger import entries
@@ -195,6 +196,10 @@ def _channel(row: Any) -> ChannelState:
     return replace(ChannelState(*row[:-1]), history=tuple(Move(*move) for move in row[-1]))
 
 
+def _release(row: Any) -> ReleaseInfo:
+    return replace(ReleaseInfo(*row[:-1]), explained=tuple(Explained(*item) for item in row[-1]))
+
+
 def _trust_root(raw: bytes) -> TrustRoot:
     return trust_roots.parse(canonical.loads_object(raw, what="trust root"))
 
@@ -233,7 +238,7 @@ _TO: dict[str, Callable[[Any], Any]] = {
 _FROM: dict[str, Callable[[Any], Any]] = {
     "components": _from_pairs,
     "component_statements": _from_pairs,
-    "releases": lambda rows: {digest: ReleaseInfo(*row) for digest, row in rows.items()},
+    "releases": lambda rows: {digest: _release(row) for digest, row in rows.items()},
     "channels": lambda rows: {name: _channel(row) for name, row in rows.items()},
     "publications": lambda rows: {name: tuple(Publication(*row) for row in of) for name, of in rows.items()},
     "revocations": lambda rows: tuple(map(_revocation, rows)),

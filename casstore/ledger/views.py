@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from attest.core import times
 from attest.digests import Digest
+from attest.judging.explained import Explained
 from casstore.errors import SealDisputed
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class ReleaseInfo:
     time: datetime
     builder: str
     """The identity that signed the release statement."""
+    explained: tuple[Explained, ...] = ()
+    """What explains common content of its products."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""

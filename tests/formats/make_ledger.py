@@ -6,6 +6,7 @@ Keys and nonces are derived from fixed texts, so that every run gives the same b
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from attest import digests, signers
 from attest.digests import Digest, sha256
+from attest.judging.explained import Explained, ordered
 from attest.log import checkpoints
 from attest.log.checkpoints import Checkpoint
 from casstore.ledger import checkpoints as kept
@@ -105,7 +107,18 @@ def _release(version: str, components: dict[str, Digest], products: tuple[str, .
         checksums=sha256(b"sums " + version.encode()),
         evidence=tuple(sorted(sha256(b"evidence %d" % n) for n in range(2))),
         config=sha256(b"config") if version == "1.4.0" else None,
+        explained=ordered(_explained(version)),
     )
+
+
+def _explained(version: str) -> Iterator[Explained]:
+    """One stays, one goes, two come."""
+    yield Explained("reference", "CPython 3.11", sha256(b"CPython"), 30_000_000, 1200)
+    if version == "1.4.0":
+        yield Explained("acceptance", "old", sha256(b"old"), 900, 1, ("core", "probe"), "both had it")
+        return
+    yield Explained("acceptance", "blas", sha256(b"blas"), 3_100_000, 1924, ("core", "probe"), "both link it", True)
+    yield Explained("acceptance", "fonts", sha256(b"fonts"), 9_100_000, 12, ("core", "probe"), "both show it", True)
 
 
 def _product(name: str, version: str) -> ReleaseProduct:

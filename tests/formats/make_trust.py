@@ -35,6 +35,7 @@ from attest.statements.predicates import (  # noqa: E402
     seal,
 )
 from attest.statements.predicates import ceremony as ceremonies  # noqa: E402
+from attest.trust.isolation_rules import IsolationRules  # noqa: E402
 from attest.trust.policies import ChannelPolicy  # noqa: E402
 from attest.trust.policy_parts import CustomRule, Freeze  # noqa: E402
 from attest.trust.trust_roots import Role, TrustRoot  # noqa: E402
@@ -49,7 +50,7 @@ USUAL = ChannelPolicy(
 FULL = ChannelPolicy(
     "staging",
     2,
-    ("gate:unit-tests", "slsa-provenance", "vulns"),
+    ("gate:unit-tests", "isolation", "slsa-provenance", "vulns"),
     True,
     1,
     signers={"openvex": ("auditor",), "vulns": ("auditor",)},
@@ -63,6 +64,7 @@ FULL = ChannelPolicy(
     sources=("git+https://github.com/example/core@*",),
     vulnerabilities={"critical": 0, "high": 3},
     rebuilds=2,
+    isolation=IsolationRules(min_copy=1024, references=(sha256(b"runtime"),), accepted=(sha256(b"fonts"),)),
     rules=(CustomRule("small", "size(request.archives) <= 4", ("vulns",), "at most four archives", "owner"),),
     gates={"unit-tests": ({"command": ["sh", "unit.sh"], "scripts": {"unit.sh": sha256(b"unit.sh")}},)},
 )

@@ -17,6 +17,28 @@ from attest.statements.predicates import ISOLATION
 
 TYPE = ISOLATION
 
+FAILS: Mapping[str, Any] = {
+    "text": [1024, 4096],
+    "other": [2048, 8192],
+    "share": "1/4",
+    "together": 65536,
+    "reference": "1/4",
+}
+"""The table of severity: bytes in a row and altogether, for texts and others; shares; bytes that are told together."""
+STRICT: Mapping[str, Any] = {
+    "copies": "fail",
+    "fails": FAILS,
+    "maxDepth": 4,
+    "maxMember": 256 << 20,
+    "maxRatio": 1000,
+    "maxTotal": 8 << 30,
+    "minCopy": 512,
+    "minEntropy": "2.5",
+    "minSize": 1,
+    "unopened": "report",
+}
+"""The parameters by default: what is looser counts only where a policy says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:

@@ -60,6 +60,7 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         made.evidence,
         judged_at(state, entry.time),
         found.identity,
+        made.explained,
     )
     return replace(state, releases={**state.releases, digest: info}, versions={**state.versions, made.version: digest})
 

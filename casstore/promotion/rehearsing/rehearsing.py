@@ -257,7 +257,7 @@ class _Stage:
 
     def _approve(self, release: ReleaseInfo, action: str) -> None:
         policy = self.clone.before.require_trust_root().channels[self.channel]
-        needed = policy.approvals if action == "promote" else policy.rollback_approvals
+        needed = max(policy.approvals, bool(release.explained)) if action == "promote" else policy.rollback_approvals
         for who in self.clone.approvers[:needed]:
             promotion.approve(
                 self.clone.store,

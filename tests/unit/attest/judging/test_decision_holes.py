@@ -23,7 +23,7 @@ BOTH = {**moves.PEOPLE, "ci": ("builder", "approver")}
 
 
 def compared(archives: Mapping[str, Digest]) -> bytes:
-    claim = isolation.Isolation({"core": {"default": sha256(b"m")}}, {}, {}, (), (), (), 2)
+    claim = isolation.Isolation({"core": {"default": sha256(b"m")}}, isolation.STRICT, {}, (), (), (), 2)
     return moves.attest("ci", isolation.TYPE, archives, claim.to_json())
 
 

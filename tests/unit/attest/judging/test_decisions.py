@@ -166,7 +166,7 @@ def test_what_cannot_be_verified_is_absent() -> None:
 
 def test_isolation_with_findings_does_not_count() -> None:
     def said(findings: tuple[dict[str, Any], ...]) -> bytes:
-        claim = isolation.Isolation({"core": {"default": sha256(b"m")}}, {}, {}, findings, (), (), 2)
+        claim = isolation.Isolation({"core": {"default": sha256(b"m")}}, isolation.STRICT, {}, findings, (), (), 2)
         return moves.attest("ci", isolation.TYPE, ARCHIVES, claim.to_json())
 
     trust_root = moves.policy(ChannelPolicy("staging", 0, ("isolation",)))
