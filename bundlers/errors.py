@@ -43,5 +43,11 @@ class BaselineFailed(Blocked):
     exit_code = 6
 
 
+class RebuildDiffers(CasstoreError):
+    """The same inputs and arguments gave other bytes."""
+
+    exit_code = 10
+
+
 class HostileArchive(VerificationError):
     """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("configuration", "Check casstore.toml: every mistake at once."),
     # the release line
     "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
+    "rebuild": ("rebuild", "Build a release again from its recorded inputs; sign that it is the same."),
     "gate": ("gates", "List, explain and run gates."),
     "isolation": ("isolation", "Show what products share, and why; accept it; name what is common."),
     "approve": ("promotion", "Sign an approval of one release for one channel."),

@@ -15,7 +15,8 @@ from attest import canonical
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.judging import explained
-from attest.judging.evidence import Evidence, most_persons
+from attest.judging.evidence import Evidence
+from attest.judging.rebuilds import most_builders, record_of
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.keys import identities
 from attest.statements import predicates
@@ -108,7 +109,7 @@ def _coverage(asked: Asked) -> Rule:
     for found in fitting(asked.name, asked.policy, asked.evidence):
         for digest in found.statement.digests & subjects.keys():
             by_subject[digest].append(found)
-    shown = {digest: most_persons(items, needed) for digest, items in by_subject.items()}
+    shown = {digest: most_builders(items, digest, needed) for digest, items in by_subject.items()}
     used = tuple(sorted({item for items in shown.values() for item in items}))
     missing = sorted(subjects[digest] for digest, items in shown.items() if len(items) < needed)
     if not missing:
@@ -117,8 +118,15 @@ def _coverage(asked: Asked) -> Rule:
     message = f"missing for {', '.join(missing[:3])}" + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     if REQUIREMENTS[asked.name].whole and (why := _why_ignored(asked)):
         message += f": {why}"
-    message += f": {needed} distinct builders of the same digest are needed" if needed > 1 else ""
+    if needed > 1:
+        message += f": {needed} distinct builders of the same arguments and inputs are needed"
+        idle = sorted(subjects[d] for d, items in by_subject.items() if items and not _was_built(items, d))
+        message += f"; {idle[0]} has no build, so there is nothing to rebuild" if idle else ""
     return Rule(asked.name, MISSING, message, used, asked.roles[0], asked.who, "attest", len(missing))
+
+
+def _was_built(items: Iterable[VerifiedStatement], digest: Digest) -> bool:
+    return any(record_of(found, digest) is not None for found in items)
 
 
 def _why_ignored(asked: Asked) -> str:

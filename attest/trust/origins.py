@@ -84,7 +84,7 @@ def proven_source(uri: str, identity: str, bound: Iterable[str]) -> bool:
 
 def own_builder(identity: str) -> str:
     """The builder id of an identity that nothing else is known of."""
-    return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else _subject(identity)
+    return f"urn:casstore:builder:{identity}" if identities.is_key(identity) else identity
 
 
 def _subject(identity: str) -> str:

@@ -16,9 +16,10 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
+from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.building import build_inputs
-from bundlers.building.build_inputs import BuildInputs
+from bundlers.building.build_inputs import BuildInputs, Selected
 from casstore.config import Component, Config
 from casstore.machine import runner
 from casstore.machine.runner import CommandResult
@@ -48,20 +49,26 @@ class Build:
     inputs: BuildInputs
     environment: tuple[str, ...]
     """Names of the variables that it saw."""
+    sources: Digest | None = None
+    """The tree of its inputs, as they are kept for who builds it again."""
 
     def to_json(self) -> dict[str, Any]:
         """For provenance (`internalParameters.builds`) and `--json`."""
+        kept = {"tree": self.sources} if self.sources else {}
         return {
             **self.command.to_json(),
             "environment": list(self.environment),
-            "inputs": self.inputs.to_json(),
+            "inputs": {**self.inputs.to_json(), **kept},
         }
 
 
 def build(config: Config, name: str, *, version: str, root: str) -> Build:
     """Run the build of a component. Raises BuildFailed, BuildChangedInputs, NoSuchObject."""
-    component = config.components[name]
-    selected = build_inputs.select(config, name, root)
+    return run(config.components[name], name, build_inputs.select(config, name, root), version=version, root=root)
+
+
+def run(component: Component, name: str, selected: Selected, *, version: str, root: str) -> Build:
+    """Run a component's command over these inputs. Raises BuildFailed, BuildChangedInputs."""
     before = build_inputs.record(selected, root)
     with tempfile.TemporaryDirectory(prefix="casstore-build-", ignore_cleanup_errors=True) as scratch:
         told = {"CASSTORE_COMPONENT": name, "CASSTORE_VERSION": version, **_own_folders(scratch, component)}

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
+from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from attest.signers import Signer
@@ -25,7 +26,7 @@ from attest.statements.predicates.slsa_provenance import Dependency, GitRevision
 from attest.trust import origins
 from attest.trust.verify import verify
 from bundlers.building import ci_systems
-from bundlers.building.building import Build, build
+from bundlers.building.building import Build, BuildChangedInputs, build
 from bundlers.building.ci_systems import Run
 from casstore.config import Component, Config
 from casstore.errors import Conflict, GivenUp, NoSuchObject
@@ -40,12 +41,11 @@ from casstore.ledger.rules import Reader
 from casstore.ledger.state import LedgerState
 from casstore.machine import runner
 from casstore.machine.progress import NullProgress, Progress
+from casstore.objects.tree import TreeEntry
 from casstore.promotion.services import check_contents, keep, require_role
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
-PUT = "https://casstore.dev/put/v1"
-"""buildType of a component's provenance (docs/formats/predicates/build-types.md)."""
 INPUTS = slsa_provenance.INPUTS
 BUNDLE = slsa_provenance.BUNDLE
 """buildType of an archive's provenance."""
@@ -214,6 +214,7 @@ class _Job:
         folder = os.path.join(self.root, component.root)
         if built:
             self.store.put_bytes(built.inputs.listing)
+            built = replace(built, sources=keep_inputs(self.store, self.root, built))
         report = self.store.put_tree(
             folder,
             include=component.include,
@@ -226,6 +227,21 @@ class _Job:
                 f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
             )
         return PutComponent(name, report, built)
+
+
+def keep_inputs(store: Store, root: str, built: Build) -> Digest:
+    """The inputs as a tree, for who builds it again. Raises BuildChangedInputs when they are others by now."""
+    tree = store.put_paths(root, list(built.inputs.files)).tree
+    kept = {path: _hex(entry) for path, entry in store.walk(tree) if entry.kind != "dir"}
+    for path, value in built.inputs.files.items():
+        if kept.get(path) != value:
+            raise BuildChangedInputs(f"{os.fsdecode(path)}: an input was changed while it was put")
+    return tree
+
+
+def _hex(entry: TreeEntry) -> str:
+    """As the list of inputs has it: of a link the digest of its text."""
+    return digests.hex_of(digests.sha256(entry.target) if entry.kind == "link" else entry.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +284,7 @@ def _statement(
     trees = {item.name: item.report.tree for item in put}
     source = (GitRevision(run.source, run.ref, run.commit),) if run else ()
     provenance = Provenance(
-        build_type=PUT,
+        build_type=slsa_provenance.PUT,
         external_parameters={
             "releaseVersion": version,
             "components": {item.name: _parameters(config.components[item.name]) for item in put},

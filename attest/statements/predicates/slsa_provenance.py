@@ -16,6 +16,9 @@ from attest.errors import FormatError
 
 TYPE = "https://slsa.dev/provenance/v1"
 
+PUT = "https://casstore.dev/put/v1"
+"""Our buildType of components."""
+
 BUNDLE = "https://casstore.dev/bundle/v1"
 """Our buildType of an archive."""
 

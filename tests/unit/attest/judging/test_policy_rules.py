@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import moves
@@ -67,6 +68,7 @@ def test_the_list_of_evidence_keeps_what_speaks_against() -> None:
 
 def test_rebuilds_need_distinct_builders_for_every_digest() -> None:
     policy = ChannelPolicy("staging", 0, ("slsa-provenance",), rebuilds=2)
+    provenances = partial(moves.provenances, build_type="https://example.org/build/v1")
     assert not ask(policy, *provenances()).allowed
     assert not ask(policy, *provenances(), *provenances(builder_id="https://other")).allowed, "the same signer twice"
     assert ask(policy, *provenances(), *provenances("ci2")).allowed

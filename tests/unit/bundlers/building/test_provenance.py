@@ -11,7 +11,7 @@ from attest.errors import BadInput, PolicyDenied
 from attest.statements.predicates import slsa_provenance
 from attest.trust import verify
 from bundlers.building.building import BuildFailed
-from bundlers.building.provenance import PUT, builder_id, revision_of
+from bundlers.building.provenance import builder_id, revision_of
 from casstore.errors import Conflict, NoSuchObject
 from casstore.objects.tree import show
 from casstore.store.attestations import find
@@ -48,7 +48,7 @@ def test_one_put_is_one_entry_with_a_verified_statement(line: Line) -> None:
     )
     slsa_provenance.check(verified.statement.predicate)
     definition = verified.statement.predicate["buildDefinition"]
-    assert definition["buildType"] == PUT
+    assert definition["buildType"] == slsa_provenance.PUT
     assert definition["externalParameters"]["releaseVersion"] == "1.0.0"
     assert definition["externalParameters"]["components"]["core-bin"]["include"] == ["core/**"]
     (dependency,) = definition["resolvedDependencies"]

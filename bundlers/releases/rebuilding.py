@@ -1,0 +1,183 @@
+"""Builds a release again from what its provenance recorded, and signs that it came out the same.
+
+Promises: inputs are the recorded ones, by digest, in a folder that holds nothing else; arguments and network are the
+recorded ones; nothing is signed unless each tree and each archive has the digest of the release. Leaves to others:
+whether the policy asks for it (`rebuilds`), and compilers, which are this machine's.
+
+    report = rebuild(store, ledger, "1.4.0", signer=second, now=now)
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest import digests
+from attest.core import times
+from attest.digests import Digest
+from attest.errors import VerificationError
+from attest.signers import Signer
+from attest.statements import statements
+from attest.statements.predicates import slsa_provenance
+from attest.trust import origins
+from bundlers import formats
+from bundlers.building import building
+from bundlers.building.build_inputs import Selected
+from bundlers.errors import RebuildDiffers
+from bundlers.products import product_manifests
+from bundlers.products.reader import ProductReader
+from casstore.config import Component
+from casstore.errors import NoSuchObject
+from casstore.ledger import release_objects
+from casstore.ledger.folding import replay
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState
+from casstore.machine.runner import NetworkUse
+from casstore.objects.tree import show
+from casstore.promotion import import_attestation
+from casstore.promotion.services import require_role
+from casstore.store.attestations import parse_unverified
+from casstore.store.store import Store
+
+_SHOWN = 5
+_OURS = ("CASSTORE_COMPONENT", "CASSTORE_VERSION", "HOME", "TMPDIR", *building.ENVIRONMENT)
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What came out the same."""
+
+    version: str
+    components: tuple[str, ...]
+    archives: tuple[str, ...]
+    idle: tuple[str, ...]
+    """Components that were put without a build: there is nothing to rebuild."""
+    entries: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {name: _plain(getattr(self, name)) for name in self.__slots__}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def rebuild(
+    store: Store, ledger: Ledger, release: str, names: Sequence[str] = (), *, signer: Signer, now: datetime
+) -> RebuildReport:
+    """Build all components of a release again, or those named; without names its archives too.
+
+    Raises RebuildDiffers, BuildFailed, NoSuchObject for what was not kept, PolicyDenied when the signer is no builder.
+    """
+    state = replay(ledger, store)
+    require_role(state, signer, frozenset({"builder"}), now)
+    info = state.find_release(release)
+    if unknown := [name for name in names if name not in info.components]:
+        raise NoSuchObject(f"{info.version} has no component {unknown[0]!r}", hint=", ".join(info.components))
+    wanted = list(names) or sorted(info.components)
+    records = {name: _record(store, state, info.version, name) for name in wanted}
+    built = {name: found for name, found in records.items() if found is not None}
+    made = [
+        _component(store, info.version, name, info.components[name], one, signer, now) for name, one in built.items()
+    ]
+    archives = (
+        [] if names else list(_archives(store, release_objects.parse(store.read(info.digest)).evidence, signer, now))
+    )
+    entries = [import_attestation(store, ledger, raw, now=now)[1] for raw in [*made, *(raw for _, raw in archives)]]
+    return RebuildReport(
+        info.version,
+        tuple(built),
+        tuple(name for name, _ in archives),
+        tuple(name for name in wanted if name not in built),
+        tuple(number for number in entries if number is not None),
+    )
+
+
+def _record(store: Store, state: LedgerState, version: str, name: str) -> Mapping[str, Any] | None:
+    """The predicate of a component's provenance; None where nothing was built."""
+    statement = state.component_statements.get((version, name))
+    if statement is None:
+        return None
+    said = parse_unverified(store.read(statement)).predicate
+    builds = (said.get("buildDefinition") or {}).get("internalParameters", {}).get("builds", {})
+    return said if name in builds else None
+
+
+def _component(
+    store: Store, version: str, name: str, tree: Digest, said: Mapping[str, Any], signer: Signer, now: datetime
+) -> bytes:
+    definition = said["buildDefinition"]
+    recorded, table = (
+        definition["internalParameters"]["builds"][name],
+        definition["externalParameters"]["components"][name],
+    )
+    sources = recorded.get("inputs", {}).get("tree")
+    if not digests.is_digest(sources):
+        raise NoSuchObject(f"component {name}: its inputs were not kept", hint="put it again with this casstore")
+    component = Component.model_validate(
+        {
+            **table,
+            "build_network": recorded.get("network") == NetworkUse.ALLOWED,
+            "build_env": [one for one in recorded.get("environment", ()) if one not in _OURS],
+        }
+    )
+    with tempfile.TemporaryDirectory(prefix="casstore-rebuild-", ignore_cleanup_errors=True) as scratch:
+        root = os.path.join(scratch, "inputs")
+        store.checkout(digests.parse(sources), root)
+        paths = tuple(sorted(path for path, entry in store.walk(digests.parse(sources)) if entry.kind != "dir"))
+        done = building.run(component, name, Selected(paths, recorded["inputs"]["by"]), version=version, root=root)
+        if done.inputs.digest != recorded["inputs"]["digest"]:
+            raise VerificationError(f"component {name}: what was kept of its inputs is not what its provenance lists")
+        again = store.put_tree(
+            os.path.join(root, component.root), include=component.include, exclude=component.exclude
+        ).tree
+    if again != tree:
+        raise RebuildDiffers(
+            f"component {name}: built again it is {again}, not {tree}: {_differences(store, tree, again)}",
+            hint="a build that depends on time, machine or order is not reproducible; compare the two: casstore diff",
+        )
+    record = {**done.to_json(), "inputs": {**done.inputs.to_json(), "tree": sources}}
+    return _signed({name: tree}, definition, {"builds": {name: record}}, signer, now)
+
+
+def _archives(store: Store, evidence: Sequence[Digest], signer: Signer, now: datetime) -> Iterator[tuple[str, bytes]]:
+    for digest in evidence:
+        statement = parse_unverified(store.read(digest))
+        definition = statement.predicate.get("buildDefinition") or {}
+        if definition.get("buildType") != slsa_provenance.BUNDLE:
+            continue
+        (subject,) = statement.subjects
+        rows = {row["name"]: row["digest"]["sha256"] for row in definition["resolvedDependencies"]}
+        manifest = product_manifests.parse(store.read(digests.from_hex(rows["product-manifest"])))
+        with open(os.devnull, "wb") as out:
+            made = formats.write(manifest, ProductReader(store, manifest), out)
+        if made.digest != subject.digest:
+            raise RebuildDiffers(f"archive {subject.name}: made again it is {made.digest}, not {subject.digest}")
+        yield subject.name, _signed({subject.name: subject.digest}, definition, {}, signer, now)
+
+
+def _signed(
+    subjects: Mapping[str, Digest], definition: Mapping[str, Any], own: Mapping[str, Any], signer: Signer, now: datetime
+) -> bytes:
+    """The recorded build definition with a record of this build."""
+    said = {
+        "buildDefinition": {**definition, **({"internalParameters": dict(own)} if own else {})},
+        "runDetails": {
+            "builder": {"id": origins.own_builder(signer.identity)},
+            "metadata": {"finishedOn": times.format(now)},
+        },
+    }
+    return signer.sign_statement(statements.of_digests(subjects, slsa_provenance.TYPE, said).to_bytes())
+
+
+def _differences(store: Store, one: Digest, other: Digest) -> str:
+    before = dict(store.walk(one))
+    after = dict(store.walk(other))
+    paths = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(show(path) for path in paths[:_SHOWN]) + more

@@ -1,0 +1,117 @@
+"""A rebuild: recorded inputs and arguments, the same bytes or nothing signed; what counts as a second build."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from attest.errors import PolicyDenied
+from attest.keys import keys
+from attest.trust.policies import ChannelPolicy
+from bundlers.errors import RebuildDiffers
+from bundlers.releases.rebuilding import RebuildReport, rebuild
+from casstore.errors import MoveDenied
+from casstore.promotion import promote
+from cli.main import invoke
+from tests.support.lines import Line
+from tests.support.worlds import CHANNELS, signer
+
+SCRIPT = """
+import os
+os.makedirs("out", exist_ok=True)
+open("out/tool", "w").write(open("src/tool.txt").read().upper())
+"""
+TOML = f"""
+[store]
+url = "../store"
+[components.tool]
+include = ["out/**"]
+inputs = ["src/**", "make.py"]
+build = [{json.dumps(sys.executable)}, "make.py"]
+[products.tool]
+components = ["tool"]
+format = "tar.gz"
+"""
+REBUILT = {**CHANNELS, "rebuilt": ChannelPolicy(None, 0, ("slsa-provenance",), rebuilds=2)}
+
+
+def made(tmp_path: Path, toml: str = TOML, script: str = SCRIPT) -> Line:
+    files = {"src/tool.txt": b"hello\n", "make.py": script.encode()}
+    line = Line.make(tmp_path, toml=toml, files=files, channels=REBUILT)
+    line.put("1.0.0")
+    line.ship("1.0.0")
+    return line
+
+
+def again(line: Line, *names: str, by: str = "builder-bob") -> RebuildReport:
+    return rebuild(line.store, line.ledger, "1.0.0", names, signer=signer(by), now=line.now)
+
+
+def promoted(line: Line) -> bool:
+    pam = signer("pam")
+    return promote(line.store, line.ledger, "1.0.0", channel="rebuilt", signer=pam, now=line.now).moved
+
+
+def test_a_second_builder_with_the_same_bytes_fulfils_the_policy(tmp_path: Path) -> None:
+    line = made(tmp_path)
+    with pytest.raises(MoveDenied, match="2 distinct builders"):
+        promoted(line)
+    report = again(line)
+    assert (report.components, report.archives, report.idle) == (("tool",), ("tool-1.0.0.tar.gz",), ())
+    assert promoted(line)
+
+
+def test_it_needs_no_working_folder(tmp_path: Path) -> None:
+    line = made(tmp_path)
+    (line.root / "src" / "tool.txt").write_text("something else by now\n")
+    assert again(line).components == ("tool",)
+
+
+def test_a_copy_of_the_output_is_no_second_build(tmp_path: Path) -> None:
+    """The second builder puts what the first one made: by its own casstore.toml there was no build, or another."""
+    line = made(tmp_path)
+    for build in ("", f'build = [{json.dumps(sys.executable)}, "-c", "pass"]\ninputs = ["src/**"]'):
+        copied = TOML.replace(
+            f'inputs = ["src/**", "make.py"]\nbuild = [{json.dumps(sys.executable)}, "make.py"]', build
+        )
+        assert copied != TOML
+        line.configure(copied)
+        line.put("copy" + str(len(build)) + ".0", by="builder-bob")
+        with pytest.raises(MoveDenied, match="2 distinct builders of the same arguments and inputs"):
+            promoted(line)
+
+
+def test_a_component_without_a_build_does_not_count(tmp_path: Path) -> None:
+    toml = TOML.replace(f'build = [{json.dumps(sys.executable)}, "make.py"]', "").replace("out/**", "src/**")
+    line = made(tmp_path, toml)
+    assert again(line).idle == ("tool",)
+    with pytest.raises(MoveDenied, match="tool has no build, so there is nothing to rebuild"):
+        promoted(line)
+
+
+def test_other_bytes_are_named_and_nothing_is_signed(tmp_path: Path) -> None:
+    line = made(tmp_path, script=SCRIPT + "open('out/stamp', 'w').write(repr(__import__('time').time_ns()))\n")
+    count = line.state.count
+    with pytest.raises(RebuildDiffers, match=r"component tool: built again it is .* out/stamp"):
+        again(line)
+    assert line.state.count == count
+
+
+def test_who_is_no_builder_rebuilds_nothing(tmp_path: Path) -> None:
+    line = made(tmp_path)
+    with pytest.raises(PolicyDenied, match="builder"):
+        again(line, by="ann")
+
+
+def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    line = made(tmp_path)
+    monkeypatch.chdir(line.root)
+    Path("bob.pem").write_bytes(keys.private_to_pem(signer("builder-bob").key, None))  # type: ignore[attr-defined]
+    monkeypatch.setenv("CASSTORE_TESTING", "1")
+    monkeypatch.setenv("CASSTORE_NOW", line.now.isoformat())
+    assert invoke(["rebuild", "1.0.0", "--key", "bob.pem"]) == 0
+    assert "component tool: the same" in capsys.readouterr().out
+    assert invoke(["rebuild", "1.0.0", "--component", "nothing", "--key", "bob.pem"]) == 8
