@@ -23,7 +23,7 @@ from attest.keys import keys
 from attest.log import log_bodies, log_entries
 from attest.signers import NetworkGuard, Signer
 from attest.signers.services import door, post
-from attest.sigstore import managed_proofs
+from attest.sigstore import managed_proofs, rekor_answers
 from attest.sigstore.sigstore_bundles import SigstoreBundle
 
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -121,7 +121,7 @@ class LoggedSigner:
                 request = {"hashedRekordRequestV002": _v2_request(body)}
                 answer = self._ask(f"{base}/api/v2/log/entries", request)
                 return {name: answer[name] for name in _V2_FIELDS if answer.get(name) is not None}
-            return _from_v1(self._ask(f"{base}/api/v1/log/entries", self._v1_request(envelope)))
+            return rekor_answers.entry_of(self._ask(f"{base}/api/v1/log/entries", self._v1_request(envelope)))
 
     def _v1_request(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
         content = {
@@ -157,28 +157,6 @@ _V2_FIELDS = ("logIndex", "logId", "kindVersion", "inclusionProof", "canonicaliz
 
 def _v2_request(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"digest": body["data"]["digest"], "signature": body["signature"]}
-
-
-def _from_v1(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Rekor v1's answer as a bundle's `TransparencyLogEntry`."""
-    (entry,) = answer.values()
-    proof = entry["verification"]["inclusionProof"]
-    body = canonical.loads_object(base64.b64decode(entry["body"]), what="log entry: body")
-    return {
-        "logIndex": str(entry["logIndex"]),
-        "logId": {"keyId": _b64(bytes.fromhex(entry["logID"]))},
-        "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
-        "integratedTime": str(entry["integratedTime"]),
-        "inclusionPromise": {"signedEntryTimestamp": entry["verification"]["signedEntryTimestamp"]},
-        "inclusionProof": {
-            "logIndex": str(proof["logIndex"]),
-            "rootHash": _b64(bytes.fromhex(proof["rootHash"])),
-            "treeSize": str(proof["treeSize"]),
-            "hashes": [_b64(bytes.fromhex(item)) for item in proof["hashes"]],
-            "checkpoint": {"envelope": proof["checkpoint"]},
-        },
-        "canonicalizedBody": entry["body"],
-    }
 
 
 def _first(config: Mapping[str, Any], name: str) -> dict[str, Any]:

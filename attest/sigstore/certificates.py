@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -93,6 +94,17 @@ def issued(
     if instance.asks_promise:
         _check_promise(leaf, chain[1], instance)
     return chain, authority
+
+
+def check_order(chain: Sequence[bytes]) -> None:
+    """Raises VerificationError for a chain of which one does not certify the one before it (protobuf-specs).
+
+    All but the first are left aside after that: what vouches for it stands in the trusted root. Bundles of early
+    2023 end in the instance's own root.
+    """
+    for lower, upper in pairwise(chain):
+        if not _directly_issued(load(lower), load(upper)):
+            raise Refused("the bundle's certificates are no chain: one does not certify the one before it")
 
 
 def issuers(der: bytes, instance: Instance) -> bool:

@@ -148,7 +148,7 @@ def _instance(bundle: SigstoreBundle, root: SigstoreRoot) -> Instance:
 def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance, at: datetime) -> KeylessSignature:
     from attest.sigstore import certificates
 
-    bundle.check_keyless()
+    certificates.check_order(bundle.certificates)
     stamps = time_stamps.times_of(bundle, instance)
     promised, logged = log_proofs.judge(bundle, signed, instance, stamps)
     found = sorted([*stamps, *promised])

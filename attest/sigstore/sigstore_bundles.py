@@ -65,13 +65,16 @@ class SigstoreBundle:
         """Whether a log's signed promise may stand without a proof of inclusion: in version 0.1 alone."""
         return self.media_type.endswith("version=0.1")
 
-    def check_keyless(self) -> None:
-        """Raises FormatError where certificates are written in another way than the version has, or bring a root."""
+    @property
+    def certificates(self) -> list[bytes]:
+        """All certificates in DER, the signing one first. Raises FormatError for another version's way of writing."""
         chain = self.material.get("x509CertificateChain")
         if (chain is not None) == (self.media_type in READ_MEDIA_TYPES[:2]):
             raise FormatError("sigstore bundle: version 0.3 holds one certificate, those before it a chain")
-        for item in _list(chain, "certificates")[1:] if isinstance(chain, dict) else ():
-            _check_no_root(item)
+        if chain is None:
+            return [] if self.certificate is None else [self.certificate]
+        rows = [row if isinstance(row, dict) else {} for row in _list(chain, "certificates")]
+        return [envelopes.decode_base64(row.get("rawBytes"), "sigstore bundle: certificate") for row in rows]
 
     @staticmethod
     def parse(raw: bytes) -> SigstoreBundle:
@@ -178,21 +181,6 @@ def _leaf(material: Mapping[str, Any], kind: str) -> bytes:
             raise FormatError("sigstore bundle: the certificate chain is empty")
         holder = chain[0]
     return envelopes.decode_base64(holder.get("rawBytes"), "sigstore bundle: certificate")
-
-
-def _check_no_root(item: Any) -> None:
-    """A root that comes with the bundle must not be able to vouch for anything (protobuf-specs)."""
-    from cryptography.x509 import load_der_x509_certificate
-
-    raw = envelopes.decode_base64(
-        item.get("rawBytes") if isinstance(item, dict) else None, "sigstore bundle: certificate"
-    )
-    try:
-        certificate = load_der_x509_certificate(raw)
-    except ValueError as exc:
-        raise FormatError("sigstore bundle: a certificate that cannot be read") from exc
-    if certificate.issuer == certificate.subject:
-        raise FormatError("sigstore bundle: it brings a root certificate of its own")
 
 
 def _message_signature(value: Mapping[str, Any]) -> MessageSignature:

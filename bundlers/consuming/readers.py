@@ -147,7 +147,18 @@ class HttpReader:
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """The body in pieces."""
-        url = f"{self._url}/{quote(check_path(path))}"
+        return self._body(f"{self._url}/{quote(check_path(path))}")
+
+    def document(self, *, max_bytes: int) -> bytes:
+        """What lies under the URL itself. Raises StorageUnavailable when it is larger than `max_bytes`."""
+        data = b""
+        for piece in self._body(self._url):
+            data += piece
+            if len(data) > max_bytes:
+                raise StorageUnavailable(f"{self._url}: larger than {max_bytes} bytes")
+        return data
+
+    def _body(self, url: str) -> Iterator[bytes]:
         self._network.check(url)
         request = urllib.request.Request(url, headers={"User-Agent": "casstore", "Accept-Encoding": "identity"})  # noqa: S310 - http(s) only, see __init__
         host = urlsplit(url).netloc

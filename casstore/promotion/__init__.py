@@ -10,7 +10,8 @@ output and reading keys are left to others.
 from __future__ import annotations
 
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.promotion.approvals import approve, import_attestation
+from casstore.promotion.approvals import approve
+from casstore.promotion.imports import Taken, import_attestation, take
 from casstore.promotion.moves import explain, pin, promote, rollback, unpin
 from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport
 from casstore.promotion.revocations import revoke
@@ -22,6 +23,7 @@ __all__ = [
     "MoveReport",
     "ReleaseDiff",
     "RevocationReport",
+    "Taken",
     "approve",
     "channels",
     "explain",
@@ -32,5 +34,6 @@ __all__ = [
     "release_diff",
     "revoke",
     "rollback",
+    "take",
     "unpin",
 ]

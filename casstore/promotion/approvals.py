@@ -6,23 +6,20 @@ import secrets
 from datetime import datetime
 
 from attest.core import times
-from attest.digests import Digest, sha256
+from attest.digests import sha256
 from attest.errors import BadInput
 from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import approval
-from attest.trust.verify import verify
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.ledger.rules import Reader
-from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import ApprovalReport
 from casstore.promotion.services import PromotionStore, Situation, require_role, situation
-from casstore.store.attestations import MAX_BYTES, id_of, parse_unverified, put_attestation
+from casstore.store.attestations import put_attestation
 
 
 def approve(
@@ -68,32 +65,6 @@ def approve(
         raw,
         number,
     )
-
-
-def import_attestation(
-    store: PromotionStore, ledger: Ledger, raw: bytes, *, now: datetime, sigstore_root: bytes | None = None
-) -> tuple[Digest, int | None]:
-    """Keep an attestation that was made elsewhere and append it as evidence: (digest, entry).
-
-    The entry is None when the ledger names it already. Raises FormatError, VerificationError
-    when nobody whom the trust root knows signed it.
-    """
-    state = replay(ledger, store, sigstore_root=sigstore_root)
-    digest, claimed, root = sha256(raw), parse_unverified(raw), state.require_trust_root()
-    known = {found for subject in claimed.digests for found in state.evidence.get(subject, ())}
-    if same := [found for found in sorted(known) if id_of(store.read(found, max_bytes=MAX_BYTES)) == id_of(raw)]:
-        return (digest if digest in same else same[0]), None
-    verify(  # before a byte is kept: what nobody who counts has signed is not stored
-        raw,
-        trust_root=root,
-        predicate_type=claimed.predicate_type,
-        subjects=claimed.digests,
-        at=judged_at(state, now),
-        sigstore_root=Reader(store, sigstore_root).sigstore_roots(root).of(root),
-    )
-    put_attestation(store, raw)
-    entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
-    return digest, entry.number
 
 
 def _statement(at: Situation, diff: ReleaseDiff, expires: datetime, comment: str) -> bytes:

@@ -155,21 +155,31 @@ def verify(
 @click.argument("attestation")
 @pass_session
 def show(session: Session, attestation: str) -> None:
-    """Show what an attestation (a file, or a digest in the store) says; nothing is verified.
+    """Show what an attestation (a file of any form, or a digest in the store) says; nothing is verified.
+
+    Signer, log entry and statement; one JSON object, or a list where the file holds several.
 
     \b
     Example:
       casstore attest show core.sigstore.json
+    Exit status: 0 shown, 3 nothing in it can be read.
     """
-    from casstore.store.attestations import parse_unverified
+    from attest.sigstore import forms, shown
+    from attest.sigstore.sigstore_bundles import SigstoreBundle
 
     raw = (
         session.open_store(read_only=True).read(digests.parse(attestation))
         if digests.is_digest(attestation)
-        else read_file(attestation)
+        else read_file(attestation, max_bytes=MAX_PREDICATE)
     )
+    rows = []
+    for piece in forms.read(raw):
+        said = shown.of(SigstoreBundle.parse(piece.raw)) if piece.raw else {"problem": piece.problem}
+        rows.append({"form": piece.form, **({"place": piece.place} if piece.place else {}), **said})
     render.say("not verified:")
-    render.line(json.dumps(json.loads(parse_unverified(raw).to_bytes()), indent=2))
+    render.lines(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, ensure_ascii=False))
+    if all("problem" in row for row in rows):
+        raise click.exceptions.Exit(3)
 
 
 @attest.command()

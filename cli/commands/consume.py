@@ -16,8 +16,6 @@ from cli.session import Session, read_file
 if TYPE_CHECKING:
     from bundlers.consuming.service import TrustSettings
 
-MAX_ATTESTATION = 16 * 1024 * 1024
-
 
 def _go_offline(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
@@ -215,52 +213,50 @@ def export(
 
 
 @click.command(name="import")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|FOLDER|URL...")
 @click.option("--channel", metavar="NAME", help="Which channel of a kit.")
+@click.option("--rekor", metavar="URL", help="Ask this log for the entries of envelopes that came without one.")
+@click.option("--log-entry", metavar="FILE", help="That entry, as Rekor's API answered it, for one envelope.")
 @_trust_options
 @json_option
 @pass_session
 def import_files(
     session: Session,
-    files: tuple[str, ...],
+    sources: tuple[str, ...],
     channel: str | None,
+    rekor: str | None,
+    log_entry: str | None,
     trust_root: str | None,
     tuf_root: str | None,
     sigstore_root: str | None,
     state: str | None,
     as_json: bool,
 ) -> None:
-    """Take in what was made elsewhere: attestations (approvals, SBOMs, ...) and kits.
+    """Take in what was made elsewhere: attestations of any tool (approvals, SBOMs, ...) and kits.
 
-    An attestation by somebody whom the trust root knows becomes evidence in the ledger. A kit is
-    verified, then its objects are kept.
+    Reads sigstore bundles, one or many a file, what npm, PyPI and GitHub serve, bare DSSE envelopes and cosign's
+    blob bundles; says of each what it is, whom it names and whether it counts. One by somebody whom the trust
+    root knows becomes evidence in the ledger; a bad one does not stop the others. A kit is verified, then its
+    objects are kept.
 
     \b
-    Example:
+    Examples:
       casstore import alice-approval.sigstore.json
-    Exit status: 0 taken in, 3 it does not verify, 4 the signer is not known.
+      casstore import evidence/ https://pypi.org/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance
+    Exit status: 0 taken in, 3 one of them does not hold or cannot be read, 4 nothing of it can be evidence.
     """
     from bundlers.consuming import kits
-    from casstore import promotion
+    from cli.commands import importing
 
     rows: list[dict[str, Any]] = []
-    for file in files:
-        if _is_tar(file):
+    for source in sources:
+        if os.path.isfile(source) and _is_tar(source):
             trust = _trust(trust_root, tuf_root, sigstore_root, state)
-            kit = kits.import_kit(session.open_store(), file, trust=trust, at=session.now, channel=channel)
-            rows.append({"file": file, "kind": "kit", **kit.to_json()})
+            kit = kits.import_kit(session.open_store(), source, trust=trust, at=session.now, channel=channel)
+            rows.append({"file": source, "kind": "kit", **kit.to_json()})
         else:
-            raw = read_file(file, max_bytes=MAX_ATTESTATION)
-            digest, entry = promotion.import_attestation(session.open_store(), session.ledger(), raw, now=session.now)
-            rows.append({"file": file, "kind": "attestation", "digest": digest, "entry": entry})
-    if as_json:
-        render.json_object({"imported": rows})
-        return
-    for row in rows:
-        what = f"release {row['version']}, {row['new']} new objects" if row["kind"] == "kit" else row["digest"]
-        render.line(
-            f"{row['file']}: {row['kind']} {what}" + ("" if row.get("entry", 0) is not None else ", known already")
-        )
+            rows += importing.take_source(session, source, rekor=rekor, log_entry=log_entry, root=sigstore_root)
+    importing.tell(rows, as_json=as_json)
 
 
 def _trust(trust_root: str | None, tuf_root: str | None, sigstore_root: str | None, state: str | None) -> TrustSettings:

@@ -344,13 +344,18 @@ def test_a_stamp_that_stands_twice_is_refused() -> None:
     refused(edited(GITHUB, double), "github", "stands twice")
 
 
-def test_a_root_that_comes_with_the_bundle_is_refused() -> None:
-    authority = json.loads(ROOTS["production"])["certificateAuthorities"][0]["certChain"]["certificates"][-1]
+def test_certificates_that_come_with_the_bundle_are_a_chain_and_vouch_for_nothing() -> None:
+    authorities = json.loads(ROOTS["production"])["certificateAuthorities"]
+    intermediate, root = authorities[-1]["certChain"]["certificates"]
 
-    def bring(document: dict[str, Any]) -> None:
-        material(document)["x509CertificateChain"]["certificates"].append(authority)
+    def bring(*more: dict[str, str]) -> bytes:
+        return edited(INTOTO, lambda d: material(d)["x509CertificateChain"]["certificates"].extend(more))
 
-    refused(edited(INTOTO, bring), "production", "brings a root certificate")
+    whole = bring(intermediate, root)
+    assert keyless.verify_keyless(whole, trusted_root_json=ROOTS["production"], at=AT)
+    refused(whole, "staging", "no proven signing time")
+    for wrong in (bring(root), bring(root, intermediate), bring(intermediate, intermediate)):
+        refused(wrong, "production", "no chain")
 
 
 def test_errors_speak_our_words() -> None:

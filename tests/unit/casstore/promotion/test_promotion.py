@@ -22,7 +22,7 @@ from casstore import promotion
 from casstore.errors import Conflict, MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.rules.trust import identity_digest
-from casstore.promotion.approvals import import_attestation
+from casstore.promotion.imports import import_attestation
 
 
 @pytest.fixture

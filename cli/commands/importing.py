@@ -1,0 +1,108 @@
+"""What `import` says of each attestation, and the log entries that it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from attest.errors import CasstoreError
+from cli.drawing import render
+from cli.session import Session, read_file
+
+if TYPE_CHECKING:
+    from attest.sigstore.forms import Piece
+    from bundlers.consuming.attestation_files import FoundFile
+
+_DONE = frozenset({"recorded", "known"})
+
+
+def take_source(
+    session: Session, source: str, *, rekor: str | None, log_entry: str | None, root: str | None
+) -> list[dict[str, Any]]:
+    """A row for each attestation of a file, folder or URL."""
+    from bundlers.consuming import attestation_files
+    from casstore import promotion
+
+    given, rows = read_file(root) if root else None, []
+    for found in attestation_files.gather(source, network=session.network):
+        for piece in _pieces(found):
+            if found.in_folder and piece.form == "JSON":
+                continue
+            whole = _with_entry(session, piece, rekor, log_entry)
+            store, ledger = session.open_store(), session.ledger()
+            taken = promotion.take(store, ledger, whole, source=found.name, now=session.now, sigstore_root=given)
+            rows.append({**taken.to_json(), "kind": "attestation", "hint": taken.hint})
+    return rows
+
+
+def tell(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """One line each, a summary, and the exit code."""
+    if as_json:
+        render.json_object({"imported": list(rows)})
+    else:
+        for row in rows:
+            _tell_kit(row) if row["kind"] == "kit" else _tell(row)
+    refused = [row for row in rows if row.get("outcome") == "refused"]
+    if refused:
+        render.say(f"{len(refused)} of {len(rows)} were not taken in")
+        raise click.exceptions.Exit(3)
+    if not any(row["kind"] == "kit" or row["outcome"] in _DONE for row in rows):
+        render.error("nothing of it can be evidence" if rows else "no attestation was found")
+        raise click.exceptions.Exit(4)
+
+
+def _pieces(found: FoundFile) -> Iterator[Piece]:
+    from attest.sigstore import forms
+
+    if found.raw is None:
+        yield forms.Piece("file", "", problem=found.problem)
+        return
+    try:
+        yield from forms.read(found.raw)
+    except CasstoreError as exc:
+        yield forms.Piece("JSON", "", problem=exc.message, hint=exc.hint)
+
+
+def _with_entry(session: Session, piece: Piece, rekor: str | None, log_entry: str | None) -> Piece:
+    """The piece with its log entry, where it lacks one and was told where to get it."""
+    from dataclasses import replace
+
+    from attest.sigstore import rekor_answers
+    from attest.sigstore.sigstore_bundles import SigstoreBundle
+
+    if piece.raw is None or not rekor_answers.lacks_entry(SigstoreBundle.parse(piece.raw)):
+        return piece
+    if rekor is None and log_entry is None:
+        return piece
+    try:
+        answer = read_file(log_entry) if log_entry else _ask(session, str(rekor), rekor_answers.question(piece.raw))
+        return replace(piece, raw=rekor_answers.completed(piece.raw, answer))
+    except CasstoreError as exc:
+        return replace(piece, raw=None, problem=exc.message, hint=exc.hint)
+
+
+def _ask(session: Session, rekor: str, question: bytes) -> bytes:
+    from attest.signers.services import post
+    from attest.sigstore.rekor_answers import RETRIEVE
+
+    url = rekor.rstrip("/") + RETRIEVE
+    return post(url, question, kind="application/json", network=session.network.named(rekor))
+
+
+def _tell(row: dict[str, Any]) -> None:
+    where = f"{row['file']}{' ' + row['place'] if row['place'] else ''}"
+    about = f" about {', '.join(row['about'][:2])}" if row["about"] else ""
+    more = f" and {len(row['about']) - 2} more" if len(row["about"]) > 2 else ""
+    who = f", by {' / '.join(row['names'])}" if row["names"] else f", by {row['signer']}" if row["signer"] else ""
+    worth = (
+        "counts" if row["counts"] else f"counts for nothing: {row['why']}" if row["outcome"] in _DONE else row["why"]
+    )
+    render.line(f"{where}: {row['outcome']}: {row['what'] or row['form']}{about}{more}{who}; {worth}")
+    if row["outcome"] == "refused" and row["hint"]:
+        render.say(f"hint: {row['hint']}")
+
+
+def _tell_kit(row: dict[str, Any]) -> None:
+    render.line(f"{row['file']}: kit release {row['version']}, {row['new']} new objects")
