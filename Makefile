@@ -37,7 +37,7 @@ format: $(VENV)/.dev ## mend what can be mended
 golden: $(VENV)/.dev ## make the golden files anew (a format changed: see CONTRIBUTING.md)
 	for script in tests/formats/make_*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: $(VENV)/.dev ## docs/commands.md, anew from the commands' own help
+docs: $(VENV)/.dev ## docs/commands.md and docs/man, anew from the commands' own help
 	$(BIN)/python docs/make_commands.py
 
 lock: ## the locked requirements, from pyproject.toml

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from attest.errors import CasstoreError
 from cli.drawing import render, streams
@@ -59,6 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pin": ("gc", "Keep objects that nothing else needs."),
     "doctor": ("upkeep", "Check the set-up: store, configuration, keys, trust root."),
     "help": ("help", "Show a guide, a format or a table; without a topic, list them."),
+    "completion": ("completion", "Write the script by which a shell completes."),
     "demo": ("demo", "Run a whole release of four products from real files."),
 }
 
@@ -82,11 +84,16 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands by the table above, without importing any; options as every command does."""
+        found = [CompletionItem(name, help=told) for name, (_, told) in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
+        if name and not name.startswith("-") and name not in COMMANDS and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
             near = get_close_matches(name, COMMANDS, n=1)
@@ -135,6 +142,10 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
 
 def invoke(args: list[str] | None = None) -> int:
     """Run one command line; returns the exit code. No traceback reaches the user."""
+    if "_CASSTORE_COMPLETE" in os.environ:  # a shell asks what to offer
+        from cli.pages.completion import prepare
+
+        prepare()
     try:
         code = _main(args)
         render.flush()

@@ -1,4 +1,4 @@
-"""Writes docs/commands.md from the commands' own help (`make docs`); a test holds the two together."""
+"""Writes docs/commands.md and docs/man from the commands' own help (`make docs`); a test holds them together."""
 
 from __future__ import annotations
 
@@ -37,4 +37,7 @@ def text() -> str:
 if __name__ == "__main__":
     with open(TARGET, "w", encoding="utf-8") as file:
         file.write(text())
+    import make_man
+
+    make_man.write()
     sys.exit(0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cli.commands.params import json_option
+from cli.commands.params import json_option, topic_names
 from cli.drawing import render
 
 
 @click.command(name="help")
-@click.argument("words", nargs=-1, metavar="[TOPIC]")
+@click.argument("words", nargs=-1, metavar="[TOPIC]", shell_complete=topic_names)
 @json_option
 @click.pass_context
 def help_(ctx: click.Context, words: tuple[str, ...], as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,22 @@ class Finite(click.FloatRange):
         """The number. Fails as a usage error."""
         number: float = super().convert(value, param, ctx)
         return number if number == number else self.fail(f"{value!r} is no number", param, ctx)
+
+
+def component_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For the tab key: the components of the casstore.toml that is named, or of the nearest one."""
+    from casstore.machine import config_files
+
+    path = ctx.find_root().params.get("config_path") or config_files.find_config(os.getcwd())
+    few = config_files.few_settings(path) if path else None
+    return [name for name in few.components if name.startswith(incomplete)] if few else []
+
+
+def topic_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """For the tab key: what `casstore help` shows."""
+    from cli.pages.topics import topics as known
+
+    return [name for name in known() if name.startswith(incomplete)]
 
 
 pass_session: Callable[[Any], Any] = click.make_pass_decorator(Session)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import Days, json_option, key_option, pass_session
+from cli.commands.params import Days, component_names, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session
 
@@ -84,7 +84,7 @@ def _next(session: Session, key: str | None) -> str:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME|PATH]...")
+@click.argument("names", nargs=-1, metavar="[NAME|PATH]...", shell_complete=component_names)
 @click.option("--all", "all_components", is_flag=True, help="Every component of casstore.toml.")
 @click.option("--release-version", metavar="VERSION", help="The version that the components belong to.")
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")

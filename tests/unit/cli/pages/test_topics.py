@@ -84,6 +84,9 @@ def test_the_wheel_carries_every_page(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     assert {name.removeprefix("cli/pages/docs/") for name in archive.namelist() if name.endswith(".md")} >= PAGES
+    pages = {page.name for page in (ROOT / "docs" / "man").iterdir()}
+    shared = f"{wheel.name.rsplit('-', 3)[0]}.data/data/share/man/man1/"
+    assert {name.removeprefix(shared) for name in archive.namelist() if name.startswith(shared)} == pages
     code = "import sys; from cli.main import invoke; sys.exit(invoke(['help', 'config']))"
     done = subprocess.run(
         [sys.executable, "-c", code],
