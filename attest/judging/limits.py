@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from attest.digests import Digest
-from attest.judging import requirements
+from attest.judging import requirements, vex
 from attest.judging.evidence import Evidence
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
-from attest.statements.predicates import openvex, vulns
+from attest.statements.predicates import vulns
 from attest.statements.predicates.vulns import SEVERITIES
 from attest.trust.policies import ChannelPolicy
 
@@ -63,26 +63,38 @@ def vulnerabilities(policy: ChannelPolicy, evidence: Evidence) -> Rule | None:
             used.add(scan.bundle)
             for finding in vulns.findings_of(scan.statement.predicate):
                 found[digest].add(finding)
-    used |= _explained(policy, evidence, found)
+    spoke, dropped = _explained(policy, evidence, found)
+    used |= spoke
     over = _over(policy.vulnerabilities, request, found)
     if not over:
         limits = ", ".join(f"{name} {limit}" for name, limit in policy.vulnerabilities.items())
         return Rule("vulnerabilities", SATISFIED, f"within the limits ({limits})", tuple(sorted(used)))
     who = evidence.trust_root.holders("auditor")
     message = f"too many findings: {'; '.join(over[:3])}" + (f" and {len(over) - 3} more" if len(over) > 3 else "")
+    message += f"; OpenVEX passed over: {vex.told(dropped)}" if dropped else ""
     return Rule("vulnerabilities", REFUSED, message, tuple(sorted(used)), "auditor", who, "new-release", len(over))
 
 
-def _explained(policy: ChannelPolicy, evidence: Evidence, found: Mapping[Digest, _Findings]) -> set[Digest]:
-    """Take off what OpenVEX statements call harmless; the attestations that did."""
-    used = set()
-    for said in requirements.fitting("openvex", policy, evidence):
-        names = openvex.harmless(said.statement.predicate)
-        for digest in said.statement.digests & found.keys():
-            if new := names & found[digest].worst.keys():
-                found[digest].harmless |= new
-                used.add(said.bundle)
-    return used
+def _explained(
+    policy: ChannelPolicy, evidence: Evidence, found: Mapping[Digest, _Findings]
+) -> tuple[set[Digest], list[str]]:
+    """Take off what OpenVEX statements call harmless: the attestations that spoke, and what was passed over."""
+    used: set[Digest] = set()
+    dropped: list[str] = []
+    request, fitting = evidence.request, requirements.fitting("openvex", policy, evidence)
+    for name, digest in sorted(request.archives.items()):
+        said = [item for item in fitting if digest in item.statement.digests]
+        documents = [(item.bundle, item.statement.predicate) for item in said]
+        names = {subject for item in said for subject, about in item.statement.named if about == digest}
+        artifact = vex.Artifact.of_archive(name, request.version, digest, names)
+        judged = vex.judge(documents, artifact, found[digest].worst, now=request.now)
+        found[digest].harmless |= judged.harmless
+        used |= judged.used
+        dropped += judged.dropped
+    for item in fitting:
+        if item.bundle not in used and dropped:
+            evidence.ignore(item, "none of its statements takes a finding away")
+    return used, list(dict.fromkeys(dropped))
 
 
 def _over(limits: Mapping[str, int], request: MoveRequest, found: Mapping[Digest, _Findings]) -> list[str]:

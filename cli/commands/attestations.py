@@ -59,14 +59,10 @@ def sign(
     Exit status: 0 signed, 2 no such file or type, 9 the output file exists, 12 a service does not answer.
     """
     from attest import canonical
-    from attest.errors import BadInput
     from attest.statements import predicates, statements
 
-    types = predicates.types_of(kind)
-    if len(types) != 1 or ":" not in types[0]:
-        raise BadInput(f"not one predicate type: {kind!r}", hint=f"give a URI, or one of: {', '.join(types)}")
     predicate = canonical.loads_object(read_file(predicate_file, max_bytes=MAX_PREDICATE), what=predicate_file)
-    statement = statements.of_digests(_distinct(subjects), types[0], predicate)
+    statement = statements.of_digests(_distinct(subjects), predicates.written(kind, predicate), predicate)
     signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
     raw = signer.sign_statement(statement.to_bytes())
     target = out or f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"

@@ -1,17 +1,20 @@
 """OpenVEX: which vulnerabilities do, or do not, affect a product.
 
 Source: https://github.com/openvex/spec/blob/main/OPENVEX-SPEC.md . As an in-toto predicate the
-document is the predicate and the products are the statement's subjects. Foreign fields pass through.
+document is the predicate; its products are among the statement's subjects. Documents of all versions are read
+(0.0.x wrote products and vulnerabilities as plain texts). Foreign fields pass through. What they add up to over
+an artifact: `attest.judging.vex`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from attest.core import times
+from attest.digests import Digest, from_hex, is_digest
 from attest.errors import FormatError
 
 TYPE = "https://openvex.dev/ns"
@@ -29,23 +32,43 @@ HARMLESS = frozenset({"not_affected", "fixed"})
 
 
 @dataclass(frozen=True, slots=True)
+class VexProduct:
+    """A product as a statement names it: by its ids (purl, CPE, any IRI), and by digests where it has some."""
+
+    ids: tuple[str, ...]
+    digests: frozenset[Digest] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class VexStatement:
     """What is said of one vulnerability."""
 
     vulnerability: str
     status: str
-    products: Sequence[str] = ()
-    """Product ids (purl, or sha256 digests); none: all subjects of the statement."""
+    products: Sequence[VexProduct] = ()
+    """None: all subjects of the statement."""
     justification: str = ""
     impact: str = ""
     action: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other names of the vulnerability."""
+    time: datetime | None = None
+    """When it was said last, or the document was; None where nothing readable stands there."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names of the vulnerability."""
+        return frozenset({self.vulnerability, *self.aliases})
 
     def to_json(self) -> dict[str, Any]:
         """A row of `statements`."""
         return {
-            "vulnerability": {"name": self.vulnerability},
+            "vulnerability": {
+                "name": self.vulnerability,
+                **({"aliases": list(self.aliases)} if self.aliases else {}),
+            },
             "status": self.status,
-            **({"products": [{"@id": name} for name in self.products]} if self.products else {}),
+            **({"products": [{"@id": item.ids[0]} for item in self.products if item.ids]} if self.products else {}),
             **({"justification": self.justification} if self.justification else {}),
             **({"impact_statement": self.impact} if self.impact else {}),
             **({"action_statement": self.action} if self.action else {}),
@@ -80,23 +103,8 @@ def statements_of(predicate: Mapping[str, Any]) -> tuple[VexStatement, ...]:
     rows = predicate.get("statements")
     if not isinstance(context, str) or not context.startswith(TYPE) or not isinstance(rows, list):
         raise FormatError("OpenVEX: @context or statements are missing")
-    return tuple(_statement(row) for row in rows)
-
-
-def harmless(predicate: Mapping[str, Any]) -> frozenset[str]:
-    """The vulnerabilities that do not affect any subject: `not_affected` (for a reason) or `fixed`.
-
-    A statement about named products is left out: which subject it means is not ours to guess; so
-    is one that another statement of the document contradicts.
-    """
-    good, bad = set(), set()
-    for item in statements_of(predicate):
-        explained = item.status == "fixed" or bool(item.justification or item.impact)
-        if item.status in HARMLESS and explained and not item.products:
-            good.add(item.vulnerability)
-        elif item.status not in HARMLESS:
-            bad.add(item.vulnerability)
-    return frozenset(good - bad)
+    told = _time(predicate.get("last_updated")) or _time(predicate.get("timestamp"))
+    return tuple(_statement(row, told) for row in rows)
 
 
 def check(predicate: Mapping[str, Any]) -> None:
@@ -104,16 +112,46 @@ def check(predicate: Mapping[str, Any]) -> None:
     statements_of(predicate)
 
 
-def _statement(row: object) -> VexStatement:
+def _statement(row: object, told: datetime | None) -> VexStatement:
     if not isinstance(row, Mapping) or row.get("status") not in STATUSES:
         raise FormatError(f"OpenVEX: a statement whose status is none of {', '.join(STATUSES)}")
     named = row.get("vulnerability")
-    name = named.get("name") if isinstance(named, Mapping) else named
+    inner: Mapping[str, Any] = named if isinstance(named, Mapping) else {"name": named}
+    name, aliases = inner.get("name") or inner.get("@id"), inner.get("aliases") or []
     if not isinstance(name, str) or not name:
         raise FormatError("OpenVEX: a statement without a vulnerability's name")
-    texts = [row.get(key, "") for key in ("justification", "impact_statement", "action_statement")]
-    products = row.get("products", [])
+    justification, impact, action = texts = [
+        row.get(key) or "" for key in ("justification", "impact_statement", "action_statement")
+    ]
+    products = row.get("products") or []
     if not all(isinstance(text, str) for text in texts) or not isinstance(products, list):
         raise FormatError(f"OpenVEX: the statement about {name[:60]} has fields of another kind")
-    ids = tuple(str(item.get("@id", "")) if isinstance(item, Mapping) else str(item) for item in products)
-    return VexStatement(name, str(row["status"]), ids, *texts)
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+        raise FormatError(f"OpenVEX: the aliases of {name[:60]} are no list of texts")
+    time = _time(row.get("last_updated")) or _time(row.get("timestamp")) or told
+    found = tuple(_product(item, name) for item in products)
+    return VexStatement(name, str(row["status"]), found, justification, impact, action, tuple(aliases), time)
+
+
+def _product(item: object, name: str) -> VexProduct:
+    if isinstance(item, str):
+        return VexProduct((item,))
+    identifiers = item.get("identifiers") or {} if isinstance(item, Mapping) else None
+    hashes = item.get("hashes") or {} if isinstance(item, Mapping) else None
+    if not isinstance(item, Mapping) or not isinstance(identifiers, Mapping) or not isinstance(hashes, Mapping):
+        raise FormatError(f"OpenVEX: the statement about {name[:60]} has a product that is none")
+    ids = [item.get("@id"), *identifiers.values()]
+    texts = [str(value) for key, value in hashes.items() if str(key).lower().replace("-", "") == "sha256"]
+    digests = frozenset(from_hex(text.lower()) for text in texts if is_digest(f"sha256:{text.lower()}"))
+    return VexProduct(tuple(dict.fromkeys(value for value in ids if isinstance(value, str) and value)), digests)
+
+
+def _time(value: object) -> datetime | None:
+    """RFC 3339 with whatever fraction and offset; None where it is none."""
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo is not None else None

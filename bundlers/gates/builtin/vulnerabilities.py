@@ -11,19 +11,21 @@
 
 Reports are in-toto vulns v0.2 predicates (or statements with one), below the folder of casstore.toml;
 a product without one fails. What OpenVEX calls `not_affected` (for a reason) or `fixed` is not
-counted, nor is an exception before its last day; an exception that has expired fails.
+counted: the newest statement about the product over all documents decides (`attest.judging.vex`). Nor is
+an exception before its last day; an exception that has expired fails.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from attest.errors import BadInput, CasstoreError, FormatError
-from attest.statements.predicates import openvex, vulns
+from attest.judging import vex
+from attest.statements.predicates import vulns
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.builtin import papers
 
@@ -68,11 +70,33 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     if view.now is None:
         raise BadInput("the time of the release is not known, so no age can be judged")
     borne, expired = _exemptions(settings, view.now)
-    harmless = frozenset(name for file in settings.vex for name in openvex.harmless(papers.read(view.root, file)))
-    found = [(name, told) for name in view.manifests for told in _product(view, name, settings, borne | harmless)]
+    documents = [(file, papers.read(view.root, file)) for file in settings.vex]
+    harmless: set[str] = set()
+    found: list[tuple[str, str]] = []
+    for name in view.manifests:
+        explained = _explained(view, name, settings, documents)
+        told = list(_product(view, name, settings, borne | explained.harmless))
+        harmless |= explained.harmless
+        found += [(name, text) for text in told]
+        if told and explained.dropped:
+            found.append((name, f"OpenVEX passed over: {vex.told(explained.dropped)}"))
     messages = (*(f"{name}: {told}" for name, told in found), *expired)
     files = tuple(dict.fromkeys(settings.reports.get(name, name) for name, _ in found))
     return GateResult(not messages, messages, files, _FIX, {"excepted": len(borne), "vex": len(harmless)})
+
+
+def _explained(
+    view: ReleaseView, product: str, settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]
+) -> vex.Judged[str]:
+    """What OpenVEX documents say of the findings of one product."""
+    try:
+        findings = vulns.findings_of(papers.read(view.root, settings.reports.get(product, "")))
+    except CasstoreError:  # told where the report is judged
+        findings = ()
+    manifest, now = view.manifests[product], view.now or datetime.max.replace(tzinfo=UTC)
+    file = f"{product}-{view.version}.{manifest.archive_format}"
+    artifact = vex.Artifact(frozenset({product, file}), view.version, None)
+    return vex.judge(documents, artifact, {finding.id for finding in findings}, now=now)
 
 
 def _exemptions(settings: Settings, now: datetime) -> tuple[frozenset[str], tuple[str, ...]]:

@@ -157,6 +157,12 @@ def test_vex_that_explains(tmp_path: Path) -> None:
     assert scanned(tmp_path, report("high"), told, vex=["vex.json"]) == ()
     for row in ({"status": "not_affected"}, {"status": "affected"}, {"status": "under_investigation"}):
         assert scanned(tmp_path, report("high"), vex(**row), vex=["vex.json"])
+    for product in ("core", "core-1.zip", "pkg:generic/core", "pkg:generic/team/core@1"):
+        named = vex(status="fixed", products=[{"@id": product}])
+        assert scanned(tmp_path, report("high"), named, vex=["vex.json"]) == ()
+    other = vex(status="fixed", products=[{"@id": "pkg:generic/agent@1"}])
+    _, why = scanned(tmp_path, report("high"), other, vex=["vex.json"])
+    assert "OpenVEX passed over: CVE-0 (it names pkg:generic/agent@1, which is not core" in why
 
 
 @pytest.mark.parametrize("finished", ["2026-02-20T09:00:00Z", "2026-03-02T09:00:00Z", "", "2026-02-28", "yesterday"])
