@@ -5,23 +5,29 @@ mistakes = every_mistake(data, "casstore.toml")     # sorted by line; empty when
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from attest.errors import CasstoreError
 from bundlers import gates
 from bundlers.gates import running
+from bundlers.gates.forges import NoToken, open_forge
 from bundlers.isolation.settings import Settings
 from bundlers.products.products import construction_problems
 from casstore import config
 from casstore.config.mistakes import Mistake, Reading, read_all
 from casstore.errors import ConfigError
+from casstore.ingest.globs import Selection
+from casstore.network.network import NetworkGuard
+from casstore.storage import check_url
 
 
 def every_mistake(data: bytes, path: str) -> list[Mistake]:
     """What is wrong with a file's bytes; raises nothing for what stands in them."""
     reading = read_all(data, path)
-    found = [*reading.mistakes, *_gates(reading), *_isolation(reading)]
+    found = [*reading.mistakes, *_gates(reading), *_isolation(reading), *_patterns(reading), *_places(reading)]
     if not reading.mistakes:
         found += _construction(data, reading)
     return sorted(found)
@@ -72,6 +78,43 @@ def _refused(table: Mapping[str, Any]) -> CasstoreError | None:
     except CasstoreError as exc:
         return exc
     return None
+
+
+def _patterns(reading: Reading) -> Iterator[Mistake]:
+    """Globs that no path can be compared with."""
+    for name, table in _tables(reading, "components").items():
+        for key in ("include", "exclude", "inputs") if isinstance(table, Mapping) else ():
+            patterns = table.get(key)
+            for pattern in patterns if isinstance(patterns, list) else ():
+                if isinstance(pattern, str):
+                    yield from _told(reading, ("components", name, key), partial(Selection, (pattern,)))
+
+
+def _places(reading: Reading) -> Iterator[Mistake]:
+    """URLs that are none, and forges that nobody knows."""
+    urls: list[tuple[tuple[str, ...], Any]] = [(("store", "url"), _tables(reading, "store").get("url"))]
+    for name, table in _tables(reading, "destinations").items():
+        for key in ("url", "fallback") if isinstance(table, Mapping) else ():
+            urls.append((("destinations", name, key), table.get(key)))
+    for where, url in urls:
+        if isinstance(url, str) and (url or where[-1] == "url"):
+            yield from _told(reading, where, partial(check_url, url))
+    rows = reading.value.get("consumers")
+    for at, row in enumerate(rows) if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and isinstance(forge := row.get("forge"), str):
+            yield from _told(reading, ("consumers", at, "forge"), partial(_known_forge, forge))
+
+
+def _known_forge(name: str) -> None:
+    with suppress(NoToken):  # who checks a file need not have one
+        open_forge(name, NetworkGuard((), offline=True))
+
+
+def _told(reading: Reading, key: tuple[str | int, ...], act: Callable[[], object]) -> Iterator[Mistake]:
+    try:
+        act()
+    except CasstoreError as exc:
+        yield reading.mistake(key, exc.message, exc.hint)
 
 
 def _construction(data: bytes, reading: Reading) -> Iterator[Mistake]:

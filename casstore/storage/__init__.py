@@ -22,7 +22,7 @@ from casstore.storage.base import MAX_CREATE, Storage, check_key
 if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
-__all__ = ["MAX_CREATE", "Storage", "check_key", "open_storage"]
+__all__ = ["MAX_CREATE", "Storage", "check_key", "check_url", "open_storage"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -85,13 +85,22 @@ def open_storage(url: str, *, network: NetworkGuard | None = None, create: bool 
     """
     from casstore.storage.file import open_file
 
-    if not url or "\0" in url or "\n" in url:
-        raise BadInput(f"not a storage URL: {url!r}")
-    if "://" in url:
-        from casstore.storage import locations
-
-        locations.check_form(url)
+    check_url(url)
     scheme = _SCHEME.match(url)
     if scheme is None:
         return open_file(url, create=create)
     return _ADAPTERS.get(scheme[1].lower(), _other)(url, network, create)
+
+
+def check_url(url: str) -> None:
+    """Raises BadInput for what can be no storage, whatever is there; nothing is opened."""
+    if not url or "\0" in url or "\n" in url:
+        raise BadInput(f"not a storage URL: {url!r}")
+    if "://" not in url:
+        return
+    from casstore.storage import locations, other
+
+    locations.check_form(url)
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1].lower() not in _ADAPTERS:
+        other.check(url)

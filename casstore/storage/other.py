@@ -17,17 +17,23 @@ _LOCAL = frozenset({"local", "dir", "simplecache", "filecache", "blockcache", "c
 """Schemes of fsspec that wrap others or lead around the network policy."""
 
 
-def open_other(url: str, network: NetworkGuard | None) -> RemoteStorage:
-    """A read-only storage. Raises BadInput for an unknown scheme, PolicyViolation."""
+def check(url: str) -> None:
+    """Raises BadInput for an unknown scheme and for credentials in the URL."""
     import fsspec
-
-    from casstore.storage.fsspec_client import FsspecClient, filesystem
 
     parts = urlsplit(url)
     if parts.scheme not in fsspec.available_protocols() or parts.scheme in _LOCAL or "::" in url:
         raise BadInput(f"{url}: unknown scheme {parts.scheme!r}", hint="use a folder, s3://, az:// or gs://")
     if parts.username or parts.password:
         raise BadInput(f"{parts.scheme}://{parts.hostname}: credentials are never taken from a URL")
+
+
+def open_other(url: str, network: NetworkGuard | None) -> RemoteStorage:
+    """A read-only storage. Raises BadInput for an unknown scheme, PolicyViolation."""
+    from casstore.storage.fsspec_client import FsspecClient, filesystem
+
+    check(url)
+    parts = urlsplit(url)
     locations.name(network, url)
     root = url if parts.scheme in _WEB else parts.path
     options = {} if parts.scheme in _WEB else {"host": parts.hostname or ""}

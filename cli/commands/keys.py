@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from cli.commands.ceremony import ceremony, revoke, rotate
@@ -93,6 +95,8 @@ def check_alone(session: Session, key: str) -> None:
     from attest.errors import BadInput
     from attest.keys import keys as pairs
 
+    if ":" not in key and not os.path.exists(key):
+        raise BadInput(f"{key}: no such file", hint=f"make a key first: casstore keys generate {key}")
     public = session.signer(key).public_pem
     if public is None or pairs.algorithm_of(pairs.public_from_pem(public)) != "ed25519":
         raise BadInput(

@@ -116,6 +116,31 @@ def test_broken_grammar_hides_no_other_mistake(text: str, lines: list[int]) -> N
     assert [line for line, _ in places(text)] == lines
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[components.a]\ninclude = ['ok/**', '../x']\n", (2, "components.a.include")),
+        ("[components.a]\ninclude = ['x']\nexclude = ['!y']\n", (3, "components.a.exclude")),
+        ("[components.a]\ninclude = ['x']\ninputs = ['/etc']\n", (3, "components.a.inputs")),
+        ("[store]\nurl = ''\n", (2, "store.url")),
+        ("[store]\nurl = 's4://bucket'\n", (2, "store.url")),
+        ("[destinations.d]\nurl = 'http://me:secret@host/'\n", (2, "destinations.d.url")),
+        ("[destinations.d]\nurl = './x'\nfallback = 'nope://x'\n", (3, "destinations.d.fallback")),
+        (
+            "[[consumers]]\nname = 'web'\nforge = 'gitgub'\nrepository = 'a/b'\nrequired_checks = ['x']\n",
+            (3, "consumers.0.forge"),
+        ),
+    ],
+)
+def test_what_only_a_later_command_would_meet(text: str, place: tuple[int, str]) -> None:
+    assert places(text) == [place]
+
+
+@pytest.mark.parametrize("url", ["./public", "s3://b/p", "az://c", "gs://b", "https://host/x", "file:///x", "/abs"])
+def test_places_that_may_be(url: str) -> None:
+    assert places(f"[store]\nurl = '{url}'\n[destinations.d]\nurl = '{url}'\nfallback = ''\n") == []
+
+
 def test_components_that_two_products_carry() -> None:
     text = '[components.a]\ninclude = ["x"]\n[products.p]\ncomponents = ["a", "a"]\nformat = "zip"\n'
     text += '[products.q]\ncomponents = ["a"]\nformat = "zip"\n'

@@ -90,6 +90,12 @@ def test_a_file_that_is_there_is_left_alone(here: Path) -> None:
     assert invoke(["init", "--yes"]) == 9 and not (below / "casstore.toml").exists()
 
 
+def test_a_key_that_is_not_there_is_made_first(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["init", "--key", "other.pem", "--yes"]) == 2
+    assert "hint: make a key first: casstore keys generate other.pem" in capsys.readouterr().err
+    assert not (here / "casstore.toml").exists()
+
+
 def test_a_key_that_cannot_hold_every_role_is_told_before_anything_is_made(here: Path) -> None:
     assert invoke(["keys", "generate", "ec.pem", "--no-passphrase", "--algorithm", "ecdsa-p256"]) == 0
     assert invoke(["init", "--key", "ec.pem", "--yes"]) == 2
