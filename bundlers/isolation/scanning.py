@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from attest import canonical
 from attest.digests import Digest, from_raw, to_raw
 from bundlers.formats.parallel import in_order
-from bundlers.isolation import nested, secret_strings, variants
+from bundlers.isolation import nested, secret_forms, variants
 from bundlers.isolation.nested import Limits, Member
 from bundlers.isolation.scan_cache import ScanCache
 from bundlers.isolation.settings import Settings
@@ -121,7 +121,7 @@ def _scanner(store: ContentStore, settings: Settings) -> Callable[[tuple[Digest,
 def _unit(path: str, data: IO[bytes], prints: bool) -> Unit:
     head = data.read(_HEAD)
     data.seek(0)
-    marks = {f"secret:{found.rule}:{found.fingerprint}" for found in secret_strings.scan(data)}
+    marks = {f"secret:{found.rule}:{found.fingerprint}" for found in secret_forms.scan(data)}
     size = data.seek(0, os.SEEK_END)
     data.seek(0)
     if head.startswith((b"\x7fELF", b"MZ")):

@@ -6,7 +6,7 @@
 A finding names rule, file, offset and fingerprint (the first 16 digits of the SHA-256 of the
 secret), never the secret. A false alarm is allowed by its fingerprint; the list is part of the
 settings, and their digest stands in the signed test-result. On its own it scans any folder, logs
-and reports too: `scan_folder`. Rules: `bundlers.isolation.secret_rules`. What it cannot see: `casstore help gates`.
+and reports too: `scan_folder`. Rules: `bundlers.isolation.secret_forms`. What it cannot see: `casstore help gates`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.isolation import nested
-from bundlers.isolation.secret_strings import Secret, scan
+from bundlers.isolation.secret_forms import Secret, scan
 
 NAME = "secrets"
 PHASE = Phase.INPUTS

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import random
 import string
 import tarfile
+import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import secret_table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,7 +58,6 @@ TOKENS: dict[str, str] = {
     "slack-webhook": "hooks.slack.com/services/T" + some(BASE32, 9) + "/B" + some(BASE32, 9) + "/" + some(WORD, 24),
     "url-password": "postgres://service:" + some(WORD, 16) + "@db.corp.internal",
     "private-key": PEM.decode(),
-    "private-key-base64": base64.b64encode(PEM).decode(),
 }
 
 
@@ -136,6 +136,30 @@ def test_tokens_across_the_pieces_of_a_large_file(rule: str, place: int) -> None
 def test_same_secret_is_told_once_and_others_too() -> None:
     text = f"{TOKENS['npm-token']}\n{TOKENS['npm-token']}\n{TOKENS['github-token']}\n"
     assert sorted(rules_in(text.encode())) == ["github-token", "npm-token"]
+
+
+@pytest.mark.parametrize("seed", [11, 29])
+def test_the_table_of_forms(seed: int) -> None:
+    """More than 300 real forms and 80 harmless ones; docs/gates.md tells these figures."""
+    real, none = secret_table.secrets(seed), secret_table.harmless(seed + 1)
+    assert len(real) > 300 and len(none) >= 80
+    assert [name for name, data in real if not rules_in(data)] == []
+    assert [(name, rules_in(data)) for name, data in none if rules_in(data)] == []
+
+
+def test_a_key_has_one_fingerprint_however_it_is_wrapped() -> None:
+    rows = [data for name, data in secret_table.secrets() if name.startswith("key ec PKCS8")]
+    fingerprints = {secret.fingerprint for data in rows for secret in scan(io.BytesIO(data))}
+    assert len(rows) > 30 and len(fingerprints) <= 2  # one of them stands under headers of its own
+
+
+@pytest.mark.parametrize(
+    "filler", [b"a", b"A-", b"\\n", b"eyJ", b"://x:", b"-----BEGIN PRIVATE KEY-----", b"password=", b"\0a"]
+)
+def test_time_grows_with_the_size_alone(filler: bytes) -> None:
+    begin = time.process_time()
+    rules_in((filler * (1 << 21))[: 1 << 21])
+    assert time.process_time() - begin < 8
 
 
 def packed(name: str, data: bytes) -> bytes:

@@ -1,0 +1,119 @@
+"""The texts in some bytes: as they are, wide strings of programs (UTF-16), and what base64 holds, line breaks or not.
+
+What is found is read again, for a key in base64 may stand in a wide string; three deep is enough.
+
+    for reading in readings(window): reading.text, reading.at(place)
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DEPTH = 3
+_WIDE, _CODED = 8, 28
+"""The shortest wide string and the shortest base64 that are looked into."""
+_LONGEST = 1 << 20
+_PRINTED = np.zeros(256, np.bool_)
+_PRINTED[[9, 10, 13, *range(32, 127)]] = True
+_ALPHABET = np.zeros(256, np.bool_)
+_ALPHABET[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")] = True
+_BREAK = rb"(?:\\{1,8}[nr]|%0[AaDd]|&#(?:x0?[aAdD]|1[03]);|[\s\"',+\\])"
+_LINES = re.compile(
+    rb"[A-Za-z0-9+/_-]{16,}(?:"
+    + _BREAK
+    + rb"{1,40}[A-Za-z0-9+/_-]{16,})*(?:"
+    + _BREAK
+    + rb"{1,40}[A-Za-z0-9+/_-]{1,15})?"
+)
+_BREAKS = re.compile(_BREAK)
+_PLUS = re.compile(rb"[\s\"'\\]\+|\+[\s\"'\\]")
+
+
+_Piece = tuple[int, bytes, int]
+"""Where it begins, the text, and how many bytes of the origin one byte of it takes; 0 = all of it is there."""
+_BETWEEN = b"\xff\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text, and where its places are in the bytes that it was read from."""
+
+    text: bytes
+    at: Callable[[int], int]
+
+
+def readings(window: bytes) -> Iterator[Reading]:
+    """The bytes themselves first, then all wide strings and all base64 of them, joined, and so on."""
+    reading = Reading(window, lambda place: place)
+    yield reading
+    for _ in range(_DEPTH):
+        pieces = [*_wide(reading.text), *_coded(reading.text)]
+        if not pieces:
+            return
+        reading = _joined(pieces, reading.at)
+        yield reading
+
+
+def _joined(pieces: list[_Piece], outer: Callable[[int], int]) -> Reading:
+    starts = list(accumulate((len(text) + len(_BETWEEN) for _, text, _ in pieces), initial=0))
+
+    def at(place: int) -> int:
+        number = min(bisect_right(starts, place) - 1, len(pieces) - 1)
+        start, _, step = pieces[number]
+        return outer(start + step * (place - starts[number]))
+
+    return Reading(_BETWEEN.join(text for _, text, _ in pieces), at)
+
+
+def _runs(mask: NDArray[np.bool_], shortest: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of what is true for so long."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    kept = ends - starts >= shortest
+    yield from zip(starts[kept].tolist(), ends[kept].tolist(), strict=True)
+
+
+def _wide(window: bytes) -> Iterator[_Piece]:
+    """Wide strings of both byte orders: letters with zeros between them."""
+    if window.count(0) < _WIDE:
+        return
+    raw = np.frombuffer(window, np.uint8)
+    between = _PRINTED[raw[:-1]] & (raw[1:] == 0)
+    for first in (0, 1):
+        for start, end in _runs(between[first::2], _WIDE):
+            low, high = first + 2 * start, first + 2 * end + 1
+            last = window[high - 1 : high]  # the last letter of the other byte order has no zero after it
+            keep = high if last and _PRINTED[last[0]] else high - 1
+            yield low, window[low:keep:2], 2
+
+
+def _coded(window: bytes) -> Iterator[_Piece]:
+    """What base64 holds; its place is where the base64 begins."""
+    raw = np.frombuffer(window, np.uint8)
+    done = 0
+    for start, end in _runs(_ALPHABET[raw], _CODED):
+        if start < done:
+            continue
+        found = _LINES.match(window, start, min(len(window), start + _LONGEST))
+        done = found.end() if found else end
+        text = _BREAKS.sub(b"", _PLUS.sub(b"", found[0])) if found else window[start:end]
+        yield start, _decoded(text), 0
+        if found and found.end() > end:
+            yield start, _decoded(window[start:end]), 0
+
+
+def _decoded(text: bytes) -> bytes:
+    plain = text.translate(_COMMON)
+    left = len(plain) % 4
+    return base64.b64decode(plain[: len(plain) - (left == 1)] + b"=" * (-left % 4 if left > 1 else 0))
+
+
+_COMMON = bytes.maketrans(b"-_", b"+/")
