@@ -4,7 +4,7 @@
     pinned = { files = ["requirements.txt", "web/package-lock.json", "Dockerfile", ".github/workflows/*.yml"] }
 
 Globs are relative to the folder of casstore.toml; one that names no file fails, as does a file
-whose kind is not known here (`pins` has the kinds). `revision = true` also asks that each
+whose kind is not known here (`bundlers.gates.pinning` has the kinds). `revision = true` also asks that each
 component was put from a Git revision without changed files, as its provenance records it, and
 `build = true` that each component which was built had no network and has its inputs recorded by
 digest there: what was not enforced counts as not so.
@@ -20,8 +20,8 @@ from typing import Any
 
 from attest.errors import BadInput
 from attest.statements.predicates.slsa_provenance import INPUTS
+from bundlers.gates import pinning
 from bundlers.gates.base import GateResult, Phase, ReleaseView
-from bundlers.gates.builtin import pins
 
 NAME = "pinned"
 PHASE = Phase.INPUTS
@@ -66,9 +66,9 @@ def _files(view: ReleaseView, settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _file(path: str) -> Iterator[str]:
-    reader = pins.reader_of(path)
+    reader = pinning.reader_of(path)
     if reader is None:
-        yield f"no kind of lock file that is known here: {', '.join(pins.KINDS)}"
+        yield f"no kind of lock file that is known here: {', '.join(pinning.KINDS)}"
         return
     try:
         with open(path, "rb") as file:
