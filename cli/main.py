@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("promotion", "Move a channel back to an earlier release and pin it."),
     "unpin": ("promotion", "Let a pinned channel be promoted to again."),
     "explain": ("promotion", "Tell what a move still needs, who can give it, and how."),
+    "suspend": ("promotion", "Take an identity out at once, for 72 hours."),
     "revoke": ("promotion", "Withdraw an artifact, attestation or identity, for every reader."),
     "whence": ("whence", "Tell where a file comes from: product, release, channel, builder."),
     "channel": ("promotion", "Show what is in each channel, why, and who allowed it."),

@@ -54,12 +54,14 @@ def decide(
     attestations: Sequence[bytes],
     *,
     revoked: Collection[str] = frozenset(),
+    limited: Mapping[str, int] | None = None,
     recorded: Mapping[Digest, Record] | None = None,
     sigstore: SigstoreRoots | None = None,
 ) -> Decision:
     """Judge a move under the trust root in force. Whatever is not proven is missing.
 
-    `recorded`: attestation -> the first ledger entry that took it in. Raises nothing for bad
+    `recorded`: attestation -> the first ledger entry that took it in. `limited`: identities of which only counts
+    what was recorded before an entry. Raises nothing for bad
     evidence; NotInstalled where a rule of the policy needs a library that is not there.
     """
     if request.action not in ACTIONS:
@@ -69,7 +71,7 @@ def decide(
     if policy is None:
         message = f"the signed policy knows no channel {request.channel}"
         return Decision(False, (_owners("policy", message, "change-policy", trust_root),), ())
-    evidence = Evidence(request, trust_root, revoked, recorded or {}, sigstore or SigstoreRoots())
+    evidence = Evidence(request, trust_root, revoked, recorded or {}, sigstore or SigstoreRoots(), limited or {})
     for raw in sorted(set(attestations)):
         evidence.take(raw)
     evidence.verified.sort(key=lambda found: found.bundle)

@@ -72,6 +72,8 @@ class Evidence:
     revoked: Collection[str]
     recorded: Mapping[Digest, Record]
     sigstore: SigstoreRoots
+    limited: Mapping[str, int] = field(default_factory=dict)
+    """Identities of which only counts what was recorded before an entry."""
     verified: list[VerifiedStatement] = field(default_factory=list)
     withdrawn: list[VerifiedStatement] = field(default_factory=list)
     """Verified, but revoked."""
@@ -92,11 +94,17 @@ class Evidence:
         except CasstoreError as exc:
             self.ignored[digest] = exc.message
             return
-        if found.id in self.revoked or found.identity in self.revoked:
+        if self._is_out(found):
             self.ignored[digest] = "it, or who signed it, was revoked"
             self.withdrawn.append(found)
             return
         self.verified.append(found)
+
+    def _is_out(self, found: VerifiedStatement) -> bool:
+        if found.id in self.revoked or found.identity in self.revoked:
+            return True
+        limit, record = self.limited.get(found.identity), self.recorded.get(found.bundle)
+        return limit is not None and (record is None or record.number >= limit)
 
     def _verified(self, raw: bytes, digest: Digest) -> VerifiedStatement:
         claimed = parse_statement(SigstoreBundle.parse(raw).statement_envelope.payload)

@@ -21,7 +21,7 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError, TooNew
 from attest.keys import identities, keys
-from attest.sigstore import sigstore_bundles
+from attest.sigstore import signed_files
 from attest.statements import statements
 from attest.statements.predicates import OWN
 from attest.statements.statements import Statement, Subject
@@ -309,27 +309,17 @@ def _role(name: str, value: object, known: Mapping[str, TrustIdentity]) -> Role:
 
 def sign_file(bundles: Sequence[bytes]) -> bytes:
     """The signed trust root file: one attestation per owner, all over the same payload bytes."""
-    ordered = [canonical.loads_object(raw, what="attestation") for raw in sorted(set(bundles))]
-    return canonical.dumps({"format": SIGNED_FORMAT, "bundles": ordered})
+    return signed_files.combine(SIGNED_FORMAT, bundles)
 
 
 def bundles_of(raw: bytes) -> list[bytes]:
     """The attestations of a signed trust root file. Raises FormatError."""
-    value = canonical.loads_canonical(raw, what="signed trust root")
-    f = Fields(value, "signed trust root", required=("format", "bundles"))
-    if f.text("format") != SIGNED_FORMAT:
-        raise FormatError(f"signed trust root: the format is {f.text('format')[:60]!r}, not {SIGNED_FORMAT}")
-    if not isinstance(value["bundles"], list) or not value["bundles"]:
-        raise FormatError("signed trust root: it has no signature")
-    return [canonical.dumps(item) for item in value["bundles"]]
+    return signed_files.bundles_of(raw, SIGNED_FORMAT, what="signed trust root")
 
 
 def payload_of(raw: bytes) -> bytes:
     """The payload bytes that every signature of a signed file covers. Raises FormatError."""
-    payloads = {sigstore_bundles.SigstoreBundle.parse(item).statement_envelope.payload for item in bundles_of(raw)}
-    if len(payloads) != 1:
-        raise FormatError("signed trust root: its signatures cover different documents")
-    return payloads.pop()
+    return signed_files.payload_of(raw, SIGNED_FORMAT, what="signed trust root")
 
 
 def parse_payload(payload: bytes) -> TrustRoot:

@@ -26,6 +26,7 @@ from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.publishing import absence, channel_proof, records
+from bundlers.publishing.absence import Against
 from bundlers.publishing.channel_proof import ChannelJudgement
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord
@@ -127,12 +128,12 @@ def verify_channel(
     )
     pins = pins_of(ledger.store, ledger.ledger)
     if record.withdrawn:
-        raise _withdrawn(source, ledger, record, channel, pins, check_keys)
+        raise _withdrawn(source, ledger, record, channel, pins, check_keys, at)
     objects = ledger.objects.with_more(_tar(source, records.objects_path(channel)))
-    revoked = _sealed(source, ledger, objects, record, channel)
+    against = _sealed(source, ledger, objects, record, channel, at)
     if check_keys is not None:
-        check_keys(ledger, revoked)
-    judged = _judge(ledger, objects, record, channel, sigstore_root, revoked)
+        check_keys(ledger, against.names)
+    judged = _judge(ledger, objects, record, channel, sigstore_root, against)
     _check_seen(channel, judged.head.number, judged.head.digest, pins)
     info = _release_info(judged, channel)
     release = release_objects.parse(objects.read(info.digest))
@@ -187,6 +188,7 @@ def _withdrawn(
     channel: str,
     pins: Pins | None,
     check_keys: CheckKeys | None,
+    at: datetime,
 ) -> Withdrawn:
     """The publisher says that nothing of the channel may be installed; raises where that itself is not proven."""
     if (record.store, record.ledger, record.channel) != (ledger.store, ledger.ledger, channel):
@@ -197,10 +199,10 @@ def _withdrawn(
         answers = absence.answer(ledger.seal.state, leaves.read, names)
     except NoSuchObject as exc:
         raise ledger_proof.as_verification(exc) from exc
-    revoked = absence.check_withdrawal(answers, channel, record.move, ledger.trust_root)
-    _check_seal(ledger, revoked)
+    against = absence.check_withdrawal(answers, channel, record.move, ledger.trust_root, at)
+    _check_seal(ledger, against)
     if check_keys is not None:
-        check_keys(ledger, revoked)
+        check_keys(ledger, against.names)
     _check_seen(channel, record.move_number, record.move, pins)
     after = ledger_proof.pins_after(ledger, pins)
     move = PinnedMove(record.move_number, record.move)
@@ -219,17 +221,18 @@ def _reasons(ledger: ProvenLedger, record: ChannelRecord) -> str:
     return "; ".join(absence.told(rows[number]) for number in record.withdrawn)
 
 
-def _check_seal(ledger: ProvenLedger, revoked: frozenset[str]) -> None:
-    if ledger.sealed_by in revoked:
+def _check_seal(ledger: ProvenLedger, against: Against) -> None:
+    limit = against.limited.get(ledger.sealed_by)
+    if ledger.sealed_by in against.revoked or (limit is not None and ledger.seal.size >= limit):
         raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
 
 
 def _sealed(
-    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str
-) -> frozenset[str]:
+    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, at: datetime
+) -> Against:
     """What the sealed state says against the channel's head: raises, or returns what counts no more."""
     try:
-        return _against(source, ledger, objects, record, channel)
+        return _against(source, ledger, objects, record, channel, at)
     except NoSuchObject as exc:
         raise VerificationError(
             f"channel {channel}: it is not shown that nothing speaks against it: {exc.message}",
@@ -238,8 +241,8 @@ def _sealed(
 
 
 def _against(
-    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str
-) -> frozenset[str]:
+    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, at: datetime
+) -> Against:
     leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
     brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
     digest = ledger.history.release_of(brought)
@@ -247,9 +250,9 @@ def _against(
     history, number = ledger.history, record.move_number
     chosen = channel_proof.select(history, channel, number, ledger.policies, history.recorder)
     question = absence.ask(history, channel, number, digest, release, ledger.trust_roots, objects.read, chosen)
-    revoked = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question.names))
-    _check_seal(ledger, revoked)
-    return revoked
+    against = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question.names), at)
+    _check_seal(ledger, against)
+    return against
 
 
 def _judge(
@@ -258,14 +261,15 @@ def _judge(
     record: ChannelRecord,
     channel: str,
     sigstore_root: bytes | None,
-    revoked: frozenset[str],
+    against: Against,
 ) -> ChannelJudgement:
     start = states.start(ledger.store, ledger.ledger)
     head = record.move_number
     chosen = channel_proof.select(ledger.history, channel, head, ledger.policies, ledger.history.recorder)
     try:
+        reader = Reader(objects, sigstore_root)
         judged = channel_proof.judge_channel(
-            start, ledger.history, channel, head, chosen, Reader(objects, sigstore_root), revoked
+            start, ledger.history, channel, head, chosen, reader, against.revoked, against.limited
         )
         check_not_revoked(judged.state, _release_info(judged, channel))
     except (NoSuchObject, StoreDamaged) as exc:

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from attest.core import times
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.log import state_trie
@@ -117,8 +119,8 @@ def answer(root: Digest, read: Callable[[Digest], bytes], names: Iterable[str]) 
     return {name: state_trie.look_up(root, read, name) for name in names}
 
 
-def check(question: Question, answers: Answers) -> frozenset[str]:
-    """Raises VerificationError for what the state says against it; returns who and what counts no more."""
+def check(question: Question, answers: Answers, at: datetime) -> Against:
+    """Raises VerificationError for what the state says against it; returns who and what counts no more at a time."""
     row = answers[f"channel/{question.channel}"]
     said: Any = row.value if row is not None else {}
     head, brought = question.head, question.brought
@@ -132,10 +134,10 @@ def check(question: Question, answers: Answers) -> frozenset[str]:
             hint="an older or other state is served: do not install from here",
         )
     _check_root(answers, question.root)
-    return _against(question, answers)
+    return _against(question, answers, at)
 
 
-def check_withdrawal(answers: Answers, channel: str, move: Digest, root: TrustRoot) -> frozenset[str]:
+def check_withdrawal(answers: Answers, channel: str, move: Digest, root: TrustRoot, at: datetime) -> Against:
     """Raises VerificationError unless the channel still stands at that move; returns whose signature counts no more."""
     row = answers[f"channel/{channel}"]
     said: Any = row.value if row is not None else {}
@@ -145,7 +147,7 @@ def check_withdrawal(answers: Answers, channel: str, move: Digest, root: TrustRo
             hint="an older or other state is served: do not install from here",
         )
     _check_root(answers, root)
-    return _named(answers)
+    return _named(answers, at)
 
 
 def told(row: Revocation) -> str:
@@ -162,18 +164,42 @@ def _check_root(answers: Answers, root: TrustRoot) -> None:
         )
 
 
-def _named(answers: Answers) -> frozenset[str]:
-    return frozenset(name.partition("/")[2] for name, row in answers.items() if row and name.startswith(_AGAINST))
+@dataclass(frozen=True, slots=True)
+class Against:
+    """Who and what counts no more, by the sealed state."""
+
+    revoked: frozenset[str]
+    limited: Mapping[str, int]
+    """Identities of which counts what was recorded before an entry."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All of whom nothing new counts."""
+        return self.revoked | self.limited.keys()
 
 
-def _against(question: Question, answers: Answers) -> frozenset[str]:
+def _named(answers: Answers, at: datetime) -> Against:
+    rows = {name: row.value for name, row in answers.items() if row is not None and name.startswith(_AGAINST)}
+    limited = {name.partition("/")[2]: row["from"] for name, row in rows.items() if "from" in row}
+    gone = {name.partition("/")[2] for name, row in rows.items() if name.startswith("revoked/") and "from" not in row}
+    waits = {
+        name.partition("/")[2]
+        for name, row in rows.items()
+        if name.startswith("suspended/") and at < times.parse(row.get("until"))
+    }
+    return Against(
+        frozenset(gone | waits), {name: limit for name, limit in limited.items() if name not in gone | waits}
+    )
+
+
+def _against(question: Question, answers: Answers, at: datetime) -> Against:
     for number in question.held:
         if answers[f"void/{number}"] is not None:
             raise VerificationError(f"ledger entry {number} is void", hint="do not install it; ask the promoters")
-    revoked = _named(answers)
-    if bad := sorted(revoked & question.made):
+    against = _named(answers, at)
+    if bad := sorted(against.revoked & question.made):
         raise VerificationError(f"{bad[0]} of this release was revoked", hint="do not install it; ask for a newer one")
-    return revoked
+    return against
 
 
 _AGAINST = ("revoked/", "suspended/")

@@ -249,10 +249,11 @@ def judge_channel(
     chosen: Selection,
     reader: Reader,
     revoked: frozenset[str] = frozenset(),
+    limited: Mapping[str, int] | None = None,
 ) -> ChannelJudgement:
     """Fold trust roots, revocations and the chosen entries. Raises VerificationError, PolicyDenied, Conflict, ...
 
-    `revoked`: what a sealed state says is revoked, whether its entries are in the history or not.
+    `revoked`, `limited`: what a sealed state says is revoked, whether its entries are in the history or not.
     At the end the move that brought the release is decided once more with all that is revoked by
     the newest entry, so that a revoked approver or attestation counts no more.
     """
@@ -266,9 +267,10 @@ def judge_channel(
         state = _step(state, entry, chosen, reader)
     if brought is None or state.channel(channel).number != head:
         raise VerificationError(f"ledger entry {head} is not the last move of channel {channel}")
-    state = replace(state, revoked=state.revoked | revoked, bound=None)
-    if state.revoked != before.revoked:
-        judge(replace(before, revoked=state.revoked), brought, reader)
+    known = {**state.limited, **(limited or {})}
+    state = replace(state, revoked=state.revoked | revoked, limited=known, bound=None)
+    if (state.revoked, state.limited) != (before.revoked, before.limited):
+        judge(replace(before, revoked=state.revoked, limited=known), brought, reader)
     return ChannelJudgement(state, history.number(head), brought)
 
 

@@ -19,6 +19,7 @@ from casstore.errors import Conflict
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.rules import Reader
+from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
 
 
@@ -49,7 +50,8 @@ def _holds(
     chosen = channel_proof.select(history, channel, head, roots.get, gathering.recorder(state))
     start, reader = states.start(state.store, state.ledger), Reader(store, sigstore_root)
     try:
-        channel_proof.judge_channel(start, history, channel, head, chosen, reader)
+        judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader)
+        check_not_revoked(judged.state, judged.state.releases[history.release_of(judged.brought)])
     except (PolicyDenied, VerificationError, Conflict):
         return False
     return True

@@ -50,6 +50,7 @@ class EntryKind(enum.StrEnum):
     UNPIN = "unpin"
     PUBLISH = "publish"
     REVOKE = "revoke"
+    SUSPEND = "suspend"
     REHEARSAL = "rehearsal"
     CONDEMN = "condemn"
     DELETE = "delete"

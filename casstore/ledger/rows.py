@@ -74,6 +74,10 @@ def state_rows(state: LedgerState) -> Rows:
     for revoked in reversed(state.revocations):  # the first one counts
         for name in (revoked.name, *revoked.holders):
             rows[f"revoked/{name}"] = {"entry": revoked.entry, "kind": revoked.kind}
+    for name in state.limited.keys() - state.revoked:
+        rows[f"revoked/{name}"] |= {"from": state.limited[name]}
+    for row in state.suspensions:  # the last one counts
+        rows[f"suspended/{row.identity}"] = {"entry": row.entry, "until": times.format(row.until)}
     for root, number in zip(state.trust_roots, state.trust_root_entries, strict=True):
         rows[f"root/{root.version}"] = {"digest": root.digest, "entry": number}
     rows |= dict(_identities(state))

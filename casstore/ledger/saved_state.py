@@ -42,6 +42,7 @@ from casstore.ledger.views import (
     ReleaseInfo,
     Revocation,
     Sealed,
+    Suspension,
 )
 from casstore.machine import user_secrets
 
@@ -223,7 +224,7 @@ def _recorded_from(rows: Any, roots: tuple[TrustRoot, ...]) -> dict[Digest, Reco
 
 
 def _revocation(row: Sequence[Any]) -> Revocation:
-    return replace(Revocation(*row), holders=tuple(row[-1]))
+    return replace(found := Revocation(*row), holders=tuple(found.holders))
 
 
 _TO: dict[str, Callable[[Any], Any]] = {
@@ -243,6 +244,8 @@ _FROM: dict[str, Callable[[Any], Any]] = {
     "publications": lambda rows: {name: tuple(Publication(*row) for row in of) for name, of in rows.items()},
     "revocations": lambda rows: tuple(map(_revocation, rows)),
     "revoked": frozenset,
+    "limited": dict,
+    "suspensions": lambda rows: tuple(Suspension(*row) for row in rows),
     "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
     "given_up": frozenset,
     "codes": dict,

@@ -27,6 +27,7 @@ from casstore.ledger.views import (
     ReleaseInfo,
     Revocation,
     Sealed,
+    Suspension,
 )
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class LedgerState:
     revocations: tuple[Revocation, ...] = ()
     revoked: frozenset[str] = frozenset()
     """Digests of artifacts and attestations, and identities."""
+    limited: Mapping[str, int] = field(default_factory=_empty)
+    """Revoked identities of which counts what was recorded before an entry."""
+    suspensions: tuple[Suspension, ...] = ()
     condemned: Mapping[Digest, Condemned] = field(default_factory=_empty)
     """Packs on which nobody may lean any more."""
     given_up: frozenset[Digest] = frozenset()
@@ -173,6 +177,19 @@ class LedgerState:
     def revoked_contents(self) -> frozenset[Digest]:
         """What was revoked by its bytes: nothing that holds it may be put, released or moved."""
         return frozenset(row.subject for row in self.revocations if row.kind == "artifact")
+
+    def suspended(self, at: datetime) -> frozenset[str]:
+        """The identities that count for nothing at a time."""
+        return frozenset(row.identity for row in self.suspensions if at < row.until)
+
+    def out(self, at: datetime) -> frozenset[str]:
+        """What, and who, counts for nothing in a decision at a time."""
+        return self.revoked | self.suspended(at)
+
+    def may_sign(self, identity: str, number: int, at: datetime) -> bool:
+        """Whether an identity's signature of an entry counts, for all that was revoked and suspended before."""
+        limit = self.limited.get(identity)
+        return identity not in self.out(at) and (limit is None or number < limit)
 
     def is_revoked(self, *subjects: str) -> bool:
         """Whether one of these digests or identities was revoked."""

@@ -158,6 +158,20 @@ class Revocation:
     """What to compare with: the digest, or the identity."""
     holders: tuple[Digest, ...] = ()
     """Trees that hold a revoked file: they count no more either."""
+    from_entry: int | None = None
+    """Of an identity: what was recorded before this entry stays good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """An identity that counts for nothing until a time."""
+
+    identity: str
+    entry: int
+    until: datetime
+    root: int
+    """The version of the trust root in force: no identity is suspended twice under one."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

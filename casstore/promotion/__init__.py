@@ -13,8 +13,8 @@ from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.promotion.approvals import approve
 from casstore.promotion.imports import Taken, import_attestation, take
 from casstore.promotion.moves import explain, pin, promote, rollback, unpin
-from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport
-from casstore.promotion.revocations import revoke
+from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport, SuspensionReport
+from casstore.promotion.revocations import join, revoke, suspend
 from casstore.promotion.services import channels, find_release
 
 __all__ = [
@@ -23,17 +23,20 @@ __all__ = [
     "MoveReport",
     "ReleaseDiff",
     "RevocationReport",
+    "SuspensionReport",
     "Taken",
     "approve",
     "channels",
     "explain",
     "find_release",
     "import_attestation",
+    "join",
     "pin",
     "promote",
     "release_diff",
     "revoke",
     "rollback",
+    "suspend",
     "take",
     "unpin",
 ]

@@ -187,7 +187,7 @@ def _matters(at: Situation, after: LedgerState) -> bool:
     return (
         after.channel(at.channel.name).move != at.channel.move
         or after.trust_roots != before.trust_roots
-        or after.revoked != before.revoked
+        or (after.revoked, after.limited, after.suspensions) != (before.revoked, before.limited, before.suspensions)
     )
 
 

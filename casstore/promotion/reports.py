@@ -111,6 +111,8 @@ class RevocationReport:
     reason: str
     affected: tuple[str, ...]
     number: int | None = None
+    raw: bytes = field(default=b"", repr=False)
+    """What more owners have to sign; empty where it is not handed on."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -118,6 +120,27 @@ class RevocationReport:
             "kind": self.kind,
             "subject": self.subject,
             "reason": self.reason,
+            "affected": list(self.affected),
+            "entry": self.number,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionReport:
+    """Who was suspended, or would be, until when, and what that touches."""
+
+    identity: str
+    reason: str
+    until: datetime
+    affected: tuple[str, ...]
+    number: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "identity": self.identity,
+            "reason": self.reason,
+            "until": times.format(self.until),
             "affected": list(self.affected),
             "entry": self.number,
         }

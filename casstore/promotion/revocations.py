@@ -7,19 +7,21 @@ from datetime import datetime
 
 from attest import digests
 from attest.digests import Digest
-from attest.errors import BadInput
+from attest.errors import BadInput, PolicyDenied
 from attest.keys import identities
 from attest.signers import Signer
+from attest.sigstore.signed_files import FORMAT, bundles_of, combine, payload_of
 from attest.statements import statements
-from attest.statements.predicates import revocation
+from attest.statements.predicates import revocation, suspension
 from casstore.errors import NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.rules.trust import identity_digest
+from casstore.ledger.rules.reader import judged_at
+from casstore.ledger.rules.trust import check_suspendable, has_held_a_role, identity_digest
 from casstore.ledger.state import LedgerState
-from casstore.promotion.reports import RevocationReport
+from casstore.promotion.reports import RevocationReport, SuspensionReport
 from casstore.promotion.services import PromotionStore, keep, require_role
 from casstore.store.attestations import MAX_BYTES, id_of
 from casstore.store.holders import holding
@@ -38,12 +40,16 @@ def revoke(
     now: datetime,
     confirm: bool = True,
     ahead: bool = False,
+    from_entry: int | None = None,
+    hand_in: bool = True,
     sigstore_root: bytes | None = None,
 ) -> RevocationReport:
     """Revoke a digest, a release (artifact), an attestation's digest, or an identity (or its name).
 
     An artifact may be any file or folder inside a component: the trees that hold it are revoked with it.
-    `ahead`: also one that nothing here holds yet. Without `confirm` only what it would touch is reported;
+    `ahead`: also one that nothing here holds yet. `from_entry`: what an identity signed stays good, as far as the
+    ledger recorded it before this entry. Where several owners must sign, `hand_in=False` gives the file that the
+    others `join`. Without `confirm` only what it would touch is reported;
     what is revoked already stays so.
     Raises BadInput, NoSuchObject, PolicyDenied.
     """
@@ -54,12 +60,79 @@ def revoke(
     affected = _affected(state, {{"identity": name, "attestation": what}.get(kind, subject), *holders})
     if known is not None or not confirm:
         return RevocationReport(kind, subject, reason, affected, known.entry if known else None)
-    require_role(state, signer, _ROLES, now)
-    predicate = revocation.Revocation(kind, reason, now, tuple(sorted(holders)))
+    owners_only = kind == "identity" and has_held_a_role(state, name)
+    require_role(state, signer, frozenset({"owner"}) if owners_only else _ROLES, now)
+    predicate = revocation.Revocation(kind, reason, now, tuple(sorted(holders)), from_entry)
     statement = statements.of_digests({name: subject}, revocation.TYPE, predicate.to_json())
+    raw = signer.sign_statement(statement.to_bytes())
+    if not hand_in:
+        return RevocationReport(kind, subject, reason, affected, None, combine(FORMAT, [raw]))
+    need = state.require_trust_root().threshold("owner")
+    if owners_only and need > 1:
+        raise PolicyDenied(
+            f"1 of {need} owners signed: whom the trust root gave a role only they revoke",
+            hint="write it with --out FILE, and another owner: casstore revoke --join FILE; suspend works at once",
+        )
+    return RevocationReport(kind, subject, reason, affected, _append(store, ledger, state, raw, now, sigstore_root))
+
+
+def join(
+    store: PromotionStore,
+    ledger: Ledger,
+    file: bytes,
+    *,
+    signer: Signer,
+    now: datetime,
+    hand_in: bool = True,
+    sigstore_root: bytes | None = None,
+) -> RevocationReport:
+    """Add one more owner's signature to a revocation, and append it when enough have signed.
+
+    With `hand_in=False` only the file is made. Raises FormatError, PolicyDenied.
+    """
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    require_role(state, signer, _ROLES, now)
+    payload = payload_of(file, FORMAT, what="signed revocation")
+    statement = statements.parse(payload)
+    claim, subject = revocation.parse(statement.predicate), statement.subjects[0]
+    raw = combine(FORMAT, [*bundles_of(file, FORMAT, what="signed revocation"), signer.sign_statement(payload)])
+    affected = _affected(state, {subject.name if claim.kind == "identity" else subject.digest, *claim.holders})
+    number = _append(store, ledger, state, raw, now, sigstore_root) if hand_in else None
+    return RevocationReport(claim.kind, subject.digest, claim.reason, affected, number, raw)
+
+
+def suspend(
+    store: PromotionStore,
+    ledger: Ledger,
+    what: str,
+    *,
+    reason: str,
+    signer: Signer,
+    now: datetime,
+    confirm: bool = True,
+    sigstore_root: bytes | None = None,
+) -> SuspensionReport:
+    """Take an identity out at once, for 72 hours; one owner or auditor is enough. Raises PolicyDenied, Conflict."""
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    name, subject = _identity(state, what)
+    affected, at = _affected(state, {name}), judged_at(state, now)
+    check_suspendable(state, name, at)
+    if not confirm:
+        return SuspensionReport(name, reason, at + suspension.LASTS, affected)
+    require_role(state, signer, _ROLES, now)
+    claim = suspension.Suspension(reason, now)
+    statement = statements.of_digests({name: subject}, suspension.TYPE, claim.to_json())
     (digest,) = keep(store, [signer.sign_statement(statement.to_bytes())])
+    entry, _ = commit(ledger, store, state, EntryKind.SUSPEND, digest, now=now, sigstore_root=sigstore_root)
+    return SuspensionReport(name, reason, at + suspension.LASTS, affected, entry.number)
+
+
+def _append(
+    store: PromotionStore, ledger: Ledger, state: LedgerState, raw: bytes, now: datetime, sigstore_root: bytes | None
+) -> int:
+    (digest,) = keep(store, [raw])
     entry, _ = commit(ledger, store, state, EntryKind.REVOKE, digest, now=now, sigstore_root=sigstore_root)
-    return RevocationReport(kind, subject, reason, affected, entry.number)
+    return entry.number
 
 
 def _subject(store: PromotionStore, state: LedgerState, what: str, kind: str) -> tuple[str, Digest]:

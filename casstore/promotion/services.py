@@ -112,7 +112,8 @@ def judge(
         request_for(store, at, now, promoter),
         root,
         list(evidence_for(store, at).values()),
-        revoked=at.state.revoked,
+        revoked=at.state.out(now),
+        limited=at.state.limited,
         recorded=at.state.recorded,
         sigstore=Reader(store, sigstore_root).sigstore_roots(*at.state.trust_roots),
     )
@@ -145,8 +146,8 @@ def require_role(state: LedgerState, signer: Signer, roles: frozenset[str], now:
     """Nothing is signed by somebody whose signature would not count. Raises PolicyDenied."""
     moved = judged_at(state, now)
     root = root_in_force(state, moved)
-    if state.is_revoked(signer.identity):
-        raise PolicyDenied(f"the identity {identities.short(signer.identity)} was revoked")
+    if not state.may_sign(signer.identity, state.count, moved):
+        raise PolicyDenied(f"the identity {identities.short(signer.identity)} was revoked, or is suspended")
     if not roles & root.roles_of(signer.identity, moved):
         who = sorted({name for role in roles for name in root.holders(role)})
         raise PolicyDenied(

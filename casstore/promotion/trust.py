@@ -120,7 +120,9 @@ def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime, sigstor
         raise Conflict(f"trust root version {root.version} is in force already")
     versions = [root] if state.trust_root is None else [state.trust_root, root]
     found = sigstore_roots(store, versions, sigstore_root)
-    ceremony.verify_file(signed, at=now, previous=state.trust_root, sigstore=found, revoked=state.revoked)
+    ceremony.verify_file(
+        signed, at=now, previous=state.trust_root, sigstore=found, revoked=state.out(now) | state.limited.keys()
+    )
     objects = [NewObject(data, Kind.BLOB, ()) for data in found.pinned.values()]
     store.put_many([*objects, NewObject(signed, Kind.ATTESTATION, (root.digest,))])
     kind = EntryKind.GENESIS if state.trust_root is None else EntryKind.TRUST_ROOT

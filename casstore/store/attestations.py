@@ -15,6 +15,7 @@ from typing import Protocol
 
 from attest.digests import Digest
 from attest.errors import FormatError
+from attest.sigstore.signed_files import attestations_of
 from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements import statements
 from attest.statements.envelopes import attestation_id
@@ -48,7 +49,7 @@ class Found:
 
 def parse_unverified(raw: bytes) -> Statement:
     """What an attestation says, for finding it and for showing it. Raises FormatError."""
-    return statements.parse(SigstoreBundle.parse(raw).statement_envelope.payload)
+    return statements.parse(SigstoreBundle.parse(attestations_of(raw)[0]).statement_envelope.payload)
 
 
 def put_attestation(store: AttestationStore, raw: bytes) -> Digest:
@@ -79,5 +80,5 @@ def find_many(store: AttestationStore, subjects: Iterable[Digest]) -> list[Found
 
 def id_of(raw: bytes) -> Digest:
     """What an attestation is, by what was signed; nothing is verified. Raises FormatError."""
-    envelope = SigstoreBundle.parse(raw).statement_envelope
+    envelope = SigstoreBundle.parse(attestations_of(raw)[0]).statement_envelope
     return attestation_id(envelope.payload_type, envelope.payload)

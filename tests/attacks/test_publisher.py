@@ -17,7 +17,6 @@ from bundlers.publishing.destinations import DestinationSettings
 from bundlers.publishing.publication import PublishSigners, publish_to
 from bundlers.publishing.reports import PublishReport
 from bundlers.publishing.tuf_repository import TufSigners
-from casstore import promotion
 from tests.support.published import PublishedWorld
 from tests.support.worlds import signer
 
@@ -84,9 +83,7 @@ def test_somebody_elses_chain_of_trust_roots(world: PublishedWorld, tmp_path: Pa
 
 def test_a_publisher_who_was_revoked(world: PublishedWorld, tmp_path: Path) -> None:
     """pete's key leaked: what pia published for another place is signed anew by him."""
-    promotion.revoke(
-        world.store, world.ledger, "pete", kind="identity", reason="leaked", signer=signer("aud"), now=world.now
-    )
+    world.revoke_identity("pete", reason="leaked")
     settings = DestinationSettings("else", str(tmp_path / "else"))
     publish_to(world.store, world.ledger, "prod", settings, PublishSigners(signer("pia"), signer("log")), now=world.now)
     assert look(world, tmp_path / "else", tmp_path / "honest").verdict == "valid"

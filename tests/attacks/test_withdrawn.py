@@ -45,6 +45,9 @@ def revoke(world: PublishedWorld, what: str) -> str:
         "attestation": made.evidence[0],
     }
     reason = f"the {what} leaked"
+    if what == "identity":
+        world.revoke_identity(subjects[what], reason=reason)
+        return reason
     store, ledger = world.store, world.ledger
     promotion.revoke(store, ledger, subjects[what], kind=what, reason=reason, signer=signer("aud"), now=world.now)
     return reason
@@ -77,7 +80,7 @@ def test_its_files_are_targets_no_more(world: PublishedWorld, tmp_path: Path) ->
 def test_what_another_channel_may_still_show_stays(world: PublishedWorld, tmp_path: Path) -> None:
     """The approver's key leaked: prod leans on it, dev does not."""
     who = signer("ann").identity
-    promotion.revoke(world.store, world.ledger, who, kind="identity", reason="x", signer=signer("aud"), now=world.now)
+    world.revoke_identity(who, reason="x")
     world.publish("prod", str(tmp_path / "public"))
     with pytest.raises(Withdrawn, match="identity key:sha256:"):
         look(world, tmp_path / "public", tmp_path / "st")

@@ -33,6 +33,7 @@ from attest.statements.predicates import (  # noqa: E402
     rehearsal,
     revocation,
     seal,
+    suspension,
 )
 from attest.statements.predicates import ceremony as ceremonies  # noqa: E402
 from attest.trust.isolation_rules import IsolationRules  # noqa: E402
@@ -147,6 +148,7 @@ def predicates() -> dict[str, Any]:
             **place,
         ),
         "revocation": revocation.Revocation("identity", "the laptop was stolen", NOW),
+        "suspension": suspension.Suspension("odd signatures at night", NOW),
         "rehearsal": rehearsal.Rehearsal(
             tip=41,
             back=digest,

@@ -206,6 +206,14 @@ class World:
         options = {"reason": "it crashes", **options}
         return promotion.rollback(self.store, self.ledger, channel=channel, signer=signer(by), now=self.now, **options)
 
+    def revoke_identity(self, who: str, **options: Any) -> promotion.RevocationReport:
+        """By both owners, as it takes for whoever holds a role."""
+        options = {"reason": "leaked", "now": self.now, **options}
+        half = promotion.revoke(
+            self.store, self.ledger, who, kind="identity", signer=signer("olga"), hand_in=False, **options
+        )
+        return promotion.join(self.store, self.ledger, half.raw, signer=signer("otto"), now=self.now)
+
     def to_staging(self, version: str, approver: str = "ann") -> None:
         """A release through dev into staging."""
         self.promote(version, "dev")

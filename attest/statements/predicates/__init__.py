@@ -36,6 +36,7 @@ OWN_NAMES = (
     "isolation",
     "publication",
     "revocation",
+    "suspension",
     "baseline",
     "rehearsal",
     "ceremony",

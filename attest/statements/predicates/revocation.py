@@ -28,19 +28,26 @@ class Revocation:
     time: datetime
     holders: tuple[Digest, ...] = ()
     """Of an artifact: the component trees that hold it, which count no more either."""
+    from_entry: int | None = None
+    """Of an identity: what the ledger recorded before this entry stays good; None: nothing does."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
-        value = {"kind": self.kind, "reason": self.reason, "time": times.format(self.time)}
+        value: dict[str, Any] = {"kind": self.kind, "reason": self.reason, "time": times.format(self.time)}
+        if self.from_entry is not None:
+            value = {**value, "from": self.from_entry}
         return {**value, "holders": sorted(self.holders)} if self.holders else value
 
 
 def parse(value: object) -> Revocation:
     """The predicate's JSON to value. Raises FormatError."""
-    f = Fields(value, "revocation", required=("kind", "reason", "time"), optional=("holders",))
+    f = Fields(value, "revocation", required=("kind", "reason", "time"), optional=("holders", "from"))
     if f.text("kind") not in KINDS:
         raise FormatError(f"revocation: kind is not one of {', '.join(KINDS)}")
     holders = f.digests("holders") if isinstance(value, Mapping) and "holders" in value else ()
     if holders and f.text("kind") != "artifact":
         raise FormatError("revocation: only an artifact has holders")
-    return Revocation(f.text("kind"), f.text("reason"), f.time("time"), holders)
+    if f.has("from") and f.text("kind") != "identity":
+        raise FormatError("revocation: only an identity counts until an entry")
+    start = f.integer("from", least=1) if f.has("from") else None
+    return Revocation(f.text("kind"), f.text("reason"), f.time("time"), holders, start)

@@ -39,6 +39,7 @@ RULES: dict[EntryKind, Rule] = {
     EntryKind.UNPIN: moves.unpin,
     EntryKind.PUBLISH: publications.publish,
     EntryKind.REVOKE: trust.revoke,
+    EntryKind.SUSPEND: trust.suspend,
     EntryKind.CONDEMN: collections.condemn,
     EntryKind.DELETE: collections.delete,
     EntryKind.SEAL: seals.seal,

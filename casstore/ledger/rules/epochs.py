@@ -20,7 +20,7 @@ from casstore.store.attestations import parse_unverified
 
 GAP = timedelta(hours=24)
 """How long an epoch may be for the clocks in it to be believed, where the trust root says nothing else."""
-_CLAIMING = MOVES | {EntryKind.PUBLISH, EntryKind.REVOKE, EntryKind.CONDEMN, EntryKind.DELETE}
+_CLAIMING = MOVES | {EntryKind.PUBLISH, EntryKind.REVOKE, EntryKind.SUSPEND, EntryKind.CONDEMN, EntryKind.DELETE}
 """Kinds whose statement says when it was made; of others the entry's time counts."""
 
 

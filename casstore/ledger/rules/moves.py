@@ -8,6 +8,7 @@ as "now", so that a promoter's signature alone moves nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, TrustError, VerificationError
@@ -82,10 +83,16 @@ def check_rollback(channel: ChannelState, release: ReleaseInfo) -> None:
         )
 
 
-def check_not_revoked(state: LedgerState, release: ReleaseInfo) -> None:
-    """Raises PolicyDenied when the release or one of its archives was revoked."""
+def check_not_revoked(state: LedgerState, release: ReleaseInfo, at: datetime | None = None) -> None:
+    """Raises PolicyDenied when who released it counts no more, or the release or one of its archives was revoked."""
     if state.is_revoked(release.digest, *release.archives.values(), *release.components.values()):
         raise PolicyDenied(f"release {release.version}, or something in it, was revoked", hint="make a new release")
+    limit = state.limited.get(release.builder)
+    suspended = at is not None and release.builder in state.suspended(at)
+    if state.is_revoked(release.builder) or suspended or (limit is not None and release.number >= limit):
+        raise PolicyDenied(
+            f"who signed release {release.version} was revoked, or is suspended", hint="make a new release"
+        )
 
 
 def _bound(state: LedgerState, entry: Entry, reader: Reader) -> _Bound:
@@ -116,8 +123,8 @@ def _check_order(claim: Promotion, channel: ChannelState) -> None:
 
 
 def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> None:
-    check_not_revoked(state, bound.release)
     now = judged_at(state, bound.claim.time)
+    check_not_revoked(state, bound.release, now)
     request = move_request(
         state,
         reader.objects,
@@ -134,7 +141,8 @@ def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> 
         request,
         root,
         [reader.read(digest, entry) for digest in sorted(closed)],
-        revoked=state.revoked,
+        revoked=state.out(now),
+        limited=state.limited,
         recorded=state.recorded,
         sigstore=reader.sigstore_roots(*state.trust_roots),
     )

@@ -74,9 +74,14 @@ class Reader:
         self, state: LedgerState, entry: Entry, predicate_type: str, *, at: datetime, role: str | None
     ) -> VerifiedStatement:
         """The entry's statement, signed by somebody who counts. Raises FormatError, VerificationError."""
+        return self.judged(state, entry, self.read(entry.statement, entry), predicate_type, at=at, role=role)
+
+    def judged(
+        self, state: LedgerState, entry: Entry, raw: bytes, predicate_type: str, *, at: datetime, role: str | None
+    ) -> VerifiedStatement:
+        """As `verified`, for one of several attestations that an entry's statement holds."""
         at = judged_at(state, at)
         root = root_in_force(state, ends_at(state, at))
-        raw = self.read(entry.statement, entry)
         found = verify.verify(
             raw,
             trust_root=root,
@@ -87,8 +92,10 @@ class Reader:
             sigstore_root=self.sigstore_roots(root).of(root),
         )
         found = verify.still(found, root, ends_at(state, at, found.signed_at), role)
-        if state.is_revoked(found.identity, found.id):
-            raise TrustError(f"the signer {found.identity} or the statement was revoked before this entry")
+        if state.is_revoked(found.id) or not state.may_sign(found.identity, entry.number, at):
+            raise TrustError(
+                f"the signer {found.identity} or the statement was revoked, or suspended, before this entry"
+            )
         return found
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from attest.digests import Digest, sha256
-from attest.errors import FormatError, TrustError, VerificationError
+from attest.errors import FormatError, PolicyDenied, TrustError, VerificationError
 from attest.keys import identities
-from attest.statements.predicates import revocation
+from attest.sigstore.signed_files import attestations_of
+from attest.statements.predicates import revocation, suspension
 from attest.statements.statements import Subject
 from attest.trust import trust_chain
 from attest.trust.trust_roots import TrustRoot
+from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict, SettledOtherwise
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, judged_at
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Dispute, Revocation
+from casstore.ledger.views import Dispute, Revocation, Suspension
 
 
 def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -39,7 +43,7 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
         at=judged_at(state, entry.time),
         floor=state.floor,
         until=None if state.bound is None else state.bound.time,
-        revoked=state.revoked,
+        revoked=state.out(judged_at(state, entry.time)) | state.limited.keys(),
         read=reader.pinned,
         sigstore_root=reader.sigstore_root,
     )
@@ -49,17 +53,91 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
 def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """An artifact, attestation or identity that counts no more."""
     claimed = revocation.parse(reader.unverified(entry).predicate)
-    found = reader.verified(state, entry, revocation.TYPE, at=claimed.time, role=None)
-    if not found.roles & {"owner", "auditor"}:
-        raise TrustError(f"{', '.join(sorted(found.names))} may not revoke: the role owner or auditor is needed")
-    subjects = found.statement.subjects
-    if len(subjects) != 1:
-        raise FormatError(f"a revocation has one subject, not {len(subjects)}")
-    names = revoked_names(claimed.kind, subjects[0])
-    about = claimed.kind, subjects[0].digest, claimed.reason
+    subject = _subject(reader.unverified(entry).subjects, "revocation")
+    names = revoked_names(claimed.kind, subject)
     (name,) = names
-    row = Revocation(*about, entry.number, entry.statement, claimed.time, name, claimed.holders)
-    return replace(state, revocations=(*state.revocations, row), revoked=state.revoked | names | set(claimed.holders))
+    signers = _signers(state, entry, reader, revocation.TYPE, claimed.time)
+    if claimed.kind == "identity" and has_held_a_role(state, name):
+        require_owners(state, signers)
+    if claimed.from_entry is not None and claimed.from_entry > entry.number:
+        raise VerificationError(f"the revocation counts from entry {claimed.from_entry} on, this is {entry.number}")
+    about = claimed.kind, subject.digest, claimed.reason
+    row = Revocation(*about, entry.number, entry.statement, claimed.time, name, claimed.holders, claimed.from_entry)
+    state = replace(state, revocations=(*state.revocations, row))
+    if claimed.from_entry is not None:
+        limit = min(claimed.from_entry, state.limited.get(name, claimed.from_entry))
+        return replace(state, limited={**state.limited, name: limit})
+    return replace(state, revoked=state.revoked | names | set(claimed.holders))
+
+
+def suspend(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
+    """An identity that counts for nothing for 72 hours; once, and never so many owners that too few are left."""
+    claimed = suspension.parse(reader.unverified(entry).predicate)
+    (identity,) = revoked_names("identity", _subject(reader.unverified(entry).subjects, "suspension"))
+    _signers(state, entry, reader, suspension.TYPE, claimed.time)
+    at, root = judged_at(state, claimed.time), state.require_trust_root()
+    check_suspendable(state, identity, at)
+    row = Suspension(identity, entry.number, at + suspension.LASTS, root.version, claimed.reason)
+    return replace(state, suspensions=(*state.suspensions, row))
+
+
+def check_suspendable(state: LedgerState, identity: str, at: datetime) -> None:
+    """Raises Conflict for a second time, PolicyDenied where too few owners would be left."""
+    root = state.require_trust_root()
+    if any((row.identity, row.root) == (identity, root.version) for row in state.suspensions):
+        raise Conflict(
+            f"{identities.short(identity)} was suspended before, once is all",
+            hint="the owners revoke it, or sign a trust root without it",
+        )
+    left = owners(state, at) - {identity}
+    if identity in owners(state, at) and len(left) < root.threshold("owner"):
+        raise PolicyDenied(f"{len(left)} owners would be left, {root.threshold('owner')} are needed")
+
+
+def owners(state: LedgerState, at: datetime) -> set[str]:
+    """The identities that count as owners at a time."""
+    root = state.require_trust_root()
+    held = {entry.identity for entry in root.identities if "owner" in root.roles_of(entry.identity, at)}
+    return held - state.out(at) - state.limited.keys()
+
+
+def has_held_a_role(state: LedgerState, identity: str) -> bool:
+    """Whether an identity holds a role, or held one: then it takes the owners to revoke it."""
+    for root in state.trust_roots:
+        names = {entry.name for entry in root.identities if entry.identity == identity}
+        if any(names & set(role.identities) for role in root.roles.values()):
+            return True
+    return False
+
+
+def require_owners(state: LedgerState, signers: Collection[VerifiedStatement]) -> None:
+    """Raises TrustError unless the threshold of owners signed."""
+    root = state.require_trust_root()
+    have, need = len({found.identity for found in signers if "owner" in found.roles}), root.threshold("owner")
+    if have < need:
+        raise TrustError(
+            f"{have} of {need} owners signed: whom the trust root gave a role only they revoke",
+            hint="one owner or auditor suspends it at once: casstore suspend --help",
+        )
+
+
+def _subject(subjects: Sequence[Subject], what: str) -> Subject:
+    if len(subjects) != 1:
+        raise FormatError(f"a {what} has one subject, not {len(subjects)}")
+    return subjects[0]
+
+
+def _signers(
+    state: LedgerState, entry: Entry, reader: Reader, predicate_type: str, time: datetime
+) -> list[VerifiedStatement]:
+    """Those owners and auditors who signed an entry's statement. Raises TrustError for none."""
+    found = []
+    for raw in attestations_of(reader.read(entry.statement, entry)):
+        one = reader.judged(state, entry, raw, predicate_type, at=time, role=None)
+        if not one.roles & {"owner", "auditor"}:
+            raise TrustError(f"{', '.join(sorted(one.names))} may not do this: the role owner or auditor is needed")
+        found.append(one)
+    return found
 
 
 def revoked_names(kind: str, subject: Subject) -> frozenset[str]:

@@ -11,7 +11,6 @@ from attest.statements.predicates import vsa
 from attest.trust.policies import ChannelPolicy
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.consuming.verification import VerifiedChannel, Withdrawn
-from casstore import promotion
 from casstore.network.network import NetworkGuard
 from casstore.store.attestations import put_attestation
 from tests.support.published import PublishedWorld
@@ -48,7 +47,7 @@ def test_after_a_revocation_it_is_refused(world: PublishedWorld, tmp_path: Path)
     world.rotate("ci")
     world.later().rollback("prod")
     old = signer("ci").identity
-    promotion.revoke(world.store, world.ledger, old, kind="identity", reason="x", signer=signer("aud"), now=world.now)
+    world.revoke_identity(old, reason="x")
     assert world.publish("prod", public).withdrawn
     with pytest.raises(Withdrawn, match=r"prod 1.0.0 was withdrawn: x .identity"):
         checked(world, public, tmp_path)

@@ -45,9 +45,7 @@ def _busy(world: World) -> None:
     promotion.revoke(
         world.store, world.ledger, "1.1.0", kind="artifact", reason="leaked", signer=signer("aud"), now=world.now
     )
-    promotion.revoke(
-        world.store, world.ledger, "bob", kind="identity", reason="left", signer=signer("aud"), now=world.now
-    )
+    world.revoke_identity("bob", reason="left")
     _seal(world)
 
 

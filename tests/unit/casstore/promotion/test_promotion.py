@@ -453,12 +453,12 @@ def test_an_attestation_of_a_stranger_is_not_even_kept(world: World) -> None:
 def test_a_revoked_identity_signs_nothing_that_counts(world: World) -> None:
     world.promote("1.0.0", "dev")
     world.approve("1.0.0", "staging", "ann")
-    revoke(world, "ann", "identity", by="aud")
+    world.revoke_identity("ann")
     with pytest.raises(MoveDenied, match="0 of 1 approvals"):
         world.promote("1.0.0", "staging")
     with pytest.raises(PolicyDenied, match="was revoked"):
         world.approve("1.0.0", "staging", "ann")
-    revoke(world, signer("pam").identity, "identity")
+    world.revoke_identity(signer("pam").identity)
     with pytest.raises(PolicyDenied, match="was revoked"):
         world.promote("1.0.0", "staging")
     assert "revoked" in world.force(EntryKind.PROMOTE, move_statement(world, "pam", channel="dev"), "dev")
@@ -471,7 +471,7 @@ def test_a_revocation_is_made_once_and_only_by_owner_or_auditor(world: World) ->
     assert second.number is not None
     assert revoke(world, "1.0.0", "artifact").number == second.number
     with pytest.raises(PolicyDenied, match="has not the role auditor or owner"):
-        revoke(world, "ann", "identity", by="pam")
+        revoke(world, world.made["1.0.0"].products["core"].archive.digest, "artifact", by="pam")
     with pytest.raises(NoSuchObject, match="names nobody"):
         revoke(world, "nobody", "identity")
     with pytest.raises(BadInput):

@@ -64,9 +64,7 @@ def test_an_elapsed_window_takes_nothing_back(tmp_path: Path) -> None:
 def test_a_revoked_key_takes_everything_back(world: World) -> None:
     world.rotate("ci")
     old = signer("ci").identity
-    promotion.revoke(
-        world.store, world.ledger, old, kind="identity", reason="leaked", signer=signer("aud"), now=world.now
-    )
+    world.revoke_identity(old, reason="leaked")
     with pytest.raises(MoveDenied, match="missing for"):
         world.later().rollback("prod")
 
@@ -75,9 +73,7 @@ def test_a_revoked_owner_makes_no_next_trust_root(world: World) -> None:
     roles = world.state.require_trust_root().roles
     world.next_root(roles={**roles, "owner": replace(roles["owner"], threshold=1)})
     stolen = signer("olga").identity
-    promotion.revoke(
-        world.store, world.ledger, stolen, kind="identity", reason="stolen", signer=signer("aud"), now=world.now
-    )
+    world.revoke_identity(stolen, reason="stolen")
     with pytest.raises(CasstoreError, match="0 of the 1 owner signatures"):
         world.later().next_root("olga")
     assert world.next_root("otto").version == 3
