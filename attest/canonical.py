@@ -17,8 +17,12 @@ from typing import Any, NoReturn
 from attest.errors import FormatError
 
 MAX_BYTES = 16 * 1024 * 1024
+"""Where nobody gives another limit."""
 MAX_DEPTH = 64
 _MAX_INT = 2**53 - 1
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_QUOTED = re.compile(rb'"[^"]*+"')
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"\\'))
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
@@ -27,12 +31,35 @@ def dumps(value: Any) -> bytes:
     import rfc8785
 
     try:
-        _check_floats(value)
-        data = rfc8785.dumps(value)
+        if _is_plain(value):  # then Python's own writer gives the same bytes, ten times faster
+            data = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        else:
+            _check_floats(value)
+            data = rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError, TypeError, ValueError) as exc:
         raise FormatError(f"not canonical JSON: {exc}") from exc
     _check_depth(data.decode(), "canonical JSON")  # nothing is written that cannot be read back
     return data
+
+
+def _is_plain(value: Any) -> bool:
+    """Texts, small whole numbers, true, false, null; lists and objects with ASCII names: no rule of RFC 8785 bites."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        kind = type(item)
+        if kind is dict:
+            if not all(type(key) is str and key.isascii() for key in item):
+                return False
+            todo.extend(item.values())
+        elif kind is list or kind is tuple:
+            todo.extend(item)
+        elif kind is int:
+            if not -_MAX_INT <= item <= _MAX_INT:
+                return False
+        elif kind is not str and kind is not bool and item is not None:
+            return False
+    return True
 
 
 def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
@@ -52,7 +79,8 @@ def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
         )
     except (ValueError, RecursionError) as exc:
         raise FormatError(f"{what}: {exc}") from exc
-    _check_text(value, what)
+    if _ESCAPED_SURROGATE.search(text):  # UTF-8 itself holds none
+        _check_text(value, what)
     return value
 
 
@@ -114,6 +142,8 @@ def _check_depth(text: str, what: str) -> None:
     # Counting comes first: it is a hundred times faster than walking, and settles nearly all that is signed.
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
+    if len(text) > _LONG and _is_shallow(text.encode()):
+        return
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):
         if token[0] in "[{":
@@ -122,6 +152,20 @@ def _check_depth(text: str, what: str) -> None:
                 raise FormatError(f"{what}: nested deeper than {MAX_DEPTH}")
         elif token[0] in "]}":
             depth -= 1
+
+
+_LONG = 65536
+
+
+def _is_shallow(data: bytes) -> bool:
+    """Whether it is nested less deep than the limit for certain: pairs are taken out, two levels at most at a time."""
+    left = data.translate(None, _NO_MARKS)
+    if b"\\" in left:
+        return False
+    left = _QUOTED.sub(b"", left.replace(b'""', b""))  # whether a bracket is in a string stays the same
+    for _ in range(MAX_DEPTH // 2):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    return not left
 
 
 def _check_text(value: Any, what: str) -> None:

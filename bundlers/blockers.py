@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.core.fields import Fields
 from attest.errors import FormatError
 from casstore.errors import Conflict, StorageUnavailable
@@ -114,7 +115,7 @@ def save_result(path: str, gate: str, signed: bytes) -> str:
 def _earlier(path: str, version: str) -> tuple[Blocker, ...]:
     try:
         with open(path, "rb") as file:
-            of, known = parse(file.read(canonical.MAX_BYTES + 1))
+            of, known = parse(file.read(limits.DOCUMENT + 1))
     except FileNotFoundError:
         return ()
     except (OSError, FormatError) as exc:

@@ -49,5 +49,9 @@ class RebuildDiffers(CasstoreError):
     exit_code = 10
 
 
+class Unreadable(VerificationError):
+    """What was written to a destination would be refused by consumers; its pointer was not moved."""
+
+
 class HostileArchive(VerificationError):
     """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""

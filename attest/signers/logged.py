@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.errors import BadInput, SignerError
 from attest.keys import keys
 from attest.log import log_bodies, log_entries
@@ -89,7 +90,7 @@ class LoggedSigner:
     def sign_statement(self, payload: bytes) -> bytes:
         """Statement bytes to bundle bytes. Raises SignerError, ServiceUnavailable."""
         bundle = SigstoreBundle.parse(self.inner.sign_statement(payload))
-        value = canonical.loads_object(bundle.raw, what="sigstore bundle")
+        value = canonical.loads_object(bundle.raw, what="sigstore bundle", max_bytes=limits.ATTESTATION)
         material = value["verificationMaterial"]
         if self.services.tsa is not None:
             stamp = {"signedTimestamp": _b64(self._stamp(bundle.signature, self.services.tsa))}

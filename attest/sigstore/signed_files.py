@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attest import canonical
+from attest.core import limits
 from attest.core.fields import Fields
 from attest.errors import FormatError
 from attest.sigstore.sigstore_bundles import SigstoreBundle
@@ -21,13 +22,16 @@ _MARK = b'{"bundles":['
 
 def combine(file_format: str, bundles: Sequence[bytes]) -> bytes:
     """The file, each attestation once, in the order of their bytes."""
-    ordered = [canonical.loads_object(raw, what="attestation") for raw in sorted(set(bundles))]
-    return canonical.dumps({"format": file_format, "bundles": ordered})
+    whole = limits.ATTESTATION
+    ordered = [canonical.loads_object(raw, what="attestation", max_bytes=whole) for raw in sorted(set(bundles))]
+    made = canonical.dumps({"format": file_format, "bundles": ordered})
+    limits.check(made, whole, "signed file")
+    return made
 
 
 def bundles_of(raw: bytes, file_format: str, *, what: str) -> list[bytes]:
     """The attestations of such a file. Raises FormatError."""
-    value = canonical.loads_canonical(raw, what=what)
+    value = canonical.loads_canonical(raw, what=what, max_bytes=limits.ATTESTATION)
     f = Fields(value, what, required=("format", "bundles"))
     if f.text("format") != file_format:
         raise FormatError(f"{what}: the format is {f.text('format')[:60]!r}, not {file_format}")

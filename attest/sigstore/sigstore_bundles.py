@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.digests import Digest, from_raw, sha256
 from attest.errors import FormatError
 from attest.statements import envelopes
@@ -79,7 +80,7 @@ class SigstoreBundle:
     @staticmethod
     def parse(raw: bytes) -> SigstoreBundle:
         """Bytes to bundle. Raises FormatError."""
-        value = canonical.loads_object(raw, what="sigstore bundle")
+        value = canonical.loads_object(raw, what="sigstore bundle", max_bytes=limits.ATTESTATION)
         media_type = value.get("mediaType")
         if media_type not in READ_MEDIA_TYPES:
             raise FormatError(f"sigstore bundle: mediaType is {str(media_type)[:80]!r}", hint=f"wanted: {MEDIA_TYPE}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 
@@ -54,9 +55,9 @@ class Statement:
     predicate: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
-        """Canonical payload bytes; subjects sorted by name, then digest. Raises FormatError for one without sha256."""
+        """Canonical payload bytes; subjects sorted by name, then digest. Raises FormatError, BadInput."""
         subjects = sorted(self.subjects, key=lambda s: (s.name, s.digest))
-        return canonical.dumps(
+        payload = canonical.dumps(
             {
                 "_type": STATEMENT_V1,
                 "subject": [{"name": s.name, "digest": s.digest_set} for s in subjects],
@@ -64,6 +65,8 @@ class Statement:
                 "predicate": dict(self.predicate),
             }
         )
+        limits.check(payload, limits.STATEMENT, "statement")
+        return payload
 
     @property
     def digests(self) -> frozenset[Digest]:
@@ -90,7 +93,7 @@ def of_digests(digests: Mapping[str, Digest], predicate_type: str, predicate: Ma
 
 def parse(payload: bytes) -> Statement:
     """Payload bytes to statement; unknown top-level fields are ignored (spec). Raises FormatError."""
-    value = canonical.loads_object(payload, what="statement")
+    value = canonical.loads_object(payload, what="statement", max_bytes=limits.STATEMENT)
     if value.get("_type") not in (STATEMENT_V1, STATEMENT_V01):
         raise FormatError(f"statement: _type is {str(value.get('_type'))[:80]!r}")
     predicate_type = value.get("predicateType")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.statements.predicates import promotion
@@ -20,7 +21,7 @@ from casstore.ledger.release_objects import Release
 from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Move, ReleaseInfo
-from casstore.store.attestations import MAX_BYTES, parse_unverified
+from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 CHANNEL, RELEASE = "channel", "release"
@@ -99,7 +100,7 @@ class Case:
         kind, names, roles = "", frozenset[str](), frozenset[str]()
         statement = None
         try:
-            raw = self.store.read(digest, max_bytes=MAX_BYTES)
+            raw = self.store.read(digest, max_bytes=limits.ATTESTATION)
             said = parse_unverified(raw)
             kind = said.predicate_type
             sigstore = Reader(self.store, self.sigstore_root).sigstore_roots(root).of(root)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from attest.core import times
 from attest.digests import Digest, from_hex
@@ -146,8 +147,7 @@ def verify(
             checked = [_check_file(archive, products)]
         elif read_archives or (read_archives is None and found.source.local):
             for item in products:
-                for _ in archive_chunks(found.source, item):
-                    pass
+                check_archive(found.source, item)
                 checked.append(item.archive.name)
         remember(found, trust)
     return VerifyReport(found, tuple(checked))
@@ -204,6 +204,24 @@ def archive_chunks(source: OpenSource, product: VerifiedProduct) -> Iterator[byt
         )
 
 
+def check_archive(source: OpenSource, product: VerifiedProduct) -> None:
+    """Every byte: the archive's digest, and each member against the ProductManifest. Raises VerificationError."""
+    with tempfile.TemporaryFile(prefix="casstore-verify-") as file:
+        for chunk in archive_chunks(source, product):
+            file.write(chunk)
+        file.seek(0)
+        check_members(product, file)
+
+
+def check_members(product: VerifiedProduct, file: BinaryIO) -> None:
+    """The archive against its ProductManifest. Raises HostileArchive."""
+    from bundlers import formats
+
+    for _, chunks in formats.read(product.manifest, file):
+        for _ in chunks:
+            pass
+
+
 @contextlib.contextmanager
 def guarded(network: NetworkGuard | None, offline: bool) -> Iterator[None]:
     """While active and offline, no socket can open at all."""
@@ -227,6 +245,8 @@ def _check_file(path: str, products: list[VerifiedProduct]) -> str:
     digest = from_hex(hasher.hexdigest())
     for product in products:
         if product.archive.digest == digest:
+            with open(path, "rb") as file:
+                check_members(product, file)
             return product.archive.name
     raise VerificationError(
         f"{path}: {digest} is no archive of this release", hint="it was changed, or is of another release"

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from attest import canonical
-from attest.core import times
+from attest.core import limits, times
 from attest.digests import Digest, sha256
 from attest.errors import TrustError, VerificationError
 from bundlers.consuming import published_roots, tuf_start
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
 VALID, STALE = "valid", "stale"
-MAX_ROOT = 512_000
-MAX_PLAIN = 32 * 1024 * 1024
 KIT_FORMAT = "casstore-kit/1"
 KIT_FRESH = timedelta(days=30)
 
@@ -128,7 +126,7 @@ class PublishedSource:
 
     def plain(self, path: str) -> bytes:
         """A plain file's bytes."""
-        data = read_all(self._reader, path, max_bytes=MAX_PLAIN)
+        data = read_all(self._reader, path, max_bytes=limits.TILE)
         self._client.fetched[path] = data
         return data
 
@@ -187,15 +185,15 @@ def _open_published(
         reader = FolderReader(here.mirror)
     if pinned.first_trust_root is None and (known := here.ledger()) and (pins := state.pins(*known)):
         pinned = replace(pinned, first_trust_root=pins.first_trust_root)
-    return _refreshed(reader, here, offline=offline, at=at, pinned=pinned)
+    return refreshed(reader, here, offline=offline, at=at, pinned=pinned)
 
 
-def _refreshed(reader: Reader, here: SourceState, *, offline: bool, at: datetime, pinned: Pinned) -> PublishedSource:
+def refreshed(reader: Reader, here: SourceState, *, offline: bool, at: datetime, pinned: Pinned) -> PublishedSource:
     """The trust root chain first, from plain files; then TUF, whose keys it names."""
     plain: dict[str, bytes] = {}
 
     def read(path: str) -> bytes:
-        plain[path] = read_all(reader, path, max_bytes=MAX_ROOT)
+        plain[path] = read_all(reader, path, max_bytes=limits.ATTESTATION)
         return plain[path]
 
     try:
@@ -299,7 +297,7 @@ class KitSource:
 
     def check_copies(self, known: frozenset[Digest], archives: frozenset[str]) -> None:
         """The files that are there for people must be those that were proven. Raises VerificationError."""
-        tars = [name for name in self._kit.names if name.startswith("channels/") and name.endswith(".objects.tar")]
+        tars = [name for name in self._kit.names if name.startswith("channels/") and ".objects." in name]
         inside = {digest for name in tars for digest in _digests_in(name, self._kit.read(name))}
         proven = (HEAD, "channels/", "ledger/")
         for name in sorted(self._kit.names - archives):

@@ -26,16 +26,14 @@ from tuf.api.exceptions import (
 )
 from tuf.api.metadata import Metadata, TargetFile, Timestamp
 from tuf.api.serialization import DeserializationError
-from tuf.ngclient import FetcherInterface, Updater
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+from attest.core import limits
 from attest.digests import Digest, from_hex
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming.readers import Reader
 from bundlers.publishing.tuf_repository import TargetInfo, target_name
 from casstore.errors import NoSuchObject, StorageUnavailable
-
-MAX_TARGET = 64 * 1024 * 1024
-"""Of targets that are read into memory; archives are streamed."""
 
 
 class Expired(VerificationError):
@@ -59,7 +57,16 @@ class TufClient:
         os.makedirs(self._folder, exist_ok=True)
         with _wrapped(self._reader.url):
             updater = Updater(
-                self._folder, "metadata", fetcher=_Fetcher(self._reader, self.fetched), bootstrap=self._root
+                self._folder,
+                "metadata",
+                fetcher=_Fetcher(self._reader, self.fetched),
+                config=UpdaterConfig(
+                    root_max_length=limits.TUF_ROOT,
+                    timestamp_max_length=limits.TUF_TIMESTAMP,
+                    snapshot_max_length=limits.TUF_SNAPSHOT,
+                    targets_max_length=limits.TUF_TARGETS,
+                ),
+                bootstrap=self._root,
             )
             # The updater takes the machine's clock; the time to judge by is an argument here.
             updater._trusted_set.reference_time = self.at
@@ -101,8 +108,8 @@ class TufClient:
     def read(self, path: str) -> bytes:
         """A small target's verified bytes. Raises NoSuchObject, VerificationError."""
         target = self._target(path)
-        if target.length > MAX_TARGET:
-            raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {MAX_TARGET}")
+        if target.length > limits.OBJECT:
+            raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {limits.OBJECT}")
         name = f"targets/{target_name(path, _digest(target))}"
         data = b"".join(_limited(self._reader.chunks(name), target.length, name))
         with _wrapped(self._reader.url):

@@ -15,20 +15,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from attest.digests import Digest, from_hex, sha256
+from attest.digests import Digest, sha256
 from attest.errors import PolicyDenied, TrustError, VerificationError
 from attest.statements.predicates import approval
 from attest.trust import verify
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming import ledger_proof
 from bundlers.consuming.ledger_proof import Objects, ProvenLedger, Source
+from bundlers.consuming.published_objects import PublishedObjects, tar
 from bundlers.consuming.state import PinnedMove, Pins
-from bundlers.products import product_manifests
+from bundlers.products import agreement, product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.publishing import absence, channel_proof, records
 from bundlers.publishing.absence import Against
 from bundlers.publishing.channel_proof import ChannelJudgement
-from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord
 from casstore.errors import Conflict, NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
@@ -40,7 +40,6 @@ from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo, Revocation
 from casstore.store.attestations import parse_unverified
 
-_OBJECTS = "objects/"
 CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
 
 
@@ -123,13 +122,15 @@ def verify_channel(
     Raises Withdrawn, VerificationError, TrustError, FormatError, NoSuchObject.
     """
     record = ChannelRecord.parse(source.read(records.channel_path(channel)))
+    if record.channel != channel:
+        raise VerificationError(f"the channel record of {channel} says something else: it is that of {record.channel}")
     ledger = ledger_proof.prove(
         source, at=at, pins_of=pins_of, first_trust_root=first_trust_root, sigstore_root=sigstore_root
     )
     pins = pins_of(ledger.store, ledger.ledger)
     if record.withdrawn:
         raise _withdrawn(source, ledger, record, channel, pins, check_keys, at)
-    objects = ledger.objects.with_more(_tar(source, records.objects_path(channel)))
+    objects = PublishedObjects(ledger.objects, source, record)
     against = _sealed(source, ledger, objects, record, channel, at)
     if check_keys is not None:
         check_keys(ledger, against.names)
@@ -143,6 +144,8 @@ def verify_channel(
     claim = ledger.history.claim(judged.brought)
     closed = sorted({*release.evidence, *claim.evidence})
     reader = Reader(objects, sigstore_root)
+    products = {name: _product(source, record, release, name) for name in sorted(release.products)}
+    _check_agreement(objects, release, products)
     signed = tuple(_signed(objects.read(digest), judged.state, claim.time, reader) for digest in closed)
     return VerifiedChannel(
         store=ledger.store,
@@ -157,7 +160,7 @@ def verify_channel(
         promoted_by=_signed(objects.read(judged.brought.statement), judged.state, claim.time, reader).names,
         approved_by=tuple(sorted({n for s in signed if s.predicate_type == approval.TYPE for n in s.names})),
         evidence=signed,
-        products={name: _product(source, record, release, name) for name in sorted(release.products)},
+        products=products,
         trust_root=ledger.trust_root,
         checkpoint_size=ledger.size,
         root_hash=ledger.root_hash,
@@ -167,18 +170,6 @@ def verify_channel(
         known=frozenset({*objects.known, *(product.product_manifest for product in release.products.values())}),
         pins=replace(after, channels={**after.channels, channel: move}),
     )
-
-
-def _tar(source: Source, path: str) -> dict[Digest, bytes]:
-    """The objects of a published tar; each is named by its digest, which is checked."""
-    tar = KitFile(path, head=False, data=source.read(path))
-    found: dict[Digest, bytes] = {}
-    for name in sorted(tar.names):
-        data = tar.read(name)
-        if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(data):
-            raise VerificationError(f"{path}: {name} has other bytes than its name says")
-        found[sha256(data)] = data
-    return found
 
 
 def _withdrawn(
@@ -193,7 +184,7 @@ def _withdrawn(
     """The publisher says that nothing of the channel may be installed; raises where that itself is not proven."""
     if (record.store, record.ledger, record.channel) != (ledger.store, ledger.ledger, channel):
         raise VerificationError(f"the channel record of {channel} says something else than the ledger")
-    leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
+    leaves = Objects(ledger.store, tar(source, records.state_path(channel)))
     names = absence.names_of_withdrawal(channel, ledger.trust_roots)
     try:
         answers = absence.answer(ledger.seal.state, leaves.read, names)
@@ -228,7 +219,7 @@ def _check_seal(ledger: ProvenLedger, against: Against) -> None:
 
 
 def _sealed(
-    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, at: datetime
+    source: Source, ledger: ProvenLedger, objects: PublishedObjects, record: ChannelRecord, channel: str, at: datetime
 ) -> Against:
     """What the sealed state says against the channel's head: raises, or returns what counts no more."""
     try:
@@ -241,9 +232,9 @@ def _sealed(
 
 
 def _against(
-    source: Source, ledger: ProvenLedger, objects: Objects, record: ChannelRecord, channel: str, at: datetime
+    source: Source, ledger: ProvenLedger, objects: PublishedObjects, record: ChannelRecord, channel: str, at: datetime
 ) -> Against:
-    leaves = Objects(ledger.store, _tar(source, records.state_path(channel)))
+    leaves = Objects(ledger.store, tar(source, records.state_path(channel)))
     brought = channel_proof.brought_by(ledger.history, channel, record.move_number, set())
     digest = ledger.history.release_of(brought)
     release = release_objects.parse(objects.read(digest))
@@ -257,7 +248,7 @@ def _against(
 
 def _judge(
     ledger: ProvenLedger,
-    objects: Objects,
+    objects: PublishedObjects,
     record: ChannelRecord,
     channel: str,
     sigstore_root: bytes | None,
@@ -327,6 +318,14 @@ def _product(source: Source, record: ChannelRecord, release: Release, name: str)
     if sha256(data) != made.product_manifest:
         raise VerificationError(f"product {name}: its ProductManifest is not the one of the release object")
     return VerifiedProduct(name, made.format, made.archive, published.path, product_manifests.parse(data), data)
+
+
+def _check_agreement(objects: PublishedObjects, release: Release, products: Mapping[str, VerifiedProduct]) -> None:
+    """Each ProductManifest is what the trees that were put, signed and approved make."""
+    try:
+        agreement.check_all(objects, release, {name: product.manifest for name, product in products.items()})
+    except NoSuchObject as exc:
+        raise ledger_proof.as_verification(exc) from exc
 
 
 def _signed(raw: bytes, state: LedgerState, at: datetime, reader: Reader) -> Signed:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest.core import times
+from attest.core import limits, times
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, NotInstalled
 from attest.judging.decisions import Record
@@ -43,7 +43,7 @@ from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.network.network import NetworkGuard
 from casstore.promotion.services import Situation, judge, require_role
-from casstore.store.attestations import MAX_BYTES, parse_unverified, put_attestation
+from casstore.store.attestations import parse_unverified, put_attestation
 from casstore.store.store import Store
 
 _ORDER: tuple[type[Blocked], ...] = (BranchProtectionMissing, BaselineFailed, GateFailed)
@@ -205,7 +205,9 @@ def _provenance(store: Store, state: LedgerState, info: ReleaseInfo) -> Mapping[
     for name in info.components:
         digest = state.component_statements.get((info.version, name))
         if digest is not None:
-            statement = parse_unverified(store.read(digest, max_bytes=MAX_BYTES))  # verified when it was folded
+            statement = parse_unverified(
+                store.read(digest, max_bytes=limits.ATTESTATION)
+            )  # verified when it was folded
             if statement.predicate_type == slsa_provenance.TYPE:
                 found[name] = dict(statement.predicate)
     return found
@@ -227,7 +229,7 @@ class RecordedEvidence:
         return [item for item in found if item is not None]
 
     def _verified(self, digest: Digest, record: Record, predicate_type: str) -> VerifiedStatement | None:
-        raw = self.store.read(digest, max_bytes=MAX_BYTES)
+        raw = self.store.read(digest, max_bytes=limits.ATTESTATION)
         try:
             said = parse_unverified(raw)
             if said.predicate_type != predicate_type:

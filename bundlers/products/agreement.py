@@ -9,6 +9,7 @@ signed and shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from attest.digests import Digest
@@ -30,16 +31,22 @@ class ReadStore(TreeStore, Protocol):
 
 def check_release(store: ReadStore, release: Release) -> None:
     """Every product of a release. Raises VerificationError, FormatError, NoSuchObject, ObjectDamaged."""
+    rows = release.products.items()
+    check_all(store, release, {n: product_manifests.parse(store.read(row.product_manifest)) for n, row in rows})
+
+
+def check_all(trees: TreeStore, release: Release, manifests: Mapping[str, ProductManifest]) -> None:
+    """Every product, by ProductManifests that have the digests which the release names. Raises as `check_release`."""
     for name, product in sorted(release.products.items()):
-        manifest = product_manifests.parse(store.read(product.product_manifest))
+        manifest = manifests[name]
         if (manifest.product, manifest.version, manifest.archive_format) != (name, release.version, product.format):
             raise VerificationError(
                 f"product {name}: its ProductManifest is another product's or version's", hint=_HINT
             )
-        check(store, manifest, release)
+        check(trees, manifest, release)
 
 
-def check(store: ReadStore, manifest: ProductManifest, release: Release) -> None:
+def check(trees: TreeStore, manifest: ProductManifest, release: Release) -> None:
     """One product. Raises as `check_release`."""
     for name, component in manifest.components.items():
         if release.components.get(name) != component.tree:
@@ -49,7 +56,7 @@ def check(store: ReadStore, manifest: ProductManifest, release: Release) -> None
             )
     try:
         made = product_manifests.build(
-            store,
+            trees,
             manifest.product,
             manifest.archive_format,
             manifest.components,

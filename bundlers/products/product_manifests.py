@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from attest import canonical, digests
+from attest.core import limits
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
@@ -28,7 +29,6 @@ from casstore.objects.tree import TreeEntry, check_link
 FORMAT = "casstore-product-manifest/1"
 WITH_COMPONENTS = "casstore-product-manifest/2"
 """Each file names its component; for formats that keep components apart."""
-MAX_BYTES = 256 * 1024 * 1024
 
 _KEEP_COMPONENTS = ("oci",)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -95,7 +95,9 @@ class ProductManifest:
     @cached_property
     def raw(self) -> bytes:
         """The canonical bytes."""
-        return canonical.dumps(self.to_json())
+        raw = canonical.dumps(self.to_json())
+        limits.check(raw, limits.PRODUCT_MANIFEST, f"product {self.product}: ProductManifest")
+        return raw
 
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
@@ -175,7 +177,7 @@ def build(
 
 def parse(data: bytes) -> ProductManifest:
     """Canonical bytes to value. Raises FormatError."""
-    value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=MAX_BYTES)
+    value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST)
     names = ("format", "product", "version", "archiveFormat", "epoch", "components", "files")
     f = Fields(value, "ProductManifest", required=names, optional=("platform",))
     if f.text("format") not in (FORMAT, WITH_COMPONENTS):

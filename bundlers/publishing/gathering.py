@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Protocol
 
+from attest.core import limits
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, PolicyDenied, VerificationError
 from attest.judging.decisions import Record
@@ -25,12 +26,14 @@ from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.promotion import Promotion
 from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import TrustRoot
+from bundlers import formats
+from bundlers.errors import HostileArchive
+from bundlers.products import agreement, product_manifests
 from bundlers.publishing import absence, channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
 from bundlers.publishing.tuf_repository import TargetInfo
-from casstore.errors import ObjectDamaged
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
@@ -38,6 +41,8 @@ from casstore.ledger.release_objects import Release
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
+from casstore.objects import tree as trees
+from casstore.objects.tree import Tree, TreeEntry
 from casstore.store.attestations import parse_unverified
 
 
@@ -56,6 +61,9 @@ class ReadStore(Protocol):
 
     def size(self, digest: Digest) -> int:
         """An object's length."""
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A seekable stream, verified before the first byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,12 @@ class _Recording:
             self.seen[digest] = self._store.read(digest, max_bytes=max_bytes)
         return self.seen[digest]
 
+    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        return ((path, entry) for path, entry in trees.walk(self._tree, digest) if entry.kind != "dir")
+
+    def _tree(self, digest: Digest) -> Tree:
+        return trees.parse(self.read(digest))
+
 
 def gather_channel(
     into: Gathered,
@@ -125,11 +139,40 @@ def gather_channel(
     evidence = {*release.evidence, *history.claim(judged.brought).evidence, judged.brought.statement}
     for item in sorted({*evidence, release.checksums}):
         reading.read(item)
+    manifests = {
+        name: product_manifests.parse(store.read(product.product_manifest))
+        for name, product in release.products.items()
+    }
+    agreement.check_all(reading, release, manifests)
     _release_files(into, store, release, digest, evidence, reading)
+    tars, alone = _add_objects(into, store, channel, reading.seen, evidence)
     record = _record(state, channel, judged, release, digest)
+    record = replace(record, tars=tars, alone=alone)
     into.add(records.channel_path(channel), record.to_bytes())
-    into.add(records.objects_path(channel), _objects_tar(reading.seen))
     return ChannelFiles(record, judged, chosen, release)
+
+
+def _add_objects(
+    into: Gathered, store: ReadStore, channel: str, objects: Mapping[Digest, bytes], evidence: set[Digest]
+) -> tuple[int, tuple[Digest, ...]]:
+    """Small objects in tars, the smallest first; larger ones on their own, unless they are evidence, which is there."""
+    tars: list[dict[Digest, bytes]] = []
+    room = 0
+    for size, digest in sorted((len(data), digest) for digest, data in objects.items()):
+        if size > limits.PACKED_OBJECT:
+            continue
+        if size > room:
+            tars.append({})
+            room = limits.OBJECTS_TAR
+        tars[-1][digest] = objects[digest]
+        room -= size
+    for number, packed in enumerate(tars, start=1):
+        into.add(records.objects_path(channel, number), _objects_tar(packed))
+    large = {digest for digest, data in objects.items() if len(data) > limits.PACKED_OBJECT}
+    alone = tuple(sorted(large - evidence))
+    for digest in alone:
+        into.refer(records.object_path(digest), digest, store)
+    return len(tars), alone
 
 
 def recorder(state: LedgerState) -> Recorder:
@@ -204,12 +247,20 @@ def tree_of(history: History, size: int) -> MemoryTree:
 
 
 def check_archives(store: ReadStore, release: Release) -> int:
-    """Read every archive once; returns the bytes. Raises ObjectDamaged, NoSuchObject."""
+    """Read every archive once against its ProductManifest; returns the bytes.
+
+    Raises ObjectDamaged, HostileArchive, NoSuchObject.
+    """
     total = 0
     for product in release.products.values():
-        size = sum(len(chunk) for chunk in store.chunks(product.archive.digest))
-        if size != product.archive.size:
-            raise ObjectDamaged(f"{product.archive.name}: has {size} bytes, the release says {product.archive.size}")
+        manifest = product_manifests.parse(store.read(product.product_manifest))
+        size = store.size(product.archive.digest)
+        if (size, formats.archive_name(manifest)) != (product.archive.size, product.archive.name):
+            raise HostileArchive(f"{product.archive.name}: name or size is not what the release object says")
+        with store.open_blob(product.archive.digest) as source:
+            for _, chunks in formats.read(manifest, source):
+                for _ in chunks:
+                    pass
         total += size
     return total
 

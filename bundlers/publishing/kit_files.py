@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from attest.core import limits
 from attest.errors import BadInput, VerificationError
 from bundlers.errors import HostileArchive
 from bundlers.publishing.published_paths import check_path
@@ -25,7 +26,6 @@ from casstore.storage.base import os_error
 
 HEAD = "casstore-kit.json"
 MAX_MEMBERS = 100_000
-MAX_READ = 64 * 1024 * 1024
 _BLOCK = 512
 _PIECE = 1024 * 1024
 
@@ -86,8 +86,8 @@ class KitFile:
 
     def read(self, name: str) -> bytes:
         """A small member. Raises NoSuchObject, VerificationError."""
-        if self.size(name) > MAX_READ:
-            raise VerificationError(f"{self.path}: {name} has {self.size(name)} bytes, more than {MAX_READ}")
+        if self.size(name) > limits.OBJECT:
+            raise VerificationError(f"{self.path}: {name} has {self.size(name)} bytes, more than {limits.OBJECT}")
         return b"".join(self.chunks(name))
 
     def chunks(self, name: str) -> Iterator[bytes]:

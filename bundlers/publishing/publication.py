@@ -12,11 +12,14 @@ what the files are (`gathering`), how they are written (`writing`, `destinations
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.log import checkpoints
@@ -24,6 +27,7 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
+from bundlers.errors import Unreadable
 from bundlers.publishing import (
     channel_proof,
     gathering,
@@ -49,6 +53,7 @@ from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
@@ -67,6 +72,22 @@ __all__ = ["PublishReport", "PublishSigners", "PublishStore", "publish", "publis
 
 _PUBLISHER, _LEDGER = frozenset({"publisher"}), frozenset({"ledger"})
 _ATTEMPTS = 5
+
+
+class ReadBack(Protocol):
+    """Reads a publication as consumers do."""
+
+    def __call__(
+        self,
+        destination: Destination,
+        timestamp: bytes,
+        channel: str,
+        *,
+        first: Digest,
+        at: datetime,
+        sigstore_root: bytes | None = None,
+    ) -> None:
+        """Raises Unreadable."""
 
 
 class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
@@ -94,6 +115,7 @@ class _Run:
     now: datetime
     sigstore_root: bytes | None
     progress: Progress | None
+    read_back: ReadBack | None
 
 
 def publish(
@@ -112,6 +134,7 @@ def publish(
     now: datetime,
     progress: Progress | None = None,
     sigstore_root: bytes | None = None,
+    read_back: ReadBack | None = None,
 ) -> PublishReport:
     """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
 
@@ -134,6 +157,7 @@ def publish(
         sigstore_root=sigstore_root,
         progress=progress,
         folder=config.folder,
+        read_back=read_back,
     )
 
 
@@ -149,12 +173,14 @@ def publish_to(
     sigstore_root: bytes | None = None,
     progress: Progress | None = None,
     folder: str = ".",
+    read_back: ReadBack | None = None,
 ) -> PublishReport:
     """Publish what a channel holds; `folder` is where invalidation commands run.
 
-    Raises PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
+    `read_back` (`consuming.readback.check`) reads what was written before the pointer moves.
+    Raises Unreadable, PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
     """
-    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress)
+    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back)
     try:
         report = _publish_to(run, open_destination(settings.url, network=network))
     except StorageUnavailable as exc:
@@ -180,8 +206,9 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
         )
     finished: tuple[int, ...] = ()
     if shown < len(rows) and not rooted:
-        _write(run, destination, state, len(rows), shown)
-        finished = (len(rows),)
+        with contextlib.suppress(Unreadable):  # then the next one takes its place
+            _write(run, destination, state, len(rows), shown)
+            finished = (len(rows),)
     if rows and not rooted and (last := _last(run, state)) and _is_current(run, destination, state, last):
         if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
             written = _write(run, destination, state, len(rows), 0)
@@ -285,6 +312,7 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**carried, **gathered.targets}
+    _check_limits(targets, _archives(run, targets))
     number = len(state.publications.get(run.settings.name, ())) + 1
     found = state.channel(run.channel)
     assert found.release is not None and found.move is not None  # noqa: S101 - it was gathered
@@ -301,6 +329,20 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
         withdrawn=bool(why),
     )
     return claim, found.release
+
+
+def _archives(run: _Run, targets: Mapping[str, TargetInfo]) -> set[str]:
+    """The paths of archives, which are streamed and have no limit."""
+    shown = (path for path in targets if path.startswith("releases/") and path.endswith("/release.json"))
+    releases = (release_objects.parse(run.store.read(targets[path].digest)) for path in shown)
+    return {records.release_path(made.version, name) for made in releases for name in made.archives}
+
+
+def _check_limits(targets: Mapping[str, TargetInfo], streamed: set[str]) -> None:
+    """Raises BadInput for what consumers would refuse, before anything is signed."""
+    tuf_repository.check_targets(targets)
+    for path in targets.keys() - streamed:
+        limits.check(range(targets[path].length), limits.OBJECT, path)
 
 
 def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: History, why: tuple[int, ...]) -> set[int]:
@@ -328,14 +370,16 @@ def _carried(
     roots = {root.digest: root for root in state.trust_roots}
     held = set() if records.objects_path(run.channel) not in into.targets else {state.channel(run.channel).version}
     withdrawn = {state.channel(run.channel).version} - held
+    left: set[str] = set()
+    kept: set[str] = set()
     for name in _channels_of(last):
-        files = (records.channel_path(name), records.objects_path(name), records.state_path(name))
-        other = ChannelRecord.parse(run.store.read(last.targets[files[0]].digest))
+        other = ChannelRecord.parse(run.store.read(last.targets[records.channel_path(name)].digest))
         stays = name != run.channel and _holds(state, name, other)
         why = withdrawals.because(run.store, state, history, name, sigstore_root=run.sigstore_root) if stays else ()
         if why or other.withdrawn or not stays:
-            for left in files:
-                carried.pop(left, None)
+            left |= set(other.files)
+        else:
+            kept |= set(other.files)
         if why:
             withdrawals.gather(into, run.store, state, history, name, why)
             withdrawn.add(other.version)
@@ -346,7 +390,9 @@ def _carried(
             numbers |= chosen.numbers
     revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
     gone = tuple(f"releases/{version}/" for version in revoked | (withdrawn - held))
-    return {path: info for path, info in carried.items() if not (gone and path.startswith(gone))}
+    return {
+        path: info for path, info in carried.items() if path not in left - kept and not (gone and path.startswith(gone))
+    }
 
 
 def _channels_of(claim: Publication) -> tuple[str, ...]:
@@ -387,10 +433,22 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         lifetimes=run.settings.lifetimes,
         publishers=tuf_bond.publishers(state.require_trust_root()),
         reset=run.signers.reset,
+        read_back=_reader(run, destination, state, claim),
         entries=lambda: (entry.raw for entry in run.ledger.entries()),
         known=known,
     )
     return writing.write(job, destination, run.store, run.progress)
+
+
+def _reader(
+    run: _Run, destination: Destination, state: LedgerState, claim: Publication
+) -> Callable[[bytes], None] | None:
+    """What reads a publication back, for the time at which it was made."""
+    if run.read_back is None:
+        return None
+    first, sigstore_root = state.trust_roots[0].digest, run.sigstore_root
+    read = functools.partial(run.read_back, first=first, at=claim.time, sigstore_root=sigstore_root)
+    return lambda timestamp: read(destination, timestamp, claim.channel)
 
 
 def _targets(run: _Run, claim: Publication, statement: Digest) -> dict[str, TargetInfo]:

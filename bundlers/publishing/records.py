@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.digests import Digest, hex_of, parse
 from attest.errors import CasstoreError, FormatError
 from attest.statements.envelopes import decode_base64
@@ -51,9 +52,14 @@ def evidence_path(version: str, digest: Digest) -> str:
     return f"releases/{version}/evidence/{hex_of(digest)}.sigstore.json"
 
 
-def objects_path(channel: str) -> str:
-    """Target path of the objects that a channel's moves are judged by."""
-    return f"channels/{channel}.objects.tar"
+def objects_path(channel: str, number: int = 1) -> str:
+    """Target path of a tar of objects that a channel's moves are judged by."""
+    return f"channels/{channel}.objects{'' if number == 1 else f'.{number}'}.tar"
+
+
+def object_path(digest: Digest) -> str:
+    """Target path of an object that is too large for a tar, and no evidence of the release."""
+    return f"objects/{hex_of(digest)}"
 
 
 def state_path(channel: str) -> str:
@@ -91,6 +97,10 @@ class ChannelRecord:
     trust_root_version: int
     trust_root: Digest
     products: Mapping[str, PublishedProduct]
+    tars: int = 0
+    """How many tars of objects there are."""
+    alone: tuple[Digest, ...] = ()
+    """The objects that lie on their own at `object_path`."""
     withdrawn: tuple[int, ...] = ()
     """The entries of the revocations by which nothing of it may be installed; () while it may."""
 
@@ -107,6 +117,7 @@ class ChannelRecord:
                 "move": {"number": self.move_number, "digest": self.move},
                 "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
                 "products": {name: _product_json(product) for name, product in self.products.items()},
+                "objects": {"tars": self.tars, "alone": list(self.alone)},
                 "withdrawn": list(self.withdrawn),
             }
         )
@@ -127,10 +138,18 @@ class ChannelRecord:
                 trust_root_version=_number(value["trustRoot"]["version"]),
                 trust_root=parse(value["trustRoot"]["digest"]),
                 products={_text(name): _product(item) for name, item in value["products"].items()},
+                tars=_number(value["objects"]["tars"]),
+                alone=tuple(parse(item) for item in value["objects"]["alone"]),
                 withdrawn=tuple(_number(item) for item in value["withdrawn"]),
             )
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
             raise FormatError(f"channel record: {exc}") from exc
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The targets that are the channel's own."""
+        tars = (objects_path(self.channel, number) for number in range(1, self.tars + 1))
+        return (channel_path(self.channel), state_path(self.channel), *tars, *map(object_path, self.alone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +172,7 @@ class LedgerProof:
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
-        return canonical.dumps(
+        data = canonical.dumps(
             {
                 "format": PROOF_FORMAT,
                 "store": self.store,
@@ -169,6 +188,8 @@ class LedgerProof:
                 ],
             }
         )
+        limits.check(data, limits.LEDGER_PROOF, "ledger proof")
+        return data
 
     @staticmethod
     def parse(data: bytes) -> LedgerProof:
@@ -186,7 +207,7 @@ class LedgerProof:
 
 
 def _load(data: bytes, what: str, wanted: str) -> dict[str, Any]:
-    value = canonical.loads_canonical(data, what=what, max_bytes=64 * 1024 * 1024)
+    value = canonical.loads_canonical(data, what=what, max_bytes=limits.LEDGER_PROOF)
     if value.get("format") != wanted:
         raise FormatError(
             f"{what}: its format is {str(value.get('format'))[:60]!r}, not {wanted}",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from attest.core import limits
 from attest.digests import Digest, from_hex, hex_of
 from attest.errors import SignerError, VerificationError
 from attest.signers import Signer
@@ -26,6 +27,11 @@ from casstore.errors import Conflict
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
 
+_LIMITS = {
+    "targets": limits.TUF_TARGETS,
+    "snapshot": limits.TUF_SNAPSHOT,
+    "timestamp": limits.TUF_TIMESTAMP,
+}
 TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
 
 
@@ -166,6 +172,7 @@ def make_metadata(
 
     def add(name: str, signed: Any) -> bytes:
         data = _signed_or_kept(name, signed, delegator, signers.online, existing(name))
+        limits.check(data, _LIMITS[signed.type], f"TUF {name}")
         files.append(MetadataFile(name, data))
         return data
 
@@ -176,6 +183,15 @@ def make_metadata(
     snapshot = MetaFile.from_data(number, data, ["sha256"])
     add("timestamp.json", Timestamp(number, expires=ends["timestamp"], snapshot_meta=snapshot))
     return files
+
+
+def check_targets(targets: Mapping[str, TargetInfo]) -> None:
+    """Raises BadInput where consumers could not read the list of targets, or one that is no archive."""
+    limits.check(range(sum(len(path) + _ROW for path in targets)), limits.TUF_TARGETS, "TUF targets")
+
+
+_ROW = 160
+"""Bytes of a target beside its path, at most."""
 
 
 def target_name(path: str, digest: Digest) -> str:

@@ -74,7 +74,7 @@ def gather(
         root.version,
         root.digest,
         {},
-        why,
+        withdrawn=why,
     )
     into.add(records.channel_path(channel), record.to_bytes())
     names = absence.names_of_withdrawal(channel, state.trust_roots)

@@ -53,6 +53,8 @@ class Job:
     """The ledger's entries from 0 on, as stored."""
     known: frozenset[str] = frozenset()
     """Paths whose bytes an earlier, finished publication put there."""
+    read_back: Callable[[bytes], None] | None = None
+    """Given the timestamp, reads what was written as consumers will. Raises Unreadable, and the pointer stays."""
     reset: bool = False
     """When TUF starts anew: whatever number the pointer has, it is replaced."""
 
@@ -153,6 +155,8 @@ def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, writt
     )
     for file in files[:-1]:
         written.count(put(destination, f"metadata/{file.name}", file.data), len(file.data))
+    if job.read_back is not None:
+        job.read_back(files[-1].data)
     if _published_size(destination) < checkpoints.parse(checkpoint)[0].size:
         _point(destination, CHECKPOINT, checkpoint, written)
     _point(destination, TIMESTAMP, files[-1].data, written)

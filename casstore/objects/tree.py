@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 import msgpack
 
+from attest.core import limits
 from attest.core.shown import shown
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import FormatError
@@ -26,7 +27,7 @@ FORMAT = "casstore-tree/1"
 EntryKind = Literal["file", "dir", "link"]
 MAX_NAME = 255
 MAX_TARGET = 4095
-MAX_TREE = 256 * 1024 * 1024
+MAX_TREE = limits.TREE
 """No larger object is read as a tree."""
 
 FILE = 0o100644

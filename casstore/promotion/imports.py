@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from attest.core import limits
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError, VerificationError
 from attest.sigstore import shown
@@ -25,7 +26,7 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader
 from casstore.ledger.state import LedgerState
 from casstore.promotion.services import PromotionStore
-from casstore.store.attestations import MAX_BYTES, id_of, parse_unverified, put_attestation
+from casstore.store.attestations import id_of, parse_unverified, put_attestation
 
 RECORDED, KNOWN, PASSED_OVER, REFUSED = "recorded", "known", "passed over", "refused"
 
@@ -144,7 +145,7 @@ def _known(store: PromotionStore, state: LedgerState, raw: bytes) -> Digest | No
     """What the ledger names already of the same statement: these very bytes first."""
     digest, claimed = sha256(raw), parse_unverified(raw)
     known = {found for subject in claimed.digests for found in state.evidence.get(subject, ())}
-    same = [found for found in sorted(known) if id_of(store.read(found, max_bytes=MAX_BYTES)) == id_of(raw)]
+    same = [found for found in sorted(known) if id_of(store.read(found, max_bytes=limits.ATTESTATION)) == id_of(raw)]
     return (digest if digest in same else same[0]) if same else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from attest import digests
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import BadInput, PolicyDenied
 from attest.keys import identities
@@ -23,7 +24,7 @@ from casstore.ledger.rules.trust import check_suspendable, has_held_a_role, iden
 from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import RevocationReport, SuspensionReport
 from casstore.promotion.services import PromotionStore, keep, require_role
-from casstore.store.attestations import MAX_BYTES, id_of
+from casstore.store.attestations import id_of
 from casstore.store.holders import holding
 
 _ROLES = frozenset({"owner", "auditor"})
@@ -142,7 +143,7 @@ def _subject(store: PromotionStore, state: LedgerState, what: str, kind: str) ->
     if kind not in revocation.KINDS:
         raise BadInput(f"not a kind of revocation: {kind!r}", hint=f"one of {', '.join(revocation.KINDS)}")
     if kind == "attestation" and digests.is_digest(what):
-        return kind, id_of(store.read(digests.parse(what), max_bytes=MAX_BYTES))
+        return kind, id_of(store.read(digests.parse(what), max_bytes=limits.ATTESTATION))
     if digests.is_digest(what):
         return kind, digests.parse(what)
     if kind == "attestation":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from attest.core import times
+from attest.core import limits, times
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, PolicyDenied
 from attest.judging.decisions import Decision, MoveRequest, Rule, decide
@@ -87,7 +87,7 @@ def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
     named = {d for subject in subjects for d in at.state.evidence.get(subject, ())}
     for digest in sorted((named | fixed_evidence(at.state, at.release)) - found.keys()):
         try:
-            found[digest] = store.read(digest, max_bytes=attestations.MAX_BYTES)
+            found[digest] = store.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"the attestation {digest} of release {at.release.version} is gone",
@@ -218,7 +218,7 @@ def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Dig
     """Names behind the approvals of a move that the fold has judged already; for showing only."""
     found: set[str] = set()
     for digest in evidence:
-        raw = store.read(digest, max_bytes=attestations.MAX_BYTES)
+        raw = store.read(digest, max_bytes=limits.ATTESTATION)
         said = parse_unverified(raw)
         if said.predicate_type != approval.TYPE:
             continue

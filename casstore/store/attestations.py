@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.sigstore.signed_files import attestations_of
@@ -21,8 +22,6 @@ from attest.statements import statements
 from attest.statements.envelopes import attestation_id
 from attest.statements.statements import Statement
 from casstore.objects.kinds import Kind
-
-MAX_BYTES = 16 * 1024 * 1024
 
 
 class AttestationStore(Protocol):
@@ -62,7 +61,7 @@ def find(store: AttestationStore, subject: Digest, predicate_type: str | None = 
     """The attestations about a subject, sorted by digest; those that cannot be parsed are left out."""
     found = []
     for digest in sorted(store.attestations(subject)):
-        raw = store.read(digest, max_bytes=MAX_BYTES)
+        raw = store.read(digest, max_bytes=limits.ATTESTATION)
         try:
             statement = parse_unverified(raw)
         except FormatError:  # not ours to judge: a signed trust root, a foreign file

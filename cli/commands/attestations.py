@@ -8,6 +8,7 @@ import os
 import click
 
 from attest import digests
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import BadInput
 from cli.commands import sigstore_bundles
@@ -15,8 +16,6 @@ from cli.commands.params import digest_of_file, json_option, key_option, pass_se
 from cli.commands.sbom import sbom
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
-
-MAX_PREDICATE = 16 * 1024 * 1024
 
 
 @click.group()
@@ -61,7 +60,8 @@ def sign(
     from attest import canonical
     from attest.statements import predicates, statements
 
-    predicate = canonical.loads_object(read_file(predicate_file, max_bytes=MAX_PREDICATE), what=predicate_file)
+    given = read_file(predicate_file, max_bytes=limits.STATEMENT)
+    predicate = canonical.loads_object(given, what=predicate_file, max_bytes=limits.STATEMENT)
     statement = statements.of_digests(_distinct(subjects), predicates.written(kind, predicate), predicate)
     signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
     raw = signer.sign_statement(statement.to_bytes())
@@ -108,7 +108,7 @@ def verify(
     from attest.statements import predicates
     from attest.trust import verify as verifying
 
-    raw = read_file(attestation, max_bytes=MAX_PREDICATE)
+    raw = read_file(attestation, max_bytes=limits.ATTESTATION)
     wanted = [_subject(text)[1] for text in subjects]
     types = predicates.types_of(kind)
     claimed = _type_of(raw)
@@ -166,7 +166,7 @@ def show(session: Session, attestation: str) -> None:
     raw = (
         session.open_store(read_only=True).read(digests.parse(attestation))
         if digests.is_digest(attestation)
-        else read_file(attestation, max_bytes=MAX_PREDICATE)
+        else read_file(attestation, max_bytes=limits.ATTESTATION)
     )
     rows = []
     for piece in forms.read(raw):

@@ -39,8 +39,8 @@ def publish(
     """Lay out what CHANNEL points to as a static TUF repository at a destination.
 
     Verifies everything once more, records the publication in the ledger, writes files and
-    metadata, and moves the pointer (timestamp) last. Interrupted, the same command finishes it:
-    the same bytes are skipped, other bytes are refused.
+    metadata, reads them back as consumers do, and moves the pointer (timestamp) last.
+    Interrupted, the same command finishes it: the same bytes are skipped, other bytes are refused.
 
     Where what CHANNEL points to was revoked, that is published, at once: consumers refuse and are told
     why, its files are targets no more.
@@ -54,6 +54,7 @@ def publish(
     Exit status: 0 published, 3 something does not verify, 9 other bytes are there,
     12 the destination stays away (published to its fallback where one is set).
     """
+    from bundlers.consuming import readback
     from bundlers.publishing import publication
     from bundlers.publishing.destinations import settings_of
 
@@ -73,6 +74,7 @@ def publish(
             network=session.network,
             now=session.now,
             progress=bar,
+            read_back=readback.check,
         )
     if as_json:
         render.json_object(report.to_json())

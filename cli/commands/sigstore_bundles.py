@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from attest.core import limits
 from attest.errors import BadInput
 from cli.commands.params import digest_of_file, json_option, pass_session
 from cli.drawing import render
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from attest.trust.artifact_signatures import Artifact, Certificate, Judged
     from casstore.network.network import NetworkGuard
 
-MAX_STATEMENT = 16 * 1024 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
 MAX_PIECE = 1024 * 1024
 
@@ -68,7 +68,7 @@ def sign_bundle(
     config = keyless.open_config(config_json, staging=staging, network=network)
     signer = keyless.open_session(config, identity_token, network=network)
     if in_toto:
-        raw = signer.sign_statement(read_file(file, max_bytes=MAX_STATEMENT))
+        raw = signer.sign_statement(read_file(file, max_bytes=limits.STATEMENT))
     else:
         raw = signer.sign_artifact(digest_of_file(file))
     write_new(bundle, raw)
@@ -114,7 +114,7 @@ def verify_bundle(
     from attest.trust import artifact_signatures
 
     root_json = _root(trusted_root, staging)
-    raw = read_file(bundle, max_bytes=MAX_STATEMENT)
+    raw = read_file(bundle, max_bytes=limits.ATTESTATION)
     found = artifact_signatures.verify(
         raw,
         artifact=_artifact(file_or_digest, artifact_signatures.algorithms(raw)),

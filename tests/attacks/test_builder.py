@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,18 @@ from pathlib import Path
 import pytest
 from lines import Line
 
-from attest.digests import sha256
+from attest.digests import Digest, sha256
 from attest.errors import VerificationError
+from bundlers import formats
+from bundlers.consuming.service import TrustSettings, verify
+from bundlers.errors import HostileArchive
 from bundlers.products import agreement, product_manifests
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.reader import ProductReader
 from casstore.ledger import release_objects
-from casstore.ledger.release_objects import Release
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from tests.support.published import PublishedWorld
 
 Forge = Callable[[ProductManifest], ProductManifest]
 
@@ -68,3 +75,81 @@ def test_a_list_that_is_not_what_was_put_is_refused(line: Line, made: Release, f
     with pytest.raises(VerificationError, match=f"product {name}") as caught:
         agreement.check_release(line.store, replace(made, products=products))
     assert caught.value.exit_code == 3
+
+
+class _Liar(PublishedWorld):
+    """A builder whose archive, and the list of it, hold one file more than what was put."""
+
+    def _bundle(
+        self, product: str, suffix: str, version: str, tree: Digest
+    ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
+        evil = self.store.put_bytes(b"evil")
+        true = product_manifests.build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)}, version, 1)
+        files = sorted((*true.files, ProductFile("evil", 0o755, 4, evil)), key=lambda file: file.path.encode())
+        manifest = replace(true, files=tuple(files))
+        out = io.BytesIO()
+        info = formats.write(manifest, ProductReader(self.store, manifest), out)
+        self.store.put_bytes(out.getvalue())
+        archive = ReleaseArchive(f"{product}-{version}.{suffix}", info.digest, info.size)
+        kept = self.store.put_bytes(manifest.to_bytes())
+        return ReleaseProduct(suffix, archive, kept), (archive.name, archive.digest)
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> PublishedWorld:
+    made = _Liar.make(str(tmp_path / "store"))
+    made.ship("1.0.0")
+    made.promote("1.0.0", "dev")
+    return made
+
+
+def test_it_is_not_published(liar: PublishedWorld, tmp_path: Path) -> None:
+    entries = [entry.kind for entry in liar.ledger.entries()]
+    with pytest.raises(VerificationError, match="lists evil, which no component holds"):
+        liar.publish("dev", str(tmp_path / "public"))
+    kinds = [entry.kind for entry in liar.ledger.entries()][len(entries) :]
+    assert kinds == [EntryKind.SEAL] and not (tmp_path / "public/targets").exists()
+
+
+def test_a_consumer_refuses_it_whoever_published_it(
+    liar: PublishedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publisher looks away; every signature, digest and size is genuine."""
+
+    def looks_away(trees: agreement.TreeStore, release: Release, _: object) -> None:
+        for tree in release.components.values():
+            list(trees.walk(tree))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bundlers.publishing.gathering.agreement.check_all", looks_away)
+        liar.publish("dev", str(tmp_path / "public"))
+    trust = TrustSettings(str(tmp_path / "st"))
+    with pytest.raises(VerificationError, match="lists evil, which no component holds") as caught:
+        verify(str(tmp_path / "public"), "dev", trust=trust, at=liar.now)
+    assert caught.value.exit_code == 3 and not (tmp_path / "st/ledgers").exists()
+
+
+def test_archive_bytes_are_read_against_the_list(tmp_path: Path) -> None:
+    """The list agrees with the trees, the archive holds other bytes under its own digest: neither side takes it."""
+    world = PublishedWorld.make(str(tmp_path / "store"))
+    world.ship("1.0.0")
+    other = world.store.read(world.made["1.0.0"].products["core"].archive.digest)
+    real = _Swapped.make(str(tmp_path / "swapped"))
+    real.bytes = other
+    real.ship("2.0.0")
+    real.promote("2.0.0", "dev")
+    with pytest.raises(HostileArchive):
+        real.publish("dev", str(tmp_path / "public"))
+
+
+class _Swapped(PublishedWorld):
+    bytes = b""
+
+    def _bundle(
+        self, product: str, suffix: str, version: str, tree: Digest
+    ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
+        made, (name, digest) = super()._bundle(product, suffix, version, tree)
+        if product != "core":
+            return made, (name, digest)
+        digest = self.store.put_bytes(self.bytes)
+        return replace(made, archive=ReleaseArchive(name, digest, len(self.bytes))), (name, digest)

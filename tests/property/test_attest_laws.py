@@ -53,6 +53,25 @@ def test_canonical_json_keeps_the_value_and_has_one_writing(value: Any) -> None:
     assert canonical.dumps(again) == written
 
 
+@given(values | st.dictionaries(st.text('abc\\"\x1f\x7f', max_size=3), values, max_size=5))
+def test_the_quick_writer_writes_what_rfc_8785_says(value: Any) -> None:
+    import rfc8785
+
+    assert canonical.dumps(value) == rfc8785.dumps(value)
+
+
+@given(st.lists(st.sampled_from(["[", "]", "{", "}", '"', '"[', ']"', '""', "\\\\", '\\"', "a"]), max_size=60))
+def test_what_is_called_shallow_is(parts: list[str]) -> None:
+    """Never deeper than the limit by the exact walk, whatever stands in strings."""
+    text = "".join(parts) * 3
+    if canonical._is_shallow(text.encode()):
+        depth, deepest = 0, 0
+        for token in canonical._STRING_OR_BRACKET.finditer(text):
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+            deepest = max(deepest, depth)
+        assert deepest <= canonical.MAX_DEPTH
+
+
 @given(st.dictionaries(texts, values, max_size=5), st.booleans(), st.sampled_from([None, 1, "\t"]))
 def test_any_writing_of_an_object_has_the_same_canonical_form(value: Any, ascii_only: bool, indent: Any) -> None:
     written = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()

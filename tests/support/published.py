@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from attest.digests import Digest
 from bundlers import formats
@@ -36,10 +36,10 @@ class PublishedWorld(World):
 
     product_files: dict[str, Mapping[bytes, bytes]] = field(default_factory=dict)
 
-    @staticmethod
-    def make(url: str, **changes: Any) -> PublishedWorld:
+    @classmethod
+    def make(cls, url: str, **changes: Any) -> Self:
         """A new store whose ledger begins with a trust root."""
-        world = PublishedWorld(Store.init(url))
+        world = cls(Store.init(url))
         world.genesis(trust_root(world.store.store_id, **changes))
         return world
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from attest import signers
 from attest.ceremony import ceremony
@@ -106,10 +106,10 @@ class World:
     ledger_name: str = "main"
     made: dict[str, Release] = field(default_factory=dict)
 
-    @staticmethod
-    def make(url: str, **changes: Any) -> World:
+    @classmethod
+    def make(cls, url: str, **changes: Any) -> Self:
         """A new store whose ledger begins with a trust root."""
-        world = World(Store.init(url))
+        world = cls(Store.init(url))
         world.genesis(trust_root(world.store.store_id, **changes))
         return world
 

@@ -14,13 +14,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from attest.core import limits
 from attest.digests import PREFIX, Digest
 from attest.errors import BadInput, CasstoreError
 from attest.statements.predicates import slsa_provenance
 from attest.statements.statements import Statement
 from attest.trust.verify import verify_with_key
 from bundlers.gates.base import ReleaseView, StagedArchive
-from casstore.store.attestations import MAX_BYTES, parse_unverified
+from casstore.store.attestations import parse_unverified
 
 
 def compared(view: ReleaseView, patterns: Sequence[str], key: str) -> Iterator[tuple[str, str]]:
@@ -93,6 +94,6 @@ def _ours(view: ReleaseView, archive: StagedArchive) -> dict[str, str]:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_BYTES)
+            return file.read(limits.ATTESTATION)
     except OSError as exc:
         raise BadInput(f"against: {path}: cannot be read: {exc.strerror}") from exc

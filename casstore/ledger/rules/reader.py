@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest.core import times
+from attest.core import limits, times
 from attest.digests import Digest
 from attest.errors import OutOfTime, TrustError, VerificationError
 from attest.judging.decisions import Record, SigstoreRoots
@@ -17,7 +17,7 @@ from attest.trust.verify import VerifiedStatement
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.entries import Entry
 from casstore.ledger.state import LedgerState, ObjectReader
-from casstore.store.attestations import MAX_BYTES, parse_unverified
+from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
@@ -49,7 +49,7 @@ class Reader:
     def pinned(self, digest: Digest) -> bytes:
         """The bytes of a sigstore root that a trust root pins. Raises StoreDamaged."""
         try:
-            return self.objects.read(digest, max_bytes=MAX_BYTES)
+            return self.objects.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"the sigstore root {digest}, which the trust root pins, is gone",
@@ -59,7 +59,7 @@ class Reader:
     def read(self, digest: Digest, entry: Entry) -> bytes:
         """An object that an entry needs. Raises StoreDamaged when it is gone: nobody can judge the entry then."""
         try:
-            return self.objects.read(digest, max_bytes=MAX_BYTES)
+            return self.objects.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"ledger entry {entry.number} ({entry.kind}): the bytes of {digest}, which it needs, are gone",

@@ -80,6 +80,7 @@ def test_every_write_may_be_the_last(world: PublishedWorld, public: str, monkeyp
         for folder in (world.store.url, public):
             shutil.rmtree(folder)
             shutil.copytree(f"{folder}.start", folder)
+        monkeypatch.setenv("XDG_STATE_HOME", f"{public}.state-{stop}")  # who saw the entries that are gone now
         fresh = reopened(world)
         assert count_writes(fresh, public, monkeypatch, stop_at=stop) == stop
         shown = read(fresh, public).verified.channel.version

@@ -1,0 +1,71 @@
+"""The objects that a channel is judged by, fetched as they are needed: small ones in tars, each larger one on its own.
+
+Promises: whatever is read has its digest; nothing is fetched twice. Leaves to others: what they mean (`verification`).
+
+    objects = PublishedObjects(statements, source, record)
+    objects.read(digest)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attest.digests import Digest, from_hex, sha256
+from attest.errors import VerificationError
+from bundlers.consuming.ledger_proof import Objects, Source
+from bundlers.publishing import records
+from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.records import ChannelRecord
+from casstore.errors import NoSuchObject
+from casstore.objects import tree as trees
+from casstore.objects.tree import Tree, TreeEntry
+
+_OBJECTS = "objects/"
+
+
+class PublishedObjects:
+    """Statements that were proven, and what the channel record says where to find."""
+
+    def __init__(self, proven: Objects, source: Source, record: ChannelRecord) -> None:
+        self.store_id = proven.store_id
+        self.known: dict[Digest, bytes] = dict(proven.known)
+        self._source, self._record = source, record
+        self._tars = [records.objects_path(record.channel, number) for number in range(1, record.tars + 1)]
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - a target has a limit
+        """Bytes with this digest. Raises NoSuchObject, VerificationError."""
+        while digest not in self.known and self._tars:
+            self.known |= tar(self._source, self._tars.pop(0))
+        if digest not in self.known:
+            self.known[digest] = self._alone(digest)
+        return self.known[digest]
+
+    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file and link below a tree."""
+        return ((path, entry) for path, entry in trees.walk(self._tree, digest) if entry.kind != "dir")
+
+    def _tree(self, digest: Digest) -> Tree:
+        return trees.parse(self.read(digest))
+
+    def _alone(self, digest: Digest) -> bytes:
+        for path in (records.evidence_path(self._record.version, digest), records.object_path(digest)):
+            try:
+                data = self._source.read(path)
+            except NoSuchObject:
+                continue
+            if sha256(data) != digest:
+                raise VerificationError(f"{path}: has other bytes than its name says")
+            return data
+        raise NoSuchObject(f"{digest} is needed and is not published", hint="ask the publisher to publish again")
+
+
+def tar(source: Source, path: str) -> dict[Digest, bytes]:
+    """The objects of a published tar; each is named by its digest, which is checked."""
+    file = KitFile(path, head=False, data=source.read(path))
+    found: dict[Digest, bytes] = {}
+    for name in sorted(file.names):
+        data = file.read(name)
+        if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(data):
+            raise VerificationError(f"{path}: {name} has other bytes than its name says")
+        found[sha256(data)] = data
+    return found
