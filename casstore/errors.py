@@ -82,14 +82,24 @@ class SealDisputed(StoreDamaged):
     """A seal of the role `ledger` says something else than the fold of this reader."""
 
     def __init__(
-        self, number: int, identity: str, state: Digest, full: Digest, own_state: Digest, own_full: Digest
+        self,
+        number: int,
+        identity: str,
+        state: Digest,
+        full: Digest,
+        own_state: Digest,
+        own_full: Digest,
+        rows: tuple[str, ...] = (),
     ) -> None:
+        told = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
         super().__init__(
             f"the seal of ledger entry {number} names the state {state} (full {full}),"
-            f" the entries before it add up to {own_state} (full {own_full})",
-            hint="nothing is moved or published until the next trust root takes the role ledger from its signer",
+            f" the entries before it add up to {own_state} (full {own_full});"
+            f" the rows that differ: {told or 'not known, its leaves are not here'}",
+            hint="nothing is moved or published until the owners settle it: keys ceremony draft --settle ENTRY=DIGEST,"
+            " or without its signer in the role ledger",
         )
-        self.dispute = (number, identity, state, full, own_state, own_full)
+        self.dispute = (number, identity, state, full, own_state, own_full, rows)
 
 
 class SettledOtherwise(StoreDamaged):

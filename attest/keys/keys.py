@@ -17,7 +17,7 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from attest.core import spki
 from attest.errors import BadInput, FormatError, SignerError, VerificationError
@@ -37,6 +37,7 @@ LEAST_RSA, MOST_RSA = 2048, 8192
 MAX_PEM = 16 * 1024
 
 _ACCEPTED = f"casstore takes {' and '.join(ALGORITHMS)} keys: casstore keys generate"
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _CURVES: dict[str, tuple[str, ec.ECDSA]] = {
     "secp256r1": (ECDSA_P256, _ECDSA),
@@ -204,7 +205,19 @@ def sign(key: PrivateKey, data: bytes) -> bytes:
     """The raw signature: ECDSA in DER over SHA-256, or Ed25519's 64 bytes."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
-    return key.sign(data, _ECDSA_SIGNING)
+    return low_s(key.sign(data, _ECDSA_SIGNING))
+
+
+def low_s(signature: bytes) -> bytes:
+    """An ECDSA P-256 signature with the lower of its two values of s: one of the two forms that everybody can make.
+
+    Readers take both; what is no such signature is handed back as it is.
+    """
+    try:
+        r, s = decode_dss_signature(signature)
+    except ValueError:
+        return signature
+    return signature if s <= P256_ORDER // 2 else encode_dss_signature(r, P256_ORDER - s)
 
 
 def verify_signature(public: PublicKey, signature: bytes, data: bytes) -> None:

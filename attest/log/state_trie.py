@@ -104,6 +104,25 @@ def rows_of(root: Digest, read: ReadBlob) -> Iterator[Row]:
     yield from (Row(*json.loads(row.raw)) for row in _all(root, "", read))
 
 
+def differing(first: Digest, second: Digest, read: ReadBlob) -> list[str]:
+    """The names of rows that two tries do not share, sorted; what is the same in both is not read."""
+    return sorted(_differing(first, second, "", read))
+
+
+def _differing(first: Digest | None, second: Digest | None, prefix: str, read: ReadBlob) -> Iterator[str]:
+    if first == second:
+        return
+    sides = [None if digest is None else _parse(read(digest), digest, prefix) for digest in (first, second)]
+    if all(isinstance(side, _Node) for side in sides):
+        for one, other, digit in zip(
+            *(side.children for side in sides if isinstance(side, _Node)), _DIGITS, strict=True
+        ):
+            yield from _differing(one, other, prefix + digit, read)
+        return
+    rows = [{row.raw for row in _all(d, prefix, read)} if d is not None else set() for d in (first, second)]
+    yield from {str(json.loads(raw)[0]) for raw in rows[0] ^ rows[1]}
+
+
 def _made(rows: Mapping[str, Any]) -> Iterator[_Made]:
     for name, value in rows.items():
         if not name:

@@ -53,7 +53,7 @@ class UriSigner:
     def sign_bytes(self, data: bytes) -> bytes:
         """The raw signature, verified before it is handed on: a device may hold another key than it shows."""
         try:
-            signature = bytes.fromhex(self.backend.sign(data).signature)
+            signature = keys.low_s(bytes.fromhex(self.backend.sign(data).signature))
         except CasstoreError:
             raise
         except Exception as exc:  # the door: PKCS#11, cloud and network errors of five libraries

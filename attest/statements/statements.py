@@ -21,6 +21,9 @@ STATEMENT_V1 = "https://in-toto.io/Statement/v1"
 STATEMENT_V01 = "https://in-toto.io/Statement/v0.1"
 """Read, never written."""
 
+OWN_TYPES = "https://casstore.dev/"
+"""Predicate types of ours begin so; their payloads have one form."""
+
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
@@ -102,6 +105,11 @@ def parse(payload: bytes) -> Statement:
     predicate = value.get("predicate")
     if not isinstance(predicate, dict | None):
         raise FormatError(f"statement {predicate_type}: predicate is no object")
+    if predicate_type.startswith(OWN_TYPES) and canonical.dumps(value) != payload:
+        raise FormatError(
+            f"statement {predicate_type}: the payload is not the one RFC 8785 form of what it says",
+            hint="two readers could read two things: sign it again with casstore",
+        )
     return Statement(tuple(_subjects(value.get("subject"))), predicate_type, predicate or {})
 
 

@@ -249,7 +249,9 @@ class Dispute:
     full: Digest
     own_state: Digest
     own_full: Digest
+    rows: tuple[str, ...] = ()
+    """The names of rows of `state` (else of `full`) that differ, as far as the sealed leaves are here."""
 
     def error(self) -> SealDisputed:
         """What a writer says that stops before it."""
-        return SealDisputed(self.number, self.identity, self.state, self.full, self.own_state, self.own_full)
+        return SealDisputed(self.number, self.identity, self.state, self.full, self.own_state, self.own_full, self.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from cli.commands.params import digest_of_file, json_option, key_option, pass_se
 from cli.commands.sbom import sbom
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
+
+if TYPE_CHECKING:
+    from attest.statements.statements import Statement
 
 
 @click.group()
@@ -134,6 +138,8 @@ def verify(
             role=role,
             sigstore_root=given if given or not root.sigstore_root else _pinned(session, root.sigstore_root),
         )
+    for text in subjects:
+        _check_subject(text, found.statement)
     result = {
         "verified": True,
         "identity": found.identity,
@@ -236,6 +242,19 @@ def _distinct(texts: tuple[str, ...]) -> dict[str, Digest]:
         if found.setdefault(own, digest) != digest:
             raise BadInput(f"two subjects are named {own!r}", hint="give each a name of its own: NAME=sha256:...")
     return found
+
+
+def _check_subject(text: str, statement: Statement) -> None:
+    """By every digest that we can compute, as verify-bundle does. Raises VerificationError where one contradicts."""
+    from attest.statements import subjects
+
+    _, digest = _subject(text)
+    if digests.is_digest(text.rpartition("=")[2]):
+        subjects.about(statement, subjects.of_digest(digest))
+        return
+    with open(text, "rb") as file:
+        pieces = iter(lambda: file.read(1024 * 1024), b"")
+        subjects.about(statement, subjects.of_pieces(pieces, subjects.algorithms(statement)))
 
 
 def _subject(text: str) -> tuple[str, Digest]:

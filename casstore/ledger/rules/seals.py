@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from attest.errors import VerificationError
+from attest.digests import Digest
+from attest.errors import CasstoreError, VerificationError
+from attest.log import state_trie
 from attest.statements.predicates import seal as seals
 from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
+from casstore.ledger.rows import StateTries
 from casstore.ledger.rules.epochs import is_long
 from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Sealed
+
+_MAX_BLOB = 16 * 1024 * 1024
 
 
 def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -32,8 +37,25 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise VerificationError("the seal says otherwise whether its epoch is too long")
     own = reader.tries.of(state)
     if (claim.state, claim.full) != (own.state.root, own.full.root):
-        raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root)
+        rows = _differing(claim, own, reader)
+        raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root, rows)
     return replace(state, sealed=sealed)
+
+
+def _differing(claim: Seal, own: StateTries, reader: Reader) -> tuple[str, ...]:
+    """The rows in which a seal and this fold differ; () where its leaves are not in the store."""
+    blobs = {**own.full.blobs, **own.state.blobs}
+
+    def read(digest: Digest) -> bytes:
+        return blobs[digest] if digest in blobs else reader.objects.read(digest, max_bytes=_MAX_BLOB)
+
+    for said, mine in ((claim.state, own.state.root), (claim.full, own.full.root)):
+        try:
+            if rows := state_trie.differing(said, mine, read):
+                return tuple(rows)
+        except CasstoreError:  # its leaves are gone, or are none
+            continue
+    return ()
 
 
 def sealed_by(state: LedgerState, number: int, clock: datetime) -> Sealed:
