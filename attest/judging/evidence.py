@@ -101,10 +101,11 @@ class Evidence:
         self.verified.append(found)
 
     def _is_out(self, found: VerifiedStatement) -> bool:
-        if found.id in self.revoked or found.identity in self.revoked:
+        if {found.id, found.identity, found.proven} & set(self.revoked):
             return True
-        limit, record = self.limited.get(found.identity), self.recorded.get(found.bundle)
-        return limit is not None and (record is None or record.number >= limit)
+        record = self.recorded.get(found.bundle)
+        limits = [self.limited.get(who) for who in (found.identity, found.proven)]
+        return any(limit is not None and (record is None or record.number >= limit) for limit in limits)
 
     def _verified(self, raw: bytes, digest: Digest) -> VerifiedStatement:
         claimed = parse_statement(SigstoreBundle.parse(raw).statement_envelope.payload)

@@ -169,7 +169,7 @@ def _check_provenance(policy: ChannelPolicy, found: VerifiedStatement, request: 
     builder = slsa_provenance.builder_of(found.statement.predicate)
     if policy.builders and not origins.matches(builder, policy.builders):
         raise FormatError(f"its builder {builder[:100]!r} is not allowed")
-    if policy.builders and not origins.proven_builder(builder, found.identity, found.builders):
+    if policy.builders and not origins.proven_builder(builder, found.proven, found.builders):
         raise FormatError(f"its builder {builder[:100]!r} is a claim: nothing binds {_who(found)} to it")
     if not policy.sources or not found.statement.digests & request.tree_names.keys():
         return
@@ -179,7 +179,7 @@ def _check_provenance(policy: ChannelPolicy, found: VerifiedStatement, request: 
     for source in sources:
         if not origins.source_matches(source, policy.sources):
             raise FormatError(f"its source {source[:100]!r} is not allowed")
-        if not origins.proven_source(source, found.identity, found.sources):
+        if not origins.proven_source(source, found.proven, found.sources):
             raise FormatError(f"its source {source[:100]!r} is a claim: nothing binds {_who(found)} to it")
 
 

@@ -61,6 +61,7 @@ CLAIMS: Mapping[str, str] = MappingProxyType(
 """Fulcio's names of what a CI system vouched for -> extension."""
 
 _BY_AUTHORITY = "ca:"
+_BY_CONDITIONS = "claims:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -138,6 +139,8 @@ def issuer_and_subject(certificate: x509.Certificate, authority: str = "") -> tu
         found.add(f"{_BY_AUTHORITY}{authority}")
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     subjects = [_subject(name) for name in names]
+    if any(subject.startswith(_BY_CONDITIONS) for subject in subjects):
+        raise Refused("the certificate's subject is written as only a trust root's conditions may be")
     if len(found) != 1 or len(subjects) != 1:
         raise Refused(f"the certificate names {len(found)} issuers and {len(subjects)} subjects, one of each is wanted")
     return found.pop(), subjects[0]

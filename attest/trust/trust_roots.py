@@ -25,7 +25,8 @@ from attest.sigstore import signed_files
 from attest.statements import statements
 from attest.statements.predicates import OWN
 from attest.statements.statements import Statement, Subject
-from attest.trust import origins
+from attest.trust import certificate_conditions, origins
+from attest.trust.certificate_conditions import CertificateConditions
 from attest.trust.policies import ChannelPolicy, parse_channels
 from attest.trust.requirements import ROLES
 
@@ -57,6 +58,8 @@ class TrustIdentity:
     """Patterns of builder ids that are this one's: what it claims beyond them is no proof."""
     sources: tuple[str, ...] = ()
     """Patterns of git sources that it builds from."""
+    certificate: CertificateConditions | None = None
+    """What its certificates must say, where it is no one subject; `identity` is computed from it."""
 
     def valid_at(self, at: datetime) -> bool:
         """Whether the window holds the time; a clock that is ten minutes slow does not keep somebody out."""
@@ -73,6 +76,7 @@ class TrustIdentity:
         return {
             "identity": self.identity,
             **({"publicKey": self.public_pem.decode()} if self.public_pem else {}),
+            **({"certificate": self.certificate.to_json()} if self.certificate else {}),
             "validFrom": times.format(self.valid_from),
             "validUntil": times.format(self.valid_until) if self.valid_until else None,
             **({"builders": list(self.builders)} if self.builders else {}),
@@ -259,9 +263,8 @@ def _identity(name: str, value: object) -> TrustIdentity:
             hint="use letters, digits, . _ @ + - (at most 128), a letter or digit first",
         )
     what = f"trust root: identity {name}"
-    f = Fields(
-        value, what, required=("identity", "validFrom"), optional=("publicKey", "validUntil", "builders", "sources")
-    )
+    optional = ("publicKey", "validUntil", "builders", "sources", "certificate")
+    f = Fields(value, what, required=("identity", "validFrom"), optional=optional)
     pem = f.optional_text("publicKey")
     entry = TrustIdentity(
         name,
@@ -271,11 +274,16 @@ def _identity(name: str, value: object) -> TrustIdentity:
         f.optional_time("validUntil"),
         tuple(origins.check_pattern(one, f"{what}: builders") for one in f.texts("builders", ())),
         tuple(origins.check_source(one, f"{what}: sources") for one in f.texts("sources", ())),
+        certificate_conditions.parse(value["certificate"], what) if "certificate" in value else None,  # type: ignore[index,operator]
     )
     try:
         is_key = identities.is_key(identities.parse(entry.identity))
         if is_key != (entry.public_pem is not None):
             raise FormatError(f"{what}: a managed key needs publicKey, a keyless signer has none")
+        conditions = entry.certificate.identity if entry.certificate else None
+        named = entry.identity.partition("#")[2].startswith(certificate_conditions.PREFIX)
+        if conditions != (entry.identity if named else None):
+            raise FormatError(f"{what}: identity is not that of its conditions", hint=f"it is {conditions}")
         if entry.public_pem and keys.identity_of(keys.public_from_pem(entry.public_pem)) != entry.identity:
             raise FormatError(f"{what}: publicKey is another key than identity says")
     except BadInput as exc:

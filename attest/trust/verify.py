@@ -22,6 +22,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from attest.core import times
 from attest.digests import Digest, is_digest, sha256
@@ -33,6 +34,9 @@ from attest.statements import statements
 from attest.statements.envelopes import Envelope, attestation_id, pae
 from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
+
+if TYPE_CHECKING:
+    from attest.sigstore.keyless import KeylessSignature
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,13 @@ class VerifiedStatement:
     """The builder ids that the trust root binds its signer to."""
     sources: tuple[str, ...] = ()
     """The git sources, likewise."""
+    certified: str = ""
+    """Issuer and subject of the certificate, where the trust root names the signer by conditions."""
+
+    @property
+    def proven(self) -> str:
+        """Whom the signature itself proves: the certificate's own subject, else the identity."""
+        return self.certified or self.identity
 
     @property
     def id(self) -> Digest:
@@ -80,13 +91,15 @@ def verify(
     _check_expectations(predicate_type, subjects)
     bundle = SigstoreBundle.parse(raw)
     _check_payload_type(bundle.statement_envelope)
-    signed_at = None
+    signed_at, certified = None, ""
     if bundle.certificate is None:
         known = _verify_managed(bundle, trust_root)
         identity, signed_at = known.identity, _proven_time(bundle, known.public, sigstore_root, at)
     else:
         _check_pinned(trust_root, sigstore_root)
-        identity, signed_at = _verify_keyless(bundle, sigstore_root, at)
+        found = _verify_keyless(bundle, sigstore_root, at)
+        identity, signed_at = _named_by(found, trust_root), found.signed_at
+        certified = found.identity if found.identity != identity else ""
     names, roles = _judge_signer(identity, trust_root, at, signed_at, role)
     payload = bundle.statement_envelope.payload
     statement = _judge_statement(payload, predicate_type, subjects)
@@ -101,6 +114,7 @@ def verify(
         signed_at,
         tuple(pattern for entry in bound for pattern in entry.builders),
         tuple(pattern for entry in bound for pattern in entry.sources),
+        certified,
     )
 
 
@@ -213,7 +227,25 @@ def _check_pinned(trust_root: TrustRoot, sigstore_root: bytes | None) -> None:
         )
 
 
-def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: datetime) -> tuple[str, datetime]:
+def _named_by(found: KeylessSignature, trust_root: TrustRoot) -> str:
+    """The identity that a certificate stands for here: its own where that is named, else that of conditions it fits."""
+    if any(entry.identity == found.identity for entry in trust_root.identities):
+        return found.identity
+    issuer, _ = identities.issuer_and_subject(found.identity)
+    fit = {
+        entry.identity: entry.name
+        for entry in trust_root.identities
+        if entry.certificate is not None and entry.certificate.fits(issuer, found.claims)
+    }
+    if len(fit) > 1:
+        raise TrustError(
+            f"the conditions of {' and of '.join(sorted(fit.values()))} both fit its certificate",
+            hint="the owners set them apart, so that one signer is one identity",
+        )
+    return next(iter(fit), found.identity)
+
+
+def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: datetime) -> KeylessSignature:
     if sigstore_root is None:
         raise TrustError(
             "it is signed keyless and no sigstore trusted root was given",
@@ -224,7 +256,7 @@ def _verify_keyless(bundle: SigstoreBundle, sigstore_root: bytes | None, at: dat
     found = verify_keyless(bundle.raw, trusted_root_json=sigstore_root, at=at)
     if (found.payload, found.payload_type) != (bundle.statement_envelope.payload, statements.PAYLOAD_TYPE):
         raise VerificationError("two readers of this bundle see different payloads")
-    return found.identity, found.signed_at
+    return found
 
 
 def _judge_signer(

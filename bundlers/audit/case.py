@@ -108,7 +108,7 @@ class Case:
                 raw, trust_root=root, predicate_type=kind, subjects=said.digests, at=at, sigstore_root=sigstore
             )
             names, roles = found.names, found.roles
-            status = "revoked" if self.state.is_revoked(found.id, found.identity) else "verified"
+            status = "revoked" if self.state.is_revoked(found.id, found.identity, found.proven) else "verified"
             statement = found.statement if status == "verified" else None
         except CasstoreError as exc:
             status = exc.message

@@ -248,4 +248,4 @@ class RecordedEvidence:
             raise
         except CasstoreError:  # anybody may hand in anything
             return None
-        return None if self.state.is_revoked(found.id, found.identity) else found
+        return None if self.state.is_revoked(found.id, found.identity, found.proven) else found

@@ -177,7 +177,7 @@ def _unfit(bundle: SigstoreBundle) -> str:
 
 def _idle(found: VerifiedStatement, state: LedgerState) -> str:
     """Why it counts for nothing as things stand."""
-    if state.is_revoked(found.identity, found.id):
+    if state.is_revoked(found.identity, found.proven, found.id):
         return "it, or who signed it, was revoked"
     word = predicates.short_name(found.statement.predicate_type)
     wanted = roles_for(word) if word in REQUIREMENTS else ()

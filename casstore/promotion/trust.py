@@ -18,6 +18,7 @@ from attest.errors import BadInput
 from attest.judging.decisions import SigstoreRoots
 from attest.keys import identities, keys
 from attest.trust import trust_roots
+from attest.trust.certificate_conditions import CertificateConditions
 from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import ROLES, Clock, Role, Settlement, TrustIdentity, TrustRoot
 from casstore.errors import Conflict
@@ -41,8 +42,8 @@ class RoleChange:
 class TrustChange:
     """What the next trust root says otherwise than the one before."""
 
-    identities: Mapping[str, bytes | str] = field(default_factory=dict)
-    """Name -> public key (PEM) or keyless identity; a known name gets a new key."""
+    identities: Mapping[str, bytes | str | CertificateConditions] = field(default_factory=dict)
+    """Name -> public key (PEM), keyless identity, or what its certificates must say; a known name gets a new key."""
     roles: Mapping[str, RoleChange] = field(default_factory=dict)
     remove: Sequence[str] = ()
     expires_days: int = 365
@@ -146,10 +147,14 @@ def sigstore_roots(store: Store, roots: Sequence[TrustRoot], given: bytes | None
     return SigstoreRoots(given, pinned)
 
 
-def _identity(name: str, value: bytes | str, now: datetime, before: TrustIdentity | None) -> TrustIdentity:
+def _identity(
+    name: str, value: bytes | str | CertificateConditions, now: datetime, before: TrustIdentity | None
+) -> TrustIdentity:
     """A new key of a known name is bound to the same builders and sources."""
     valid_from = now.replace(microsecond=0)
-    if isinstance(value, str):
+    if isinstance(value, CertificateConditions):
+        made = TrustIdentity(name, value.identity, None, valid_from, certificate=value)
+    elif isinstance(value, str):
         made = TrustIdentity(name, identities.parse(value), None, valid_from)
     else:
         public = keys.public_from_pem(value)

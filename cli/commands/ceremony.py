@@ -14,6 +14,7 @@ from cli.session import Session, read_file, write_new
 if TYPE_CHECKING:
     from attest.digests import Digest
     from attest.statements.predicates.ceremony import Transcript
+    from attest.trust.certificate_conditions import CertificateConditions
     from attest.trust.trust_roots import TrustRoot
     from casstore.promotion.trust import RoleChange, TrustChange
 
@@ -32,7 +33,11 @@ def ceremony() -> None:
 
 @ceremony.command()
 @click.option(
-    "--identity", "identities", multiple=True, metavar="NAME=PUBKEY", help="A .pub file, or oidc:ISSUER#SUBJECT."
+    "--identity",
+    "identities",
+    multiple=True,
+    metavar="NAME=PUBKEY",
+    help="A .pub file, oidc:ISSUER#SUBJECT, or a .json of conditions.",
 )
 @click.option(
     "--role", "roles", multiple=True, metavar="ROLE=NAME[,NAME][:N]", help="Who holds a role; N is its threshold."
@@ -399,8 +404,17 @@ def _settlement(text: str) -> tuple[int, Digest]:
     return entry, digests.parse(value)
 
 
-def _identity(value: str) -> bytes | str:
-    return value if value.startswith("oidc:") else read_file(value)
+def _identity(value: str) -> bytes | str | CertificateConditions:
+    """A keyless subject, or a file: a public key, or the conditions of a certificate as JSON."""
+    if value.startswith("oidc:"):
+        return value
+    raw = read_file(value)
+    if not raw.lstrip().startswith(b"{"):
+        return raw
+    from attest import canonical
+    from attest.trust import certificate_conditions
+
+    return certificate_conditions.parse(canonical.loads_object(raw, what=value), value)
 
 
 def _role(value: str) -> RoleChange:

@@ -92,7 +92,8 @@ class Reader:
             sigstore_root=self.sigstore_roots(root).of(root),
         )
         found = verify.still(found, root, ends_at(state, at, found.signed_at), role)
-        if state.is_revoked(found.id) or not state.may_sign(found.identity, entry.number, at):
+        held = (state.may_sign(who, entry.number, at) for who in (found.identity, found.proven))
+        if state.is_revoked(found.id) or not all(held):
             raise TrustError(
                 f"the signer {found.identity} or the statement was revoked, or suspended, before this entry"
             )
