@@ -12,11 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from attest.errors import BadInput
 from casstore.storage import locations
+from casstore.storage.refusals import opening
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
+_CREDENTIALS = (
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_TOKEN",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_SKIP_SIGNATURE",
+)
+_METADATA = "http://169.254.169.254"
 _OPTIONS = frozenset({"account", "endpoint", "client"})
 
 
@@ -29,8 +41,11 @@ def open_az(url: str, network: NetworkGuard | None) -> RemoteStorage:
     endpoint = place.options.get("endpoint")
     locations.name(network, endpoint or f"https://{account}.blob.core.windows.net")
     wants_fsspec = place.options.get("client") == "fsspec" or not find_spec("obstore")
+    if not any(os.environ.get(name) for name in _CREDENTIALS):
+        locations.allow_metadata(network, url, _METADATA, _CREDENTIALS[0])
     client = _fsspec if wants_fsspec else _obstore
-    return RemoteStorage(url, client(place, account, endpoint))
+    with opening(url, "AZURE_STORAGE_ACCOUNT_KEY: it is base64"):
+        return RemoteStorage(url, client(place, account, endpoint))
 
 
 def _obstore(place: locations.Location, account: str, endpoint: str | None) -> Client:
@@ -50,7 +65,7 @@ def _obstore(place: locations.Location, account: str, endpoint: str | None) -> C
         retry_config=retry_config(),  # type: ignore[arg-type]
         **options,
     )
-    return ObstoreClient(store)
+    return ObstoreClient(store, place.url)
 
 
 def _fsspec(place: locations.Location, account: str, endpoint: str | None) -> Client:
@@ -63,4 +78,4 @@ def _fsspec(place: locations.Location, account: str, endpoint: str | None) -> Cl
         options["connection_string"] = (
             f"DefaultEndpointsProtocol={scheme};AccountName={account};AccountKey={key};BlobEndpoint={endpoint};"
         )
-    return FsspecClient(filesystem("az", **options), f"{place.bucket}/{place.prefix}")
+    return FsspecClient(filesystem("az", **options), f"{place.bucket}/{place.prefix}", place.url)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from casstore.storage import locations
+from casstore.storage.refusals import opening
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
+_CREDENTIALS = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "GOOGLE_SKIP_SIGNATURE",
+)
+_METADATA = "http://metadata.google.internal"
+_OWN = "~/.config/gcloud/application_default_credentials.json"
 _OPTIONS = frozenset({"client"})
 _HOSTS = ("https://storage.googleapis.com", "https://oauth2.googleapis.com")
 
@@ -21,7 +32,10 @@ def open_gs(url: str, network: NetworkGuard | None) -> RemoteStorage:
     for host in _HOSTS:
         locations.name(network, host)
     wants_fsspec = place.options.get("client") == "fsspec" or not find_spec("obstore")
-    return RemoteStorage(url, _fsspec(place) if wants_fsspec else _obstore(place))
+    if not any(os.environ.get(name) for name in _CREDENTIALS) and not os.path.isfile(os.path.expanduser(_OWN)):
+        locations.allow_metadata(network, url, _METADATA, _CREDENTIALS[0])
+    with opening(url, "GOOGLE_APPLICATION_CREDENTIALS: the path of a service account's key"):
+        return RemoteStorage(url, _fsspec(place) if wants_fsspec else _obstore(place))
 
 
 def _obstore(place: locations.Location) -> Client:
@@ -35,10 +49,10 @@ def _obstore(place: locations.Location) -> Client:
         client_options=client_options(allow_http=False),  # type: ignore[arg-type]
         retry_config=retry_config(),  # type: ignore[arg-type]
     )
-    return ObstoreClient(store)
+    return ObstoreClient(store, place.url)
 
 
 def _fsspec(place: locations.Location) -> Client:
     from casstore.storage.fsspec_client import FsspecClient, filesystem
 
-    return FsspecClient(filesystem("gs"), f"{place.bucket}/{place.prefix}")
+    return FsspecClient(filesystem("gs"), f"{place.bucket}/{place.prefix}", place.url)

@@ -59,3 +59,15 @@ def allow(network: NetworkGuard | None, url: str) -> None:
             hint="pass a NetworkGuard; on the command line: [network] allow in casstore.toml",
         )
     network.check(url)
+
+
+def allow_metadata(network: NetworkGuard | None, url: str, metadata: str, variable: str) -> None:
+    """Without credentials a client asks the machine's metadata service: only where that is allowed."""
+    try:
+        allow(network, metadata)
+    except PolicyViolation as exc:
+        host = metadata.partition("://")[2]
+        raise PolicyViolation(
+            f"{url.partition('?')[0]}: there are no credentials: {variable} is not set",
+            hint=f'set it; on a machine whose role is to be used, add "{host}" to [network] allow in casstore.toml',
+        ) from exc

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from casstore.errors import NotWritable, StorageUnavailable
+from casstore.errors import StorageUnavailable
+from casstore.storage.refusals import refused, shown
 from casstore.storage.remote import Taken, Unsure
 
 _CHUNK = 8 * 1024 * 1024
@@ -32,43 +33,47 @@ def retry_config() -> dict[str, Any]:
 class ObstoreClient:
     """A bucket through obstore."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, url: str = "") -> None:
         self._store = store
+        self._url = url
 
     def put_new(self, key: str, data: bytes) -> None:
         """Put if absent in one request."""
         import obstore
 
-        with _sorted(creating=True):
+        with _sorted(self._url, creating=True):
             obstore.put(self._store, key, data, mode="create", use_multipart=False)
 
     def put(self, key: str, data: bytes) -> None:
         """Put, whatever is there."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             obstore.put(self._store, key, data, use_multipart=False)
 
     def put_path(self, key: str, path: str) -> None:
         """Upload a file in parts."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             obstore.put(self._store, key, Path(path), chunk_size=_CHUNK, max_concurrency=_CONNECTIONS)
 
     def get(self, key: str, offset: int, length: int | None) -> bytes | None:
         """Bytes or None."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             try:
                 if length is not None:
                     return bytes(obstore.get_range(self._store, key, start=offset, length=length))
                 options: Any = {"range": {"offset": offset}} if offset else None
                 return bytes(obstore.get(self._store, key, options=options).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as exc:
+                _check_bucket(exc, self._url)
                 return None
-            except obstore.exceptions.BaseError:
+            except obstore.exceptions.BaseError as exc:
+                if (length is None and not offset) or refused(exc, self._url):
+                    raise
                 size = self.head(key)
                 if size is not None and offset >= size:  # a range that starts at or beyond the end
                     return b""
@@ -78,7 +83,7 @@ class ObstoreClient:
         """Size or None."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             try:
                 return obstore.head(self._store, key)["size"]
             except FileNotFoundError:
@@ -88,7 +93,7 @@ class ObstoreClient:
         """When the server says that it was written."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             found: datetime = obstore.head(self._store, key)["last_modified"]
             return found.astimezone(UTC)
 
@@ -96,7 +101,7 @@ class ObstoreClient:
         """All keys under a folder."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             for page in obstore.list(self._store, folder or None, chunk_size=1000):
                 yield from (item["path"] for item in page)
 
@@ -104,15 +109,21 @@ class ObstoreClient:
         """Remove."""
         import obstore
 
-        with _sorted():
+        with _sorted(self._url):
             try:
                 obstore.delete(self._store, key)
             except FileNotFoundError:
                 return
 
 
+def _check_bucket(exc: FileNotFoundError, url: str) -> None:
+    """The object is not there, and not the bucket. Raises NoSuchStore."""
+    if (plain := refused(exc, url)) is not None:
+        raise plain from exc
+
+
 @contextmanager
-def _sorted(*, creating: bool = False) -> Iterator[None]:
+def _sorted(url: str, *, creating: bool = False) -> Iterator[None]:
     """Foreign errors into: taken, unsure, not allowed."""
     from obstore import exceptions as foreign
 
@@ -120,14 +131,11 @@ def _sorted(*, creating: bool = False) -> Iterator[None]:
         yield
     except (foreign.AlreadyExistsError, foreign.PreconditionError) as exc:
         raise (Taken if creating else Unsure) from exc
-    except (foreign.PermissionDeniedError, foreign.UnauthenticatedError) as exc:
-        raise NotWritable(
-            f"the bucket refuses these credentials: {_first_line(exc)}",
-            hint="check the credentials in the environment and the rights of the bucket",
-        ) from exc
-    except (FileNotFoundError, foreign.NotSupportedError, foreign.InvalidPathError) as exc:
-        raise StorageUnavailable(f"the bucket cannot do that: {_first_line(exc)}") from exc
     except (foreign.BaseError, OSError, ValueError) as exc:
+        if (plain := refused(exc, url)) is not None:
+            raise plain from exc
+        if isinstance(exc, (FileNotFoundError, foreign.NotSupportedError, foreign.InvalidPathError)):
+            raise StorageUnavailable(f"{shown(url)}: the bucket cannot do that: {_first_line(exc)}") from exc
         raise Unsure from exc
 
 

@@ -37,4 +37,4 @@ def open_other(url: str, network: NetworkGuard | None) -> RemoteStorage:
     locations.name(network, url)
     root = url if parts.scheme in _WEB else parts.path
     options = {} if parts.scheme in _WEB else {"host": parts.hostname or ""}
-    return RemoteStorage(url, FsspecClient(filesystem(parts.scheme, **options), root), read_only=True)
+    return RemoteStorage(url, FsspecClient(filesystem(parts.scheme, **options), root, url), read_only=True)

@@ -17,8 +17,10 @@ from datetime import datetime
 from typing import Protocol
 
 from attest.digests import Digest, from_hex
+from attest.errors import CasstoreError
 from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable
 from casstore.storage.base import check_create, check_key, os_error
+from casstore.storage.refusals import unreachable
 
 ATTEMPTS = 6
 _PAUSE = 0.05
@@ -207,9 +209,23 @@ class RemoteStorage:
                 hint="keep the store in a folder, or under s3://, az:// or gs://",
             )
 
-    def _unavailable(self, what: str, reason: Exception) -> StorageUnavailable:
-        return StorageUnavailable(
-            f"{self._url}: {what}: {_one_line(reason)}", hint="check the network and the server, then run it again"
+    def _told(self) -> CasstoreError | None:
+        """Why, as the answer to a listing says it: one about a name alone has no words."""
+        try:
+            next(iter(self._client.list("")), None)
+        except CasstoreError as exc:
+            return exc
+        except Unsure as exc:
+            return unreachable(exc, self._url)
+        return None
+
+    def _unavailable(self, what: str, reason: Exception) -> CasstoreError:
+        return (
+            unreachable(reason, self._url)
+            or self._told()
+            or StorageUnavailable(
+                f"{self._url}: {what}: {_one_line(reason)}", hint="check the network and the server, then run it again"
+            )
         )
 
 

@@ -10,12 +10,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from casstore.storage import locations
+from casstore.storage.refusals import opening
 from casstore.storage.remote import Client, RemoteStorage
 
 if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
 _OPTIONS = frozenset({"endpoint", "region", "client"})
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SKIP_SIGNATURE")
 _METADATA = "http://169.254.169.254"
 
 
@@ -26,10 +28,11 @@ def open_s3(url: str, network: NetworkGuard | None) -> RemoteStorage:
     region = region or "us-east-1"
     endpoint = place.options.get("endpoint") or _environment_endpoint()
     locations.name(network, endpoint or f"https://{place.bucket}.s3.{region}.amazonaws.com")
-    if "AWS_ACCESS_KEY_ID" not in os.environ:
-        locations.allow(network, _METADATA)  # else the client would ask the machine's metadata service
+    if not any(os.environ.get(name) for name in _CREDENTIALS):
+        locations.allow_metadata(network, url, _METADATA, _CREDENTIALS[0])
     client = _fsspec if place.options.get("client") == "fsspec" else _preferred()
-    return RemoteStorage(url, client(place, endpoint, region))
+    with opening(url, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"):
+        return RemoteStorage(url, client(place, endpoint, region))
 
 
 def _environment_endpoint() -> str | None:
@@ -59,7 +62,7 @@ def _obstore(place: locations.Location, endpoint: str | None, region: str) -> Cl
         retry_config=retry_config(),  # type: ignore[arg-type]
         **options,
     )
-    return ObstoreClient(store)
+    return ObstoreClient(store, place.url)
 
 
 def _fsspec(place: locations.Location, endpoint: str | None, region: str) -> Client:
@@ -68,8 +71,12 @@ def _fsspec(place: locations.Location, endpoint: str | None, region: str) -> Cli
     client: dict[str, Any] = {"region_name": region}
     if endpoint:
         client["endpoint_url"] = endpoint
-    config = {"request_checksum_calculation": "when_required", "response_checksum_validation": "when_required"}
+    config: dict[str, Any] = {
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "retries": {"max_attempts": 2, "mode": "standard"},  # the create loop has its own tries
+    }
     if endpoint:
-        config["s3"] = {"addressing_style": "path"}  # type: ignore[assignment]
+        config["s3"] = {"addressing_style": "path"}
     fs = filesystem("s3", client_kwargs=client, config_kwargs=config)
-    return FsspecClient(fs, f"{place.bucket}/{place.prefix}")
+    return FsspecClient(fs, f"{place.bucket}/{place.prefix}", place.url)

@@ -26,7 +26,7 @@ from bundlers.isolation.scan_cache import ScanCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins
-from casstore.ledger import checkpoints, seen
+from casstore.ledger import checkpoints, saved_state, seen
 from casstore.ledger.folding import replay_all
 from casstore.ledger.log import Ledger
 from casstore.objects.kinds import Kind
@@ -157,7 +157,7 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
         told["pins"] = pins.load(store)
         if (folder / "good" / "ledgers").exists():
             ledger = Ledger(store)
-            told["state"] = replay_all(ledger, store).fields()
+            told["state"] = saved_state.encode(replay_all(ledger, store).fields(), "", None)
             told["entries"] = ledger.verify().to_json()
             checkpoints.verify_all(store, ledger, replay_all(ledger, store))
         told["put"] = store.put_tree(str(folder / "work")).tree
