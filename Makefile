@@ -15,7 +15,7 @@ $(VENV)/.dev: requirements/dev.txt requirements/install.py pyproject.toml
 	$(BIN)/python requirements/install.py requirements/dev.txt -- --editable .
 	touch $@
 
-demo: $(VENV)/.dev ## a whole release of four products from real files to a verified install
+demo: $(VENV)/.dev ## a whole release of three products, one in two builds, from real files to a verified install
 	$(BIN)/casstore demo --into demo
 
 test: $(VENV)/.dev ## all tests that this machine can run; what is skipped is told and counted

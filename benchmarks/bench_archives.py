@@ -29,7 +29,7 @@ form, workers = sys.argv[1], int(sys.argv[2])
 trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store, open(f"out-{form}", "wb") as out:
     components = {name: ComponentTree(Digest(tree)) for name, tree in trees.items()}
-    manifest = product_manifests.build(store, "p", form, components, "1", 0)
+    manifest = product_manifests.build(store, "p", form, components)
     print(formats.write(manifest, ProductReader(store, manifest), out, workers=workers))
 """
 

@@ -35,7 +35,7 @@ trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store:
     made = {}
     for name, tree in trees.items():
-        made[name] = product_manifests.build(store, name, "zip", {name: ComponentTree(Digest(tree))}, "1", 0)
+        made[name] = product_manifests.build(store, name, "zip", {name: ComponentTree(Digest(tree))})
     began = time.perf_counter()
     report = isolation.check(store, made, isolation.Settings(), workers=int(sys.argv[1]))
     print(f"{time.perf_counter() - began:.2f} s, {report.compared} contents, {len(report.findings)} findings,"

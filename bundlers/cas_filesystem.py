@@ -36,6 +36,7 @@ from bundlers.products.references import Target
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import split_key
 from casstore.ledger.state import LedgerState
 from casstore.machine import config_files
 from casstore.network.network import NetworkGuard
@@ -146,7 +147,8 @@ class CasFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
         return _at(_of_files(files), inside, path)
 
     def _products(self, release: str) -> Mapping[str, _Node]:
-        return dict.fromkeys(references.manifests_of(self._store, self._state, release), _FOLDER)
+        keys = references.manifests_of(self._store, self._state, release)
+        return dict.fromkeys((split_key(key)[0] for key in keys), _FOLDER)
 
     def _of_tree(self, target: Target, below: str) -> _Node:
         if target.blob is not None:

@@ -23,7 +23,7 @@ from bundlers.formats import oci_export
 from bundlers.products import product_manifests
 from casstore.errors import Conflict
 from casstore.ledger import release_objects
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, label
 from casstore.ledger.state import LedgerState
 from casstore.objects.tree import show
 from casstore.store import attestations
@@ -68,7 +68,7 @@ def export(
             raise BadInput("a layout needs a signer", hint="give --key URI")
         files = in_toto_export.export(_steps(store, made), owner=signer, functionary=signer, expires=now + LIFETIME)
         command = f"cd {folder} && {in_toto_export.COMMAND.format(layout='root.layout', links='.')}"
-        blobs = {row.archive.name: row.archive.digest for row in made.products.values()}
+        blobs = {row.archive.name: row.archive.digest for row in made.builds.values()}
     else:
         found = {digest: store.read(digest) for digest in _evidence(store, state, info.digest, made)}
         files, blobs = _bundles(found, form), {}
@@ -104,14 +104,14 @@ def _steps(store: Store, made: Release) -> ReleaseSteps:
         for name, tree in made.components.items()
     }
     products = {}
-    for name, row in made.products.items():
+    for key, row in made.builds.items():
         manifest = product_manifests.parse(store.read(row.product_manifest))
-        products[name] = ProductStep(row.archive.name, row.archive.digest, tuple(sorted(manifest.components)))
+        products[label(key)] = ProductStep(row.archive.name, row.archive.digest, tuple(sorted(manifest.components)))
     return ReleaseSteps(components, products)
 
 
 def _first_tag(made: Release) -> str:
-    return f"{min(made.products)}-{made.version}"
+    return f"{label(min(made.builds))}-{made.version}"
 
 
 def _write(

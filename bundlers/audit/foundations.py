@@ -15,7 +15,7 @@ from bundlers.errors import HostileArchive
 from bundlers.products import agreement, checksums, product_manifests
 from casstore.errors import StoreDamaged
 from casstore.ledger import checkpoints
-from casstore.ledger.release_objects import ReleaseProduct
+from casstore.ledger.release_objects import ReleaseBuild
 
 _ROTATE = "the owners sign the next version: casstore keys ceremony draft"
 
@@ -49,8 +49,8 @@ def trust_root(case: Case) -> Iterator[Check]:
 
 def objects(case: Case) -> Iterator[Check]:
     """Every archive byte by byte against its ProductManifest, SHA256SUMS, and every file of every component."""
-    for product, row in sorted(case.made.products.items()):
-        yield _checked(f"objects.{product}", partial(_archive, case, product, row))
+    for key, row in sorted(case.made.builds.items()):
+        yield _checked(f"objects.{key}", partial(_archive, case, key, row))
     yield _checked("objects.checksums", partial(_checksums, case))
     yield _checked("objects.components", partial(_components, case))
 
@@ -63,20 +63,18 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
         return Check(name, BLOCKER, exc.message, hint=hint, exit_code=exc.exit_code)
 
 
-def _archive(case: Case, product: str, row: ReleaseProduct) -> str:
+def _archive(case: Case, key: str, row: ReleaseBuild) -> str:
     manifest = product_manifests.parse(case.store.read(row.product_manifest))
-    if (manifest.product, manifest.version) != (product, case.info.version):
-        raise HostileArchive(f"{product}: its ProductManifest is that of {manifest.product} {manifest.version}")
-    agreement.check(case.store, manifest, case.made)
-    if formats.archive_name(manifest) != row.archive.name or case.store.size(row.archive.digest) != row.archive.size:
-        raise HostileArchive(f"{row.archive.name}: name or size is not what the release object says")
+    agreement.check(case.store, manifest, case.made, key)
+    if case.store.size(row.archive.digest) != row.archive.size:
+        raise HostileArchive(f"{row.archive.name}: its size is not what the release object says")
     with case.store.open_blob(row.archive.digest) as source:
         for _, chunks in formats.read(manifest, source):
             for _ in chunks:
                 pass
-    return (
-        f"{row.archive.name}: {row.archive.size} bytes, {len(manifest.files)} files are what the ProductManifest says"
-    )
+    platform = f" for {row.platform.told}" if row.platform else ""
+    files = f"{len(manifest.files)} files are what the ProductManifest says"
+    return f"{row.archive.name}{platform}: {row.archive.size} bytes, {files}"
 
 
 def _checksums(case: Case) -> str:

@@ -161,25 +161,23 @@ def _put_in(store: Store, state: LedgerState, version: str, name: str, paths: tu
 def _products(
     store: Store, info: ReleaseInfo, places: Mapping[Digest, Mapping[Digest, Any]], wanted: Collection[Digest]
 ) -> dict[Digest, tuple[str, ...]]:
-    """Of each wanted digest the products of a release that hold it; nothing for others."""
+    """Of each wanted digest the products and builds of a release that hold it; nothing for others."""
     within = {digest for tree in info.components.values() for digest in places.get(tree, {})}
     whole = {info.digest, *info.archives.values()}
     if not within and whole.isdisjoint(wanted):
         return {}
     made = release_objects.parse(store.read(info.digest))
     found: dict[Digest, set[str]] = {}
-    for product, row in made.products.items():
+    for key, row in made.builds.items():
         for digest in {info.digest, row.archive.digest} & set(wanted):
-            found.setdefault(digest, set()).add(product)
-        for digest in _of_product(store, made, product, places) if within else ():
-            found.setdefault(digest, set()).add(product)
+            found.setdefault(digest, set()).add(key)
+        for digest in _of_build(store, made, key, places) if within else ():
+            found.setdefault(digest, set()).add(key)
     return {digest: tuple(sorted(products)) for digest, products in found.items()}
 
 
-def _of_product(
-    store: Store, made: Release, product: str, places: Mapping[Digest, Mapping[Digest, Any]]
-) -> set[Digest]:
-    manifest = product_manifests.parse(store.read(made.products[product].product_manifest))
+def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Mapping[Digest, Any]]) -> set[Digest]:
+    manifest = product_manifests.parse(store.read(made.builds[key].product_manifest))
     return {digest for one in manifest.components.values() for digest in places.get(one.tree, {})}
 
 

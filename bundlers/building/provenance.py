@@ -25,9 +25,10 @@ from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.slsa_provenance import Dependency, GitRevision, Provenance
 from attest.trust import origins
 from attest.trust.verify import verify
-from bundlers.building import ci_systems
+from bundlers.building import ci_systems, put_times
 from bundlers.building.building import Build, BuildChangedInputs, build
 from bundlers.building.ci_systems import Run
+from bundlers.building.put_times import Times
 from casstore.config import Component, Config
 from casstore.errors import Conflict, GivenUp, NoSuchObject
 from casstore.ingest import IngestReport
@@ -133,7 +134,8 @@ def put_components(
             hint="put a new version; to take these instead, on purpose: --replace",
         )
     for _ in range(_TRIES):
-        raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now))
+        times = _times(store, state, put, now)
+        raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now, times))
         statement = keep(store, [raw])[0]
         try:
             entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)
@@ -142,6 +144,15 @@ def put_components(
         else:
             return PutReport(version, put, statement, entry, other)
     raise GivenUp(statement)
+
+
+def _times(store: Store, state: LedgerState, put: Sequence[PutComponent], now: datetime) -> dict[str, Times]:
+    trees = {item.name: item.report.tree for item in put}
+
+    def predicate_of(statement: Digest) -> Mapping[str, Any]:
+        return parse_unverified(store.read(statement)).predicate
+
+    return put_times.for_put(state, predicate_of, trees, now, os.environ.get("SOURCE_DATE_EPOCH"))
 
 
 def _put_before(
@@ -279,6 +290,7 @@ def _statement(
     revision: Revision | None,
     identity: str,
     now: datetime,
+    times: Mapping[str, Times],
 ) -> bytes:
     run = ci_systems.of(os.environ)
     trees = {item.name: item.report.tree for item in put}
@@ -290,7 +302,11 @@ def _statement(
             "components": {item.name: _parameters(config.components[item.name]) for item in put},
             **(run.parameters() if run else {}),
         },
-        internal_parameters={**_measured(put, revision), **({run.system: dict(run.details)} if run else {})},
+        internal_parameters={
+            **_measured(put, revision),
+            **put_times.parameters(times),
+            **({run.system: dict(run.details)} if run else {}),
+        },
         builder_id=builder_id(identity, run),
         dependencies=(
             Dependency("casstore.toml", config.digest),
@@ -322,9 +338,11 @@ def archive_provenance(
     archive: tuple[str, Digest],
     *,
     product: str,
+    build: str,
     version: str,
     archive_format: str,
-    epoch: int,
+    layout: Mapping[str, Any],
+    times: Mapping[str, int],
     manifest: Digest,
     config: Digest,
     trees: Mapping[str, Digest],
@@ -335,7 +353,14 @@ def archive_provenance(
     run = ci_systems.of(os.environ)
     provenance = Provenance(
         build_type=BUNDLE,
-        external_parameters={"product": product, "version": version, "format": archive_format, "epoch": epoch},
+        external_parameters={
+            "product": product,
+            "build": build,
+            "version": version,
+            "format": archive_format,
+            "layout": dict(layout),
+            "times": dict(times),
+        },
         builder_id=builder_id(identity, run),
         invocation_id=run.invocation if run else "",
         dependencies=(

@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from attest.errors import VerificationError
-from bundlers.consuming import service
-from bundlers.consuming.extract import extract
+from bundlers.consuming import choosing, linking, service
+from bundlers.consuming.extract import copy_files, extract
 from bundlers.consuming.installed import PART, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.receipts import Receipt, same_but_for_time
 from bundlers.consuming.service import TrustSettings, Verified
-from bundlers.consuming.verification import VerifiedProduct, Withdrawn
+from bundlers.consuming.verification import VerifiedBuild, Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.publishing import absence
@@ -48,6 +49,10 @@ class InstallReport:
     """Bytes of the archive that were read."""
     added: tuple[str, ...] = ()
     """What lies among the files and came from no archive."""
+    builds: Mapping[str, str] = field(default_factory=dict)
+    """Every build that the product has -> its platform."""
+    links: tuple[str, ...] = ()
+    """Programs that were linked."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -57,6 +62,8 @@ class InstallReport:
             "changed": self.changed,
             "fetched": self.fetched,
             "added": list(self.added),
+            "builds": dict(self.builds),
+            "links": list(self.links),
             "receipt": self.receipt.to_json(),
         }
 
@@ -73,17 +80,28 @@ def install(
     offline: bool = False,
     progress: Progress | None = None,
     links: bool = os.name != "nt",
+    platform: str | None = None,
+    link_bin: str | None = None,
 ) -> InstallReport:
-    """Install what a channel holds. Raises VerificationError, TrustError, Conflict, NoSuchObject, ..."""
+    """Install what a channel holds: the build for this machine, or that for `platform` (a build's name will do).
+
+    `link_bin` is a folder where the product's programs are linked. Raises VerificationError, TrustError, Conflict,
+    NoSuchObject, ...
+    """
     folder = InstalledFolder(into, links=links)
     with service.guarded(network, offline):
         found = _open(url, channel, folder, trust, at, network, offline)
-        item = found.product(product)
+        builds = found.builds(product)
+        item = choosing.choose(product, builds, platform)
+        if link_bin is not None:
+            linking.check(folder, item.manifest, link_bin)
         folder.prepare()
         with folder.locked():
             report = _install(folder, found, item, at, progress or NullProgress())
         service.remember(found, trust)
-    return report
+    linked = linking.link(folder, item.manifest, link_bin) if link_bin is not None else ()
+    told = {build.manifest.build: choosing.told(build) for build in builds.values()}
+    return replace(report, builds=told, links=linked)
 
 
 def verify_installed(
@@ -164,7 +182,7 @@ def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") 
 
 
 def _install(
-    folder: InstalledFolder, found: Verified, item: VerifiedProduct, at: datetime, progress: Progress
+    folder: InstalledFolder, found: Verified, item: VerifiedBuild, at: datetime, progress: Progress
 ) -> InstallReport:
     current = folder.current()
     receipt = _receipt(found, item, at, previous=None)
@@ -176,7 +194,7 @@ def _install(
         receipt = replace(receipt, previous=old.previous if current == receipt.name else current)
     path = folder.path(receipt.name)
     fetched = 0
-    if _added(path, item.manifest) is None:
+    if _added(path, item.manifest) is None and not _from_before(folder, current, item, path):
         fetched = _fetch_and_extract(folder, found, item, path, progress)
     folder.keep(receipt, item.manifest_bytes)
     folder.switch(receipt.name)
@@ -184,7 +202,7 @@ def _install(
 
 
 def _keep(
-    folder: InstalledFolder, old: Receipt, new: Receipt, item: VerifiedProduct, added: tuple[str, ...]
+    folder: InstalledFolder, old: Receipt, new: Receipt, item: VerifiedBuild, added: tuple[str, ...]
 ) -> InstallReport:
     """The version is in force, its files are as they were; a receipt that says something new is renewed."""
     folder.mend_previous()
@@ -218,7 +236,7 @@ def _added(path: str, manifest: ProductManifest) -> tuple[str, ...] | None:
 
 
 def _fetch_and_extract(
-    folder: InstalledFolder, found: Verified, item: VerifiedProduct, path: str, progress: Progress
+    folder: InstalledFolder, found: Verified, item: VerifiedBuild, path: str, progress: Progress
 ) -> int:
     part = folder.quarantine(item.archive.digest.removeprefix("sha256:") + PART)
     progress.start("fetch", 1, item.archive.size)
@@ -240,6 +258,18 @@ def _fetch_and_extract(
     return item.archive.size
 
 
+def _from_before(folder: InstalledFolder, current: str | None, item: VerifiedBuild, path: str) -> bool:
+    """Whether the version in force had the very same files: then they are copied, and nothing is fetched."""
+    if current is None or folder.manifest(current) != item.manifest_bytes:
+        return False
+    if _added(folder.path(current), item.manifest) is None:
+        return False
+    if os.path.lexists(path):
+        _set_aside(path, folder)
+    copy_files(folder.path(current), item.manifest, path)
+    return True
+
+
 def _set_aside(path: str, folder: InstalledFolder) -> None:
     """A folder that is not what it should be makes room, and is kept for whoever changed it."""
     number = 1
@@ -255,19 +285,21 @@ def _check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
     return check_folder(folder.path(name), product_manifests.parse(data))
 
 
-def _receipt(found: Verified, item: VerifiedProduct, at: datetime, *, previous: str | None) -> Receipt:
+def _receipt(found: Verified, item: VerifiedBuild, at: datetime, *, previous: str | None) -> Receipt:
     channel = found.channel
     return Receipt(
         store=channel.store,
         ledger=channel.ledger,
         channel=channel.channel,
-        product=item.name,
+        product=item.manifest.product,
+        build=item.manifest.build,
+        platform=str(item.manifest.platform or ""),
         version=channel.version,
         release=channel.release_digest,
         archive_name=item.archive.name,
         archive=item.archive.digest,
         archive_size=item.archive.size,
-        product_manifest=channel.release.products[item.name].product_manifest,
+        product_manifest=channel.release.builds[item.key].product_manifest,
         move_number=channel.move.number,
         move=channel.move.digest,
         trust_root_version=channel.trust_root.version,

@@ -38,7 +38,7 @@ class InstalledFolder:
 
     def __init__(self, folder: str, *, links: bool = os.name != "nt") -> None:
         self.folder = os.path.abspath(folder)
-        self._links = links
+        self.links = links
 
     def prepare(self) -> None:
         """Make the folder. Raises Conflict when it holds something else, BadInput when it is a file."""
@@ -149,7 +149,7 @@ class InstalledFolder:
     def _point(self, pointer: str, name: str) -> None:
         path = os.path.join(self.folder, pointer)
         target = os.path.join("versions", check_name(name))
-        if not self._links:
+        if not self.links:
             write_file(f"{path}.txt", f"{name}\n".encode())
             return
         temp = os.path.join(self.folder, f".tmp-{secrets.token_hex(6)}")

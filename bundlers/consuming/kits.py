@@ -154,14 +154,14 @@ def import_kit(
     """Verify a kit and keep its objects (archives, evidence, release, manifests); no ledger entry is made."""
     source = KitSource(path, at)
     found = service.verify(path, channel or source.channels[0], trust=trust, at=at, offline=True).verified.channel
-    archives = {product.path for product in found.products.values()}
+    archives = {build.path for build in found.builds.values()}
     kit = KitFile(path)
     items = {sha256(item.data): item for item in map(_new_object, map(kit.read, kit.names - {HEAD} - archives))}
-    wanted = {*items, *(product.archive.digest for product in found.products.values())}
+    wanted = {*items, *(build.archive.digest for build in found.builds.values())}
     new = sum(not store.has(digest) for digest in wanted)
-    for product in found.products.values():
-        if not store.has(product.archive.digest):
-            _put_large(store, kit.chunks(product.path))
+    for build in found.builds.values():
+        if not store.has(build.archive.digest):
+            _put_large(store, kit.chunks(build.path))
     store.put_many([items[digest] for digest in sorted(items)])
     return ImportReport(found.version, found.release_digest, len(wanted), new)
 

@@ -16,8 +16,9 @@ from attest import canonical
 from attest.core import times
 from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
+from casstore.ledger.release_objects import build_key
 
-FORMAT = "casstore-receipt/1"
+FORMAT = "casstore-receipt/2"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,150}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -29,6 +30,9 @@ class Receipt:
     ledger: str
     channel: str
     product: str
+    build: str
+    platform: str
+    """As people read it; empty where the build does not say."""
     version: str
     release: Digest
     archive_name: str
@@ -50,6 +54,11 @@ class Receipt:
     previous: str | None
 
     @property
+    def key(self) -> str:
+        """`product`, or `product/build` for one of several."""
+        return build_key(self.product, self.build)
+
+    @property
     def name(self) -> str:
         """`<version>-<first 12 hex digits of the archive's digest>`."""
         return check_name(f"{self.version}-{short(self.archive)}")
@@ -62,6 +71,8 @@ class Receipt:
             "ledger": self.ledger,
             "channel": self.channel,
             "product": self.product,
+            "build": self.build,
+            "platform": self.platform,
             "version": self.version,
             "release": self.release,
             "archive": {"name": self.archive_name, "digest": self.archive, "size": self.archive_size},
@@ -116,6 +127,8 @@ def _receipt(value: Mapping[str, Any]) -> Receipt:
         ledger=_text(value["ledger"]),
         channel=_text(value["channel"]),
         product=_text(value["product"]),
+        build=_text(value["build"]),
+        platform=_text(value["platform"]),
         version=_text(value["version"]),
         release=parse(value["release"]),
         archive_name=_text(value["archive"]["name"]),

@@ -23,8 +23,9 @@ from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources
 from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import VerifiedChannel, VerifiedProduct, Withdrawn, verify_channel
+from bundlers.consuming.verification import VerifiedBuild, VerifiedChannel, Withdrawn, verify_channel
 from casstore.errors import NoSuchObject
+from casstore.ledger.release_objects import build_key, split_key
 from casstore.network.network import NetworkGuard
 from casstore.storage.base import os_error
 
@@ -54,14 +55,15 @@ class Verified:
     as_of: datetime
     valid_until: datetime | None
 
-    def product(self, name: str) -> VerifiedProduct:
-        """One product of the release. Raises NoSuchObject."""
-        if name not in self.channel.products:
-            known = ", ".join(sorted(self.channel.products))
+    def builds(self, product: str | None) -> dict[str, VerifiedBuild]:
+        """All builds, or those of one product, by the builds' names' keys. Raises NoSuchObject."""
+        found = {k: b for k, b in self.channel.builds.items() if product in (None, split_key(k)[0], k)}
+        if not found:
+            known = ", ".join(sorted({split_key(key)[0] for key in self.channel.builds}))
             raise NoSuchObject(
-                f"{self.channel.channel} {self.channel.version} has no product {name!r}", hint=f"it has: {known}"
+                f"{self.channel.channel} {self.channel.version} has no product {product!r}", hint=f"it has: {known}"
             )
-        return self.channel.products[name]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ class VerifyReport:
                 for item in found.evidence
             ],
             "products": {
-                name: {"archive": p.archive.name, "digest": p.archive.digest, "size": p.archive.size}
-                for name, p in found.products.items()
+                product: {build: _told(found.builds[build_key(product, build)]) for build in builds}
+                for product, builds in found.release.products.items()
             },
             "trustRoot": {
                 "version": found.trust_root.version,
@@ -118,6 +120,16 @@ class VerifyReport:
             "firstUse": found.first_use,
             "archivesVerified": list(self.archives),
         }
+
+
+def _told(item: VerifiedBuild) -> dict[str, Any]:
+    platform = item.manifest.platform
+    return {
+        "archive": item.archive.name,
+        "digest": item.archive.digest,
+        "size": item.archive.size,
+        "platform": platform.to_json() if platform else None,
+    }
 
 
 def verify(
@@ -140,8 +152,7 @@ def verify(
     """
     with guarded(network, offline):
         found = open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
-        names = [product] if product is not None else sorted(found.channel.products)
-        products = [found.product(name) for name in names]
+        products = list(found.builds(product).values())
         checked = []
         if archive is not None:
             checked = [_check_file(archive, products)]
@@ -177,7 +188,7 @@ def open_verified(
         raise
     source.check_ledger(found.store, found.ledger)
     if isinstance(source, sources.KitSource):
-        source.check_copies(found.known, frozenset(product.path for product in found.products.values()))
+        source.check_copies(found.known, frozenset(build.path for build in found.builds.values()))
     verdict, as_of, until = source.verdict(found.newest)
     return Verified(source, found, verdict, as_of, until)
 
@@ -188,7 +199,7 @@ def remember(found: Verified, trust: TrustSettings) -> None:
     ConsumerState(trust.state_folder).save(found.channel.pins)
 
 
-def archive_chunks(source: OpenSource, product: VerifiedProduct) -> Iterator[bytes]:
+def archive_chunks(source: OpenSource, product: VerifiedBuild) -> Iterator[bytes]:
     """An archive's bytes; raises VerificationError at the end, or before too many, when they are others."""
     hasher, size = hashlib.sha256(), 0
     for chunk in source.chunks(product.path):
@@ -204,7 +215,7 @@ def archive_chunks(source: OpenSource, product: VerifiedProduct) -> Iterator[byt
         )
 
 
-def check_archive(source: OpenSource, product: VerifiedProduct) -> None:
+def check_archive(source: OpenSource, product: VerifiedBuild) -> None:
     """Every byte: the archive's digest, and each member against the ProductManifest. Raises VerificationError."""
     with tempfile.TemporaryFile(prefix="casstore-verify-") as file:
         for chunk in archive_chunks(source, product):
@@ -213,7 +224,7 @@ def check_archive(source: OpenSource, product: VerifiedProduct) -> None:
         check_members(product, file)
 
 
-def check_members(product: VerifiedProduct, file: BinaryIO) -> None:
+def check_members(product: VerifiedBuild, file: BinaryIO) -> None:
     """The archive against its ProductManifest. Raises HostileArchive."""
     from bundlers import formats
 
@@ -232,7 +243,7 @@ def guarded(network: NetworkGuard | None, offline: bool) -> Iterator[None]:
         yield
 
 
-def _check_file(path: str, products: list[VerifiedProduct]) -> str:
+def _check_file(path: str, products: list[VerifiedBuild]) -> str:
     hasher = hashlib.sha256()
     try:
         with open(path, "rb") as file:

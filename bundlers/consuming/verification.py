@@ -6,7 +6,7 @@ channel or raises; no archive is read. Leaves to others: getting the bytes (`sou
 remembering (`state`), archives (`install`).
 
     found = verify_channel(source, "prod", at=now, pins_of=state.pins)
-    found.products["core"].archive.digest
+    found.builds["core"].archive.digest
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ class Withdrawn(VerificationError):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedProduct:
-    """A product of the release, and where its archive is published."""
+class VerifiedBuild:
+    """A build of the release, and where its archive is published."""
 
-    name: str
+    key: str
+    """`product`, or `product/build` for one of several."""
     format: str
     archive: ReleaseArchive
     path: str
@@ -91,7 +92,7 @@ class VerifiedChannel:
     promoted_by: tuple[str, ...]
     approved_by: tuple[str, ...]
     evidence: tuple[Signed, ...]
-    products: Mapping[str, VerifiedProduct]
+    builds: Mapping[str, VerifiedBuild]
     trust_root: TrustRoot
     checkpoint_size: int
     root_hash: Digest
@@ -144,8 +145,8 @@ def verify_channel(
     claim = ledger.history.claim(judged.brought)
     closed = sorted({*release.evidence, *claim.evidence})
     reader = Reader(objects, sigstore_root)
-    products = {name: _product(source, record, release, name) for name in sorted(release.products)}
-    _check_agreement(objects, release, products)
+    builds = {key: _build(source, record, release, key) for key in sorted(release.builds)}
+    _check_agreement(objects, release, builds)
     signed = tuple(_signed(objects.read(digest), judged.state, claim.time, reader) for digest in closed)
     return VerifiedChannel(
         store=ledger.store,
@@ -160,14 +161,14 @@ def verify_channel(
         promoted_by=_signed(objects.read(judged.brought.statement), judged.state, claim.time, reader).names,
         approved_by=tuple(sorted({n for s in signed if s.predicate_type == approval.TYPE for n in s.names})),
         evidence=signed,
-        products=products,
+        builds=builds,
         trust_root=ledger.trust_root,
         checkpoint_size=ledger.size,
         root_hash=ledger.root_hash,
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
         revocations=ledger.revocations,
-        known=frozenset({*objects.known, *(product.product_manifest for product in release.products.values())}),
+        known=frozenset({*objects.known, *(build.product_manifest for build in release.builds.values())}),
         pins=replace(after, channels={**after.channels, channel: move}),
     )
 
@@ -302,28 +303,31 @@ def _check_record(
 ) -> None:
     said = (record.store, record.ledger, record.channel, record.version, record.release, record.move)
     true = (ledger.store, ledger.ledger, channel, release.version, digest, judged.head.digest)
-    if said != true or set(record.products) != set(release.products):
+    if said != true or set(record.builds) != set(release.builds):
         raise VerificationError(f"the channel record of {channel} says something else than the ledger")
 
 
-def _product(source: Source, record: ChannelRecord, release: Release, name: str) -> VerifiedProduct:
-    published, made = record.products[name], release.products[name]
+def _build(source: Source, record: ChannelRecord, release: Release, key: str) -> VerifiedBuild:
+    published, made = record.builds[key], release.builds[key]
     if (published.archive, published.digest, published.size) != (
         made.archive.name,
         made.archive.digest,
         made.archive.size,
     ):
-        raise VerificationError(f"product {name}: the channel record names another archive than the release object")
+        raise VerificationError(f"product {key}: the channel record names another archive than the release object")
     data = source.read(published.product_manifest)
     if sha256(data) != made.product_manifest:
-        raise VerificationError(f"product {name}: its ProductManifest is not the one of the release object")
-    return VerifiedProduct(name, made.format, made.archive, published.path, product_manifests.parse(data), data)
+        raise VerificationError(f"product {key}: its ProductManifest is not the one of the release object")
+    manifest = product_manifests.parse(data)
+    if (manifest.key, manifest.platform) != (key, made.platform):
+        raise VerificationError(f"product {key}: its ProductManifest is another build's than the release object's")
+    return VerifiedBuild(key, made.format, made.archive, published.path, manifest, data)
 
 
-def _check_agreement(objects: PublishedObjects, release: Release, products: Mapping[str, VerifiedProduct]) -> None:
+def _check_agreement(objects: PublishedObjects, release: Release, builds: Mapping[str, VerifiedBuild]) -> None:
     """Each ProductManifest is what the trees that were put, signed and approved make."""
     try:
-        agreement.check_all(objects, release, {name: product.manifest for name, product in products.items()})
+        agreement.check_all(objects, release, {key: build.manifest for key, build in builds.items()})
     except NoSuchObject as exc:
         raise ledger_proof.as_verification(exc) from exc
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import BinaryIO, Protocol, cast
 
@@ -23,13 +23,12 @@ from attest.errors import BadInput
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 
-__all__ = ["FORMATS", "ArchiveFormat", "ArchiveInfo", "archive_name", "format_of", "read", "write"]
+__all__ = ["FORMATS", "ArchiveFormat", "ArchiveInfo", "format_of", "read", "write"]
 
 
 class ArchiveFormat(Protocol):
     """What one file of this package offers."""
 
-    SUFFIX: str
     MEDIA_TYPE: str
 
     def write(self, manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
@@ -44,6 +43,7 @@ FORMATS = {
     "tar.zst": "bundlers.formats.tar_zst",
     "zip": "bundlers.formats.zip",
     "oci": "bundlers.formats.oci",
+    "file": "bundlers.formats.file",
 }
 """Format -> module."""
 
@@ -52,7 +52,6 @@ FORMATS = {
 class ArchiveInfo:
     """A written archive."""
 
-    name: str
     digest: Digest
     size: int
 
@@ -64,21 +63,18 @@ def format_of(name: str) -> ArchiveFormat:
     return cast("ArchiveFormat", import_module(FORMATS[name]))
 
 
-def archive_name(manifest: ProductManifest) -> str:
-    """`<product>-<version>.<suffix>`."""
-    return f"{manifest.product}-{manifest.version}.{format_of(manifest.archive_format).SUFFIX}"
-
-
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, *, workers: int = 2) -> ArchiveInfo:
-    """Write a product's archive, hashing what is written."""
+    """Write a build's archive, hashing what is written."""
     hashing = HashingWriter(out)
-    format_of(manifest.archive_format).write(manifest, reader, cast("BinaryIO", hashing), workers)
-    return ArchiveInfo(archive_name(manifest), hashing.digest, hashing.size)
+    format_of(manifest.archive_format).write(manifest.wrapped(), reader, cast("BinaryIO", hashing), workers)
+    return ArchiveInfo(hashing.digest, hashing.size)
 
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
-    """Members of an archive, strictly (see the module). Raises HostileArchive."""
-    return format_of(manifest.archive_format).read(manifest, source)
+    """Members of an archive, strictly (see the module), paths without `wrap`. Raises HostileArchive."""
+    above = f"{manifest.wrap}/" if manifest.wrap else ""
+    for file, chunks in format_of(manifest.archive_format).read(manifest.wrapped(), source):
+        yield replace(file, path=file.path.removeprefix(above)), chunks
 
 
 class HashingWriter:

@@ -21,8 +21,8 @@ from bundlers.formats import tar_gz, tar_stream
 from bundlers.formats.members import PIECE, ExactReader
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
+from casstore.ledger.release_objects import label
 
-SUFFIX = "oci.tar"
 MEDIA_TYPE = "application/x-tar"
 
 _SPOOL = 32 * 1024 * 1024
@@ -46,7 +46,7 @@ def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, worke
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """Strictly: every byte outside the layers as we would write it, each layer as `tar_gz` reads it."""
-    what = f"{manifest.product} archive"
+    what = f"{manifest.key} archive"
     raw = ExactReader(lambda: source.read(PIECE), what)
     raw.expect(_member(oci.LAYOUT_FILE, oci.LAYOUT, manifest.epoch), "its beginning")
     layers, diff_ids = [], []
@@ -61,7 +61,7 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
 
 
 def _parts(manifest: ProductManifest) -> Iterator[tuple[str, ProductManifest]]:
-    """The files of each component, as a product of their own; all files where none names its component."""
+    """The files of each component, as a product of their own."""
     for component in sorted({file.component for file in manifest.files}):
         yield component, replace(manifest, files=tuple(f for f in manifest.files if f.component == component))
 
@@ -91,7 +91,7 @@ def _after(manifest: ProductManifest, layers: Sequence[oci.Descriptor], diff_ids
     """Everything after the layers."""
     config = oci.image_config(manifest, diff_ids)
     image = oci.image_manifest(manifest, oci.descriptor(oci.CONFIG, config), layers)
-    tagged = oci.descriptor(oci.MANIFEST, image, annotations={oci.REF_NAME: manifest.version})
+    tagged = oci.descriptor(oci.MANIFEST, image, annotations={oci.REF_NAME: label(manifest.key)})
     parts = [(oci.blob_path(digests.sha256(data)), data) for data in (config, image)]
     parts.append((oci.INDEX_FILE, oci.index([tagged])))
     return b"".join(_member(path, data, manifest.epoch) for path, data in parts) + tar_stream.END

@@ -5,7 +5,7 @@ function of what it says.
 
     config = image_config(manifest, diff_ids)
     image = image_manifest(manifest, descriptor(CONFIG, config), layers)
-    index([descriptor(MANIFEST, image, annotations={REF_NAME: "1.4.0"})])
+    index([descriptor(MANIFEST, image, annotations={REF_NAME: "core"})])
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def image_config(manifest: ProductManifest, diff_ids: Sequence[Digest]) -> bytes
 
 
 def layer(digest: Digest, size: int, component: str) -> Descriptor:
-    """The descriptor of a layer, named by its component where there is one."""
-    return pointer(LAYER, digest, size, annotations={COMPONENT: component} if component else {})
+    """The descriptor of a layer, named by its component."""
+    return pointer(LAYER, digest, size, annotations={COMPONENT: component})
 
 
 def image_manifest(manifest: ProductManifest, config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
     """The OciManifest of a product's image."""
-    annotations = {CREATED: created(manifest.epoch), TITLE: manifest.product, VERSION: manifest.version}
+    annotations = {CREATED: created(manifest.epoch), TITLE: manifest.product}
     return _manifest({"config": config, "layers": list(layers), "annotations": annotations})
 
 

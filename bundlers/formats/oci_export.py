@@ -1,8 +1,8 @@
 """A release as one OCI image layout, its attestations as referrers (docs/formats/oci-release.md).
 
-Every archive is an artifact under the tag `<product>-<version>`, an oci product the image that it
-is; the release object is an artifact, tag `release-<version>`. An attestation refers to each of them
-that it speaks of. The same release and evidence give the same layout.
+Every archive is an artifact under the tag `<product>-<build>-<version>` (without `default`), one in
+the format oci the image that it is; the release object is an artifact, tag `release-<version>`. An
+attestation refers to each of them that it speaks of. The same release and evidence give the same layout.
 
     plan = layout(store, made, release_bytes, {digest: sigstore bundle bytes})
     plan.files, plan.blobs, plan.parts
@@ -20,7 +20,7 @@ from attest.digests import Digest
 from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.formats import oci_documents as oci
-from casstore.ledger.release_objects import Release, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseBuild, label
 from casstore.store.attestations import parse_unverified
 
 ARCHIVE = "application/vnd.casstore.archive.v1"
@@ -68,8 +68,8 @@ def layout(store: BlobStore, made: Release, release: bytes, bundles: Mapping[Dig
     plan = Layout()
     plan.add(oci.NOTHING)
     subjects = {digests.sha256(release): _release(plan, made, release)}
-    for product, row in sorted(made.products.items()):
-        tag = f"{product}-{made.version}"
+    for key, row in sorted(made.builds.items()):
+        tag = f"{label(key)}-{made.version}"
         image = _image(plan, store, row, tag) if row.format == "oci" else _archive(plan, made, row, tag)
         subjects[row.archive.digest] = image
     for _, raw in sorted(bundles.items()):
@@ -86,7 +86,7 @@ def _release(plan: Layout, made: Release, release: bytes) -> oci.Descriptor:
     return plan.tag(image, f"release-{made.version}", RELEASE)
 
 
-def _archive(plan: Layout, made: Release, row: ReleaseProduct, tag: str) -> oci.Descriptor:
+def _archive(plan: Layout, made: Release, row: ReleaseBuild, tag: str) -> oci.Descriptor:
     """Any archive, as it is shipped."""
     archive = row.archive
     plan.blobs[oci.blob_path(archive.digest)] = archive.digest
@@ -99,7 +99,7 @@ def _annotations(made: Release) -> dict[str, str]:
     return {oci.CREATED: oci.created(made.epoch), oci.VERSION: made.version}
 
 
-def _image(plan: Layout, store: BlobStore, row: ReleaseProduct, tag: str) -> oci.Descriptor:
+def _image(plan: Layout, store: BlobStore, row: ReleaseBuild, tag: str) -> oci.Descriptor:
     """The image inside an oci archive: its layers stay parts of the archive, the rest is small."""
     with store.open_blob(row.archive.digest) as archive:
         members = list(_members(archive))

@@ -12,7 +12,6 @@ from bundlers.formats.members import PIECE, ExactReader
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 
-SUFFIX = "tar.gz"
 MEDIA_TYPE = "application/gzip"
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -35,7 +34,7 @@ def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, worke
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """Strictly: our header, one member, matching trailer, nothing after it."""
-    return members(manifest, source, f"{manifest.product} archive")
+    return members(manifest, source, f"{manifest.key} archive")
 
 
 def stream(manifest: ProductManifest, reader: ProductReader, workers: int, tap: Tap | None = None) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """The tar layer: POSIX ustar headers, pax records only where ustar cannot say it.
 
 Source: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html . Owner 0 without
-names, modes 0644 and 0755, links 0777, one time for all, no folders, two zero blocks at the end.
+names, modes 0644 and 0755, links 0777, the time of the component, no folders, two zero blocks at the end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
     """The whole tar stream of a product."""
     contents = reader.chunks_of([file.digest for file in manifest.files if file.digest is not None])
     for file in manifest.files:
-        yield header(file, manifest.epoch)
+        yield header(file, manifest.time(file))
         if file.digest is not None:
             yield from checked_size(file, next(contents))
             yield b"\0" * (-file.size % BLOCK)
@@ -49,7 +49,7 @@ def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
 def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """Read back: every header byte as we would write it, every content with its digest."""
     for file in manifest.files:
-        source.expect(header(file, manifest.epoch), f"the header of {file.path}")
+        source.expect(header(file, manifest.time(file)), f"the header of {file.path}")
         if file.digest is None:
             yield file, iter(())
             continue

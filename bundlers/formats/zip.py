@@ -21,7 +21,6 @@ from bundlers.formats.parallel import in_order
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 
-SUFFIX = "zip"
 MEDIA_TYPE = "application/zip"
 FLOOR = 315532800
 """1980-01-01T00:00:00Z, the earliest time of the format."""
@@ -82,7 +81,7 @@ def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, worke
         for part, packed in in_order(_packed, _parts(manifest, reader), workers):
             spool.write(packed)
             if part.last:
-                member = _Member(part.file, part.crc, spool.tell(), offset, _dos_time(manifest.epoch))
+                member = _Member(part.file, part.crc, spool.tell(), offset, _dos_time(manifest.time(part.file)))
                 out.write(member.local())
                 _move(spool, out)
                 offset += len(member.local()) + member.packed
@@ -92,11 +91,11 @@ def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, worke
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """Strictly: local headers, data and directory as we would write them, nothing before, between or after."""
-    what = f"{manifest.product} archive"
+    what = f"{manifest.key} archive"
     raw = ExactReader(lambda: source.read(PIECE), what)
     members, offset = [], 0
     for file in manifest.files:
-        data = _Data(file, raw, offset, _dos_time(manifest.epoch), what)
+        data = _Data(file, raw, offset, _dos_time(manifest.time(file)), what)
         chunks = data.chunks()
         yield file, chunks
         for _ in chunks:  # whatever the caller left

@@ -68,10 +68,14 @@ class StagedArchive:
     digest: Digest
     size: int
     manifest: ProductManifest
+    kept: str = ""
+    """The version whose archive it is, where nothing changed; then `path` is empty unless a gate needs the file."""
 
     def to_json(self) -> dict[str, Any]:
         """For reports."""
-        return {"name": self.name, "digest": self.digest, "size": self.size, "files": len(self.manifest.files)}
+        rows = {"name": self.name, "product": self.manifest.product, "build": self.manifest.build}
+        kept = {"kept": self.kept} if self.kept else {}
+        return {**rows, "digest": self.digest, "size": self.size, "files": len(self.manifest.files), **kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +102,12 @@ class ReleaseView:
     trees: Mapping[str, Digest]
     """Component -> tree."""
     manifests: Mapping[str, ProductManifest]
+    """`product`, or `product/build` for one of several."""
     store: ViewStore
     root: str
     """The folder of casstore.toml, where a user's own commands run."""
     archives: Mapping[str, StagedArchive] = field(default_factory=dict)
-    """Product -> archive; only in the phase `staged`."""
+    """As `manifests` -> archive; only in the phase `staged`."""
     config: Digest | None = None
     """The digest of casstore.toml."""
     previous: Release | None = None
@@ -117,6 +122,8 @@ class ReleaseView:
     """Key of casstore.toml -> the URL that stands there."""
     consumers: Sequence[Consumer] = ()
     """`[[consumers]]` of casstore.toml."""
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the builds that did not change: the `[gates]` of the release that made them, all passed then."""
     channel: ChannelView | None = None
     """Only in the phase `channel`."""
 

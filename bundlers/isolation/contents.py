@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from attest.digests import Digest
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 
-DEFAULT_BUILD = "default"
-
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -43,5 +41,8 @@ class Contents:
 
     @staticmethod
     def each(manifests: Mapping[str, ProductManifest]) -> dict[str, Contents]:
-        """Products of one build each."""
-        return {product: Contents.of({DEFAULT_BUILD: made}) for product, made in manifests.items()}
+        """Product -> what all its builds carry."""
+        builds: dict[str, dict[str, ProductManifest]] = {}
+        for made in manifests.values():
+            builds.setdefault(made.product, {})[made.build] = made
+        return {product: Contents.of(held) for product, held in sorted(builds.items())}

@@ -1,8 +1,8 @@
 """What an archive is said to hold against what was put: ProductManifest against the trees of its components.
 
-A ProductManifest follows from its components alone, so it is made anew from the trees of the release and must be
-the very bytes: a builder cannot list another file, another mode or another tree than the ones that were put,
-signed and shown.
+A ProductManifest follows from its components and from the layout that the release object shows, so it is made anew
+from the trees of the release and must be the very bytes: a builder cannot list another file, another mode or another
+tree than the ones that were put, signed and shown.
 
     check_release(store, release)       # or VerificationError naming product and path
 """
@@ -10,14 +10,16 @@ signed and shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
+from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, VerificationError
 from bundlers.products import product_manifests
+from bundlers.products.layouts import Layout
 from bundlers.products.product_manifests import ProductManifest, TreeStore
 from casstore.errors import UnsupportedInput
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, ReleaseBuild
 
 _HINT = "do not approve, promote or install it: its builder must release again, or be replaced"
 
@@ -31,43 +33,62 @@ class ReadStore(TreeStore, Protocol):
 
 def check_release(store: ReadStore, release: Release) -> None:
     """Every product of a release. Raises VerificationError, FormatError, NoSuchObject, ObjectDamaged."""
-    rows = release.products.items()
-    check_all(store, release, {n: product_manifests.parse(store.read(row.product_manifest)) for n, row in rows})
+    rows = release.builds.items()
+    check_all(store, release, {key: product_manifests.parse(store.read(row.product_manifest)) for key, row in rows})
 
 
 def check_all(trees: TreeStore, release: Release, manifests: Mapping[str, ProductManifest]) -> None:
-    """Every product, by ProductManifests that have the digests which the release names. Raises as `check_release`."""
-    for name, product in sorted(release.products.items()):
-        manifest = manifests[name]
-        if (manifest.product, manifest.version, manifest.archive_format) != (name, release.version, product.format):
-            raise VerificationError(
-                f"product {name}: its ProductManifest is another product's or version's", hint=_HINT
-            )
-        check(trees, manifest, release)
+    """Every build, by ProductManifests that have the digests which the release names. Raises as `check_release`."""
+    for key in sorted(release.builds):
+        check(trees, manifests[key], release, key)
 
 
-def check(trees: TreeStore, manifest: ProductManifest, release: Release) -> None:
-    """One product. Raises as `check_release`."""
+def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: str) -> None:
+    """One build. Raises as `check_release`."""
+    row = release.builds[key]
+    said = (manifest.key, manifest.archive_format, manifest.platform, manifest.foreign)
+    if said != (key, row.format, row.platform, row.foreign):
+        raise VerificationError(f"product {key}: its ProductManifest is another product's or build's", hint=_HINT)
     for name, component in manifest.components.items():
         if release.components.get(name) != component.tree:
             raise VerificationError(
-                f"product {manifest.product}: its component {name} is {component.tree}, not that of the release",
+                f"product {key}: its component {name} is {component.tree}, not that of the release",
                 hint=_HINT,
             )
+    wrap, bins, layouts = _layout(row)
     try:
         made = product_manifests.build(
             trees,
             manifest.product,
             manifest.archive_format,
             manifest.components,
-            manifest.version,
-            manifest.epoch,
+            name=manifest.build,
             platform=manifest.platform,
+            wrap=wrap,
+            bin=bins,
+            foreign=manifest.foreign,
+            layouts=layouts,
         )
     except (BadInput, UnsupportedInput) as exc:
-        raise VerificationError(f"product {manifest.product}: {exc.message}", hint=_HINT) from exc
+        raise VerificationError(f"product {key}: {exc.message}", hint=_HINT) from exc
     if made.digest != manifest.digest:
-        raise VerificationError(f"product {manifest.product}: {_first_difference(manifest, made)}", hint=_HINT)
+        raise VerificationError(f"product {key}: {_first_difference(manifest, made)}", hint=_HINT)
+
+
+def layout_json(manifest: ProductManifest, layouts: Mapping[str, Layout]) -> dict[str, Any]:
+    """What a release object says of how a build is laid out."""
+    rows = {name: row for name, layout in sorted(layouts.items()) if (row := layout.to_json())}
+    return {
+        **({"wrap": manifest.wrap} if manifest.wrap else {}),
+        **({"bin": list(manifest.bin)} if manifest.bin else {}),
+        **({"components": rows} if rows else {}),
+    }
+
+
+def _layout(row: ReleaseBuild) -> tuple[str, tuple[str, ...], dict[str, Layout]]:
+    f = Fields(row.layout, "layout", required=(), optional=("wrap", "bin", "components"))
+    layouts = {name: Layout.parse(value) for name, value in f.optional_mapping("components").items()}
+    return f.text("wrap", ""), f.texts("bin", ()), layouts
 
 
 def _first_difference(said: ProductManifest, made: ProductManifest) -> str:

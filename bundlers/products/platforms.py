@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from casstore.errors import UnsupportedInput
+
+if TYPE_CHECKING:
+    from casstore.objects.platforms import Platform
 
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?")
 _FORBIDDEN = re.compile(r'[<>:"\\|?*]')
@@ -23,11 +26,13 @@ _MAX_LAYERS = 127
 """What container runtimes stack (overlayfs in Docker and containerd)."""
 _GO_SYSTEMS = {"macos": "darwin"}
 _GO_MACHINES = {
-    **dict.fromkeys(("x86_64", "amd64", "x64"), "amd64"),
-    **dict.fromkeys(("aarch64", "arm64"), "arm64"),
-    **dict.fromkeys(("x86", "i386", "i686"), "386"),
-    **dict.fromkeys(("arm", "armv7", "armhf"), "arm"),
-    **{name: name for name in ("riscv64", "ppc64le", "s390x")},
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "i686": "386",
+    "armv7": "arm",
+    "riscv64": "riscv64",
+    "powerpc64le": "ppc64le",
+    "s390x": "s390x",
 }
 
 
@@ -43,24 +48,28 @@ class File(Protocol):
         """None for a symbolic link."""
 
     @property
-    def component(self) -> str | None:
-        """Which component brings it, where the format keeps that."""
+    def component(self) -> str:
+        """Which component brings it."""
 
 
 class Product(Protocol):
     """What is asked of a ProductManifest."""
 
     @property
-    def product(self) -> str:
-        """Its name."""
+    def key(self) -> str:
+        """Its name, and that of the build."""
 
     @property
-    def platform(self) -> str:
-        """What it is for; empty when it does not say."""
+    def platform(self) -> Platform | None:
+        """What it is for, where it says."""
 
     @property
     def archive_format(self) -> str:
         """The name of its format."""
+
+    @property
+    def wrap(self) -> str:
+        """The folder that all files lie in."""
 
     @property
     def files(self) -> Sequence[File]:
@@ -68,29 +77,30 @@ class Product(Protocol):
 
 
 def check(manifest: Product) -> None:
-    """Raises UnsupportedInput for the first path that the product's platform cannot hold."""
-    system = _system(manifest.platform)
+    """Raises UnsupportedInput for the first path that the build's platform cannot hold."""
+    system = manifest.platform.os if manifest.platform else ""
     if manifest.archive_format == "oci":
         _check_image(manifest)
-    if system.startswith("windows"):
+    if system == "windows":
         _check_windows(manifest)
         _check_spellings(manifest, _upper, "case")
-    if system in ("macos", "darwin"):
+    if system == "macos":
         _check_spellings(manifest, _one_form, "case or Unicode form")
 
 
-def go_platform(platform: str) -> tuple[str, str]:
-    """The system and the machine as Go and OCI name them; `linux` and `unknown` where the product does not say.
+def go_platform(platform: Platform | None) -> tuple[str, str]:
+    """The system and the machine as Go and OCI name them; `linux` and `unknown` where the build does not say.
 
     (Tools refuse to unpack an image whose system they do not know.)
     """
-    system = _system(platform)
-    machine = re.split("[-/]", platform.lower(), maxsplit=1)[1:]
-    return _GO_SYSTEMS.get(system, system) or "linux", _GO_MACHINES.get("".join(machine), "unknown")
+    if platform is None or platform.os == "any":
+        return "linux", "unknown"
+    return _GO_SYSTEMS.get(platform.os, platform.os), _GO_MACHINES.get(platform.arch, "unknown")
 
 
-def _system(platform: str) -> str:
-    return re.split("[-/]", platform.lower(), maxsplit=1)[0]
+def reserved(name: str) -> bool:
+    """Whether Windows keeps a file's name for itself."""
+    return bool(_RESERVED.fullmatch(name))
 
 
 def _check_image(manifest: Product) -> None:
@@ -101,12 +111,13 @@ def _check_image(manifest: Product) -> None:
                 _refuse(manifest, file.path, f"has the name {part!r}, which in an image deletes other files")
     if (layers := len({file.component for file in manifest.files})) > _MAX_LAYERS:
         raise UnsupportedInput(
-            f"product {manifest.product}: {layers} components make as many layers, readers take {_MAX_LAYERS}",
+            f"product {manifest.key}: {layers} components make as many layers, readers take {_MAX_LAYERS}",
             hint="put some of them as one component",
         )
 
 
 def _check_windows(manifest: Product) -> None:
+    above = len(f"{manifest.wrap}/") if manifest.wrap else 0
     for file in manifest.files:
         if file.digest is None:
             _refuse(manifest, file.path, "is a symbolic link")
@@ -115,7 +126,7 @@ def _check_windows(manifest: Product) -> None:
                 _refuse(manifest, file.path, f"has the reserved name {part!r}")
             if _FORBIDDEN.search(part) or part.endswith((" ", ".")):
                 _refuse(manifest, file.path, f"has a name that Windows forbids: {part!r}")
-        if len(file.path.encode("utf-16-le")) // 2 > _MAX_PATH:
+        if above + len(file.path.encode("utf-16-le")) // 2 > _MAX_PATH:
             _refuse(manifest, file.path, f"is longer than {_MAX_PATH} UTF-16 units")
 
 
@@ -142,5 +153,5 @@ def _one_form(path: str) -> str:
 
 def _refuse(manifest: Product, path: str, why: str) -> None:
     raise UnsupportedInput(
-        f"product {manifest.product} for {manifest.platform}: {path} {why}", hint="rename it, or exclude it"
+        f"product {manifest.key} for {manifest.platform}: {path} {why}", hint="rename it, or exclude it"
     )

@@ -1,9 +1,10 @@
-"""ProductManifest: the digests that make one product (docs/formats/product-manifest.md).
+"""ProductManifest: the digests that make one build of a product (docs/formats/product-manifest.md).
 
 Everything downstream stands on it: a bundler's reader opens only what it lists, an archive is a
-function of it and of the listed blobs, and an install checks every file against it.
+function of it and of the listed blobs, and an install checks every file against it. No version
+stands in it: what did not change keeps its digest.
 
-    manifest = build(store, "core", "tar.gz", {"core-bin": ComponentTree(tree)}, "1.4.0", epoch)
+    manifest = build(store, "core", "tar.gz", {"core-bin": ComponentTree(tree, time=1767225600)})
     parse(manifest.to_bytes()) == manifest
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -22,19 +23,18 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from bundlers.products import platforms
+from bundlers.products.layouts import Laying, Layout
 from casstore.errors import UnsupportedInput
-from casstore.ledger.release_objects import check_version
+from casstore.ledger.release_objects import DEFAULT, build_key
+from casstore.objects.platforms import Platform
 from casstore.objects.tree import TreeEntry, check_link
 
-FORMAT = "casstore-product-manifest/1"
-WITH_COMPONENTS = "casstore-product-manifest/2"
-"""Each file names its component; for formats that keep components apart."""
+FORMAT = "casstore-product-manifest/3"
+MAX_TIME = 8**11 - 1
+"""What a tar header can say."""
 
-_KEEP_COMPONENTS = ("oci",)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _MODES = {"0644": 0o644, "0755": 0o755}
-_MAX_EPOCH = 8**11 - 1
-"""What a tar header can say."""
 
 
 class TreeStore(Protocol):
@@ -46,15 +46,17 @@ class TreeStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ComponentTree:
-    """A component's tree, and why it may be in more than one product."""
+    """A component's tree, why it may be in more than one product, and the time that its files bear."""
 
     tree: Digest
     shared: str = ""
+    time: int = 0
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductFile:
-    """A file (mode, size, digest) or a symbolic link (link) of a product."""
+    """A file (mode, size, digest) or a symbolic link (link) of a build; its path is below `wrap`."""
 
     path: str
     mode: int = 0o644
@@ -62,7 +64,7 @@ class ProductFile:
     digest: Digest | None = None
     link: str = ""
     component: str = ""
-    """Who brings it, where the archive keeps components apart; otherwise empty."""
+    """Who brings it."""
 
     @property
     def content(self) -> Digest:
@@ -73,24 +75,33 @@ class ProductFile:
 
     def to_json(self) -> dict[str, Any]:
         """A row of `files`."""
-        by = {"component": self.component} if self.component else {}
+        by = {"path": self.path, "component": self.component}
         if self.digest is None:
-            return {"path": self.path, "link": self.link, **by}
-        return {"path": self.path, "mode": f"{self.mode:04o}", "size": self.size, "digest": self.digest, **by}
+            return {**by, "link": self.link}
+        return {**by, "mode": f"{self.mode:04o}", "size": self.size, "digest": self.digest}
 
 
 @dataclass(frozen=True)
 class ProductManifest:
-    """One product of one version, file by file, sorted by the paths' UTF-8 bytes."""
+    """One build of a product, file by file, sorted by the paths' UTF-8 bytes."""
 
     product: str
-    version: str
     archive_format: str
-    epoch: int
-    """Seconds since 1970, the time of every member of the archive."""
     components: Mapping[str, ComponentTree]
     files: tuple[ProductFile, ...]
-    platform: str = ""
+    build: str = DEFAULT
+    platform: Platform | None = None
+    wrap: str = ""
+    """The folder of the archive that all files lie in."""
+    bin: tuple[str, ...] = ()
+    """Programs that an install may link."""
+    foreign: str = ""
+    """Why it may hold programs of another platform."""
+
+    @property
+    def key(self) -> str:
+        """`product`, or `product/build`."""
+        return build_key(self.product, self.build)
 
     @cached_property
     def raw(self) -> bytes:
@@ -109,30 +120,42 @@ class ProductManifest:
         return digests.sha256(self.raw)
 
     @property
-    def has_components(self) -> bool:
-        """Whether its files name their components."""
-        return any(file.component for file in self.files)
-
-    @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def epoch(self) -> int:
+        """The newest of its components' times."""
+        return max((component.time for component in self.components.values()), default=0)
+
+    def time(self, file: ProductFile) -> int:
+        """The time that a file bears: that of the component that brings it."""
+        return self.components[file.component].time
+
+    def wrapped(self) -> ProductManifest:
+        """As the archive holds it: every path with `wrap` before it."""
+        if not self.wrap:
+            return self
+        return replace(self, files=tuple(replace(file, path=f"{self.wrap}/{file.path}") for file in self.files))
+
     def to_json(self) -> dict[str, Any]:
         """The JSON value."""
-        value: dict[str, Any] = {
-            "format": WITH_COMPONENTS if self.has_components else FORMAT,
+        return {
+            "format": FORMAT,
             "product": self.product,
-            "version": self.version,
+            "build": self.build,
             "archiveFormat": self.archive_format,
-            "epoch": self.epoch,
             "components": {
-                name: {"tree": c.tree, **({"shared": c.shared} if c.shared else {})}
+                name: {"tree": c.tree, "time": c.time, **({"shared": c.shared} if c.shared else {})}
                 for name, c in self.components.items()
             },
             "files": [file.to_json() for file in self.files],
+            **({"platform": self.platform.to_json()} if self.platform else {}),
+            **({"wrap": self.wrap} if self.wrap else {}),
+            **({"bin": list(self.bin)} if self.bin else {}),
+            **({"foreign": self.foreign} if self.foreign else {}),
         }
-        return {**value, "platform": self.platform} if self.platform else value
 
 
 def build(
@@ -140,95 +163,134 @@ def build(
     product: str,
     archive_format: str,
     components: Mapping[str, ComponentTree],
-    version: str,
-    epoch: int,
     *,
-    platform: str = "",
+    name: str = DEFAULT,
+    platform: Platform | None = None,
+    wrap: str = "",
+    bin: Sequence[str] = (),  # noqa: A002 - as the format calls it
+    foreign: str = "",
+    layouts: Mapping[str, Layout] | None = None,
 ) -> ProductManifest:
-    """The ProductManifest of some trees.
+    """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
 
     Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
-    two components bring different files under one path.
+    two components bring different files under one path, or a rule of a layout fits nothing.
     """
     files: dict[str, ProductFile] = {}
-    brought: dict[str, str] = {}
-    for name, component in sorted(components.items()):
-        for raw, entry in store.walk(component.tree):
-            file = _file(product, name, raw, entry)
-            if files.setdefault(file.path, file) != file:
+    for component, held in sorted(components.items()):
+        for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout())):
+            before = files.setdefault(file.path, file)
+            if replace(before, component="") != replace(file, component=""):
                 raise BadInput(
-                    f"product {product}: the components {brought[file.path]} and {name} bring different files"
+                    f"product {product}: the components {before.component} and {component} bring different files"
                     f" as {file.path}",
-                    hint="give one of them another path",
+                    hint=f'give one of them another path: to = "FOLDER" under [components.{component}]',
                 )
-            brought.setdefault(file.path, name)
     if not files:
         raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
     ordered = tuple(files[path] for path in sorted(files, key=str.encode))
-    if archive_format in _KEEP_COMPONENTS:
-        ordered = tuple(replace(file, component=brought[file.path]) for file in ordered)
     manifest = ProductManifest(
-        product, version, archive_format, epoch, dict(sorted(components.items())), ordered, platform
+        product, archive_format, dict(sorted(components.items())), ordered, name, platform, wrap, tuple(bin), foreign
     )
-    _check_files(manifest)
+    try:
+        _check(manifest)
+    except FormatError as exc:
+        raise UnsupportedInput(
+            exc.message.replace("ProductManifest", f"product {manifest.key}", 1), hint="lay it out otherwise"
+        ) from exc
     platforms.check(manifest)
     return manifest
+
+
+def _laid(store: TreeStore, product: str, component: str, tree: Digest, layout: Layout) -> Iterator[ProductFile]:
+    """A component's files as they lie below `wrap`. Raises BadInput, UnsupportedInput."""
+    laying, links, laid = Laying(component, layout), {}, {}
+    for raw, entry in store.walk(tree):
+        file = _file(product, component, raw, entry)
+        laid[file.path] = laying.path(file.path)
+        if file.digest is None:
+            links[file.path] = file.link
+            yield replace(file, path=laid[file.path])
+        else:
+            mode = laying.mode(laid[file.path], file.mode)
+            yield replace(file, path=laid[file.path], mode=mode)
+    laying.check_used()
+    if layout.rename:
+        laying.check_links(links, laid)
+
+
+def unions(manifests: Mapping[str, ProductManifest]) -> dict[str, ProductManifest]:
+    """Product -> all that any of its builds holds, as one; the paths of several builds begin with the build's name.
+
+    For whoever compares products and not builds; the digest of such a union is nobody's.
+    """
+    by_product: dict[str, list[ProductManifest]] = {}
+    for manifest in manifests.values():
+        by_product.setdefault(manifest.product, []).append(manifest)
+    return {p: held[0] if held[0].build == DEFAULT else _union(held) for p, held in sorted(by_product.items())}
+
+
+def _union(held: Sequence[ProductManifest]) -> ProductManifest:
+    files = [replace(file, path=f"{one.build}/{file.path}") for one in held for file in one.files]
+    components = {name: component for one in held for name, component in one.components.items()}
+    ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
+    return ProductManifest(held[0].product, "union", dict(sorted(components.items())), ordered)
 
 
 def parse(data: bytes) -> ProductManifest:
     """Canonical bytes to value. Raises FormatError."""
     value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST)
-    names = ("format", "product", "version", "archiveFormat", "epoch", "components", "files")
-    f = Fields(value, "ProductManifest", required=names, optional=("platform",))
-    if f.text("format") not in (FORMAT, WITH_COMPONENTS):
+    names = ("format", "product", "build", "archiveFormat", "components", "files")
+    f = Fields(value, "ProductManifest", required=names, optional=("platform", "wrap", "bin", "foreign"))
+    if f.text("format") != FORMAT:
         raise FormatError(f"ProductManifest: the format is {f.text('format')[:60]!r}, not {FORMAT}")
-    by = ("component",) if f.text("format") == WITH_COMPONENTS else ()
     if not isinstance(value["files"], list):
         raise FormatError("ProductManifest: files is no list")
     manifest = ProductManifest(
         f.text("product"),
-        f.text("version"),
         f.text("archiveFormat"),
-        f.integer("epoch"),
         {name: _component(name, item) for name, item in f.mapping("components").items()},
-        tuple(_row(item, by) for item in value["files"]),
-        f.text("platform", ""),
+        tuple(map(_row, value["files"])),
+        f.text("build"),
+        Platform.parse(value["platform"]) if "platform" in value else None,
+        f.text("wrap", ""),
+        f.texts("bin", ()),
+        f.text("foreign", ""),
     )
-    if manifest.has_components != bool(by) or (by and manifest.archive_format not in _KEEP_COMPONENTS):
-        raise FormatError(f"ProductManifest: it is not one of {f.text('format')}")
-    _check_files(manifest)
+    if manifest.to_bytes() != data:
+        raise FormatError("ProductManifest: an empty field that would be left out")
+    _check(manifest)
     return manifest
 
 
 def _component(name: str, value: object) -> ComponentTree:
-    f = Fields(value, f"ProductManifest: component {name}", required=("tree",), optional=("shared",))
-    return ComponentTree(f.digest("tree"), f.text("shared", ""))
+    f = Fields(value, f"ProductManifest: component {name}", required=("tree", "time"), optional=("shared",))
+    return ComponentTree(f.digest("tree"), f.text("shared", ""), f.integer("time"))
 
 
-def _row(value: object, by: tuple[str, ...]) -> ProductFile:
+def _row(value: object) -> ProductFile:
     if isinstance(value, Mapping) and "link" in value:
-        f = Fields(value, "ProductManifest: link", required=("path", "link", *by))
-        return ProductFile(f.text("path"), link=f.text("link"), component=f.text("component") if by else "")
-    f = Fields(value, "ProductManifest: file", required=("path", "mode", "size", "digest", *by))
-    if f.text("mode") not in _MODES:
-        raise FormatError(f"ProductManifest: {f.text('path')}: the mode is neither 0644 nor 0755")
-    mode, component = _MODES[f.text("mode")], f.text("component") if by else ""
-    return ProductFile(f.text("path"), mode, f.integer("size"), f.digest("digest"), component=component)
+        f = Fields(value, "ProductManifest: file", required=("path", "link", "component"))
+        return ProductFile(f.text("path"), link=f.text("link"), component=f.text("component"))
+    f = Fields(value, "ProductManifest: file", required=("path", "mode", "size", "digest", "component"))
+    mode = _MODES.get(f.text("mode"))
+    if mode is None:
+        raise FormatError(f"ProductManifest: {f.text('path')[:80]!r} has a mode that is not 0644 or 0755")
+    return ProductFile(f.text("path"), mode, f.integer("size"), f.digest("digest"), component=f.text("component"))
 
 
-def _check_files(manifest: ProductManifest) -> None:
-    if not _NAME.fullmatch(manifest.product):
-        raise FormatError(f"ProductManifest: not a product name: {manifest.product[:80]!r}")
-    try:
-        check_version(manifest.version)  # it becomes a part of file names
-    except BadInput as exc:
-        raise FormatError(f"ProductManifest: {exc.message}") from exc
-    if manifest.epoch > _MAX_EPOCH:
-        raise FormatError(f"ProductManifest: the epoch {manifest.epoch} is later than an archive can say")
+def _check(manifest: ProductManifest) -> None:
+    for what, name in (("product", manifest.product), ("build", manifest.build)):
+        if not _NAME.fullmatch(name):
+            raise FormatError(f"ProductManifest: not the name of a {what}: {name[:80]!r}")
+    if manifest.epoch > MAX_TIME:
+        raise FormatError(f"ProductManifest: the time {manifest.epoch} is later than an archive can say")
+    if manifest.wrap:
+        check_path(manifest.wrap)
     paths = [file.path.encode() for file in manifest.files]
     if paths != sorted(set(paths)):
         raise FormatError("ProductManifest: files are not sorted, or a path stands twice")
-    if manifest.has_components and any(file.component not in manifest.components for file in manifest.files):
+    if any(file.component not in manifest.components for file in manifest.files):
         raise FormatError("ProductManifest: a file is of a component that the product has not")
     known = {file.path for file in manifest.files}
     for file in manifest.files:
@@ -240,6 +302,10 @@ def _check_files(manifest: ProductManifest) -> None:
             above = posixpath.dirname(above)
         if file.digest is None:
             _check_link(file)
+    if lost := [path for path in manifest.bin if path not in known]:
+        raise FormatError(f"ProductManifest: bin names {lost[0]}, which it has not")
+    if manifest.archive_format == "file" and (len(manifest.files) != 1 or manifest.files[0].digest is None):
+        raise FormatError("ProductManifest: what is shipped as a finished file is one file, and no link")
 
 
 def check_path(path: str) -> None:
@@ -267,5 +333,5 @@ def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> Product
             hint="rename the file, or exclude it from the component",
         ) from exc
     if entry.kind == "link":
-        return ProductFile(path, link=link)
-    return ProductFile(path, entry.mode, entry.size, entry.content)
+        return ProductFile(path, link=link, component=component)
+    return ProductFile(path, entry.mode, entry.size, entry.content, component=component)

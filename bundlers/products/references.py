@@ -1,7 +1,7 @@
 """What a person calls a thing: REF to digests, and what is below it.
 
 A REF is a digest; COMPONENT@VERSION; or RELEASE[/PRODUCT[/PATH]] or RELEASE/ARCHIVE, where RELEASE
-is a version, a release digest or a channel.
+is a version, a release digest or a channel, and PRODUCT is PRODUCT/BUILD for one of several builds.
 
     target = resolve(store, state, "prod/core/bin/tool")
     write_to(store, target, "./tool")
@@ -81,12 +81,15 @@ def resolve(store: Store, state: Callable[[], LedgerState], ref: str) -> Target:
 def manifests_of(
     store: Store, state: LedgerState, ref: str, products: tuple[str, ...] = ()
 ) -> dict[str, ProductManifest]:
-    """The ProductManifests of a release, all or those named. Raises NoSuchObject."""
+    """The ProductManifests of a release, all or those of some products, by build. Raises NoSuchObject."""
+    from casstore.ledger.release_objects import split_key
+
     made = _release(store, state, ref)
     unknown = [name for name in products if name not in made.products]
     if unknown:
         raise NoSuchObject(f"{made.version} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made.products)}")
-    return {name: _manifest(store, made, name) for name in sorted(products or made.products)}
+    keys = [key for key in sorted(made.builds) if not products or split_key(key)[0] in products]
+    return {key: _manifest(store, made, key) for key in keys}
 
 
 def blob_of(target: Target) -> Digest:
@@ -135,23 +138,20 @@ def _release(store: Store, state: LedgerState, ref: str) -> Release:
     return release_objects.parse(store.read(state.find_release(ref).digest))
 
 
-def _manifest(store: Store, made: Release, product: str) -> ProductManifest:
+def _manifest(store: Store, made: Release, key: str) -> ProductManifest:
     from bundlers.products import product_manifests
 
-    return product_manifests.parse(store.read(made.products[product].product_manifest))
+    return product_manifests.parse(store.read(made.builds[key].product_manifest))
 
 
 def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
     release, _, rest = ref.partition("/")
     made = _release(store, state, release)
-    name, _, path = rest.partition("/")
-    if not name:
+    if not rest:
         return Target(ref, files=dict(_archives(made)))
     if rest in made.archives:
         return Target(ref, blob=made.archives[rest])
-    if name not in made.products:
-        raise NoSuchObject(f"{made.version} has no product {name!r}", hint=f"it has: {', '.join(made.products)}")
-    files = {file.path: file for file in _manifest(store, made, name).files}
+    files, name, path = _files(store, made, rest)
     if path in files:
         return Target(ref, blob=files[path].content)
     below = {p: file for p, file in files.items() if not path or p.startswith(f"{path}/")}
@@ -160,10 +160,30 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
     return Target(ref, files=below)
 
 
+def _files(store: Store, made: Release, rest: str) -> tuple[dict[str, ProductFile], str, str]:
+    """The files of PRODUCT, or of PRODUCT/BUILD for one of several; what they are called, and the path below."""
+    from bundlers.products.product_manifests import unions
+
+    name, _, path = rest.partition("/")
+    builds = made.products.get(name, {})
+    if not builds:
+        raise NoSuchObject(f"{made.version} has no product {name!r}", hint=f"it has: {', '.join(made.products)}")
+    build, _, deeper = path.partition("/")
+    if f"{name}/{build}" in made.builds:
+        name, path = f"{name}/{build}", deeper
+    elif name not in made.builds and path:
+        raise NoSuchObject(f"{name} {made.version} has no build {build!r}", hint=f"it has: {', '.join(builds)}")
+    if name in made.builds:
+        manifest = _manifest(store, made, name)
+    else:
+        manifest = unions({key: _manifest(store, made, key) for key in made.builds if key.startswith(f"{name}/")})[name]
+    return {file.path: file for file in manifest.files}, name, path
+
+
 def _archives(made: Release) -> Iterator[tuple[str, ProductFile]]:
     from bundlers.products.product_manifests import ProductFile
 
-    for row in made.products.values():
+    for row in made.builds.values():
         yield row.archive.name, ProductFile(row.archive.name, 0o644, row.archive.size, row.archive.digest)
 
 

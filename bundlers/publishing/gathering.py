@@ -32,12 +32,12 @@ from bundlers.products import agreement, product_manifests
 from bundlers.publishing import absence, channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
+from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, label
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
@@ -140,8 +140,7 @@ def gather_channel(
     for item in sorted({*evidence, release.checksums}):
         reading.read(item)
     manifests = {
-        name: product_manifests.parse(store.read(product.product_manifest))
-        for name, product in release.products.items()
+        key: product_manifests.parse(store.read(build.product_manifest)) for key, build in release.builds.items()
     }
     agreement.check_all(reading, release, manifests)
     _release_files(into, store, release, digest, evidence, reading)
@@ -246,18 +245,20 @@ def tree_of(history: History, size: int) -> MemoryTree:
     return MemoryTree(history.entries[number].raw for number in range(size))
 
 
-def check_archives(store: ReadStore, release: Release) -> int:
-    """Read every archive once against its ProductManifest; returns the bytes.
+def check_archives(store: ReadStore, release: Release, known: frozenset[Digest] = frozenset()) -> int:
+    """Read every archive once against its ProductManifest but those published before; returns the bytes.
 
     Raises ObjectDamaged, HostileArchive, NoSuchObject.
     """
     total = 0
-    for product in release.products.values():
-        manifest = product_manifests.parse(store.read(product.product_manifest))
-        size = store.size(product.archive.digest)
-        if (size, formats.archive_name(manifest)) != (product.archive.size, product.archive.name):
-            raise HostileArchive(f"{product.archive.name}: name or size is not what the release object says")
-        with store.open_blob(product.archive.digest) as source:
+    for build in release.builds.values():
+        if build.archive.digest in known:
+            continue
+        manifest = product_manifests.parse(store.read(build.product_manifest))
+        size = store.size(build.archive.digest)
+        if size != build.archive.size:
+            raise HostileArchive(f"{build.archive.name}: its size is not what the release object says")
+        with store.open_blob(build.archive.digest) as source:
             for _, chunks in formats.read(manifest, source):
                 for _ in chunks:
                     pass
@@ -276,10 +277,12 @@ def _release_files(
     version = release.version
     into.refer(records.release_path(version, "release.json"), digest, store)
     into.refer(records.release_path(version, "SHA256SUMS"), release.checksums, store)
-    for name, product in sorted(release.products.items()):
-        manifest = records.release_path(version, f"{name}.product-manifest.json")
-        into.refer(manifest, product.product_manifest, store)
-        into.refer(records.release_path(version, product.archive.name), product.archive.digest, store)
+    for key, build in sorted(release.builds.items()):
+        manifest = records.release_path(version, f"{label(key)}.product-manifest.json")
+        into.refer(manifest, build.product_manifest, store)
+        into.refer(records.archive_path(key, build.format, build.archive.digest), build.archive.digest, store)
+    if release.notes is not None:
+        into.refer(records.release_path(version, "NOTES"), release.notes, store)
     provenance = _provenance({item: reading.read(item) for item in release.evidence})
     for archive, archive_digest in release.archives.items():
         if archive_digest in provenance:
@@ -307,15 +310,15 @@ def _record(
     state: LedgerState, channel: str, judged: ChannelJudgement, release: Release, digest: Digest
 ) -> ChannelRecord:
     root = state.require_trust_root()
-    products = {
-        name: PublishedProduct(
-            product.archive.name,
-            records.release_path(release.version, product.archive.name),
-            product.archive.digest,
-            product.archive.size,
-            records.release_path(release.version, f"{name}.product-manifest.json"),
+    builds = {
+        key: PublishedBuild(
+            build.archive.name,
+            records.archive_path(key, build.format, build.archive.digest),
+            build.archive.digest,
+            build.archive.size,
+            records.release_path(release.version, f"{label(key)}.product-manifest.json"),
         )
-        for name, product in release.products.items()
+        for key, build in release.builds.items()
     }
     return ChannelRecord(
         state.store,
@@ -327,7 +330,7 @@ def _record(
         judged.head.digest,
         root.version,
         root.digest,
-        products,
+        builds,
     )
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from attest.core import limits
-from attest.digests import Digest
+from attest.digests import Digest, hex_of
 from attest.errors import CasstoreError
 from attest.log import checkpoints
 from attest.signers import Signer
@@ -354,7 +354,9 @@ def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: Hist
     files = gathering.gather_channel(
         into, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
     )
-    gathering.check_archives(run.store, files.release)
+    before = _last(run, state)
+    known = frozenset(info.digest for info in before.targets.values()) if before else frozenset()
+    gathering.check_archives(run.store, files.release, known)
     gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
     return set(files.chosen.numbers)
 
@@ -389,7 +391,7 @@ def _carried(
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
     revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
-    gone = tuple(f"releases/{version}/" for version in revoked | (withdrawn - held))
+    gone = tuple(_gone(state, revoked | (withdrawn - held)))
     return {
         path: info for path, info in carried.items() if path not in left - kept and not (gone and path.startswith(gone))
     }
@@ -399,6 +401,16 @@ def _channels_of(claim: Publication) -> tuple[str, ...]:
     """The channels that a publication shows."""
     names = (path.removeprefix("channels/").removesuffix(".json") for path in claim.targets)
     return tuple(sorted({name for name in names if records.channel_path(name) in claim.targets}))
+
+
+def _gone(state: LedgerState, versions: set[str]) -> Iterator[str]:
+    """What paths of releases begin with that are shown no more; an archive that another release has as well stays."""
+    infos = state.releases.values()
+    stays = {digest for info in infos if info.version not in versions for digest in info.archives.values()}
+    for info in infos:
+        if info.version in versions:
+            yield f"releases/{info.version}/"
+            yield from (f"archives/{hex_of(digest)}." for digest in info.archives.values() if digest not in stays)
 
 
 def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:

@@ -19,8 +19,10 @@ from attest.core import limits
 from attest.digests import Digest, hex_of, parse
 from attest.errors import CasstoreError, FormatError
 from attest.statements.envelopes import decode_base64
+from bundlers.products.products import SUFFIXES
+from casstore.ledger.release_objects import build_key, label, split_key
 
-CHANNEL_FORMAT = "casstore-channel/1"
+CHANNEL_FORMAT = "casstore-channel/2"
 PROOF_FORMAT = "casstore-ledger-proof/1"
 
 CHECKPOINT = "ledger/checkpoint"
@@ -45,6 +47,12 @@ def trust_root_path(version: int) -> str:
 def release_path(version: str, name: str) -> str:
     """Target path of a file of a release."""
     return f"releases/{version}/{name}"
+
+
+def archive_path(key: str, archive_format: str, digest: Digest) -> str:
+    """Target path of an archive: by its content, so that versions that have the same share it."""
+    suffix = SUFFIXES.get(archive_format, archive_format)
+    return f"archives/{hex_of(digest)}.{label(key)}.{suffix}"
 
 
 def evidence_path(version: str, digest: Digest) -> str:
@@ -73,8 +81,8 @@ def publication_path(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedProduct:
-    """Where one product's archive and manifest lie."""
+class PublishedBuild:
+    """Where one build's archive and manifest lie."""
 
     archive: str
     path: str
@@ -96,7 +104,8 @@ class ChannelRecord:
     move: Digest
     trust_root_version: int
     trust_root: Digest
-    products: Mapping[str, PublishedProduct]
+    builds: Mapping[str, PublishedBuild]
+    """`product`, or `product/build` for one of several."""
     tars: int = 0
     """How many tars of objects there are."""
     alone: tuple[Digest, ...] = ()
@@ -116,7 +125,7 @@ class ChannelRecord:
                 "release": self.release,
                 "move": {"number": self.move_number, "digest": self.move},
                 "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
-                "products": {name: _product_json(product) for name, product in self.products.items()},
+                "products": _products_json(self.builds),
                 "objects": {"tars": self.tars, "alone": list(self.alone)},
                 "withdrawn": list(self.withdrawn),
             }
@@ -137,7 +146,11 @@ class ChannelRecord:
                 move=parse(value["move"]["digest"]),
                 trust_root_version=_number(value["trustRoot"]["version"]),
                 trust_root=parse(value["trustRoot"]["digest"]),
-                products={_text(name): _product(item) for name, item in value["products"].items()},
+                builds={
+                    build_key(_text(product), _text(name)): _build(item)
+                    for product, builds in value["products"].items()
+                    for name, item in builds.items()
+                },
                 tars=_number(value["objects"]["tars"]),
                 alone=tuple(parse(item) for item in value["objects"]["alone"]),
                 withdrawn=tuple(_number(item) for item in value["withdrawn"]),
@@ -216,18 +229,22 @@ def _load(data: bytes, what: str, wanted: str) -> dict[str, Any]:
     return value
 
 
-def _product_json(product: PublishedProduct) -> dict[str, Any]:
-    return {
-        "archive": product.archive,
-        "path": product.path,
-        "digest": product.digest,
-        "size": product.size,
-        "productManifest": product.product_manifest,
-    }
+def _products_json(builds: Mapping[str, PublishedBuild]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for key, build in builds.items():
+        product, name = split_key(key)
+        found.setdefault(product, {})[name] = {
+            "archive": build.archive,
+            "path": build.path,
+            "digest": build.digest,
+            "size": build.size,
+            "productManifest": build.product_manifest,
+        }
+    return found
 
 
-def _product(value: Mapping[str, Any]) -> PublishedProduct:
-    return PublishedProduct(
+def _build(value: Mapping[str, Any]) -> PublishedBuild:
+    return PublishedBuild(
         archive=_text(value["archive"]),
         path=_text(value["path"]),
         digest=parse(value["digest"]),

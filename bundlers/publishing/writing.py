@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from attest.digests import Digest
@@ -20,6 +21,7 @@ from attest.log import checkpoints, tiles
 from attest.log.merkle import MemoryTree
 from bundlers.publishing import records, tuf_repository
 from bundlers.publishing.destinations import Blob, Destination, put
+from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
 from casstore.machine.progress import NullProgress, Progress
@@ -86,6 +88,7 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
         _write_target(path, info, destination, store, written)
         shown.advance(1, info.length, info.length)
     shown.finish()
+    _write_names(new, destination, store, written)
     checkpoint = store.read(job.targets[records.CHECKPOINT].digest)
     _write_tiles(checkpoints.parse(checkpoint)[0].size, job, destination, written)
     _write_metadata(job, destination, checkpoint, written)
@@ -111,6 +114,19 @@ def _write_target(path: str, info: TargetInfo, destination: Destination, store: 
     written.count(destination.put_blob(place, blob), info.length)
     for name in plain:
         written.count(destination.copy(place, name, blob), info.length)
+
+
+def _write_names(new: Mapping[str, TargetInfo], destination: Destination, store: Blobs, written: Written) -> None:
+    """Archives under the names that people know, from the channel records: their targets are named by content."""
+    for path, info in new.items():
+        if not (path.startswith("channels/") and path.endswith(".json")):
+            continue
+        record = ChannelRecord.parse(store.read(info.digest))
+        for build in record.builds.values():
+            blob = Blob(build.digest, build.size, partial(store.chunks, build.digest))
+            place = f"targets/{target_name(build.path, build.digest)}"
+            name = records.release_path(record.version, build.archive)
+            written.count(destination.copy(place, name, blob), build.size)
 
 
 def places(path: str, info: TargetInfo) -> tuple[str, ...]:

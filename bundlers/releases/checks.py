@@ -12,7 +12,7 @@ from attest.errors import CasstoreError
 from bundlers import blockers, gates, isolation
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
-from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive
+from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive, running
 from bundlers.isolation import IsolationReport, foreign, grouping
 from bundlers.isolation.reports import FIX
 from bundlers.releases import signing
@@ -26,6 +26,8 @@ from casstore.store.store import Store
 
 ISOLATION = "isolation"
 
+_BY_DIGEST = ("seal", "budget")
+"""Gates that know an archive that is kept by its digest and size."""
 _ORDER: tuple[type[Blocked], ...] = (CrossProductLeak, BranchProtectionMissing, BaselineFailed, GateFailed)
 
 
@@ -73,7 +75,7 @@ def view_of(
         plan.manifests,
         store,
         config.folder,
-        {archive.manifest.product: archive for archive in archives},
+        {archive.manifest.key: archive for archive in archives},
         config.digest,
         plan.previous,
         plan.provenance,
@@ -81,7 +83,20 @@ def view_of(
         tuple(config.network.allow),
         config.urls,
         config.consumers,
+        {key: kept.gates for key, kept in plan.kept.items()},
     )
+
+
+def opens_archives(config: Config) -> bool:
+    """Whether a gate that is listed opens the files of archives."""
+    for name, table in config.gates.items():
+        gate = gates.find(name, table)
+        if (
+            gate.NAME not in _BY_DIGEST
+            and gates.phase_of(gate, running.prepare(name, gate, table).settings) is Phase.STAGED
+        ):
+            return True
+    return False
 
 
 def _leaks(compared: IsolationReport) -> list[Blocker]:

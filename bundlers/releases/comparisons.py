@@ -152,7 +152,7 @@ def usage(store: Store, state: LedgerState) -> StoreUsage:
 
 def _contents(store: Store, release: Digest) -> dict[Digest, int]:
     made = release_objects.parse(store.read(release))
-    found = {row.archive.digest: row.archive.size for row in made.products.values()}
+    found = {row.archive.digest: row.archive.size for row in made.builds.values()}
     for tree in made.components.values():
         found |= {entry.content: entry.size for _, entry in store.walk(tree) if entry.kind == "file"}
     return found

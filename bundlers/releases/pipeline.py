@@ -6,7 +6,7 @@ from attest.digests import Digest, sha256
 from attest.statements.predicates import slsa_provenance
 from bundlers import blockers
 from bundlers.gates import StagedArchive
-from bundlers.releases import checks, signing, staging
+from bundlers.releases import bundling, checks, signing, staging
 from bundlers.releases import plan as plans
 from bundlers.releases.checks import InputsChecked
 from bundlers.releases.plan import Plan
@@ -50,7 +50,7 @@ def release(request: ReleaseRequest) -> ReleaseReport:
 def _stage(
     request: ReleaseRequest, state: LedgerState, plan: Plan, checked: InputsChecked, quarantine: Quarantine
 ) -> ReleaseReport:
-    archives = _bundle(request, plan, quarantine)
+    archives = bundling.archives(request, plan, quarantine)
     outcomes = (*checked.outcomes, *checks.staged(request, plan, archives))
     signed = signing.sign(request, plan, archives, outcomes, checked.isolation)
     config = _config_bytes(request)
@@ -84,16 +84,6 @@ def _stage(
     )
 
 
-def _bundle(request: ReleaseRequest, plan: Plan, quarantine: Quarantine) -> tuple[StagedArchive, ...]:
-    request.progress.start("bundling", len(plan.manifests), sum(m.size for m in plan.manifests.values()))
-    archives = []
-    for manifest in plan.manifests.values():
-        archives.append(quarantine.archive(request.store, manifest, workers=request.workers))
-        request.progress.advance(1, manifest.size, archives[-1].size)
-    request.progress.finish()
-    return tuple(archives)
-
-
 def _put(
     request: ReleaseRequest,
     plan: Plan,
@@ -103,11 +93,13 @@ def _put(
     quarantine: Quarantine,
 ) -> None:
     """Archives first, then everything that speaks of them in one pack."""
-    names = sorted(archive.name for archive in archives)
-    options = IngestOptions(stat_cache=False)
-    report = request.store.put_paths(quarantine.folder, [name.encode() for name in names], options=options)
-    stored = {entry.name.decode(): entry.content for entry in request.store.tree(report.tree).entries}
-    if stored != signed.made.archives:
+    made = {archive.name: archive.digest for archive in archives if not archive.kept}
+    stored: dict[str, Digest] = {}
+    if made:
+        names = [name.encode() for name in sorted(made)]
+        report = request.store.put_paths(quarantine.folder, names, options=IngestOptions(stat_cache=False))
+        stored = {entry.name.decode(): entry.content for entry in request.store.tree(report.tree).entries}
+    if stored != made:
         raise ObjectDamaged(
             f"{quarantine.folder}: an archive changed between its check and its put", hint="run the release again"
         )
@@ -116,9 +108,10 @@ def _put(
 
 def _would(state: LedgerState, plan: Plan, signed: Signed, archives: tuple[StagedArchive, ...], config: bytes) -> Would:
     objects = signed.objects(plan, config)
-    size = sum(len(item.data) for item in objects) + sum(archive.size for archive in archives)
+    made = [archive for archive in archives if not archive.kept]
+    size = sum(len(item.data) for item in objects) + sum(archive.size for archive in made)
     files = sorted([*(archive.name for archive in archives), *_papers(signed)])
-    return Would(state.count, len(objects) + len(archives), size, tuple(files))
+    return Would(state.count, len(objects) + len(made), size, tuple(files))
 
 
 def _config_bytes(request: ReleaseRequest) -> bytes:
@@ -144,8 +137,8 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
     """The version is in the ledger: the same inputs give the output folder again, others are refused."""
     info = state.releases[state.versions[request.version]]
     made = release_objects.parse(request.store.read(info.digest))
-    manifests = {product: row.product_manifest for product, row in made.products.items()}
-    if manifests != {product: manifest.digest for product, manifest in plan.manifests.items()}:
+    manifests = {key: row.product_manifest for key, row in made.builds.items()}
+    if manifests != {key: manifest.digest for key, manifest in plan.manifests.items()}:
         raise Conflict(
             f"version {request.version} is taken by {info.digest}, made of other files",
             hint="release under a new version",
@@ -154,8 +147,8 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
         provenance = _provenance_of(request.store, made)
         staging.restore(request.store, {**made.archives, **staging.papers(made, provenance)}, request.out)
     archives = tuple(
-        StagedArchive(row.archive.name, "", row.archive.digest, row.archive.size, plan.manifests[product])
-        for product, row in made.products.items()
+        StagedArchive(row.archive.name, "", row.archive.digest, row.archive.size, plan.manifests[key])
+        for key, row in made.builds.items()
     )
     return ReleaseReport(
         request.version,
@@ -175,7 +168,8 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
 
 def _papers(signed: Signed) -> dict[str, Digest]:
     """File name -> object, beside the archives."""
-    return staging.papers(signed.made, {name: sha256(raw) for name, raw in signed.provenance.items()})
+    made = {name: sha256(raw) for name, raw in signed.provenance.items()}
+    return staging.papers(signed.made, {**made, **signed.kept})
 
 
 def _provenance_of(store: Store, made: Release) -> dict[str, Digest]:

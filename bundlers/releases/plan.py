@@ -1,8 +1,7 @@
-"""What a release will be made of, before anything is written: components, time, ProductManifests."""
+"""What a release will be made of, before anything is written: components, times, ProductManifests, what is kept."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,8 +10,11 @@ from typing import Any
 from attest.core import times
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError, PolicyDenied
+from bundlers.building import put_times
 from bundlers.products import products
-from bundlers.products.product_manifests import ProductManifest
+from bundlers.products.product_manifests import MAX_TIME, ProductManifest
+from bundlers.releases import kept as keeping
+from bundlers.releases.kept import Kept
 from casstore.config import Config
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
@@ -22,24 +24,32 @@ from casstore.promotion.services import check_contents
 from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store
 
-_MAX_EPOCH = 2**33
-"""What a tar header can say."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The inputs of a release, all by digest."""
 
     version: str
-    epoch: int
+    times: Mapping[str, int]
+    """Component -> the time that its files bear in archives."""
     trees: Mapping[str, Digest]
     statements: Mapping[str, Digest]
     """Component -> the statement of its provenance that the ledger accepted."""
     provenance: Mapping[str, Mapping[str, Any]]
     """Component -> the predicate of that statement."""
     manifests: Mapping[str, ProductManifest]
+    """`product`, or `product/build` for one of several."""
+    names: Mapping[str, str]
+    """As `manifests` -> the name of its archive."""
+    kept: Mapping[str, Kept]
+    """The builds of `manifests` that an earlier release made already."""
     previous: Release | None
     """The newest release of the ledger before this one."""
+
+    @property
+    def epoch(self) -> int:
+        """The newest of the times."""
+        return max(self.times.values())
 
 
 def make(
@@ -51,20 +61,23 @@ def make(
     PolicyDenied for a revoked one, BadInput for a name that no product has.
     """
     products.check_construction(config)
-    wanted = sorted({name for table in config.products.values() for name in table.components})
+    wanted = sorted({name for table in config.products.values() for name in table.all_components})
     _check_names(named, wanted)
     trees = {name: named.get(name) or _put_tree(state, version, name) for name in wanted}
     statements = {name: _statement(state, version, name, trees[name]) for name in wanted}
     _check_revoked(store, state, trees, statements)
     predicates = {digest: parse_unverified(store.read(digest)).predicate for digest in set(statements.values())}
-    time = _epoch(epoch, predicates)
+    times = {name: _time(epoch, name, predicates[digest]) for name, digest in statements.items()}
+    manifests = products.manifests(store, config, trees, version, times)
     return Plan(
         version,
-        time,
+        times,
         trees,
         statements,
         {name: predicates[digest] for name, digest in statements.items()},
-        products.manifests(store, config, trees, version, time),
+        manifests,
+        products.archive_names(config, manifests, version),
+        keeping.find(store, state, manifests, version),
         _previous(store, state, version),
     )
 
@@ -109,14 +122,14 @@ def _check_revoked(
     check_contents(store, state, trees)
 
 
-def _epoch(given: int | None, predicates: Mapping[Digest, Mapping[str, Any]]) -> int:
-    """The time of all archive members: asked for, SOURCE_DATE_EPOCH, or the newest provenance's."""
-    text = os.environ.get("SOURCE_DATE_EPOCH") if given is None else str(given)
-    if text is None:
-        return max(_finished(predicate) for predicate in predicates.values())
-    if not text.isdecimal() or int(text) >= _MAX_EPOCH:
-        raise BadInput(f"SOURCE_DATE_EPOCH is no number of seconds since 1970: {text[:40]!r}")
-    return int(text)
+def _time(given: int | None, name: str, predicate: Mapping[str, Any]) -> int:
+    """The time of a component's files: asked for, that of the tree's first put, or when its build finished."""
+    if given is not None:
+        if not 0 <= given <= MAX_TIME:
+            raise BadInput(f"no time that archives can bear: {given}", hint="seconds since 1970")
+        return given
+    known = put_times.of(predicate, name)
+    return _finished(predicate) if known is None else known.tree
 
 
 def _finished(predicate: Mapping[str, Any]) -> int:
@@ -126,7 +139,7 @@ def _finished(predicate: Mapping[str, Any]) -> int:
     try:
         return int(times.parse(text).timestamp())
     except FormatError as exc:
-        hint = "set SOURCE_DATE_EPOCH to the time that the archives shall bear"
+        hint = "give the time that the archives shall bear: --epoch SECONDS"
         raise BadInput("a component's provenance does not say when its build finished", hint=hint) from exc
 
 

@@ -30,13 +30,14 @@ class ReleaseRequest:
     out: str | None = None
     """A folder that does not exist yet; None writes no output folder."""
     epoch: int | None = None
-    """Seconds since 1970; by default SOURCE_DATE_EPOCH, else the time of the newest component."""
+    """Seconds since 1970 for all files; by default each component has the time of its tree's first put."""
     components: Mapping[str, Digest] = field(default_factory=dict)
     """Trees by hand; the others are what the ledger has for this version."""
     blockers: str | None = None
     """Where blockers are written, whether the release fails or not."""
     dry_run: bool = False
-    workers: int = 2
+    workers: int | None = None
+    """Threads; by default as many as there are cores."""
     progress: Progress = field(default_factory=NullProgress)
 
 

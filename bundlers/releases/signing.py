@@ -14,11 +14,11 @@ from attest.statements.predicates import test_result
 from bundlers.building.provenance import archive_provenance
 from bundlers.gates import Outcome, Phase, StagedArchive
 from bundlers.isolation import IsolationReport
-from bundlers.isolation.contents import DEFAULT_BUILD
-from bundlers.products import checksums
+from bundlers.products import agreement, checksums, products
+from bundlers.products.product_manifests import ProductManifest
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild, label
 from casstore.objects.kinds import Kind, NewObject
 from casstore.store.attestations import parse_unverified
 
@@ -30,14 +30,17 @@ class Signed:
     made: Release
     checksums: bytes
     provenance: Mapping[str, bytes]
-    """Archive name -> the attestation beside it."""
+    """Archive name -> the attestation beside it, of the archives that were made now."""
+    kept: Mapping[str, Digest]
+    """Archive name -> the attestation of an archive that is kept."""
     others: tuple[bytes, ...]
     statement: bytes
     """What the ledger entry names."""
 
     def objects(self, plan: Plan, config: bytes) -> list[NewObject]:
         """For one put, the release object and its statement included."""
-        blobs = [self.checksums, self.made.to_bytes(), config, *(m.to_bytes() for m in plan.manifests.values())]
+        manifests = [m.to_bytes() for key, m in plan.manifests.items() if key not in plan.kept]
+        blobs = [self.checksums, self.made.to_bytes(), config, *manifests]
         raws = [*self.provenance.values(), *self.others, self.statement]
         attested = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
         return [*(NewObject(data, Kind.BLOB, ()) for data in blobs), *attested]
@@ -51,18 +54,19 @@ def sign(
     compared: IsolationReport,
 ) -> Signed:
     """All statements, and the release object that closes the list of its evidence. Raises SignerError."""
-    provenance = {archive.name: _provenance(request, plan, archive) for archive in archives}
+    provenance = {archive.name: _provenance(request, plan, archive) for archive in archives if not archive.kept}
+    kept = {plan.names[key]: row.provenance for key, row in plan.kept.items()}
     others = (
-        _attest(request, _isolation_subjects(compared, archives), isolations.TYPE, compared.predicate().to_json()),
+        _attest(request, _isolation_subjects(plan, archives), isolations.TYPE, compared.predicate().to_json()),
         *(gate_result(request, _seen_by(outcome, plan, archives), outcome) for outcome in outcomes),
     )
     sums = checksums.to_bytes({archive.name: archive.digest for archive in archives})
-    evidence = {*plan.statements.values(), *map(sha256, provenance.values()), *map(sha256, others)}
+    evidence = {*plan.statements.values(), *kept.values(), *map(sha256, [*provenance.values(), *others])}
     made = _release(request, plan, archives, sha256(sums), tuple(sorted(evidence)))
     made = replace(made, explained=compared.explained)
     claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
     statement = _attest(request, {"release": made.digest, **made.archives}, releases.TYPE, claim.to_json())
-    return Signed(made, sums, provenance, others, statement)
+    return Signed(made, sums, provenance, kept, others, statement)
 
 
 def _attest(request: ReleaseRequest, subjects: Mapping[str, Digest], kind: str, predicate: Mapping[str, Any]) -> bytes:
@@ -74,9 +78,11 @@ def _provenance(request: ReleaseRequest, plan: Plan, archive: StagedArchive) -> 
     payload = archive_provenance(
         (archive.name, archive.digest),
         product=manifest.product,
+        build=manifest.build,
         version=plan.version,
         archive_format=manifest.archive_format,
-        epoch=plan.epoch,
+        layout=_layout(request, manifest),
+        times={name: component.time for name, component in manifest.components.items()},
         manifest=manifest.digest,
         config=request.config.digest,
         trees={name: component.tree for name, component in manifest.components.items()},
@@ -86,13 +92,14 @@ def _provenance(request: ReleaseRequest, plan: Plan, archive: StagedArchive) -> 
     return request.signer.sign_statement(payload)
 
 
-def _isolation_subjects(compared: IsolationReport, archives: Sequence[StagedArchive]) -> dict[str, Digest]:
+def _layout(request: ReleaseRequest, manifest: ProductManifest) -> dict[str, Any]:
+    components = request.config.components
+    return agreement.layout_json(manifest, {name: products.layout_of(components[name]) for name in manifest.components})
+
+
+def _isolation_subjects(plan: Plan, archives: Sequence[StagedArchive]) -> dict[str, Digest]:
     subjects = {archive.name: archive.digest for archive in archives}
-    return subjects | {
-        f"{product if build == DEFAULT_BUILD else f'{product}-{build}'}.product-manifest.json": digest
-        for product, builds in compared.products.items()
-        for build, digest in builds.items()
-    }
+    return subjects | {f"{label(key)}.product-manifest.json": m.digest for key, m in plan.manifests.items()}
 
 
 def _seen_by(outcome: Outcome, plan: Plan, archives: Sequence[StagedArchive]) -> Mapping[str, Digest]:
@@ -115,15 +122,20 @@ def _release(
         version=plan.version,
         epoch=plan.epoch,
         components=plan.trees,
-        products={
-            archive.manifest.product: ReleaseProduct(
-                archive.manifest.archive_format,
-                ReleaseArchive(archive.name, archive.digest, archive.size),
-                archive.manifest.digest,
-            )
-            for archive in archives
-        },
+        builds={archive.manifest.key: _build(request, archive) for archive in archives},
         checksums=sums,
         evidence=evidence,
         config=request.config.digest,
+    )
+
+
+def _build(request: ReleaseRequest, archive: StagedArchive) -> ReleaseBuild:
+    manifest = archive.manifest
+    return ReleaseBuild(
+        manifest.archive_format,
+        ReleaseArchive(archive.name, archive.digest, archive.size),
+        manifest.digest,
+        manifest.platform,
+        manifest.foreign,
+        _layout(request, manifest),
     )

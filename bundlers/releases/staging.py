@@ -22,7 +22,7 @@ from bundlers.products import checksums
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.errors import Conflict, StorageUnavailable
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, label
 from casstore.machine import locks
 from casstore.store.store import Store
 
@@ -55,9 +55,8 @@ class Quarantine:
         """Where a file of this name lies."""
         return os.path.join(self.folder, name)
 
-    def archive(self, store: Store, manifest: ProductManifest, *, workers: int) -> StagedArchive:
-        """Write one product's archive, durable."""
-        name = formats.archive_name(manifest)
+    def archive(self, store: Store, manifest: ProductManifest, name: str, *, workers: int) -> StagedArchive:
+        """Write one build's archive, durable."""
         try:
             with open(self.path(name), "xb") as out:
                 info = formats.write(manifest, ProductReader(store, manifest), out, workers=workers)
@@ -65,7 +64,7 @@ class Quarantine:
                 os.fsync(out.fileno())
         except OSError as exc:
             raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
-        return StagedArchive(info.name, self.path(name), info.digest, info.size, manifest)
+        return StagedArchive(name, self.path(name), info.digest, info.size, manifest)
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
         """One more file, durable."""
@@ -137,7 +136,7 @@ def papers(release: Release, provenance: Mapping[str, Digest]) -> dict[str, Dige
     return {
         checksums.NAME: release.checksums,
         RELEASE: release.digest,
-        **{f"{product}.product-manifest.json": row.product_manifest for product, row in release.products.items()},
+        **{f"{label(key)}.product-manifest.json": row.product_manifest for key, row in release.builds.items()},
         **{f"{archive}.sigstore.json": attestation for archive, attestation in provenance.items()},
     }
 

@@ -36,7 +36,10 @@ def try_gate(
     if phase is Phase.INPUTS:
         return gates.run(checks.view_of(store, config, plan, now), {name: table}, phase, only=name)[0]
     with Quarantine(None) as quarantine:
-        archives = [quarantine.archive(store, manifest, workers=workers) for manifest in plan.manifests.values()]
+        archives = [
+            quarantine.archive(store, manifest, plan.names[key], workers=workers)
+            for key, manifest in plan.manifests.items()
+        ]
         return gates.run(checks.view_of(store, config, plan, now, archives), {name: table}, phase, only=name)[0]
 
 
@@ -45,8 +48,8 @@ def contents(
 ) -> dict[str, Contents]:
     """What the products of a release carry, or of a version that was put; all or those named. Raises NoSuchObject."""
     if config is not None and ref not in state.versions and any(version == ref for version, _ in state.components):
-        made = plans.make(store, state, config, ref, None, {}).manifests
+        made = Contents.each(plans.make(store, state, config, ref, None, {}).manifests)
         if unknown := [name for name in names if name not in made]:
             raise NoSuchObject(f"{ref} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made)}")
-        return Contents.each({name: made[name] for name in sorted(names or made)})
+        return {name: made[name] for name in sorted(names or made)}
     return Contents.each(references.manifests_of(store, state, ref, names))

@@ -12,12 +12,14 @@ from __future__ import annotations
 import tomllib
 
 from attest import digests
-from casstore.config.model import Component, Config, Consumer, Destination, Network, Product, StoreSettings
+from casstore.config.model import Component, Config, Consumer, Destination, Network, StoreSettings
+from casstore.config.products import Build, Product
 from casstore.errors import ConfigError
 from casstore.machine.config_files import MAX_BYTES, NAME, find_config
 
 __all__ = [
     "NAME",
+    "Build",
     "Component",
     "Config",
     "Consumer",

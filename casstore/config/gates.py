@@ -18,7 +18,7 @@ from attest.trust.requirements import AT_PROMOTION, GATE
 from casstore.errors import ConfigError
 
 REGISTRY = "branch-protection"
-ALWAYS: dict[str, dict[str, Any]] = {"seal": {}}
+ALWAYS: dict[str, dict[str, Any]] = {"platform": {"required": False}, "seal": {}}
 """Gates that run in each release, listed or not."""
 
 
@@ -42,7 +42,7 @@ def of_channel(
     found = dict(own) if isinstance(own, dict) else {}
     for word in require if isinstance(require, list) else ():
         name = str(word).removeprefix(GATE)
-        table = tables.get(name, {} if word in AT_PROMOTION or name in ALWAYS else None)
+        table = tables.get(name, ALWAYS.get(name, {} if word in AT_PROMOTION else None))
         if str(word).startswith(GATE) and name not in found and isinstance(table, dict):
             found[name] = [signed(name, table, root=root, consumers=consumers)]
     return found

@@ -136,7 +136,7 @@ def _schema(reading: Reading) -> Iterator[Mistake]:
         if not (reading.broken and kind == "missing"):
             yield reading.mistake(key, message)
     if not reading.broken:
-        for key, message in model.unknown_components(value):
+        for key, message in model.product_mistakes(value):
             yield reading.mistake(key, message)
 
 

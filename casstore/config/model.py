@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from attest.digests import Digest
 from attest.trust.policies import ChannelPolicy
 from casstore.config.lines import line_of
+from casstore.config.products import Build, Inside, Name, Product, Table, inside
 from casstore.errors import ConfigError
 from casstore.machine import config_files
 from casstore.network.network import entry_problem
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError("a name has letters, digits, '.', '_', '+' and '-', at most 64")
-    return value
 
 
 def _host(value: str) -> str:
@@ -36,16 +28,17 @@ def _host(value: str) -> str:
 HINT = "casstore config check names every mistake; casstore help config: every key"
 
 Key = tuple[str | int, ...]
-Name = Annotated[str, AfterValidator(_name)]
+
+
+def _folder(value: str) -> str:
+    return inside(value.rstrip("/")) if value else ""
+
+
 Host = Annotated[str, AfterValidator(_host)]
 Days = Annotated[int, Field(gt=0, le=3650)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StoreSettings(_Table):
+class StoreSettings(Table):
     """`[store]`"""
 
     url: str = "./store"
@@ -54,7 +47,7 @@ class StoreSettings(_Table):
     compress: Literal["none", "fast", "best"] = "fast"
 
 
-class Component(_Table):
+class Component(Table):
     """`[components.NAME]`: what CI puts, each a tree."""
 
     include: list[str] = Field(min_length=1)
@@ -71,17 +64,17 @@ class Component(_Table):
     """Globs of what it is built from, below the folder of casstore.toml; else what Git tracks there."""
     shared: str = ""
     """The reason why more than one product may carry it."""
+    strip: int = Field(default=0, ge=0, le=64)
+    """How many leading folders of its paths an archive leaves out."""
+    rename: dict[Inside, Inside] = {}
+    """A file's path, without what is stripped -> its path in an archive, below `to`."""
+    to: Annotated[str, AfterValidator(lambda text: _folder(text))] = ""
+    """The folder of an archive that it lies in, below the product's `wrap`."""
+    mode: dict[str, Literal["0644", "0755"]] = {}
+    """Glob over paths in an archive, below `wrap` -> mode of the files."""
 
 
-class Product(_Table):
-    """`[products.NAME]`: one shippable thing."""
-
-    components: list[Name] = Field(min_length=1)
-    format: Literal["tar.gz", "tar.zst", "zip", "oci"]
-    platform: str = ""
-
-
-class Destination(_Table):
+class Destination(Table):
     """`[destinations.NAME]`: where a channel is laid out."""
 
     url: str
@@ -92,13 +85,13 @@ class Destination(_Table):
     expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], Days] = {}
 
 
-class Network(_Table):
+class Network(Table):
     """`[network]`"""
 
     allow: list[Host] = []
 
 
-class Consumer(_Table):
+class Consumer(Table):
     """`[[consumers]]`: whose protected branch must ask for which checks."""
 
     name: Name
@@ -108,7 +101,7 @@ class Consumer(_Table):
     required_checks: list[str] = Field(min_length=1)
 
 
-class _File(_Table):
+class _File(Table):
     store: StoreSettings = StoreSettings()
     components: dict[Name, Component] = {}
     products: dict[Name, Product] = {}
@@ -155,7 +148,7 @@ class Config(_File):
 
 def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Config:
     """Checked tables to configuration. Raises ConfigError with file, line and key."""
-    wrong = [(key, message) for _, key, message in problems(value)] or list(unknown_components(value))
+    wrong = [(key, message) for _, key, message in problems(value)] or list(product_mistakes(value))
     if wrong:
         raise _error(wrong, text, path)
     checked = _File.model_validate(value)
@@ -173,16 +166,36 @@ def problems(value: Mapping[str, Any]) -> list[tuple[str, Key, str]]:
     return []
 
 
-def unknown_components(value: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
-    """Key and message of each component that a product names and nothing defines."""
-    components = value.get("components", {})
-    for product, table in value.get("products", {}).items() if isinstance(value.get("products"), dict) else ():
-        named = table.get("components") if isinstance(table, dict) else None
-        for name in named if isinstance(named, list) else ():
-            if isinstance(name, str) and name not in components:
-                near = get_close_matches(name, components, n=1)
-                meant = f", did you mean {near[0]!r}?" if near else ""
-                yield ("products", product, "components"), f"unknown component {name!r}{meant}"
+def product_mistakes(value: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Key and message of what a product lacks, and of each component that it names and nothing defines."""
+    tables = value.get("products")
+    for product, table in tables.items() if isinstance(tables, dict) else ():
+        for where, named in _named_components(table):
+            yield from _unknown(("products", product, *where, "components"), named, value.get("components", {}))
+        try:
+            made = Product.model_validate(table)
+        except ValidationError:
+            continue
+        for key, message in made.problems():
+            yield ("products", product, *key), message
+
+
+def _named_components(table: object) -> Iterator[tuple[Key, object]]:
+    """Those of a product and of its builds, as far as they are well-formed."""
+    if isinstance(table, dict):
+        yield (), table.get("components")
+        builds = table.get("builds")
+        for name, build in builds.items() if isinstance(builds, dict) else ():
+            yield ("builds", name), build.get("components") if isinstance(build, dict) else None
+
+
+def _unknown(key: Key, named: object, components: object) -> Iterator[tuple[Key, str]]:
+    known = components if isinstance(components, dict) else {}
+    for name in named if isinstance(named, list) else ():
+        if isinstance(name, str) and name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f", did you mean {near[0]!r}?" if near else ""
+            yield key, f"unknown component {name!r}{meant}"
 
 
 def _told(error: ErrorDetails) -> tuple[Key, str]:
@@ -199,7 +212,7 @@ def _error(wrong: Sequence[tuple[Key, str]], text: str, path: str) -> ConfigErro
     return ConfigError(f"{path}:{line_of(text, key)}: key '{dotted}': {message}{more}", hint=HINT)
 
 
-_TABLES: dict[str, type[_Table]] = {
+_TABLES: dict[str, type[Table]] = {
     "store": StoreSettings,
     "components": Component,
     "products": Product,
@@ -211,6 +224,7 @@ _TABLES: dict[str, type[_Table]] = {
 
 def _near(key: Key) -> str:
     table = _TABLES.get(str(key[0]), _File) if len(key) > 1 else _File
+    table = Build if len(key) > 3 and key[2] == "builds" else table
     names = [*table.model_fields, "channels"] if table is _File else list(table.model_fields)
     found = get_close_matches(str(key[-1]), names, n=1)
     return f", did you mean {found[0]!r}?" if found else ""

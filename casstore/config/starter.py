@@ -39,7 +39,7 @@ shared = "every product ships the licence texts"  # the only way into more than 
 _PRODUCT = """\
 [products.{key}]  # what is shipped: one archive
 components = [{components}]
-format = "tar.gz"  # tar.gz | tar.zst | zip | oci
+format = "tar.gz"  # tar.gz | tar.zst | zip | oci | file
 
 """
 _NOTHING = """\

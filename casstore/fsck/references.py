@@ -141,9 +141,11 @@ class References:
             yield Root(told, release)
             for name, tree in made.components.items():
                 yield Root(f"component {name} of {told}", tree, tree=True)
-            for product in made.products.values():
-                yield Root(f"archive {product.archive.name} of {told}", product.archive.digest)
-                yield Root(f"manifest of {product.archive.name} of {told}", product.product_manifest)
+            for build in made.builds.values():
+                yield Root(f"archive {build.archive.name} of {told}", build.archive.digest)
+                yield Root(f"manifest of {build.archive.name} of {told}", build.product_manifest)
+            if made.notes is not None:
+                yield Root(f"notes of {told}", made.notes)
             yield Root(f"checksums of {told}", made.checksums)
             if made.config is not None:
                 yield Root(f"configuration of {told}", made.config)

@@ -62,9 +62,11 @@ def _release_roots(info: ReleaseInfo, contents: Contents, where: str) -> Iterato
     made = release_objects.parse(contents.read(to_raw(info.digest)))
     for name, tree in made.components.items():
         yield Root(tree, f"{told}, component {name}", tree=True)
-    for product in made.products.values():
-        yield Root(product.archive.digest, f"{told}, archive {product.archive.name}")
-        yield Root(product.product_manifest, f"{told}, manifest of {product.archive.name}")
+    for build in made.builds.values():
+        yield Root(build.archive.digest, f"{told}, archive {build.archive.name}")
+        yield Root(build.product_manifest, f"{told}, manifest of {build.archive.name}")
+    if made.notes is not None:
+        yield Root(made.notes, f"{told}, notes")
     yield Root(made.checksums, f"{told}, checksums")
     if made.config is not None:
         yield Root(made.config, f"{told}, configuration")

@@ -66,7 +66,9 @@ def _named(store: CollectedStore, before: LedgerState, after: LedgerState) -> It
     for digest in after.releases.keys() - before.releases.keys():
         made = parse(store.read(digest))
         yield from (digest, made.checksums, *made.evidence, *made.archives.values())
-        yield from (product.product_manifest for product in made.products.values())
+        yield from (build.product_manifest for build in made.builds.values())
+        if made.notes is not None:
+            yield made.notes
         if made.config is not None:
             yield made.config
         for tree in made.components.values():

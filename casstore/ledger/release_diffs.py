@@ -17,11 +17,12 @@ from attest import canonical, digests
 from attest.digests import Digest
 from attest.judging.explained import Explained
 from casstore.ledger import release_objects
-from casstore.ledger.release_objects import Release, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseBuild, build_key, split_key
 from casstore.objects import tree as trees
+from casstore.objects.platforms import Platform
 from casstore.objects.tree import TreeEntry
 
-FORMAT = "casstore-release-diff/1"
+FORMAT = "casstore-release-diff/2"
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
@@ -56,7 +57,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """One line for people; `product` is a product for an archive, a component for a file."""
+    """One line for people; `product` is a product or build for an archive, a component for a file."""
 
     sign: str
     product: str
@@ -133,7 +134,7 @@ def release_diff(objects: ObjectReader, before: Digest | None, after: Digest) ->
     return ReleaseDiff(
         before,
         after,
-        tuple(_archives(old.products if old else {}, new.products)),
+        tuple(_archives(old.builds if old else {}, new.builds)),
         tuple(_components(old.components if old else {}, new.components)),
         tuple(_files(objects, old, new)) if old else (),
         tuple(_explained(old.explained if old else (), new.explained)),
@@ -148,16 +149,25 @@ def _explained(old: Sequence[Explained], new: Sequence[Explained]) -> Iterator[d
             yield {"change": change, **row.to_json()}
 
 
-def _archives(old: Mapping[str, ReleaseProduct], new: Mapping[str, ReleaseProduct]) -> Iterator[dict[str, Any]]:
-    for product, before, after in _pairs(old, new):
-        if before and after and before.archive == after.archive:
+def _archives(old: Mapping[str, ReleaseBuild], new: Mapping[str, ReleaseBuild]) -> Iterator[dict[str, Any]]:
+    for key, before, after in _pairs(old, new):
+        if before and after and _shown(before) == _shown(after):
             continue
-        row: dict[str, Any] = {"product": product, "change": _change(before, after)}
+        product, build = split_key(key)
+        row: dict[str, Any] = {"product": product, "build": build, "change": _change(before, after)}
         if after:
-            row.update(name=after.archive.name, digest=after.archive.digest, size=after.archive.size)
+            row.update({"name": after.archive.name, **_shown(after)})
         if before:
-            row.update(wasDigest=before.archive.digest, wasSize=before.archive.size)
+            row.update({f"was{name[0].upper()}{name[1:]}": value for name, value in _shown(before).items()})
         yield row
+
+
+def _shown(build: ReleaseBuild) -> dict[str, Any]:
+    """What approvers are to see of a build, but for its archive's name, which has the version in it."""
+    value: dict[str, Any] = {"digest": build.archive.digest, "size": build.archive.size, "format": build.format}
+    value |= {"platform": build.platform.to_json()} if build.platform else {}
+    value |= {"foreign": build.foreign} if build.foreign else {}
+    return value | ({"layout": dict(build.layout)} if build.layout else {})
 
 
 def _components(old: Mapping[str, Digest], new: Mapping[str, Digest]) -> Iterator[dict[str, Any]]:
@@ -231,8 +241,23 @@ def _told_explained(row: Mapping[str, Any]) -> DiffRow:
 
 
 def _told_archive(row: Mapping[str, Any]) -> DiffRow:
-    told = _grown(row.get("wasSize"), row.get("size"))
-    return DiffRow(_SIGNS[row["change"]], row["product"], row.get("name", "archive"), told)
+    told = [] if row.get("digest") == row.get("wasDigest") else [_grown(row.get("wasSize"), row.get("size"))]
+    platform = row.get("platform", row.get("wasPlatform"))
+    if row["change"] != CHANGED and platform:
+        told.append(f"for {Platform.parse(platform).told}")
+    for key, name in (("platform", "wasPlatform"), ("foreign", "wasForeign"), ("layout", "wasLayout")):
+        if row["change"] == CHANGED and row.get(key) != row.get(name):
+            told.append(f"{key} {_plain(row.get(name))} -> {_plain(row.get(key))}")
+        elif row["change"] == ADDED and key != "platform" and key in row:
+            told.append(f"{key} {_plain(row[key])}")
+    key = build_key(row["product"], row["build"])
+    return DiffRow(_SIGNS[row["change"]], key, row.get("name", "archive"), ", ".join(told))
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else canonical.dumps(value).decode()
 
 
 def _told_file(row: Mapping[str, Any]) -> DiffRow:

@@ -26,11 +26,11 @@ def sign(
     root = at.state.require_trust_root()
     made = release_objects.parse(store.read(at.release.digest))
     raws = []
-    for product, item in sorted(made.products.items()):
+    for key, item in sorted(made.builds.items()):
         predicate = vsa.VerificationSummary(
             verifier_id=VERIFIER,
             time_verified=now,
-            resource_uri=resource_uri(product, made.version, at.channel.name),
+            resource_uri=resource_uri(key, made.version, at.channel.name),
             policy_uri=f"urn:casstore:{root.store}:trust-root:{root.version}",
             policy=root.digest,
             result="PASSED",
@@ -41,6 +41,8 @@ def sign(
     return raws
 
 
-def resource_uri(product: str, version: str, channel: str) -> str:
-    """`pkg:generic/<product>@<version>?channel=<channel>`."""
-    return f"pkg:generic/{quote(product, safe='')}@{quote(version, safe='')}?channel={quote(channel, safe='')}"
+def resource_uri(key: str, version: str, channel: str) -> str:
+    """`pkg:generic/<product>@<version>?channel=<channel>`, with `build=<build>&` for one of several builds."""
+    product, build = release_objects.split_key(key)
+    which = "" if build == release_objects.DEFAULT else f"build={quote(build, safe='')}&"
+    return f"pkg:generic/{quote(product, safe='')}@{quote(version, safe='')}?{which}channel={quote(channel, safe='')}"

@@ -88,8 +88,10 @@ def verify(
     approvers = ", ".join(found.approved_by) or "nobody (none needed)"
     render.line(f"promoted by {', '.join(found.promoted_by)}; approved by {approvers}")
     render.line(f"{len(found.evidence)} attestations hold under trust root version {found.trust_root.version}")
-    for name in report.archives:
-        render.line(f"archive {name}: every byte holds")
+    for key, build in found.builds.items():
+        read = ": every byte holds" if build.archive.name in report.archives else ""
+        platform = f" for {build.manifest.platform.told}" if build.manifest.platform else ""
+        render.line(f"{key}{platform}: archive {build.archive.name}{read}")
     if found.first_use:
         render.say(f"first use: trust root pinned, {found.trust_root.digest}")
 
@@ -99,6 +101,10 @@ def verify(
 @click.option("--from", "source", metavar="URL", help="A published URL or folder, or a kit file.")
 @click.option("--channel", metavar="NAME")
 @click.option("--into", required=True, metavar="FOLDER", help="Where the product lives; `current` points to its files.")
+@click.option(
+    "--platform", metavar="NAME", help="Another build than that for this machine: its name, or linux-x86_64-musl."
+)
+@click.option("--link-bin", metavar="FOLDER", help="Link the product's programs here, through `current`.")
 @click.option("--rollback", is_flag=True, help="Switch back to the version before.")
 @click.option("--verify-installed", is_flag=True, help="Check the files in force, and whether they may still be used.")
 @_trust_options
@@ -110,6 +116,8 @@ def install(
     source: str | None,
     channel: str | None,
     into: str,
+    platform: str | None,
+    link_bin: str | None,
     rollback: bool,
     verify_installed: bool,
     trust_root: str | None,
@@ -120,13 +128,16 @@ def install(
 ) -> None:
     """Verify PRODUCT, then install it by one switch of FOLDER/current; the version before stays.
 
+    Of several builds the one for this machine is taken; --platform takes another.
+
     \b
     Examples:
       casstore install core --from https://releases.example --channel prod --into /opt/core
+      casstore install acme --from URL --channel prod --into ~/acme --link-bin ~/.local/bin
       casstore install --rollback --into /opt/core
       casstore install --verify-installed --into /opt/core
     Exit status: 0 installed or in force already, 3 it does not verify, or was withdrawn (nothing changed),
-    8 no such product, 12 unreachable.
+    8 no such product or no build for this machine, 9 a name in FOLDER is taken, 12 unreachable.
     """
     from bundlers.consuming import install as installing
 
@@ -151,12 +162,20 @@ def install(
                 network=session.network,
                 offline=session.offline,
                 progress=bar,
+                platform=platform,
+                link_bin=link_bin,
             )
     if as_json:
         render.json_object(report.to_json())
     else:
         done = "in force" if report.changed else "in force already"
-        render.line(f"{report.receipt.product} {report.receipt.version} {done}: {report.path}")
+        receipt = report.receipt
+        build = "" if receipt.build == "default" else f" ({receipt.build})"
+        render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
+        if others := [told for name, told in report.builds.items() if name != receipt.build]:
+            render.say(f"other builds: {', '.join(others)} (--platform takes one)")
+        for path in report.links:
+            render.line(f"linked: {path}")
         if report.added:
             render.say(
                 f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,9 @@ from cli.commands.params import json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session
 
+if TYPE_CHECKING:
+    from bundlers.releases.listings import ArchiveListing
+
 
 @click.command()
 @click.argument("version")
@@ -20,6 +25,10 @@ from cli.session import Session
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
 @click.option("--dry-run", is_flag=True, help="Do all but the last steps; nothing becomes visible.")
+@click.option("--list", "listed", is_flag=True, help="With --dry-run: show each archive as it will be, file by file.")
+@click.option(
+    "--epoch", type=int, metavar="SECONDS", help="The time of all files in archives, instead of each tree's first put."
+)
 @click.option(
     "--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file, their signed results beside it."
 )
@@ -32,25 +41,32 @@ def release(
     out: str | None,
     named: tuple[str, ...],
     dry_run: bool,
+    listed: bool,
+    epoch: int | None,
     blockers: str | None,
     key: str | None,
     as_json: bool,
 ) -> None:
     """Make VERSION of all products visible: gates, isolation, archives, attestations, ledger entry.
 
-    Components are those that were put for VERSION. If anything fails, nothing is visible: no
-    output folder, no release, no entry.
+    Components are those that were put for VERSION. A build that did not change since an earlier
+    release keeps its archive. If anything fails, nothing is visible: no output folder, no release, no entry.
 
     \b
-    Example:
+    Examples:
       casstore release 1.4.0 --key ci.pem --out dist/1.4.0
+      casstore release 1.4.0 --key ci.pem --dry-run --list
     Exit status: 0 released (or the same again), 4 the key is no builder, 8 a component is missing,
     9 the version is taken, 10 a gate failed, 11 a product carries another's content.
     """
     from bundlers.errors import Blocked
-    from bundlers.releases import ReleaseRequest
+    from bundlers.releases import ReleaseRequest, listings
     from bundlers.releases import release as run
 
+    if listed and not dry_run:
+        raise click.UsageError("--list shows what a dry run would make: give --dry-run too")
+    if os.environ.get("SOURCE_DATE_EPOCH"):
+        render.say("SOURCE_DATE_EPOCH counts at put: files keep the time of their first put (--epoch says another)")
     with render.bar() as bar:
         request = ReleaseRequest(
             session.open_store(),
@@ -60,18 +76,23 @@ def release(
             session.signer(key),
             session.now,
             out=out,
+            epoch=epoch,
             components=dict(map(_named, named)),
             blockers=blockers,
             dry_run=dry_run,
             progress=bar,
         )
+        archives = listings.preview(request) if listed else ()
+        if listed and not as_json:
+            _tell_archives(archives)
         try:
             report = run(request)
         except Blocked as exc:
             _tell_blockers(exc, as_json)
             raise
     if as_json:
-        render.json_object(report.to_json())
+        listing = {"listing": [archive.to_json() for archive in archives]} if listed else {}
+        render.json_object({**report.to_json(), **listing})
         return
     for outcome in report.outcomes:
         render.say(f"gate {outcome.name}: passed")
@@ -79,13 +100,28 @@ def release(
             render.warning(warning)
     if report.isolation:
         render.say(f"isolation: {report.isolation.compared} contents compared, nothing in two products")
-    render.table(("ARCHIVE", "SIZE", "DIGEST"), [(a.name, render.size(a.size), a.digest) for a in report.archives])
+    render.table(
+        ("PRODUCT", "ARCHIVE", "SIZE", "DIGEST", ""),
+        [
+            (a.manifest.key, a.name, render.size(a.size), a.digest, f"unchanged since {a.kept}" if a.kept else "")
+            for a in report.archives
+        ],
+    )
     if report.would:
         told = f"{report.would.objects} objects, {render.size(report.would.bytes)}, ledger entry {report.would.entry}"
         render.line(f"{version}: would be released ({told}); nothing was recorded")
     else:
         again = "is released already" if report.again else "is released"
         render.line(f"{version} {again}: {report.release}, ledger entry {report.entry}")
+
+
+def _tell_archives(archives: Sequence[ArchiveListing]) -> None:
+    for archive in archives:
+        platform = f" for {archive.platform}" if archive.platform else ""
+        kept = f", unchanged since {archive.kept}" if archive.kept else ""
+        render.line(f"{archive.name}: {archive.build}{platform}, {len(archive.members)} files{kept}")
+        for member in archive.members:
+            render.line(f"  {member.mode:>4} {member.size:>12} {member.time} {member.told}")
 
 
 def _named(text: str) -> tuple[str, Digest]:

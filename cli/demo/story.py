@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 
 from cli.demo import materials
@@ -40,13 +41,14 @@ shared = "every product ships the licence texts"
 [products.core]
 components = ["core-lib", "core-web", "licences"]
 format = "tar.gz"
-[products.agent-linux]
-components = ["agent-linux-bin", "licences"]
+[products.agent]
+components = ["licences"]
+[products.agent.builds.{here}]
+components = ["agent-linux-bin"]
 format = "tar.gz"
-[products.agent-windows]
-components = ["agent-windows-bin", "licences"]
+[products.agent.builds.windows]
+components = ["agent-windows-bin"]
 format = "zip"
-platform = "windows"
 [products.dpi-probe]
 components = ["probe-engine", "probe-parsers", "licences"]
 format = "tar.gz"
@@ -99,8 +101,8 @@ def play(folder: str) -> None:
 def _set_up(stage: Stage) -> None:
     stage.title("Build outputs: real files of installed packages")
     size = materials.gather(os.path.join(stage.folder, "build"))
-    stage.write("casstore.toml", CONFIG)
-    stage.tell(f"{render.size(size)} in ./build, four products described in ./casstore.toml")
+    stage.write("casstore.toml", CONFIG.replace("{here}", "macos" if sys.platform == "darwin" else "linux"))
+    stage.tell(f"{render.size(size)} in ./build, three products described in ./casstore.toml, one in two builds")
     stage.title("A store, keys for seven roles, and the trust root that the owner signs")
     stage.run("init")
     for name in PEOPLE:
@@ -141,8 +143,9 @@ def _to_consumer(stage: Stage, version: str) -> None:
     stage.title("Publish prod as a static TUF repository; a consumer verifies and installs")
     _publish(stage)
     stage.run("--offline", "verify", "./public", "--channel", "prod", "--state", "consumer")
-    for product in ("core", "agent-windows"):
+    for product in ("core", "agent"):
         _install(stage, product)
+    _install(stage, "agent", "--platform", "windows", into="agent-for-windows")
     stage.tell(f"installed {version}: {', '.join(sorted(os.listdir('installed/core/current'))[:6])}, ...")
 
 
@@ -150,13 +153,13 @@ def _publish(stage: Stage) -> None:
     stage.run("publish", "prod", "--to", "public", "--key", "pia.pem", "--ledger-key", "log.pem")
 
 
-def _install(stage: Stage, product: str) -> None:
-    into = f"installed/{product}"
-    stage.run("install", product, "--from", "./public", "--channel", "prod", "--into", into, "--state", "consumer")
+def _install(stage: Stage, product: str, *options: str, into: str = "") -> None:
+    words = ("install", product, "--from", "./public", "--channel", "prod", "--into", f"installed/{into or product}")
+    stage.run(*words, "--state", "consumer", *options)
 
 
 def _second_release(stage: Stage) -> None:
-    stage.title("The next release: one text and one parser differ, the rest costs nothing")
+    stage.title("The next release: one text and one parser differ; the agent, unchanged, keeps its archives")
     stage.write("build/core-web/NEWS.txt", "1.1.0: the interface has news.\n")
     with open("build/probe-parsers/dpkt/dns.py", "a", encoding="utf-8") as file:
         file.write("\n# 1.1.0\n")

@@ -20,7 +20,7 @@ from bundlers.products.product_manifests import ComponentTree, ProductFile, Prod
 from bundlers.products.reader import ProductReader
 from casstore.ledger import release_objects
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
 from tests.support.published import PublishedWorld
 
 Forge = Callable[[ProductManifest], ProductManifest]
@@ -32,11 +32,17 @@ def swapped(manifest: ProductManifest) -> ProductManifest:
 
 
 def added(manifest: ProductManifest) -> ProductManifest:
-    return replace(manifest, files=(*manifest.files, ProductFile("zz", 0o755, 4, sha256(b"evil"))))
+    return replace(
+        manifest,
+        files=(*manifest.files, ProductFile("zz", 0o755, 4, sha256(b"evil"), component=min(manifest.components))),
+    )
 
 
 def left_out(manifest: ProductManifest) -> ProductManifest:
-    return replace(manifest, files=(*manifest.files[1:], ProductFile("zz", 0o644, 4, sha256(b"evil"))))
+    return replace(
+        manifest,
+        files=(*manifest.files[1:], ProductFile("zz", 0o644, 4, sha256(b"evil"), component=min(manifest.components))),
+    )
 
 
 def executable(manifest: ProductManifest) -> ProductManifest:
@@ -68,31 +74,32 @@ def test_an_honest_release_agrees(line: Line, made: Release) -> None:
 
 @pytest.mark.parametrize("forge", [swapped, added, left_out, executable, other_tree])
 def test_a_list_that_is_not_what_was_put_is_refused(line: Line, made: Release, forge: Forge) -> None:
-    name, product = min(made.products.items(), key=lambda item: item[0])
+    name, product = min(made.builds.items(), key=lambda item: item[0])
     forged = forge(product_manifests.parse(line.store.read(product.product_manifest)))
     digest = line.store.put_bytes(forged.to_bytes())
-    products = {**made.products, name: replace(product, product_manifest=digest)}
+    products = {**made.builds, name: replace(product, product_manifest=digest)}
     with pytest.raises(VerificationError, match=f"product {name}") as caught:
-        agreement.check_release(line.store, replace(made, products=products))
+        agreement.check_release(line.store, replace(made, builds=products))
     assert caught.value.exit_code == 3
 
 
 class _Liar(PublishedWorld):
     """A builder whose archive, and the list of it, hold one file more than what was put."""
 
-    def _bundle(
-        self, product: str, suffix: str, version: str, tree: Digest
-    ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
+    def _bundle(self, product: str, suffix: str, version: str, tree: Digest) -> tuple[ReleaseBuild, tuple[str, Digest]]:
         evil = self.store.put_bytes(b"evil")
-        true = product_manifests.build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)}, version, 1)
-        files = sorted((*true.files, ProductFile("evil", 0o755, 4, evil)), key=lambda file: file.path.encode())
+        true = product_manifests.build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)})
+        files = sorted(
+            (*true.files, ProductFile("evil", 0o755, 4, evil, component=f"{product}-bin")),
+            key=lambda file: file.path.encode(),
+        )
         manifest = replace(true, files=tuple(files))
         out = io.BytesIO()
         info = formats.write(manifest, ProductReader(self.store, manifest), out)
         self.store.put_bytes(out.getvalue())
         archive = ReleaseArchive(f"{product}-{version}.{suffix}", info.digest, info.size)
         kept = self.store.put_bytes(manifest.to_bytes())
-        return ReleaseProduct(suffix, archive, kept), (archive.name, archive.digest)
+        return ReleaseBuild(suffix, archive, kept), (archive.name, archive.digest)
 
 
 @pytest.fixture
@@ -133,7 +140,7 @@ def test_archive_bytes_are_read_against_the_list(tmp_path: Path) -> None:
     """The list agrees with the trees, the archive holds other bytes under its own digest: neither side takes it."""
     world = PublishedWorld.make(str(tmp_path / "store"))
     world.ship("1.0.0")
-    other = world.store.read(world.made["1.0.0"].products["core"].archive.digest)
+    other = world.store.read(world.made["1.0.0"].builds["core"].archive.digest)
     real = _Swapped.make(str(tmp_path / "swapped"))
     real.bytes = other
     real.ship("2.0.0")
@@ -145,9 +152,7 @@ def test_archive_bytes_are_read_against_the_list(tmp_path: Path) -> None:
 class _Swapped(PublishedWorld):
     bytes = b""
 
-    def _bundle(
-        self, product: str, suffix: str, version: str, tree: Digest
-    ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
+    def _bundle(self, product: str, suffix: str, version: str, tree: Digest) -> tuple[ReleaseBuild, tuple[str, Digest]]:
         made, (name, digest) = super()._bundle(product, suffix, version, tree)
         if product != "core":
             return made, (name, digest)

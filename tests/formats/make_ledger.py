@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from casstore.ledger import checkpoints as kept
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.release_diffs import release_diff
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild, label
 from casstore.objects import tree as trees
+from casstore.objects.platforms import Platform
 from casstore.objects.tree import TreeEntry
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,7 +92,9 @@ def releases(objects: Objects) -> tuple[Release, Release]:
         b"turns": TreeEntry(b"turns", "dir", 0o755, 0, inner),
     }
     first = _release("1.4.0", {"core-bin": objects.put(trees.encode(old.values())), "old": sha256(b"t")}, ("core",))
-    second = _release("1.4.1", {"core-bin": objects.put(trees.encode(new.values()))}, ("core", "probe"))
+    second = _release(
+        "1.4.1", {"core-bin": objects.put(trees.encode(new.values()))}, ("core", "probe/linux-x86_64", "probe/any")
+    )
     for release in (first, second):
         objects.put(release.to_bytes())
     return first, second
@@ -103,11 +107,13 @@ def _release(version: str, components: dict[str, Digest], products: tuple[str, .
         version=version,
         epoch=1767225600,
         components=components,
-        products={name: _product(name, version) for name in products},
+        builds={name: _product(name, version) for name in products},
         checksums=sha256(b"sums " + version.encode()),
         evidence=tuple(sorted(sha256(b"evidence %d" % n) for n in range(2))),
         config=sha256(b"config") if version == "1.4.0" else None,
         explained=ordered(_explained(version)),
+        taken={} if version == "1.4.0" else {"core-bin": "1.4.0"},
+        notes=None if version == "1.4.0" else sha256(b"notes"),
     )
 
 
@@ -121,11 +127,16 @@ def _explained(version: str) -> Iterator[Explained]:
     yield Explained("acceptance", "fonts", sha256(b"fonts"), 9_100_000, 12, ("core", "probe"), "both show it", True)
 
 
-def _product(name: str, version: str) -> ReleaseProduct:
-    archive = f"{name}-{version}.tar.gz"
-    return ReleaseProduct(
-        "tar.gz", ReleaseArchive(archive, sha256(archive.encode()), 1000 + len(archive)), sha256(name.encode())
+def _product(key: str, version: str) -> ReleaseBuild:
+    archive = f"{label(key)}-{version}.tar.gz"
+    made = ReleaseBuild(
+        "tar.gz", ReleaseArchive(archive, sha256(archive.encode()), 1000 + len(archive)), sha256(key.encode())
     )
+    if key == "core":
+        return replace(made, layout={"wrap": "core", "bin": ["bin/core"], "components": {"core-bin": {"strip": 1}}})
+    if key == "probe/any":
+        return replace(made, platform=Platform("any"), foreign="it carries a launcher for each system")
+    return replace(made, platform=Platform("linux", "x86_64", "musl"))
 
 
 def checkpoint() -> bytes:

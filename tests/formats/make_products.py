@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from attest.digests import Digest, sha256
 from bundlers import formats
 from bundlers.products import checksums
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.products import archive_name
 from bundlers.products.reader import ProductReader
+from casstore.objects.platforms import Platform
 
 GOLDEN = Path(__file__).parent / "golden"
 EPOCH = 1767225600
@@ -36,25 +37,32 @@ class Blobs:
 
 
 def manifest(archive_format: str) -> ProductManifest:
-    """The same product in another format."""
+    """The same build in another format; for `file` one that is a single file."""
     files = [
-        ProductFile(path, 0o755 if path.startswith("bin/") else 0o644, len(data), sha256(data))
+        ProductFile(path, 0o755 if path.startswith("bin/") else 0o644, len(data), sha256(data), component=_by(path))
         for path, data in CONTENTS.items()
     ]
-    files.append(ProductFile("bin/alias", link="tool"))
+    files.append(ProductFile("bin/alias", link="tool", component="core-bin"))
+    if archive_format == "file":
+        files = [file for file in files if file.path == "bin/tool"]
     components = {
-        "core-bin": ComponentTree(sha256(b"tree of core-bin")),
-        "licences": ComponentTree(sha256(b"tree of licences"), "every product ships the licence texts"),
+        "core-bin": ComponentTree(sha256(b"tree of core-bin"), time=EPOCH),
+        "licences": ComponentTree(sha256(b"tree of licences"), "every product ships the licence texts", EPOCH - 86400),
     }
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    return ProductManifest("core", "1.4.0", archive_format, EPOCH, components, ordered, "linux")
+    linux = Platform("linux", "x86_64", "gnu", "2.28")
+    wrap = "" if archive_format in ("oci", "file") else "core"
+    return ProductManifest("core", archive_format, components, ordered, "linux-x86_64", linux, wrap, ("bin/tool",))
 
 
-def image() -> ProductManifest:
-    """The same files as an image with a layer per component (ProductManifest version 2)."""
-    base = manifest("oci")
-    files = tuple(replace(f, component="licences" if f.path == "LICENSE" else "core-bin") for f in base.files)
-    return replace(base, product="image", files=files)
+def plain() -> ProductManifest:
+    """A product with one build that says no more than it must."""
+    files = (ProductFile("LICENSE", 0o644, 18, sha256(CONTENTS["LICENSE"]), component="c"),)
+    return ProductManifest("plain", "zip", {"c": ComponentTree(sha256(b"tree"))}, files)
+
+
+def _by(path: str) -> str:
+    return "licences" if path == "LICENSE" else "core-bin"
 
 
 def archive(made: ProductManifest) -> bytes:
@@ -68,12 +76,11 @@ def files() -> dict[str, bytes]:
     """Name below `golden` -> bytes."""
     made = {
         "product-manifest/core.json": manifest("tar.gz").to_bytes(),
-        "product-manifest/image.json": image().to_bytes(),
-        "archives/image-1.4.0.oci.tar": archive(image()),
+        "product-manifest/plain.json": plain().to_bytes(),
     }
     sums: dict[str, Digest] = {}
     for name in formats.FORMATS:
-        file = formats.archive_name(manifest(name))
+        file = archive_name(manifest(name), "1.4.0")
         made[f"archives/{file}"] = archive(manifest(name))
         sums[file] = sha256(made[f"archives/{file}"])
     return {**made, "archives/SHA256SUMS": checksums.to_bytes(sums)}

@@ -20,10 +20,11 @@ from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.publishing import kit_files, records, tuf_repository
 from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedProduct
+from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.release_objects import label
 
 GOLDEN = Path(__file__).parent / "golden"
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
@@ -39,19 +40,21 @@ def known(text: str) -> Digest:
 def channel_record() -> ChannelRecord:
     """Two products in prod."""
     version = "1.2.0"
-    products = {
-        name: PublishedProduct(
-            f"{name}-{version}.{suffix}",
-            records.release_path(version, f"{name}-{version}.{suffix}"),
-            known(name),
+    builds = {
+        key: PublishedBuild(
+            f"{label(key)}-{version}.{kind}",
+            records.archive_path(key, kind, known(key)),
+            known(key),
             size,
-            records.release_path(version, f"{name}.product-manifest.json"),
+            records.release_path(version, f"{label(key)}.product-manifest.json"),
         )
-        for name, suffix, size in (("core", "tar.gz", 1_834_022), ("agent", "zip", 512))
+        for key, kind, size in (
+            ("core/linux-x86_64", "tar.gz", 1_834_022),
+            ("core/any", "zip", 99),
+            ("agent", "zip", 512),
+        )
     }
-    return ChannelRecord(
-        STORE, "main", "prod", version, known("release"), 41, known("move"), 2, known("root"), products
-    )
+    return ChannelRecord(STORE, "main", "prod", version, known("release"), 41, known("move"), 2, known("root"), builds)
 
 
 def ledger_proof() -> LedgerProof:
@@ -81,6 +84,8 @@ def receipt() -> Receipt:
         ledger="main",
         channel="prod",
         product="core",
+        build="linux-x86_64",
+        platform="linux-x86_64-gnu",
         version="1.2.0",
         release=known("release"),
         archive_name="core-1.2.0.tar.gz",
@@ -148,7 +153,7 @@ def golden() -> dict[str, bytes]:
     """Relative name to bytes."""
     return {
         "publication/channel-record.json": channel_record().to_bytes(),
-        "publication/withdrawn-record.json": replace(channel_record(), products={}, withdrawn=(44,)).to_bytes(),
+        "publication/withdrawn-record.json": replace(channel_record(), builds={}, withdrawn=(44,)).to_bytes(),
         "publication/ledger-proof.json": ledger_proof().to_bytes(),
         "receipt/first.json": receipt().to_bytes(),
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),

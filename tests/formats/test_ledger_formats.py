@@ -57,7 +57,11 @@ def test_golden_diff_tells_every_kind_of_change() -> None:
         ("turns", "removed"),
         ("turns/n\\xff\x01w", "added"),
     ]
-    assert [(row["product"], row["change"]) for row in value["archives"]] == [("core", "changed"), ("probe", "added")]
+    assert [(row["product"], row["build"], row["change"]) for row in value["archives"]] == [
+        ("core", "default", "changed"),
+        ("probe", "any", "added"),
+        ("probe", "linux-x86_64", "added"),
+    ]
     assert [(row["name"], row["change"]) for row in value["components"]] == [
         ("core-bin", "changed"),
         ("old", "removed"),

@@ -17,7 +17,9 @@ from attest.digests import Digest, sha256
 from bundlers import formats
 from bundlers.products import checksums
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.products import SUFFIXES, archive_name
 from bundlers.products.reader import ProductReader
+from casstore.objects.platforms import Platform
 
 pytestmark = pytest.mark.foreign
 
@@ -45,11 +47,11 @@ class Blobs:
 
 
 def product(archive_format: str) -> ProductManifest:
-    files = [ProductFile(path, _mode(path), len(data), sha256(data)) for path, data in CONTENTS.items()]
-    files += [ProductFile(path, link=target) for path, target in LINKS.items()]
+    files = [ProductFile(path, _mode(path), len(data), sha256(data), component="c") for path, data in CONTENTS.items()]
+    files += [ProductFile(path, link=target, component="c") for path, target in LINKS.items()]
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    components = {"c": ComponentTree(sha256(b"tree"))}
-    return ProductManifest("core", "1.4.0+r1", archive_format, EPOCH, components, ordered, "linux-x86_64")
+    components = {"c": ComponentTree(sha256(b"tree"), time=EPOCH)}
+    return ProductManifest("core", archive_format, components, ordered, platform=Platform("linux", "x86_64"))
 
 
 def _mode(path: str) -> int:
@@ -61,11 +63,12 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one archive of each format and SHA256SUMS, as a release has it."""
     folder = tmp_path_factory.mktemp("shipped")
     sums = {}
-    for archive_format in formats.FORMATS:
+    for archive_format in SUFFIXES:
         manifest, out = product(archive_format), io.BytesIO()
         info = formats.write(manifest, ProductReader(Blobs(), manifest), out)
-        (folder / info.name).write_bytes(out.getvalue())
-        sums[info.name] = info.digest
+        name = archive_name(manifest, "1.4.0+r1")
+        (folder / name).write_bytes(out.getvalue())
+        sums[name] = info.digest
     (folder / checksums.NAME).write_bytes(checksums.to_bytes(sums))
     return folder
 
@@ -81,7 +84,7 @@ def run(*arguments: str, cwd: Path) -> str:
 
 
 def archive(shipped: Path, archive_format: str) -> str:
-    return str(shipped / formats.archive_name(product(archive_format)))
+    return str(shipped / archive_name(product(archive_format), "1.4.0+r1"))
 
 
 def assert_product(folder: Path, *, links: bool = True) -> None:
@@ -148,21 +151,21 @@ def test_7z_unpacks_the_zip(shipped: Path, tmp_path: Path) -> None:
 
 def test_sha256sum_checks_what_is_shipped(shipped: Path) -> None:
     told = run("sha256sum", "--check", "--strict", checksums.NAME, cwd=shipped)
-    assert told.splitlines() == sorted(f"{formats.archive_name(product(name))}: OK" for name in formats.FORMATS)
+    assert told.splitlines() == sorted(f"{archive_name(product(name), '1.4.0+r1')}: OK" for name in SUFFIXES)
     changed = shipped / "changed"
     changed.mkdir()
     for file in shipped.iterdir():
         if file.is_file():
             shutil.copy(file, changed)
-    data = bytearray((changed / formats.archive_name(product("zip"))).read_bytes())
+    data = bytearray((changed / archive_name(product("zip"), "1.4.0+r1")).read_bytes())
     data[100] ^= 1
-    (changed / formats.archive_name(product("zip"))).write_bytes(data)
+    (changed / archive_name(product("zip"), "1.4.0+r1")).write_bytes(data)
     done = subprocess.run(["sha256sum", "-c", checksums.NAME], cwd=changed, capture_output=True, check=False)
     assert done.returncode == 1
 
 
 def test_skopeo_copies_the_image(shipped: Path, tmp_path: Path) -> None:
-    source = f"oci-archive:{archive(shipped, 'oci')}:1.4.0+r1"
+    source = f"oci-archive:{archive(shipped, 'oci')}:core"
     told = run("skopeo", "inspect", source, cwd=tmp_path)
     assert '"Architecture": "amd64"' in told
     assert '"Os": "linux"' in told
@@ -174,5 +177,5 @@ def test_skopeo_copies_the_image(shipped: Path, tmp_path: Path) -> None:
 def test_umoci_unpacks_the_image(shipped: Path, tmp_path: Path) -> None:
     (tmp_path / "layout").mkdir()
     run("tar", "-x", "-f", archive(shipped, "oci"), "-C", "layout", cwd=tmp_path)
-    run("umoci", "unpack", "--rootless", "--image", "layout:1.4.0+r1", "image", cwd=tmp_path)
+    run("umoci", "unpack", "--rootless", "--image", "layout:core", "image", cwd=tmp_path)
     assert_product(tmp_path / "image" / "rootfs")

@@ -81,7 +81,7 @@ def test_foreign_readers(run: tuple[Path, Path], tmp_path: Path, tool: str) -> N
     commands = {
         "sha256sum": ["sha256sum", "-c", "SHA256SUMS"],
         "tar": ["tar", "-xzf", "core-1.0.0.tar.gz", "-C", str(tmp_path)],
-        "unzip": ["unzip", "-q", "agent-windows-1.0.0.zip", "-d", str(tmp_path)],
+        "unzip": ["unzip", "-q", "agent-1.0.0-windows.zip", "-d", str(tmp_path)],
         "openssl": [
             "sh",
             "-euc",

@@ -102,6 +102,16 @@ casstore approve 1.4.0 --channel prod --key alice.pem
 casstore promote 1.4.0 --to prod --key petra.pem
 casstore publish prod --to cdn --key pia.pem --ledger-key log.pem
 """
+TWO_PLATFORMS = f"""
+mkdir -p dist/cli/linux/acme-1.1.0.data/scripts dist/cli/windows
+printf '#!/bin/sh\\necho acme\\n' > dist/cli/linux/acme-1.1.0.data/scripts/acme
+echo 'for windows' > dist/cli/windows/acme-cli.exe
+echo '# acme' > README.md
+cp LICENSES/MIT.txt LICENSE
+cat >> casstore.toml <<'END'
+{re.findall(r"```toml(.*?)```", (GUIDES / "builds.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
+END
+"""
 TREE = '$(casstore ls --json | python -c \'import json, sys; print(json.load(sys.stdin)["components"][0]["tree"])\')'
 
 
@@ -131,6 +141,11 @@ STAGES: Mapping[str, Stage] = {
     "consumer": Stage(
         here="casstore export 1.4.0 kit.tar\ncp public/releases/1.4.0/* .\n",
         stands_for={"https://releases.example": "http://127.0.0.1:{port}", "/opt/core": "./opt/core"},
+    ),
+    "builds": Stage(
+        before=(PROJECT, BEGUN),
+        here=TWO_PLATFORMS,
+        stands_for={"https://releases.example": "http://127.0.0.1:{port}"},
     ),
     "cleaning-up": Stage(stands_for={"sha256:eb2f...e91b": TREE}),
 }

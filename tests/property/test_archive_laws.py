@@ -49,12 +49,13 @@ class Blobs:
 def product(contents: dict[str, bytes], archive_format: str) -> ProductManifest:
     """A ProductManifest that its own reader takes; other inputs are thrown away."""
     files = [
-        ProductFile(path, 0o755 if len(data) % 2 else 0o644, len(data), sha256(data)) for path, data in contents.items()
+        ProductFile(path, 0o755 if len(data) % 2 else 0o644, len(data), sha256(data), component="c")
+        for path, data in contents.items()
     ]
     first = min(contents, key=str.encode)
-    files.append(ProductFile("~alias", link=first))
+    files.append(ProductFile("~alias", link=first, component="c"))
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    manifest = ProductManifest("p", "1", archive_format, 1_700_000_000, {"c": ComponentTree(sha256(b""))}, ordered)
+    manifest = ProductManifest("p", archive_format, {"c": ComponentTree(sha256(b""), time=1_700_000_000)}, ordered)
     try:
         assert product_manifests.parse(manifest.to_bytes()) == manifest
     except FormatError:
@@ -140,7 +141,7 @@ def _manifest(folder: Path, number: int, files: dict[str, bytes], rng: random.Ra
             store.put_bytes(b"something that was here before")
         tree = store.put_tree(str(folder / f"tree{number}")).tree
         shutil.rmtree(folder / f"tree{number}")
-        return product_manifests.build(store, "p", "zip", {"c": ComponentTree(tree)}, "1", 0)
+        return product_manifests.build(store, "p", "zip", {"c": ComponentTree(tree)})
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=3, max_size=3, unique=True))
@@ -156,7 +157,7 @@ def test_a_manifest_does_not_depend_on_the_order_of_components(order: list[str])
             yield b"z/" + name, TreeEntry(name, "file", 0o644, 1, sha256(name))
 
     made = [
-        product_manifests.build(Trees(), "p", "zip", {name: ComponentTree(trees[name]) for name in names}, "1", 0)
+        product_manifests.build(Trees(), "p", "zip", {name: ComponentTree(trees[name]) for name in names})
         for names in (order, "abc")
     ]
     assert made[0].to_bytes() == made[1].to_bytes()

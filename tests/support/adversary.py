@@ -76,7 +76,9 @@ class Public:
         for tile in tiles.grown(0, size):
             files[f"ledger/{tile.path}"] = tiles.tile_bytes(tile, tree.hash_at)
         for name, data in self._targets():
-            if name.startswith((f"releases/{version}/", "trust-root/")):
+            if name.startswith(
+                (f"releases/{version}/", "trust-root/", *(build.path for build in record.builds.values()))
+            ):
                 files[name] = data
         head = {"channels": [channel], "format": KIT_FORMAT, "ledger": record.ledger, "release": record.release}
         files[HEAD] = canonical.dumps({**head, "store": record.store, "version": version})

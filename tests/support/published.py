@@ -21,7 +21,7 @@ from bundlers.publishing.destinations import DestinationSettings
 from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
 from casstore.store.attestations import put_attestation
 from casstore.store.store import Store
 from tests.support.worlds import World, provenance, release_statement, signer, trust_root
@@ -65,7 +65,7 @@ class PublishedWorld(World):
             version=version,
             epoch=EPOCH,
             components=components,
-            products=products,
+            builds=products,
             checksums=self.store.put_bytes(sums),
             evidence=tuple(sorted(evidence)),
         )
@@ -75,16 +75,14 @@ class PublishedWorld(World):
         self.made[version] = made
         return made
 
-    def _bundle(
-        self, product: str, suffix: str, version: str, tree: Digest
-    ) -> tuple[ReleaseProduct, tuple[str, Digest]]:
-        manifest = build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)}, version, EPOCH)
+    def _bundle(self, product: str, suffix: str, version: str, tree: Digest) -> tuple[ReleaseBuild, tuple[str, Digest]]:
+        manifest = build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree, time=EPOCH)})
         out = io.BytesIO()
         info = formats.write(manifest, ProductReader(self.store, manifest), out)
         self.store.put_bytes(out.getvalue())
         kept = self.store.put_bytes(manifest.to_bytes())
         archive = ReleaseArchive(f"{product}-{version}.{suffix}", info.digest, info.size)
-        return ReleaseProduct(suffix, archive, kept), (archive.name, archive.digest)
+        return ReleaseBuild(suffix, archive, kept), (archive.name, archive.digest)
 
     def publish(self, channel: str, url: str, **changes: Any) -> PublishReport:
         """Publish to a destination named `cdn`."""

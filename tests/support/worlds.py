@@ -28,7 +28,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
 from casstore.ledger.state import LedgerState
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
@@ -182,7 +182,7 @@ class World:
             version=version,
             epoch=0,
             components={"core-bin": tree},
-            products={"core": ReleaseProduct("tar.gz", ReleaseArchive(name, archive, 20), manifest)},
+            builds={"core": ReleaseBuild("tar.gz", ReleaseArchive(name, archive, 20), manifest)},
             checksums=self.store.put_bytes(b"sums " + version.encode()),
             evidence=(evidence,),
         )

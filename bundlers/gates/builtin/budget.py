@@ -75,8 +75,8 @@ def _growth(view: ReleaseView, settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _before(view: ReleaseView, archive: StagedArchive) -> int:
-    """Bytes of the product's archive in the release before; 0 when there is none."""
-    product = view.previous.products.get(archive.manifest.product) if view.previous else None
+    """Bytes of the build's archive in the release before; 0 when there is none."""
+    product = view.previous.builds.get(archive.manifest.key) if view.previous else None
     return product.archive.size if product else 0
 
 

@@ -1,7 +1,8 @@
 """What another builder's provenance says of our archives, and why theirs differ.
 
-Their files (as `release --out` leaves them beside the archives) are verified with their public key; an
-archive of the same name must have the same digest. Where it has not, their inputs are held against
+Their files (as `release --out` leaves them beside the archives) are verified with their public key; the
+archive of the same build must have the same digest: in this version, or in the one that both kept it from.
+Where it has not, their inputs are held against
 ours, so that the message says which one differs, or that the same inputs gave other bytes.
 
     dict(compared(view, ("theirs/*.sigstore.json",), "theirs.pub"))
@@ -30,10 +31,11 @@ def compared(view: ReleaseView, patterns: Sequence[str], key: str) -> Iterator[t
         raise BadInput("against: the other builder's public key is not named", hint='write key = "theirs.pub"')
     theirs = _theirs(view, patterns, _read(os.path.join(view.root, key)))
     for archive in view.archives.values():
-        mine = [(statement, digest) for statement, digest in theirs if _named(statement, digest) == archive.name]
-        if not mine:
+        mine = [(statement, digest) for statement, digest in theirs if _is_of(statement, archive)]
+        now = [item for item in mine if _parameters(item[0]).get("version") == view.version]
+        if not now and not any(digest == archive.digest for _, digest in mine):
             yield archive.name, "the other builder says nothing of it"
-        for statement, digest in mine:
+        for statement, digest in now:
             if digest != archive.digest:
                 yield archive.name, f"the other builder has {digest}: {_why(view, archive, statement)}"
 
@@ -62,8 +64,16 @@ def _verified(path: str, name: str, key: bytes) -> list[tuple[Statement, Digest]
     return [(said, digest) for digest in sorted(said.digests)]
 
 
-def _named(statement: Statement, digest: Digest) -> str:
-    return next((name for name, subject in statement.named if subject == digest), "")
+def _is_of(statement: Statement, archive: StagedArchive) -> bool:
+    said = _parameters(statement)
+    return (said.get("product"), said.get("build")) == (archive.manifest.product, archive.manifest.build)
+
+
+def _parameters(statement: Statement) -> Mapping[str, Any]:
+    """externalParameters, or nothing."""
+    definition = statement.predicate.get("buildDefinition")
+    found = definition.get("externalParameters") if isinstance(definition, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _why(view: ReleaseView, archive: StagedArchive, statement: Statement) -> str:

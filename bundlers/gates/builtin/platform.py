@@ -1,49 +1,43 @@
-"""platform: a product's programs and libraries are for the platform that it says.
+"""platform: a build's programs and libraries are for the platform that it says.
 
-    [products.agent]
-    platform = "windows-x86_64"
+    [products.agent.builds.windows-x86_64]     # or platform = "windows-x86_64" under the product
+    foreign = "the installer carries a Linux agent for WSL"    # only where it must hold another platform's
 
     [gates]
     platform = { ignore = ["agent/tools/*"] }
 
-Read from the headers of ELF, PE and Mach-O files. A product that carries such files and names no
-platform fails; so does a file whose machine is not known here. `ignore` holds globs over
-PRODUCT/PATH.
+Read from the headers of ELF, PE and Mach-O files. It always runs on what says its platform, so that
+builds are no way around isolation; listed in casstore.toml it also fails a product that carries such
+files and says no platform. A file whose machine is not known here fails. `ignore` holds globs over
+PRODUCT/PATH, PRODUCT/BUILD/PATH for one of several builds.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.products.product_manifests import ProductFile, ProductManifest
+from casstore.config.gates import ALWAYS
+from casstore.objects.platforms import Platform
 
 NAME = "platform"
 PHASE = Phase.INPUTS
 SUMMARY = "A product's programs and libraries are for the platform that it says."
 
-_FIX = 'write the right platform = "linux-x86_64" under [products.NAME], or take the file out'
+_FIX = 'take it out, say the right platform, or say why it must be there: foreign = "REASON" under the product or build'
 
-_SYSTEMS = {"linux": "linux", "windows": "windows", "macos": "macos", "darwin": "macos", "freebsd": "freebsd"}
-_MACHINES = {
-    **dict.fromkeys(("x86_64", "amd64", "x64"), "x86_64"),
-    **dict.fromkeys(("aarch64", "arm64"), "aarch64"),
-    **dict.fromkeys(("x86", "i386", "i686"), "x86"),
-    **dict.fromkeys(("arm", "armv7", "armhf"), "arm"),
-    "riscv64": "riscv64",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-}
-_ELF = {3: "x86", 21: "ppc64le", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
-_PE = {0x14C: "x86", 0x8664: "x86_64", 0xAA64: "aarch64", 0x1C0: "arm", 0x1C4: "arm"}
-_MACH_O = {7: "x86", 12: "arm", 0x1000007: "x86_64", 0x100000C: "aarch64"}
+_ELF = {3: "i686", 21: "powerpc64le", 22: "s390x", 40: "armv7", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+_PE = {0x14C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64", 0x1C0: "armv7", 0x1C4: "armv7"}
+_MACH_O = {7: "i686", 12: "armv7", 0x1000007: "x86_64", 0x100000C: "aarch64"}
 _MACH_MAGIC = {b"\xfe\xed\xfa\xce": ">", b"\xfe\xed\xfa\xcf": ">", b"\xce\xfa\xed\xfe": "<", b"\xcf\xfa\xed\xfe": "<"}
 _FREEBSD = 9
+NOT_LISTED: Mapping[str, Any] = ALWAYS["platform"]
+"""How it runs where casstore.toml does not list it."""
 ANY = "any"
 """The machine of a .NET file without native code."""
 
@@ -53,6 +47,8 @@ class Settings:
     """Which files may be for other platforms."""
 
     ignore: tuple[str, ...] = ()
+    required: bool = True
+    """Whether a product with native files must say its platform; not so where the gate is not listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +63,33 @@ class Target:
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:
-    """Every native file of every product."""
-    found = [item for manifest in view.manifests.values() for item in _product(view, manifest, settings)]
+    """Every native file of every build; those of a build that did not change were looked at when it was made."""
+    looked = [manifest for key, manifest in view.manifests.items() if not _looked_at(view.kept.get(key), settings)]
+    found = [item for manifest in looked for item in _build(view, manifest, settings)]
     bad = [(name, told) for name, told in found if told]
     messages = tuple(f"{name}: {told}" for name, told in bad)
-    return GateResult(not bad, messages, tuple(name for name, _ in bad), _FIX, {"native": len(found)})
+    warnings = tuple(f"{m.key} may hold other platforms' programs: {m.foreign}" for m in looked if m.foreign)
+    return GateResult(
+        not bad, messages, tuple(name for name, _ in bad), _FIX, {"native": len(found)}, warnings=warnings
+    )
 
 
-def _product(view: ReleaseView, manifest: ProductManifest, settings: Settings) -> Iterator[tuple[str, str]]:
-    wanted = parse(manifest.platform) if manifest.platform else None
+def _looked_at(gates: Mapping[str, Any] | None, settings: Settings) -> bool:
+    """Whether the release that made a build asked the same of it."""
+    if gates is None:
+        return False
+    table = gates.get(NAME, NOT_LISTED)
+    return (
+        isinstance(table, Mapping) and Settings(tuple(table.get("ignore", ())), table.get("required", True)) == settings
+    )
+
+
+def _build(view: ReleaseView, manifest: ProductManifest, settings: Settings) -> Iterator[tuple[str, str]]:
+    wanted = manifest.platform
+    if manifest.foreign or (wanted is None and not settings.required):
+        return
     for file in manifest.files:
-        name = f"{manifest.product}/{file.path}"
+        name = f"{manifest.key}/{file.path}"
         if file.digest is None or any(fnmatch.fnmatchcase(name, glob) for glob in settings.ignore):
             continue
         target = read_target(_head(view, file))
@@ -89,23 +101,15 @@ def _head(view: ReleaseView, file: ProductFile) -> bytes:
     return next(view.store.chunks(file.content), b"")
 
 
-def _problem(target: Target, wanted: Target | None) -> str:
+def _problem(target: Target, wanted: Platform | None) -> str:
     if wanted is None:
-        return f"is for {target}, and the product names no platform"
-    if target.system != wanted.system:
-        return f"is for {target}, the product for {wanted}"
-    if ANY in target.machines or not wanted.machines or wanted.machines & target.machines:
+        return f"is for {target}, and the product says no platform"
+    machines = {"x86_64", "aarch64"} if wanted.arch == "universal2" else {wanted.arch}
+    if target.system != wanted.os:
+        return f"is for {target}, the build for {wanted}"
+    if ANY in target.machines or not wanted.arch or machines & target.machines:
         return ""
-    return f"is for {target}, the product for {wanted}"
-
-
-def parse(text: str) -> Target:
-    """`linux-x86_64`, `linux/amd64` or `windows`. Raises BadInput."""
-    system, _, machine = re.sub(r"[/]", "-", text.lower()).partition("-")
-    if system not in _SYSTEMS or (machine and machine not in _MACHINES):
-        known = f"{', '.join(sorted(set(_SYSTEMS)))}; {', '.join(sorted(_MACHINES))}"
-        raise BadInput(f"not a platform: {text!r}", hint=f"write SYSTEM-MACHINE; known: {known}")
-    return Target(_SYSTEMS[system], frozenset({_MACHINES[machine]} if machine else ()))
+    return f"is for {target}, the build for {wanted}"
 
 
 def read_target(head: bytes) -> Target | None:

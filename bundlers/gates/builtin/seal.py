@@ -1,6 +1,7 @@
 """seal: every byte of every archive is what its ProductManifest says, read back as a consumer would.
 
-It always runs, listed or not. On its own (`casstore gate run seal --manifest FILE FOLDER`) it
+It always runs, listed or not. An archive that is kept from an earlier release is not read again: its
+digest is the one that was sealed there. On its own (`casstore gate run seal --manifest FILE FOLDER`) it
 compares a folder with a ProductManifest and says how each file differs: sha256, byte length,
 Unicode drift, JSON written anew, byte order mark, line ends, mode, missing, extra.
 """
@@ -35,13 +36,19 @@ class Settings:
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:  # noqa: ARG001 - the gate's form
-    """Read every archive back through the strict reader."""
-    found = [(archive.name, problem) for archive in view.archives.values() if (problem := _archive(archive))]
+    """Read every archive that was made back through the strict reader; one that was kept was read when it was made."""
+    made = [archive for archive in view.archives.values() if not archive.kept]
+    found = [(archive.name, problem) for archive in made if (problem := _archive(archive))]
     if lost := sorted(view.manifests.keys() - view.archives.keys()):
         found += [(product, "it has no archive") for product in lost]
-    measured = {archive.name: {"files": len(archive.manifest.files)} for archive in view.archives.values()}
+    measured = {archive.name: _measured(archive) for archive in view.archives.values()}
     messages = tuple(f"{name}: {problem}" for name, problem in found)
     return GateResult(not found, messages, tuple(name for name, _ in found), _FIX, measured)
+
+
+def _measured(archive: StagedArchive) -> dict[str, int | str]:
+    kept = {"sealedIn": archive.kept} if archive.kept else {}
+    return {"files": len(archive.manifest.files), **kept}
 
 
 def _archive(archive: StagedArchive) -> str:

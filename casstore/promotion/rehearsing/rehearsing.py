@@ -236,12 +236,12 @@ class _Stage:
         """Everything that an install of it needs."""
         store, size = self.clone.store, 0
         made = release_objects.parse(store.read(release.digest))
-        for row in made.products.values():
+        for row in made.builds.values():
             store.read(row.product_manifest)
             size += sum(len(piece) for piece in store.chunks(row.archive.digest))
         for digest in (made.checksums, *made.evidence):
             store.read(digest)
-        return f"{len(made.products)} archives, {size} bytes, are what release {release.version} names"
+        return f"{len(made.builds)} archives, {size} bytes, are what release {release.version} names"
 
     def restore(self, release: ReleaseInfo) -> str:
         """The snapshot is whole: its entries give the very channels that were there. Raises StoreDamaged."""

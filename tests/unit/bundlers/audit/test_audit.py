@@ -57,7 +57,7 @@ def test_a_channel_that_holds(line: Line) -> None:
     value = report.to_json()
     assert value["subject"]["move"]["by"] == "pam" and value["subject"]["version"] == "1.0.0"
     assert sorted(row["by"] for row in value["approvals"]) == [["ann"], ["bob"]]
-    assert {row["gate"] for row in value["gates"]} == {"seal", "secrets", "budget"}
+    assert {row["gate"] for row in value["gates"]} == {"platform", "seal", "secrets", "budget"}
     assert {row["status"] for row in value["evidence"]} == {"verified"}
     assert statuses(report)["objects.core"] == statuses(report)["ledger.chain"] == "ok"
 

@@ -20,6 +20,7 @@ from bundlers import formats
 from bundlers.consuming.extract import extract
 from bundlers.errors import HostileArchive
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.products import SUFFIXES
 from bundlers.products.reader import ProductReader
 from casstore.errors import Conflict, StorageUnavailable
 
@@ -37,10 +38,13 @@ class Blobs:
 
 def product(archive_format: str = "tar.gz") -> ProductManifest:
     mode = {"bin/tool": 0o755}
-    files = [ProductFile(path, mode.get(path, 0o644), len(data), sha256(data)) for path, data in CONTENTS.items()]
-    files += [ProductFile(path, link=target) for path, target in LINKS.items()]
+    files = [
+        ProductFile(path, mode.get(path, 0o644), len(data), sha256(data), component="c")
+        for path, data in CONTENTS.items()
+    ]
+    files += [ProductFile(path, link=target, component="c") for path, target in LINKS.items()]
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    return ProductManifest("p", "1", archive_format, 0, {"c": ComponentTree(sha256(b""))}, ordered)
+    return ProductManifest("p", archive_format, {"c": ComponentTree(sha256(b""))}, ordered)
 
 
 def archive(archive_format: str = "tar.gz") -> bytes:
@@ -72,7 +76,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
-@pytest.mark.parametrize("archive_format", sorted(formats.FORMATS))
+@pytest.mark.parametrize("archive_format", sorted(SUFFIXES))
 def test_files_modes_and_links_are_those_of_the_manifest(tmp_path: Path, archive_format: str, mask: int) -> None:
     data = io.BytesIO(archive(archive_format))
     if mask == 0o777 and os.getuid():

@@ -18,7 +18,7 @@ from bundlers.consuming.install import InstallReport, install_rollback
 from bundlers.consuming.installed import InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.service import TrustSettings
-from bundlers.publishing import tuf_repository
+from bundlers.publishing import records, tuf_repository
 from casstore.errors import Conflict, NoSuchObject
 from tests.support.published import PublishedWorld
 
@@ -89,8 +89,8 @@ def test_evidence_is_judged_before_the_archive_is_fetched(
 def test_changed_archive_leaves_the_old_version(world: PublishedWorld, tmp_path: Path) -> None:
     first = do(world, tmp_path)
     next_version(world, tmp_path)
-    digest = world.made["1.1.0"].products["core"].archive.digest
-    name = tuf_repository.target_name("releases/1.1.0/core-1.1.0.tar.gz", digest)
+    digest = world.made["1.1.0"].builds["core"].archive.digest
+    name = tuf_repository.target_name(records.archive_path("core", "tar.gz", digest), digest)
     place = tmp_path / "public/targets" / name
     data = place.read_bytes()
     for bad in (data[:-1], data[:-1] + b"x", data + b"x", b""):

@@ -21,7 +21,8 @@ ANY = sha256(b"any")
 
 def receipt(version: str = "1.2.0", archive: Digest = ANY, previous: str | None = None) -> Receipt:
     return Receipt(
-        store="s", ledger="main", channel="prod", product="core", version=version, release=ANY,
+        store="s", ledger="main", channel="prod", product="core", build="default", platform="",
+        version=version, release=ANY,
         archive_name="core-1.2.0.tar.gz", archive=archive, archive_size=3, product_manifest=ANY, move_number=4,
         move=ANY, trust_root_version=1, trust_root=ANY, checkpoint_size=5, root_hash=ANY, evidence=(ANY,),
         approved_by=("alice",), source="./public", verdict="valid", as_of=WHEN, installed_at=WHEN, previous=previous,

@@ -148,7 +148,7 @@ def test_import_keeps_objects_findable(world: PublishedWorld, tmp_path: Path) ->
         first = import_kit(store, str(tmp_path / "kit.tar"), trust=trust, at=world.now)
         again = import_kit(store, str(tmp_path / "kit.tar"), trust=trust, at=world.now)
         assert first.new == first.objects == again.objects and again.new == 0
-        archive = release.products["core"].archive
+        archive = release.builds["core"].archive
         assert len(store.read(archive.digest)) == archive.size
         assert release.evidence[0] in {d for a in release.archives.values() for d in store.attestations(a)}
         assert store.read(release.digest) == release.to_bytes()

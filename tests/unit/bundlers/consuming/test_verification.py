@@ -97,7 +97,7 @@ def test_verified_channel_tells_who_and_why(world: PublishedWorld, public: str) 
     assert (found.version, found.action, found.promoted_by) == ("1.0.0", "promote", ("pam",))
     assert found.approved_by == ("ann", "bob") and found.first_use
     assert {name for item in found.evidence for name in item.names} == {"ann", "bob", "ci", "pam"}
-    assert set(found.products) == {"core", "agent"} and found.products["core"].manifest.version == "1.0.0"
+    assert set(found.builds) == {"core", "agent"}
     again = Forged.of(public).judged(world, pins=found.pins)
     assert again.pins == found.pins and not again.first_use
 
@@ -165,12 +165,15 @@ def test_objects_under_false_names(world: PublishedWorld, public: str) -> None:
         (lambda v: v["move"].update(number=2), "no move of channel|missing"),
         (lambda v: v.update(channel="dev"), "something else"),
         (lambda v: v.update(ledger="other"), "something else"),
-        (lambda v: v["products"]["core"].update(digest=sha256(b"x")), "another archive"),
-        (lambda v: v["products"]["core"].update(size=1), "another archive"),
+        (lambda v: v["products"]["core"]["default"].update(digest=sha256(b"x")), "another archive"),
+        (lambda v: v["products"]["core"]["default"].update(size=1), "another archive"),
         (lambda v: v["products"]["core"].update(v["products"]["agent"]), "another archive"),
-        (lambda v: v["products"]["core"].update(productManifest="releases/1.0.0/SHA256SUMS"), "ProductManifest"),
+        (
+            lambda v: v["products"]["core"]["default"].update(productManifest="releases/1.0.0/SHA256SUMS"),
+            "ProductManifest",
+        ),
         (lambda v: v["products"].pop("agent"), "something else"),
-        (lambda v: v.update(format="casstore-channel/2"), "format"),
+        (lambda v: v.update(format="casstore-channel/1"), "format"),
     ],
 )
 def test_false_channel_records(world: PublishedWorld, public: str, change: Callable[[dict], None], match: str) -> None:
@@ -298,7 +301,7 @@ def test_revocations_reach_the_consumer(world: PublishedWorld, public: str, what
     made = world.made["1.0.0"]
     subjects = {
         "release": (made.digest, "artifact"),
-        "archive": (made.products["core"].archive.digest, "artifact"),
+        "archive": (made.builds["core"].archive.digest, "artifact"),
         "approver": (signer("ann").identity, "identity"),
         "attestation": (made.evidence[0], "attestation"),
     }
@@ -346,8 +349,8 @@ def test_expired_online_is_an_error_offline_a_verdict(world: PublishedWorld, pub
 
 def test_changed_archive_bytes(world: PublishedWorld, public: str, tmp_path: Path) -> None:
     world.publish("prod", public)
-    digest = world.made["1.0.0"].products["core"].archive.digest
-    place = Path(public, "targets", tuf_repository.target_name("releases/1.0.0/core-1.0.0.tar.gz", digest))
+    digest = world.made["1.0.0"].builds["core"].archive.digest
+    place = Path(public, "targets", tuf_repository.target_name(records.archive_path("core", "tar.gz", digest), digest))
     place.unlink()
     for data in (b"", b"x" * 200, b"x" * 100_000):
         place.write_bytes(data)

@@ -19,8 +19,10 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import oci_export
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ComponentTree
+from bundlers.products.products import SUFFIXES
 from bundlers.products.reader import ProductReader
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
+from casstore.objects.platforms import Platform
 from casstore.store.store import Store
 
 
@@ -36,19 +38,19 @@ def released(store: Store, tmp_path: Path) -> Release:
     products = {}
     for name, archive_format in (("core", "oci"), ("agent", "zip")):
         manifest = product_manifests.build(
-            store, name, archive_format, {"c": ComponentTree(tree)}, "1.0", 0, platform="linux-x86_64"
+            store, name, archive_format, {"c": ComponentTree(tree)}, platform=Platform("linux", "x86_64")
         )
         out = io.BytesIO()
         info = formats.write(manifest, ProductReader(store, manifest), out)
         store.put_bytes(out.getvalue())
-        archive = ReleaseArchive(info.name, info.digest, info.size)
-        products[name] = ReleaseProduct(archive_format, archive, store.put_bytes(manifest.to_bytes()))
+        archive = ReleaseArchive(f"{name}-1.0.{SUFFIXES[manifest.archive_format]}", info.digest, info.size)
+        products[name] = ReleaseBuild(archive_format, archive, store.put_bytes(manifest.to_bytes()))
     return Release("s", "main", "1.0", 0, {"c": tree}, products, sha256(b"sums"), ())
 
 
 def written(store: Store, made: Release, folder: Path) -> tuple[oci_export.Layout, dict[Digest, bytes]]:
     evidence = {}
-    for row in made.products.values():
+    for row in made.builds.values():
         raw = provenance({row.archive.name: row.archive.digest}, "ci")
         evidence[sha256(raw)] = raw
     raw = provenance({"elsewhere": sha256(b"x")}, "ci")
@@ -98,7 +100,7 @@ def test_the_layout_is_a_function_of_the_release(store: Store, tmp_path: Path) -
 def test_an_oci_archive_that_is_none_is_refused(store: Store, tmp_path: Path) -> None:
     made = released(store, tmp_path)
     digest = store.put_bytes(b"no tar at all" * 99)
-    bad = ReleaseProduct("oci", ReleaseArchive("x", digest, 13 * 99), digest)
+    bad = ReleaseBuild("oci", ReleaseArchive("x", digest, 13 * 99), digest)
     with pytest.raises(HostileArchive):
         oci_export.layout(store, Release("s", "main", "1.0", 0, {}, {"x": bad}, made.checksums, ()), b"{}", {})
 
@@ -113,12 +115,12 @@ def shared_images(store: Store, tmp_path: Path) -> Release:
     products = {}
     for name in ("a", "b"):
         parts = {name: ComponentTree(trees[name]), "licences": ComponentTree(trees["licences"], "both ship it")}
-        manifest = product_manifests.build(store, name, "oci", parts, "1.0", 0, platform="linux-x86_64")
+        manifest = product_manifests.build(store, name, "oci", parts, platform=Platform("linux", "x86_64"))
         out = io.BytesIO()
         info = formats.write(manifest, ProductReader(store, manifest), out)
         store.put_bytes(out.getvalue())
-        archive = ReleaseArchive(info.name, info.digest, info.size)
-        products[name] = ReleaseProduct("oci", archive, store.put_bytes(manifest.to_bytes()))
+        archive = ReleaseArchive(f"{name}-1.0.{SUFFIXES[manifest.archive_format]}", info.digest, info.size)
+        products[name] = ReleaseBuild("oci", archive, store.put_bytes(manifest.to_bytes()))
     return Release("s", "main", "1.0", 0, trees, products, sha256(b"sums"), ())
 
 
@@ -157,7 +159,7 @@ def test_the_oras_library_reads_the_layout(store: Store, tmp_path: Path) -> None
     from oras.layout.layout import NewLayout
 
     made, folder = shared_images(store, tmp_path), tmp_path / "oci"
-    raw = provenance({"a": made.products["a"].archive.digest}, "ci")
+    raw = provenance({"a": made.builds["a"].archive.digest}, "ci")
     plan = oci_export.layout(store, made, made.to_bytes(), {sha256(raw): raw})
     evidence_export._write(store, str(folder), plan.files, plan.blobs, plan.parts)
     read = NewLayout(str(folder))  # validates the layout, its index and every blob's place

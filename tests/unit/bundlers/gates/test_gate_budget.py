@@ -13,7 +13,7 @@ from bundlers.gates.base import GateResult, ReleaseView, StagedArchive
 from bundlers.gates.builtin.budget import Settings, check
 from bundlers.gates.settings import settings_of
 from bundlers.products.product_manifests import ProductFile, ProductManifest
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
 
 D = sha256(b"x")
 FILES = (ProductFile("a", 0o644, 700, D), ProductFile("b", 0o644, 300, D))
@@ -28,9 +28,9 @@ UNRECORDED = {"buildDefinition": {"externalParameters": {"components": {"app": {
 
 
 def judged(table: dict[str, Any], *, before: int | None = None, provenance: Any = BUILT) -> GateResult:
-    manifest = ProductManifest("core", "2", "zip", 0, {}, FILES)
+    manifest = ProductManifest("core", "zip", {}, FILES)
     archive = StagedArchive("core-2.zip", "/q", D, 500, manifest)
-    product = ReleaseProduct("zip", ReleaseArchive("core-1.zip", D, before or 0), D)
+    product = ReleaseBuild("zip", ReleaseArchive("core-1.zip", D, before or 0), D)
     previous = Release("s", "main", "1", 0, {}, {"core": product}, D, ()) if before is not None else None
     view = ReleaseView(
         "2",

@@ -17,7 +17,7 @@ from bundlers.gates.builtin.command import Settings, check
 from bundlers.gates.settings import Size
 from bundlers.products.product_manifests import ProductManifest
 
-MANIFEST = ProductManifest("core", "1.0.0", "zip", 0, {}, ())
+MANIFEST = ProductManifest("core", "zip", {}, ())
 
 
 def view(root: Path) -> ReleaseView:

@@ -21,7 +21,7 @@ from bundlers.products.product_manifests import ProductFile, ProductManifest
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 A, B = sha256(b"a"), sha256(b"b")
 FILES = (ProductFile("bin/a", 0o755, 1, A), ProductFile("bin/link", link="a"), ProductFile("lib/b", 0o644, 1, B))
-MANIFEST = ProductManifest("core", "1", "zip", 0, {}, FILES)
+MANIFEST = ProductManifest("core", "zip", {}, FILES)
 
 
 def view(root: Path, files: Mapping[str, Any]) -> ReleaseView:

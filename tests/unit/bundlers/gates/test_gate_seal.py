@@ -89,7 +89,7 @@ def manifest() -> ProductManifest:
     ]
     rows.append(ProductFile("bin/link", link="tool"))
     rows.sort(key=lambda row: row.path.encode())
-    return ProductManifest("core", "1", "tar.gz", 0, {}, tuple(rows))
+    return ProductManifest("core", "tar.gz", {}, tuple(rows))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from bundlers.products import product_manifests, products
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore import config
 from casstore.errors import UnsupportedInput
+from casstore.objects.platforms import Platform
 from casstore.store.store import Store
 
 SECRET_SAUCE = b"the agent's own binary, several times " * 50
@@ -38,7 +39,9 @@ def component(store: Store, tmp_path: Path, name: str, files: dict[str, bytes]) 
 
 def made(store: Store, name: str, *components: ComponentTree, platform: str = "") -> ProductManifest:
     named = {f"c{number}": tree for number, tree in enumerate(components)}
-    return product_manifests.build(store, name, "tar.gz", named, "1", 0, platform=platform)
+    return product_manifests.build(
+        store, name, "tar.gz", named, platform=Platform.of_text(platform) if platform else None
+    )
 
 
 def tar(name: str, data: bytes, mode: str = "w") -> bytes:

@@ -50,7 +50,7 @@ def compare(
     store: Store, tmp_path: Path, settings: Settings = DEFAULT, **products: dict[str, bytes]
 ) -> IsolationReport:
     manifests = {
-        name: product_manifests.build(store, name, "tar.gz", {name: tree(store, tmp_path, files)}, "1", 0)
+        name: product_manifests.build(store, name, "tar.gz", {name: tree(store, tmp_path, files)})
         for name, files in products.items()
     }
     return isolation.check(store, isolation.Contents.each(manifests), settings)
@@ -198,7 +198,7 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
     licence = ComponentTree(tree(store, tmp_path, {"LICENSE": text}).tree, "all ship it")
     manifests = {
         name: product_manifests.build(
-            store, name, "zip", {name: tree(store, tmp_path, {name: noise(800) + text}), "l": licence}, "1", 0
+            store, name, "zip", {name: tree(store, tmp_path, {name: noise(800) + text}), "l": licence}
         )
         for name in ("one", "two")
     }
@@ -209,7 +209,7 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
 
 
 def built(store: Store, **products: dict[str, ComponentTree]) -> dict[str, ProductManifest]:
-    return {name: product_manifests.build(store, name, "zip", trees, "1", 0) for name, trees in products.items()}
+    return {name: product_manifests.build(store, name, "zip", trees) for name, trees in products.items()}
 
 
 LIBRARY = noise(5000)
@@ -304,7 +304,7 @@ def test_the_result_does_not_depend_on_workers_or_order(store: Store, tmp_path: 
     agent = noise(40_000)
     files = {f"f{n}": agent[n * 1000 : n * 1000 + 1500] + noise(600) for n in range(20)}
     manifests = {
-        name: product_manifests.build(store, name, "zip", {name: tree(store, tmp_path, held)}, "1", 0)
+        name: product_manifests.build(store, name, "zip", {name: tree(store, tmp_path, held)})
         for name, held in {"core": files, "agent": {"agent": agent}, "probe": {"p": noise(5000)}}.items()
     }
     results = []

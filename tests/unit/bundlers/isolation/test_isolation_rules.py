@@ -49,7 +49,7 @@ def manifest(store: Store, tmp_path: Path, name: str, files: dict[str, bytes]) -
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     tree = ComponentTree(store.put_tree(str(folder)).tree)
-    return product_manifests.build(store, name, "tar.gz", {name: tree}, "1", 0)
+    return product_manifests.build(store, name, "tar.gz", {name: tree})
 
 
 def compare(

@@ -11,6 +11,7 @@ from bundlers.products import product_manifests
 from bundlers.products.platforms import go_platform
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import UnsupportedInput
+from casstore.objects.platforms import Platform
 from casstore.objects.tree import TreeEntry
 
 TREE = sha256(b"tree")
@@ -28,8 +29,12 @@ class Paths:
             yield raw, TreeEntry(raw.rpartition(b"/")[2], "file", 0o644, 1, sha256(b"x"))
 
 
+def _of(platform: str) -> Platform | None:
+    return Platform.of_text(platform) if platform else None
+
+
 def build(platform: str, *paths: str) -> ProductManifest:
-    return product_manifests.build(Paths(*paths), "p", "zip", {"c": ComponentTree(TREE)}, "1", 0, platform=platform)
+    return product_manifests.build(Paths(*paths), "p", "zip", {"c": ComponentTree(TREE)}, platform=_of(platform))
 
 
 @pytest.mark.parametrize(
@@ -81,4 +86,4 @@ def test_the_length_of_a_path_is_counted_as_windows_does() -> None:
     ],
 )
 def test_platforms_as_images_name_them(platform: str, expected: tuple[str, str]) -> None:
-    assert go_platform(platform) == expected
+    assert go_platform(_of(platform)) == expected

@@ -178,15 +178,15 @@ def test_nothing_promoted_nothing_published(world: PublishedWorld, public: str, 
 
 
 def test_damaged_archive_is_not_published(world: PublishedWorld, public: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = world.made["1.0.0"].products["core"].archive.digest
-    chunks = type(world.store).chunks
+    archive = world.made["1.0.0"].builds["core"].archive.digest
+    opened = type(world.store).open_blob
 
     def damaged(self: object, digest: str) -> object:
         if digest == archive:
             raise ObjectDamaged(f"{digest}: damaged")
-        return chunks(self, digest)  # type: ignore[arg-type]
+        return opened(self, digest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(world.store), "chunks", damaged)
+    monkeypatch.setattr(type(world.store), "open_blob", damaged)
     with pytest.raises(ObjectDamaged):
         world.publish("prod", public)
     assert world.state.publications == {}
@@ -334,7 +334,7 @@ def test_openssl_verifies_an_archives_provenance(world: PublishedWorld, public: 
     argv = ["openssl", "dgst", "-sha256", "-verify", "key.pem", "-signature", "sig", "pae"]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "Verified OK" in done.stdout
-    assert world.made["1.0.0"].products["core"].archive.digest.removeprefix("sha256:").encode() in envelope.payload
+    assert world.made["1.0.0"].builds["core"].archive.digest.removeprefix("sha256:").encode() in envelope.payload
 
 
 def test_settings_come_from_casstore_toml(world: PublishedWorld, tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def laid_out(world: PublishedWorld, tmp_path: Path) -> Path:
 
 
 def test_a_lost_archive_is_written_again(world: PublishedWorld, laid_out: Path) -> None:
-    lost = next((laid_out / "targets/releases").rglob("*.tar.gz"))
+    lost = next((laid_out / "targets/archives").rglob("*.tar.gz"))
     lost.unlink()
     report = world.publish("prod", str(laid_out))
     assert not report.unchanged and lost.exists()

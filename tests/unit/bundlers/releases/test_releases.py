@@ -70,7 +70,7 @@ def test_release_makes_everything_visible(line: Line) -> None:
     assert made.digest == report.release
     assert made.epoch == report.epoch == TIME
     assert made.config == sha256((line.root / "casstore.toml").read_bytes())
-    for name, row in made.products.items():
+    for name, row in made.builds.items():
         manifest = parse_manifest((out / f"{name}.product-manifest.json").read_bytes())
         assert manifest.digest == row.product_manifest
         assert line.store.read(row.product_manifest) == manifest.to_bytes()
@@ -94,8 +94,8 @@ def test_evidence_is_closed_signed_and_complete(line: Line) -> None:
             role="builder",
         )
         types.append(verified.statement.predicate_type)
-    assert sorted(types) == sorted([slsa_provenance.TYPE] * 3 + [isolation.TYPE] + [test_result.TYPE] * 3), (
-        "provenance of the put and of two archives, isolation, three gates"
+    assert sorted(types) == sorted([slsa_provenance.TYPE] * 3 + [isolation.TYPE] + [test_result.TYPE] * 4), (
+        "provenance of the put and of two archives, isolation, four gates"
     )
 
 
@@ -125,7 +125,12 @@ def test_gate_results_speak_of_what_they_saw(line: Line) -> None:
     for digest in report.evidence:
         for found in find(line.store, next(iter(_subjects(line.store.read(digest)))), test_result.TYPE):
             seen[found.statement.predicate["configuration"][0]["name"]] = found.statement.digests
-    assert seen == {"secrets": frozenset(trees), "seal": frozenset(archives), "budget": frozenset(archives)}
+    assert seen == {
+        "platform": frozenset(trees),
+        "secrets": frozenset(trees),
+        "seal": frozenset(archives),
+        "budget": frozenset(archives),
+    }
 
 
 def test_policy_takes_what_a_release_signs(line: Line) -> None:
@@ -148,14 +153,22 @@ def test_same_inputs_give_the_same_bytes_anywhere(line: Line, tmp_path: Path) ->
 
 
 def test_source_date_epoch_decides(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a tree's first put; a release asks for it by an option alone."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    assert line.ship("1.0.0").epoch == 1_700_000_000
+    assert line.ship("1.0.0").epoch == TIME
+    line.write({"core/etc/core.conf": b"listen = 127.0.0.2\n"})
     line.put("1.0.1")
-    assert line.ship("1.0.1", epoch=1_600_000_000).epoch == 1_600_000_000
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    times = {name: c.time for name, c in line.ship("1.0.1").archives[1].manifest.components.items()}
+    assert times == {"core-bin": TIME + 2, "licences": TIME}, "two seconds after the last tree, which was later"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    line.write({"core/etc/core.conf": b"listen = 127.0.0.3\n"})
     line.put("1.0.2")
+    assert line.ship("1.0.2").epoch == 1_800_000_000
+    line.put("1.0.3")
+    assert line.ship("1.0.3", epoch=1_600_000_000).epoch == 1_600_000_000
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(BadInput, match="SOURCE_DATE_EPOCH"):
-        line.ship("1.0.2")
+        line.put("1.0.4")
 
 
 def test_again_is_no_op_and_brings_the_folder_back(line: Line) -> None:
@@ -285,7 +298,7 @@ def test_seal_runs_although_nobody_listed_it(line: Line, monkeypatch: pytest.Mon
     from bundlers.releases import staging
 
     line.configure(TOML)
-    assert [outcome.name for outcome in line.ship("1.0.0", dry_run=True).outcomes] == ["seal"]
+    assert [outcome.name for outcome in line.ship("1.0.0", dry_run=True).outcomes] == ["platform", "seal"]
     real = staging.Quarantine.archive
 
     def damaged(self: staging.Quarantine, *args: object, **options: object) -> object:

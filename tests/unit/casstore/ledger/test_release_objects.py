@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,12 @@ from attest import canonical
 from attest.digests import sha256
 from attest.errors import BadInput, FormatError
 from casstore.ledger import release_objects
-from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseProduct, check_version
+from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild, check_version
+from casstore.objects.platforms import Platform
+
+
+def row(name: str, platform: Platform | None = None) -> ReleaseBuild:
+    return ReleaseBuild("zip", ReleaseArchive(name, sha256(b"b"), 8), sha256(b"n"), platform)
 
 
 def a_release(**changes: Any) -> Release:
@@ -20,9 +26,9 @@ def a_release(**changes: Any) -> Release:
         "version": "1.4.0",
         "epoch": 1767225600,
         "components": {"core-bin": sha256(b"tree")},
-        "products": {
-            "core": ReleaseProduct("tar.gz", ReleaseArchive("core-1.4.0.tar.gz", sha256(b"a"), 9), sha256(b"m")),
-            "agent": ReleaseProduct("zip", ReleaseArchive("agent-1.4.0.zip", sha256(b"b"), 8), sha256(b"n")),
+        "builds": {
+            "core": ReleaseBuild("tar.gz", ReleaseArchive("core-1.4.0.tar.gz", sha256(b"a"), 9), sha256(b"m")),
+            "agent": ReleaseBuild("zip", ReleaseArchive("agent-1.4.0.zip", sha256(b"b"), 8), sha256(b"n")),
         },
         "checksums": sha256(b"sums"),
         "evidence": tuple(sorted([sha256(b"1"), sha256(b"2")])),
@@ -37,6 +43,27 @@ def test_round_trip() -> None:
     assert list(release.archives) == ["agent-1.4.0.zip", "core-1.4.0.tar.gz"]
 
 
+def test_builds_are_told_by_product() -> None:
+    linux = Platform("linux", "x86_64", "gnu", "2.28")
+    layout = {"wrap": "acme", "components": {"core-bin": {"to": "bin"}}}
+    made = a_release(
+        builds={
+            "acme/linux": replace(row("l.zip", linux), layout=layout),
+            "acme/any": replace(row("a.zip", Platform("any")), foreign="a reason"),
+            "core": row("c.zip"),
+        },
+        taken={"core-bin": "1.3.0"},
+        notes=sha256(b"notes"),
+    )
+    again = release_objects.parse(made.to_bytes())
+    assert again == made
+    assert {name: list(builds) for name, builds in again.products.items()} == {
+        "acme": ["any", "linux"],
+        "core": ["default"],
+    }
+    assert made.to_json()["products"]["acme"]["builds"]["linux"]["platform"] == linux.to_json()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -47,15 +74,19 @@ def test_round_trip() -> None:
         {"epoch": 1.5},
         {"components": {"../x": sha256(b"t")}},
         {"components": {"x": "sha256:0"}},
-        {"products": {}},
+        {"builds": {}},
+        {"builds": {"a/b": row("1.zip"), "a-b": row("2.zip")}},
+        {"builds": {"a": row("one.zip"), "b": row("ONE.zip")}},
+        {"builds": {"a": row("1.zip", Platform("amiga"))}},
+        {"taken": {"nobody": "1.0.0"}},
         {"checksums": "x"},
         {"evidence": (sha256(b"1"), sha256(b"1"))},
         {"config": "x"},
-        {"products": {"a": ReleaseProduct("zip", ReleaseArchive("x/y.zip", sha256(b"b"), 8), sha256(b"n"))}},
-        {"products": {"a": ReleaseProduct("zip", ReleaseArchive("..", sha256(b"b"), 8), sha256(b"n"))}},
+        {"builds": {"a": ReleaseBuild("zip", ReleaseArchive("x/y.zip", sha256(b"b"), 8), sha256(b"n"))}},
+        {"builds": {"a": ReleaseBuild("zip", ReleaseArchive("..", sha256(b"b"), 8), sha256(b"n"))}},
         {
-            "products": {
-                name: ReleaseProduct("zip", ReleaseArchive("same.zip", sha256(b"b"), 8), sha256(b"n")) for name in "ab"
+            "builds": {
+                name: ReleaseBuild("zip", ReleaseArchive("same.zip", sha256(b"b"), 8), sha256(b"n")) for name in "ab"
             }
         },
     ],
@@ -75,12 +106,17 @@ def changed(**changes: Any) -> bytes:
         b"",
         b"[]",
         a_release().to_bytes() + b"\n",
-        changed(format="casstore-release/2"),
+        changed(format="casstore-release/1"),
         changed(extra=1),
         changed(evidence=[sha256(b"2"), sha256(b"1")]),
         changed(evidence=None),
         changed(products={"core": {}}),
         changed(products={"core": None}),
+        changed(products={"core": {"builds": {}}}),
+        changed(products={"core": {"builds": {"x": {}}}}),
+        changed(taken={"other": "1.0.0"}),
+        changed(taken={"core-bin": "prod"}),
+        changed(notes="x"),
         changed(components=[]),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_promotion_brings_a_summary_for_every_archive(world: World) -> None:
     from casstore.store.attestations import find
 
     report = world.promote("1.0.0", "dev")
-    (summary,) = find(world.store, world.made["1.0.0"].products["core"].archive.digest, vsa.TYPE)
+    (summary,) = find(world.store, world.made["1.0.0"].builds["core"].archive.digest, vsa.TYPE)
     assert summary.digest in report.evidence
     assert summary.statement.predicate["resourceUri"] == "pkg:generic/core@1.0.0?channel=dev"
     assert summary.statement.predicate["policy"]["digest"]["sha256"] in world.state.require_trust_root().digest
