@@ -15,20 +15,21 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, cast
+from typing import IO, Any, cast
+
+from bundlers.isolation.carving import Span
+from bundlers.isolation.streams import Unpacked, ZstdFailed, skipped_end
 
 _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error, OverflowError, MemoryError)
 _HEAD = 600
 _MAX_NAME = 65536
+_BUFFER = 64 * 1024
 
 Found = Iterator[tuple[str, "IO[bytes] | None"]]
+Reader = Callable[["IO[bytes]", list[Span]], Found]
 
 
-class _ZstdFailed(Exception):
-    """zstandard is imported where it is needed; this stands for its error."""
-
-
-BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, KeyError, _ZstdFailed)
+BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, KeyError, ZstdFailed)
 """What a reader raises for bytes that are not what they look like."""
 
 
@@ -42,9 +43,29 @@ def kind_of(blob: IO[bytes]) -> str:
     return "zip" if _ends_as_zip(blob) else ""
 
 
-def members(blob: IO[bytes], kind: str) -> Found:
-    """Every file inside; a stream is good until the next step. Raises one of BROKEN."""
-    return _KINDS[kind][1](blob)
+def members(blob: IO[bytes], kind: str, covered: list[Span] | None = None) -> Found:
+    """Every file inside; a stream is good until the next step. Raises one of BROKEN.
+
+    `covered` is told which parts of the blob the form accounts for, as they are read.
+    """
+    return _READERS[kind](blob, [] if covered is None else covered)
+
+
+def hidden(blob: IO[bytes], offset: int, kind: str) -> IO[bytes] | None:
+    """What may begin at an offset, as a file of its own; None where it is chance."""
+    blob.seek(offset)
+    head = blob.read(_HEAD)
+    if kind == "tar" and not (len(head) >= 512 and _sum_holds(head)):
+        return None
+    return cast("IO[bytes]", io.BufferedReader(_Window(blob, offset), _BUFFER))
+
+
+def cover(covered: list[Span], start: int, end: int) -> None:
+    """One more part that is accounted for, joined with the one before where they touch."""
+    if covered and covered[-1][0] <= start <= covered[-1][1]:
+        covered[-1] = (covered[-1][0], max(end, covered[-1][1]))
+    elif end > start:
+        covered.append((start, end))
 
 
 def _ends_as_zip(blob: IO[bytes]) -> bool:
@@ -55,25 +76,40 @@ def _ends_as_zip(blob: IO[bytes]) -> bool:
         return False
 
 
+def _is_lzma(head: bytes) -> bool:
+    return head.startswith(b"\x5d\0\0") and head[5:13] in (b"\xff" * 8, head[5:9] + b"\0" * 4)
+
+
 def _is_tar(head: bytes) -> bool:
     if head[257:262] == b"ustar":
         return True
-    field = head[148:156].strip(b" \0")  # before POSIX there was no magic, only the sum of the header
-    if len(head) < 512 or not head[0] or not field or any(c not in b"01234567" for c in field):
+    return len(head) >= 512 and bool(head[0]) and _sum_holds(head)  # before POSIX there was no magic, only the sum
+
+
+def _sum_holds(head: bytes) -> bool:
+    field = head[148:156].strip(b" \0")
+    if not field or any(c not in b"01234567" for c in field):
         return False
     return sum(head[:148]) + 8 * 32 + sum(head[156:512]) == int(field, 8)
 
 
-def _tar(blob: IO[bytes]) -> Found:
+def _tar(blob: IO[bytes], covered: list[Span]) -> Found:
+    """What its headers say beside the members (pax) is not covered."""
+    start, reached = blob.tell(), blob.tell()
     with tarfile.open(fileobj=blob, mode="r:") as tar:
         for info in tar:
+            cover(covered, reached, info.offset)
+            cover(covered, info.offset, info.offset + 512)
+            reached = max(info.offset_data - 512, start)
             if info.isreg():
                 yield info.name, tar.extractfile(info)
+        cover(covered, reached, max(tar.offset, reached + 512))
 
 
-def _zip(blob: IO[bytes]) -> Found:
+def _zip(blob: IO[bytes], covered: list[Span]) -> Found:
     with zipfile.ZipFile(blob) as archive:
-        for entry in archive.infolist():
+        for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+            _cover_entry(blob, entry, covered)
             if entry.is_dir():
                 continue
             if entry.flag_bits & 1:
@@ -83,44 +119,54 @@ def _zip(blob: IO[bytes]) -> Found:
                 yield entry.filename, stream
 
 
-def _gzip(blob: IO[bytes]) -> Found:
-    import gzip
-
-    yield "", cast("IO[bytes]", gzip.GzipFile(fileobj=blob, mode="rb"))
-
-
-def _bzip2(blob: IO[bytes]) -> Found:
-    import bz2
-
-    yield "", bz2.BZ2File(blob)
+def _cover_entry(blob: IO[bytes], entry: zipfile.ZipInfo, covered: list[Span]) -> None:
+    """Its own header, name and data; not the extra field between them."""
+    blob.seek(entry.header_offset + 26)
+    name, extra = struct.unpack("<2H", _exactly(blob, 4))
+    data = entry.header_offset + 30 + name + extra
+    cover(covered, entry.header_offset, data - extra)
+    cover(covered, data, data + entry.compress_size)
 
 
-def _xz(blob: IO[bytes]) -> Found:
-    yield "", lzma.LZMAFile(blob)  # noqa: SIM115  the caller owns what is beneath
+def _stream(kind: str) -> Reader:
+    def read(blob: IO[bytes], covered: list[Span]) -> Found:
+        start = blob.tell()
+        stream = Unpacked(blob, kind)
+        yield "", cast("IO[bytes]", stream)
+        cover(covered, start, stream.end)
+
+    return read
 
 
-def _zstd(blob: IO[bytes]) -> Found:
-    import zstandard
+def _skipped(blob: IO[bytes], covered: list[Span]) -> Found:
+    """A zstd frame that readers skip: whatever it holds."""
+    start = blob.tell()
+    end = skipped_end(blob, start)
+    if end is None:
+        raise ValueError("no frame to be skipped")
+    yield "skipped", _part(blob, start + 8, end - start - 8)
+    cover(covered, start, end)
 
-    engine = zstandard.ZstdDecompressor(max_window_size=128 << 20)
-    try:
-        stream = engine.stream_reader(blob, read_across_frames=True, closefd=False)
-        yield "", cast("IO[bytes]", _Translated(stream, zstandard.ZstdError))
-    except zstandard.ZstdError as exc:
-        raise _ZstdFailed(str(exc)) from exc
 
-
-class _Translated(io.RawIOBase):
-    """Reads on, with a foreign library's error as ours."""
-
-    def __init__(self, stream: IO[bytes], error: type[Exception]) -> None:
-        self._stream, self._error = stream, error
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            return self._stream.read(size)
-        except self._error as exc:
-            raise _ZstdFailed(str(exc)) from exc
+def _entry(blob: IO[bytes], covered: list[Span]) -> Found:
+    """One file of a zip by its own header: one that the directory at the end does not list."""
+    start = blob.tell()
+    _, _, flags, method, _, _, size, _, name, extra = struct.unpack("<4s5H4x2I2H", _exactly(blob, 30))
+    if not 0 < name <= _MAX_NAME:
+        raise ValueError("a header of zip is broken")
+    label, data = _exactly(blob, name).decode("utf-8", "replace"), start + 30 + name + extra
+    if label.endswith("/"):
+        return
+    if flags & 1:
+        yield label, None
+    elif method == zipfile.ZIP_STORED:
+        yield label, _part(blob, data, size)
+    elif method == zipfile.ZIP_DEFLATED:
+        blob.seek(data)
+        yield label, cast("IO[bytes]", Unpacked(blob, "deflate"))
+    else:
+        raise ValueError(f"it is packed by method {method}")
+    cover(covered, start, data + size)
 
 
 class _Part(io.RawIOBase):
@@ -142,6 +188,37 @@ class _Part(io.RawIOBase):
         return data
 
 
+class _Window(io.RawIOBase):
+    """A file from an offset on, as if it began there."""
+
+    def __init__(self, blob: IO[bytes], start: int) -> None:
+        self._blob, self._start, self._at = blob, start, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset += self._blob.seek(0, io.SEEK_END) - self._start
+        elif whence == io.SEEK_CUR:
+            offset += self._at
+        self._at = max(0, offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        self._blob.seek(self._start + self._at)
+        data = self._blob.read(len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
 def _part(blob: IO[bytes], start: int, size: int) -> IO[bytes]:
     return cast("IO[bytes]", _Part(blob, start, size))
 
@@ -153,10 +230,12 @@ def _exactly(blob: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _ar(blob: IO[bytes]) -> Found:
+def _ar(blob: IO[bytes], covered: list[Span]) -> Found:
     """ar(5): 60-byte headers, BSD (`#1/len`) and GNU (`/offset` into `//`) long names."""
-    at, long_names = 8, b""
+    begin = blob.tell()
+    at, long_names = begin + 8, b""
     while True:
+        cover(covered, begin, at)
         blob.seek(at)
         head = blob.read(60)
         if not head.strip(b"\n"):
@@ -178,9 +257,9 @@ def _ar(blob: IO[bytes]) -> Found:
         yield (name.rstrip(b"/") or b"/").decode("utf-8", "replace"), _part(blob, start, size)
 
 
-def _cpio(blob: IO[bytes]) -> Found:
+def _cpio(blob: IO[bytes], covered: list[Span]) -> Found:
     """cpio(5): newc with and without checksum, and the old portable (odc) form."""
-    at = blob.tell()
+    begin = at = blob.tell()
     while True:
         blob.seek(at)
         magic = _exactly(blob, 6)
@@ -197,6 +276,7 @@ def _cpio(blob: IO[bytes]) -> Found:
         if not 0 < name_size <= _MAX_NAME or size < 0:
             raise ValueError("a name or size of cpio is broken")
         name = _exactly(blob, name_size).rstrip(b"\0").decode("utf-8", "replace")
+        cover(covered, begin, start)
         if name == "TRAILER!!!":
             return
         if mode & 0o170000 == 0o100000 and size:
@@ -208,9 +288,10 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _rpm(blob: IO[bytes]) -> Found:
+def _rpm(blob: IO[bytes], covered: list[Span]) -> Found:
     """rpm: a lead of 96 bytes, two headers (the first padded to 8), then a packed cpio."""
-    at = 96
+    begin = blob.tell()
+    at = begin + 96
     for padded in (True, False):
         blob.seek(at)
         head = _exactly(blob, 16)
@@ -218,17 +299,19 @@ def _rpm(blob: IO[bytes]) -> Found:
             raise ValueError("a header of rpm is broken")
         entries, data = struct.unpack(">II", head[8:])
         at += 16 + 16 * entries + data
-        at = _up(at, 8) if padded else at
+        at = begin + _up(at - begin, 8) if padded else at
     blob.seek(0, io.SEEK_END)
-    yield "payload", _part(blob, at, max(0, blob.tell() - at))
+    end = blob.tell()
+    cover(covered, begin, end)
+    yield "payload", _part(blob, at, max(0, end - at))
 
 
-_KINDS: dict[str, tuple[Callable[[bytes], bool], Callable[[IO[bytes]], Found]]] = {
-    "gzip": (lambda head: head.startswith(b"\x1f\x8b\x08"), _gzip),
-    "bzip2": (lambda head: head.startswith(b"BZh") and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"), _bzip2),
-    "xz": (lambda head: head.startswith(b"\xfd7zXZ\0"), _xz),
-    "lzma": (lambda head: head.startswith(b"\x5d\0\0") and head[5:13] in (b"\xff" * 8, head[5:9] + b"\0" * 4), _xz),
-    "zstd": (lambda head: head.startswith(b"\x28\xb5\x2f\xfd"), _zstd),
+_KINDS: dict[str, tuple[Callable[[bytes], bool], Reader]] = {
+    "gzip": (lambda head: head.startswith(b"\x1f\x8b\x08"), _stream("gzip")),
+    "bzip2": (lambda head: head.startswith(b"BZh") and head[4:10] in (b"1AY&SY", b"\x17rE8P\x90"), _stream("bzip2")),
+    "xz": (lambda head: head.startswith(b"\xfd7zXZ\0"), _stream("xz")),
+    "lzma": (_is_lzma, _stream("lzma")),
+    "zstd": (lambda head: head.startswith(b"\x28\xb5\x2f\xfd"), _stream("zstd")),
     "ar": (lambda head: head.startswith(b"!<arch>\n"), _ar),
     "rpm": (lambda head: head.startswith(b"\xed\xab\xee\xdb"), _rpm),
     "cpio": (lambda head: head.startswith((b"070701", b"070702", b"070707")), _cpio),
@@ -236,3 +319,8 @@ _KINDS: dict[str, tuple[Callable[[bytes], bool], Callable[[IO[bytes]], Found]]] 
     "tar": (_is_tar, _tar),
 }
 """Kind -> (what the first bytes look like, reader)."""
+
+_READERS: dict[str, Reader] = {kind: reader for kind, (_, reader) in _KINDS.items()} | {
+    "skipped": _skipped,
+    "entry": _entry,
+}

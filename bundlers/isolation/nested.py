@@ -18,11 +18,14 @@ from typing import IO, cast
 
 from attest import digests
 from attest.digests import Digest
-from bundlers.isolation import containers
+from bundlers.isolation import carving, containers
+from bundlers.isolation.carving import Span
 
 _PIECE = 1024 * 1024
 _SPOOL = 16 * 1024 * 1024
 _MAX_MEMBERS = 200_000
+_NO_CHANCE = 512
+"""So many bytes that unpack are no chance."""
 _SMALL = 64 * 1024
 """A tiny file may unpack to so many bytes times the ratio."""
 
@@ -83,17 +86,39 @@ class _Look:
     def at(self, blob: IO[bytes], prefix: str, depth: int) -> None:
         """Every member of what lies here."""
         kind = containers.kind_of(blob)
-        if not kind:
-            return
-        if depth == 0:
+        covered: list[Span] = []
+        if kind and depth == 0:
             self._skip(prefix, f"it is packed {self._limits.max_depth} deep")
+        elif kind:
+            blob.seek(0)
+            try:
+                for path, stream in containers.members(blob, kind, covered):
+                    self._member(f"{prefix}!{path}" if path else prefix, stream, depth, unnamed=not path)
+            except containers.BROKEN as exc:
+                self._skip(prefix, f"it looks like {kind} and cannot be opened: {type(exc).__name__}: {exc}"[:200])
+        if depth:
+            for offset, hint in carving.beginnings(blob, covered, kind):
+                self._hidden(blob, offset, hint, prefix, depth, covered)
+
+    def _hidden(self, blob: IO[bytes], offset: int, kind: str, prefix: str, depth: int, covered: list[Span]) -> None:
+        """What begins somewhere inside, beside what the file's own form accounts for."""
+        if not kind:
+            raise _TooMuch("it has more beginnings of packed things than are tried")
+        window = containers.hidden(blob, offset, kind)
+        if window is None:
             return
-        blob.seek(0)
+        inner: list[Span] = []
+        before = self._budget
         try:
-            for path, stream in containers.members(blob, kind):
-                self._member(f"{prefix}!{path}" if path else prefix, stream, depth, unnamed=not path)
+            for path, stream in containers.members(window, kind, inner):
+                place = f"{prefix}!@{offset}"
+                self._member(f"{place}!{path}" if path else place, stream, depth, unnamed=not path)
         except containers.BROKEN as exc:
-            self._skip(prefix, f"it looks like {kind} and cannot be opened: {type(exc).__name__}: {exc}"[:200])
+            if before - self._budget >= _NO_CHANCE:
+                why = f"{kind} begins at byte {offset} and cannot be opened whole: {type(exc).__name__}: {exc}"
+                self._skip(prefix, why[:200])
+        for start, end in inner:
+            containers.cover(covered, offset + start, offset + end)
 
     def _member(self, place: str, stream: IO[bytes] | None, depth: int, *, unnamed: bool) -> None:
         """One member; the inside of a packed single file has no name of its own."""

@@ -27,7 +27,7 @@ _PIECE = 1024 * 1024
 _MAX_PROGRAM = 256 << 20
 _HEAD = 64 * 1024
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))
-_VERSION = 4
+_VERSION = 5
 """Of what a scan looks for; the fingerprints have their own."""
 
 

@@ -42,12 +42,15 @@ def _elf(view: memoryview) -> Iterator[str]:
     table = struct.unpack_from(f"{order}{'Q' if wide else 'I'}", view, 0x28 if wide else 0x20)[0]
     size, count, _ = struct.unpack_from(f"{order}3H", view, 0x3A if wide else 0x2E)
     form = f"{order}{'2I4Q2I2Q' if wide else '10I'}"
-    code, length = hashlib.sha256(), 0
+    code, length, read = hashlib.sha256(), 0, 0
     if size < struct.calcsize(form):
         return
     for number in range(min(count, _MAX_SECTIONS)):
         _, kind, flags, _, start, extent, *_ = struct.unpack_from(form, view, table + number * size)
         part = view[start : start + extent]
+        read += len(part) if kind != _NOBITS else 0
+        if read > 2 * len(view):
+            return  # sections of a program do not lie on each other
         if kind == _NOTE:
             yield from _build_ids(part, order)
         elif flags & _EXEC and kind != _NOBITS:

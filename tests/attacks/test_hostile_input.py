@@ -1,0 +1,207 @@
+"""Hostile input: ways to hide a file, and bytes that hold a parser. Found or told, never silent."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import random
+import struct
+import subprocess
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import pytest
+import zstandard
+
+from attest.digests import sha256
+from bundlers.isolation import nested, variants
+from bundlers.isolation.nested import Inside, Limits
+from tests.unit.bundlers.isolation.test_isolation_nested import PACKED, ar, newc, odc, rpm, tar, zipped
+
+HIDDEN = random.Random(7).randbytes(9_000)
+NOISE = random.Random(8).randbytes(50_001)
+Hide = Callable[[bytes], bytes]
+
+
+def look(data: bytes, limits: Limits = Limits()) -> Inside:  # noqa: B008  frozen
+    return nested.look_inside(io.BytesIO(data), len(data), limits)
+
+
+def stored(data: bytes, name: str = "in/zip") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        packed.writestr(name, data)
+    return out.getvalue()
+
+
+def unlisted(data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip whose directory does not list its first entry."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as packed:
+        packed.writestr("hidden", data)
+        packed.writestr("listed", b"harmless")
+        packed.filelist = packed.filelist[1:]
+    return out.getvalue()
+
+
+def commented(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("listed", b"harmless")
+        packed.comment = gzip.compress(data)
+    return out.getvalue()
+
+
+def in_extra(data: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        info = zipfile.ZipInfo("listed")
+        body = gzip.compress(data)
+        info.extra = struct.pack("<2H", 0xCAFE, len(body)) + body
+        packed.writestr(info, b"harmless")
+    return out.getvalue()
+
+
+def between(data: bytes) -> bytes:
+    """Behind the first entry, before the second: no entry accounts for it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("a", b"harmless")
+        packed.fp.write(gzip.compress(data))  # type: ignore[union-attr]
+        packed.start_dir = packed.fp.tell()  # type: ignore[union-attr]
+        packed.writestr("b", b"harmless")
+    return out.getvalue()
+
+
+def skippable(data: bytes) -> bytes:
+    return struct.pack("<2I", 0x184D2A50, len(data)) + data
+
+
+def two_tars(data: bytes) -> bytes:
+    return tar(b"harmless") + tar(data)
+
+
+def self_extracting(data: bytes) -> bytes:
+    return b"#!/bin/sh\ntail -c +4096 $0 | tar xz\nexit 0\n".ljust(4095, b"#") + gzip.compress(tar(data))
+
+
+def png(data: bytes) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    image = chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(b"\0\0"))
+    return b"\x89PNG\r\n\x1a\n" + image + chunk(b"IEND", b"") + zipped(data)
+
+
+WAYS: dict[str, Hide] = {
+    **{f"as {form}": pack for form, pack in PACKED.items()},
+    **{
+        f"{form}, behind noise": lambda data, pack=pack: NOISE + pack(data)
+        for form, pack in PACKED.items()
+        if form not in ("v7 tar", "tar.lzma")
+    },
+    **{f"{form}, before noise": lambda data, pack=pack: pack(data) + NOISE for form, pack in PACKED.items()},
+    "stored zip": stored,
+    "stored zip in stored zip": lambda data: stored(stored(data)),
+    "zip with an unlisted entry": unlisted,
+    "zip with an unlisted, stored entry": lambda data: unlisted(data, zipfile.ZIP_STORED),
+    "zip comment": commented,
+    "extra field of a zip entry": in_extra,
+    "between two zip entries": between,
+    "zip behind zip": lambda data: zipped(data) + zipped(b"harmless"),
+    "zip before zip": lambda data: zipped(b"harmless") + zipped(data),
+    "tar behind tar": two_tars,
+    "tar behind the end of a tar": lambda data: tar(b"harmless") + bytes(5120) + tar(data),
+    "gzip behind the end of a tar": lambda data: tar(b"harmless") + gzip.compress(data),
+    "cpio behind cpio": lambda data: newc(b"harmless") + newc(data),
+    "cpio behind padded cpio, as an initramfs": lambda data: newc(b"harmless") + bytes(512) + gzip.compress(newc(data)),
+    "odc behind newc": lambda data: newc(b"harmless") + odc(data),
+    "ar behind ar": lambda data: ar(b"harmless") + ar(data),
+    "zstd, skippable frame": lambda data: zstandard.compress(b"harmless") + skippable(data),
+    "zstd, skippable frame first": lambda data: skippable(data) + zstandard.compress(b"harmless"),
+    "zstd, packed in a skippable frame": lambda data: zstandard.compress(b"harmless") + skippable(gzip.compress(data)),
+    "bzip2 behind bzip2 and a byte": lambda data: bz2.compress(b"harmless") + b"\n" + bz2.compress(data),
+    "gzip behind gzip and noise": lambda data: gzip.compress(b"harmless") + b"noise" + gzip.compress(data),
+    "xz behind xz and padding": lambda data: lzma.compress(b"harmless") + bytes(8) + lzma.compress(data),
+    "xz behind gzip": lambda data: gzip.compress(b"harmless") + lzma.compress(data),
+    "rpm behind rpm": lambda data: rpm(b"harmless") + rpm(data),
+    "self-extracting script": self_extracting,
+    "behind a picture": png,
+    "in an ELF's tail": lambda data: b"\x7fELF" + bytes(60) + NOISE + lzma.compress(tar(data)),
+    "gzip in zip in noise in tar": lambda data: tar(NOISE + zipped(gzip.compress(data))),
+    "half in each of two gzip members": lambda data: gzip.compress(data[:4500]) + gzip.compress(data[4500:]),
+}
+TOLD: dict[str, Hide] = {
+    "five deep": lambda data: zipped(zipped(zipped(zipped(zipped(data))))),
+    "encrypted zip": lambda data: zipped(data, password=True),
+    "cut gzip behind noise": lambda data: NOISE + gzip.compress(data)[:-2000],
+    "cut xz": lambda data: lzma.compress(data)[:-2000],
+    "zip entry packed by a method that nobody knows": lambda data: zipped(data).replace(b"\x08\x00", b"\x63\x00"),
+}
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_it_is_found(way: str) -> None:
+    """As a member, or whole in one: what is compared then."""
+    data, seen = WAYS[way](HIDDEN), list[bytes]()
+    nested.look_inside(io.BytesIO(data), len(data), Limits(), lambda _, member: seen.append(member.read()))
+    assert any(HIDDEN in member for member in seen)
+
+
+@pytest.mark.parametrize("way", sorted(TOLD))
+def test_or_it_is_told(way: str) -> None:
+    assert look(TOLD[way](HIDDEN)).unopened
+
+
+def test_there_are_sixty_ways() -> None:
+    assert len(WAYS) + len(TOLD) >= 60
+
+
+def test_chance_beginnings_are_no_noise() -> None:
+    """Four megabytes of random bytes hold beginnings of everything, and nothing is told of them."""
+    data = random.Random(1).randbytes(4_000_000) + b"\x1f\x8b\x08\0PK\3\4!<arch>\n07070100000000ustar\0"
+    inside = look(data)
+    assert not inside.unopened and len(inside.members) == 0
+
+
+def _overlapping(sections: int) -> bytes:
+    """An ELF all of whose sections are the whole file."""
+    body = bytes(64) + bytes(2000)
+    rows = struct.pack("<2I4Q2I2Q", 0, 1, 4, 0, 0, 1 << 40, 0, 0, 0, 0) * sections
+    head = bytearray(b"\x7fELF\2\1\1" + bytes(57))
+    struct.pack_into("<Q", head, 0x28, len(body))
+    struct.pack_into("<3H", head, 0x3A, 64, sections, 0)
+    return bytes(head) + body[64:] + rows
+
+
+@pytest.mark.parametrize("pad", [0, 30_000_000])
+def test_sections_that_lie_on_each_other_cost_no_more_than_the_file(pad: int) -> None:
+    data = _overlapping(4096) + bytes(pad)
+    began = time.process_time()
+    variants.marks(data)
+    assert time.process_time() - began < 5
+
+
+def test_many_streams_after_each_other_cost_no_more_than_one() -> None:
+    """As bgzip writes them: the beginnings of a form that was read are not tried again."""
+    data = b"".join(gzip.compress(os.urandom(300)) for _ in range(3000))
+    began = time.process_time()
+    inside = look(data)
+    assert len(inside.members) == 1 and time.process_time() - began < 5
+
+
+def test_beginnings_without_end_are_told() -> None:
+    inside = look(b"\x1f\x8b\x08\0" * 30_000)
+    assert any("beginnings" in why for _, why in inside.unopened)
+
+
+def test_real_tools_make_what_is_found(tmp_path: object) -> None:
+    """A shell archive by hand: cat of two tars, gzip of it, behind a script."""
+    packed = subprocess.run(["gzip", "-c"], input=two_tars(HIDDEN), capture_output=True, check=True).stdout
+    inside = look(b"#!/bin/sh\n" + packed)
+    assert sha256(HIDDEN) in {member.digest for member in inside.members}
