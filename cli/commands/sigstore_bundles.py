@@ -6,8 +6,7 @@ stands: https://github.com/sigstore/sigstore-conformance/blob/main/docs/cli_prot
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,14 +17,10 @@ from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from attest.signers import Signer
-    from attest.trust.artifact_signatures import Artifact, Certificate, Judged
+    from attest.trust.artifact_signatures import Certificate
     from casstore.network.network import NetworkGuard
 
-MAX_CONTENT = 64 * 1024 * 1024
-MAX_PIECE = 1024 * 1024
 
 staging_option = click.option("--staging", is_flag=True, help="sigstore's staging instance, not its production one.")
 root_option = click.option("--trusted-root", metavar="FILE", help="trusted_root.json; default: the instance's own.")
@@ -77,8 +72,10 @@ def sign_bundle(
 
 
 @click.command("verify-bundle")
-@click.argument("file_or_digest")
-@click.option("--bundle", required=True, metavar="FILE", help="The sigstore bundle.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE_OR_DIGEST...")
+@click.option(
+    "--bundle", "bundles", required=True, multiple=True, metavar="FILE", help="The signature; may be repeated."
+)
 @click.option("--certificate-identity", metavar="IDENTITY", help="Whom the certificate must name.")
 @click.option("--certificate-oidc-issuer", metavar="URL", help="Who must have vouched for the identity.")
 @click.option("--key", "key_file", metavar="FILE", help="The public key, instead of a certificate identity.")
@@ -89,8 +86,8 @@ def sign_bundle(
 @pass_session
 def verify_bundle(
     session: Session,
-    file_or_digest: str,
-    bundle: str,
+    files: tuple[str, ...],
+    bundles: tuple[str, ...],
     certificate_identity: str | None,
     certificate_oidc_issuer: str | None,
     key_file: str | None,
@@ -99,36 +96,35 @@ def verify_bundle(
     staging: bool,
     as_json: bool,
 ) -> None:
-    """Verify a sigstore bundle of anybody about a file or sha256:DIGEST (sha384:, sha512:); offline.
+    """Verify signatures of anybody about a file or sha256:DIGEST (sha384:, sha512:); offline.
 
-    The bundle signs the file itself, or an in-toto statement that names it as a subject: all digests of the
-    subject that can be computed must be the file's.
+    A bundle signs the file itself, or an in-toto statement that names it as a subject: all digests of the
+    subject that can be computed must be the file's. It may be in any form that `import` reads. Several bundles
+    about one file, or as many bundles as files, in pairs, give one verdict for each signature.
 
     \b
-    Example:
+    Examples:
       casstore attest verify-bundle --bundle a.sigstore.json --certificate-identity ann@example.com \\
         --certificate-oidc-issuer https://accounts.example a.txt
-    Exit status: 0 verified, 3 it does not hold.
+      casstore attest verify-bundle --bundle a.json --bundle b.json --key release.pub a.tar.gz b.tar.gz
+    Exit status: 0 all verified, 3 one does not hold.
     """
-    from attest.errors import VerificationError
-    from attest.trust import artifact_signatures
+    from cli.commands import bundle_verdicts
 
-    root_json = _root(trusted_root, staging)
-    raw = read_file(bundle, max_bytes=limits.ATTESTATION)
-    found = artifact_signatures.verify(
-        raw,
-        artifact=_artifact(file_or_digest, artifact_signatures.algorithms(raw)),
-        signer=_signer(key_file, certificate_identity, certificate_oidc_issuer),
-        root_json=root_json,
-        at=session.now,
-    )
-    if verify_in_toto and found.statement is None:
-        raise VerificationError("the bundle signs the file itself and holds no in-toto statement")
-    if as_json:
-        render.json_object(_result(found))
-        return
-    what = found.statement.predicate_type if found.statement else "a signature over the file"
-    render.line(f"verified: {what} by {found.identity}")
+    signer = _signer(key_file, certificate_identity, certificate_oidc_issuer)
+    asked = bundle_verdicts.Asked(signer, _root(trusted_root, staging), session.now, verify_in_toto)
+    rows = [row for file, bundle in _pairs(files, bundles) for row in bundle_verdicts.verdicts(file, bundle, asked)]
+    bundle_verdicts.tell(rows, as_json=as_json)
+
+
+def _pairs(files: tuple[str, ...], bundles: tuple[str, ...]) -> list[tuple[str, str]]:
+    if len(files) == 1:
+        return [(files[0], bundle) for bundle in bundles]
+    if len(files) != len(bundles):
+        raise BadInput(
+            f"{len(files)} files and {len(bundles)} bundles", hint="give one file, or one --bundle for each file"
+        )
+    return list(zip(files, bundles, strict=True))
 
 
 def network_of(session: Session) -> NetworkGuard | None:
@@ -169,18 +165,6 @@ def _signer(key_file: str | None, identity: str | None, issuer: str | None) -> C
     )
 
 
-def _result(found: Judged) -> dict[str, Any]:
-    from attest.core import times
-
-    statement = found.statement
-    return {
-        "verified": True,
-        "identity": found.identity,
-        "signedAt": times.format(found.signed_at),
-        "predicateType": statement.predicate_type if statement else None,
-    }
-
-
 def _root(path: str | None, staging: bool) -> bytes:
     from attest.sigstore import sigstore_roots
 
@@ -200,24 +184,6 @@ def _config(trust_config: str | None, trusted_root: str | None, signing_config: 
     if trust_config or trusted_root or signing_config:
         raise BadInput("not one instance", hint="give --trust-config, or both --trusted-root and --signing-config")
     return None
-
-
-def _artifact(text: str, wanted: Collection[str]) -> Artifact:
-    """Its digests, and the content where it is a file that fits in memory (an Ed25519 signature needs it)."""
-    from attest.statements import subjects
-    from attest.trust.artifact_signatures import Artifact
-
-    given = subjects.of_text(text)
-    if given is not None and not os.path.exists(text):
-        return Artifact(given)
-    try:
-        if os.path.getsize(text) <= MAX_CONTENT:
-            content = read_file(text, max_bytes=MAX_CONTENT)
-            return Artifact(subjects.of_pieces([content], wanted), content)
-        with open(text, "rb") as file:
-            return Artifact(subjects.of_pieces(iter(lambda: file.read(MAX_PIECE), b""), wanted))
-    except OSError as exc:
-        raise BadInput(f"{text}: cannot be read: {exc.strerror}", hint="give a file or sha256:HEX") from exc
 
 
 COMMANDS = {"sign-bundle": sign_bundle, "verify-bundle": verify_bundle}

@@ -37,7 +37,8 @@ def run(*arguments: str | Path) -> int:
 @pytest.mark.parametrize("by", ["path", "digest"])
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_cases_of_the_suite(case: Path, by: str) -> None:
-    key, root, artifact = case / "key.pub", case / "trusted_root.json", DATA / "a.txt"
+    key, root = case / "key.pub", case / "trusted_root.json"
+    artifact = case / "artifact" if (case / "artifact").exists() else DATA / "a.txt"
     arguments: list[str | Path] = ["verify-bundle", "--bundle", case / "bundle.sigstore.json"]
     signer = ["--certificate-identity", BEACON, "--certificate-oidc-issuer", ACTIONS]
     arguments += ["--key", key] if key.exists() else signer
