@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from attest import canonical, digests
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
 from attest.statements.statements import Statement
@@ -23,6 +25,7 @@ from casstore.ledger import listing, release_objects
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
+from casstore.objects import small_records
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
@@ -52,6 +55,8 @@ class References:
         self._collected = next(iter(store.storage.list("collections/")), None) is not None
         """Whether anything was given up by right."""
         self._roots: list[Root] = []
+        self._pins = list(_pins(store))
+        """What is kept by hand; that a pin's own object is there is asked by `records`."""
         for name in listing.ledger_names(store):
             self._roots += self._roots_of(self._entries(name), name)
 
@@ -64,7 +69,7 @@ class References:
         """Who refers to each of these; an object that nobody names is left out."""
         told: dict[Digest, dict[str, None]] = defaultdict(dict)
         paths = TreePaths(self._store, frozenset(to_raw(digest) for digest in hit))
-        self._tell(self._roots, hit, paths, told)
+        self._tell([*self._roots, *self._pins], hit, paths, told)
         if any(digest not in told for digest in hit):
             loose = [
                 Root(f"tree {from_raw(raw)}", from_raw(raw), tree=True, gone_by_right=self._collected)
@@ -151,6 +156,15 @@ class References:
                 yield Root(f"configuration of {told}", made.config)
             for digest in made.evidence:
                 yield Root(f"evidence of {told}", digest)
+
+
+def _pins(store: Store) -> Iterator[Root]:
+    """What pins keep, a tree with all that is in it; one that cannot be read is told by `records`."""
+    for key in sorted(store.storage.list("pins/")):
+        with suppress(CasstoreError, KeyError, TypeError):
+            value = canonical.loads_canonical(store.storage.read(key), what="pin")
+            if small_records.is_sealed(value):
+                yield Root(f"pin {key.removeprefix('pins/')[:8]}", digests.parse(value["digest"]), tree=True)
 
 
 def _components(statement: Statement, *, gone_by_right: bool) -> Iterator[Root]:

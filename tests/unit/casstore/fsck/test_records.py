@@ -9,14 +9,16 @@ import pytest
 from worlds import World, signer
 
 from attest import canonical
-from attest.digests import sha256
+from attest.digests import sha256, to_raw
 from casstore.errors import StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger.entries import key
+from casstore.objects.packs import key_of
 from casstore.objects.store_config import StoreConfig
 from casstore.storage import open_storage
 from casstore.store.store import Store
+from tests.support import lived_stores
 
 
 @pytest.fixture
@@ -131,3 +133,21 @@ def test_bytes_after_casstore_json_are_named_and_mended(world: World, tmp_path: 
     with Store.open(str(tmp_path / "good"), read_only=True) as good:
         assert repair(world.store, good).ok
     assert path.read_bytes() == raw
+
+
+def test_what_a_pinned_tree_lacks_is_named_though_something_was_collected(tmp_path: Path) -> None:
+    """Without a ledger and without the index nothing but the pin says that the files of the tree must be there."""
+    root = lived_stores.without_ledger(tmp_path)
+    shutil.copytree(root, tmp_path / "good")
+    with Store.open(str(root)) as store:
+        (pin,) = pins.load(store)
+        file = next(entry.content for _, entry in store.walk(pin.digest))
+        located = store.catalog.locate(to_raw(file))
+    assert located is not None
+    (root / key_of(located.pack)).unlink()
+    shutil.rmtree(root / "index")
+    with Store.open(str(root)) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
+        (found,) = [one for one in fsck(store).damaged if one.object == file]
+        assert found.needed_by == (f"pin {pin.token[:8]}: below0/file",)
+        assert repair(store, good).ok
+        assert store.has(file)
