@@ -18,21 +18,31 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what is damaged, with good copies from --from.")
 @click.option("--from", "source", metavar="STORE", help="Another store (any URL) that has good copies.")
+@click.option("--published", metavar="NAME", help="What was published to this destination of casstore.toml, instead.")
 @click.option("--compact", is_flag=True, help="Then write the index anew, without the room that growing has left.")
 @json_option
 @pass_session
-def fsck(session: Session, repair: bool, source: str | None, compact: bool, as_json: bool) -> None:
+def fsck(
+    session: Session, repair: bool, source: str | None, published: str | None, compact: bool, as_json: bool
+) -> None:
     """Read and verify every stored byte; name each damaged object and what needs it; rebuild a doubtful index.
 
     With --repair, damaged packs are taken whole from the other store, or made anew from good copies of
-    their objects; what was damaged is kept in quarantine/.
+    their objects; what was damaged is kept in quarantine/. With --published every file of a destination is
+    read and held against the store, and mended from it.
 
     \b
     Examples:
       casstore fsck
       casstore fsck --repair --from s3://mirror/store
+      casstore fsck --published cdn --repair
     Exit status: 0 whole or mended (an index that was rebuilt is told), 7 damage that remains.
     """
+    if published is not None:
+        if source is not None or compact:
+            raise click.UsageError("--published is mended from the store itself: no --from, no --compact")
+        _published(session, published, repair, as_json)
+        return
     if repair != (source is not None):
         raise click.UsageError("--repair and --from STORE go together")
     report = _checked(session, source)
@@ -61,6 +71,30 @@ def _checked(session: Session, source: str | None) -> FsckReport:
             if mend_config(open_storage(session.store_url, network=session.network), other):
                 render.say("mended: casstore.json")
             return repair(session.open_store(), other, progress=bar)
+
+
+def _published(session: Session, name: str, repair: bool, as_json: bool) -> None:
+    from bundlers.publishing import published_check
+    from bundlers.publishing.destinations import settings_of
+    from casstore.storage import open_storage
+
+    storage = open_storage(settings_of(session.config, name).url, network=session.network)
+    report = published_check.check(storage, session.open_store(), session.ledger(), name)
+    if repair:
+        published_check.mend(storage, session.open_store(), report)
+    if as_json:
+        found = {"files": report.files, "damaged": report.damaged, "mended": report.mended}
+        render.json_object({"ok": not report.damaged, **found, "strangers": report.strangers})
+    else:
+        for path, what in report.damaged.items():
+            render.line(f"damaged: {path}: {what}")
+        for path in report.mended:
+            render.line(f"mended: {path}: made from the store")
+        for stranger in report.strangers:
+            render.say(f"not of this publication: {stranger}")
+        render.line(f"{'whole' if not report.damaged else f'{len(report.damaged)} damaged'}: {report.files} files")
+    if report.damaged:
+        raise click.exceptions.Exit(7)
 
 
 def _show(report: FsckReport) -> None:

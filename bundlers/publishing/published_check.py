@@ -1,0 +1,186 @@
+"""Reads every file of a publication again and holds it against the store: named, and mended from there.
+
+What a file must be follows from the ledger: publication records name targets by digest, tiles follow from the entries,
+the checkpoint is a target too. TUF's metadata is signed, so it is checked and not made anew: the next `publish` does.
+
+    report = check(open_storage("./public"), store, ledger, "cdn")
+    report.damaged                       # {"ledger/tile/0/000.p/7": "other bytes than ..."}
+    mend(storage, store, report)         # those that the store can make; then check again
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from attest.digests import Digest, from_hex, sha256
+from attest.errors import CasstoreError, FormatError
+from attest.log import checkpoints, tiles
+from attest.log.merkle import MemoryTree
+from attest.log.tiles import Tile
+from attest.statements.predicates import publication
+from bundlers.publishing import records, tuf_repository
+from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, places
+from casstore.errors import NoSuchObject
+from casstore.ledger.folding import replay
+from casstore.ledger.log import Ledger
+from casstore.storage import Storage
+from casstore.store.attestations import parse_unverified
+from casstore.store.store import Store
+
+_PIECE = 1024 * 1024
+_MISSING, _OTHER = "is missing", "has other bytes than were published"
+_METADATA = "metadata/"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file must be: an object of the store, or bytes that follow from the ledger."""
+
+    digest: Digest
+    data: bytes | None = None
+
+
+@dataclass(slots=True)
+class PublishedReport:
+    """`damaged`: path -> what is wrong; `expected` says what belongs there, as far as the store tells."""
+
+    files: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
+    expected: dict[str, Expected] = field(default_factory=dict)
+    mended: list[str] = field(default_factory=list)
+
+
+def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> PublishedReport:
+    """Every file. Raises NoSuchObject where nothing was published there, StorageUnavailable, StoreDamaged."""
+    report = PublishedReport()
+    rows = replay(ledger, store).publications.get(destination, ())
+    if not rows:
+        raise NoSuchObject(f"nothing was published to {destination}", hint="casstore ledger log shows what was")
+    needed: set[str] = set()
+    for row in rows:
+        needed = _add_targets(report.expected, store, row.number, row.statement)
+    needed |= _add_ledger(report.expected, store, ledger)
+    there = set(storage.list(""))
+    raws = [entry.raw for entry in ledger.entries()]
+    for path in sorted(there):
+        _check_file(report, storage, path, raws)
+    for path in sorted(needed - there):
+        report.damaged[path] = _MISSING
+    _check_metadata(report, storage, there, len(rows))
+    return report
+
+
+def mend(storage: Storage, store: Store, report: PublishedReport) -> None:
+    """Put in place what the store has; what it cannot make stays named."""
+    for path in list(report.damaged):
+        if (good := report.expected.get(path)) is not None:
+            with contextlib.suppress(NoSuchObject):
+                _put(storage, path, good.digest, store.chunks(good.digest) if good.data is None else (good.data,))
+                report.mended.append(path)
+                del report.damaged[path]
+
+
+def _add_targets(into: dict[str, Expected], store: Store, number: int, statement: Digest) -> set[str]:
+    """The files of one publication; those that a reader of the newest one needs are returned."""
+    named = publication.parse(parse_unverified(store.read(statement)).predicate).targets
+    targets = {path: TargetInfo(info.digest, info.length) for path, info in named.items()}
+    targets[records.publication_path(number)] = TargetInfo(statement, store.size(statement))
+    files = {place: Expected(info.digest) for path, info in targets.items() for place in places(path, info)}
+    into.update(files)
+    into[CHECKPOINT] = Expected(targets[records.CHECKPOINT].digest)
+    return {*files, CHECKPOINT}
+
+
+def _add_ledger(into: dict[str, Expected], store: Store, ledger: Ledger) -> set[str]:
+    """The tiles up to the size of the checkpoint that is shown."""
+    size = checkpoints.parse(store.read(into[CHECKPOINT].digest))[0].size
+    raws = [entry.raw for entry in ledger.entries()]
+    found = [*tiles.grown(0, size), *tiles.grown_entries(0, size)]
+    into.update({f"ledger/{tile.path}": _tile(tile, raws) for tile in found})
+    return {f"ledger/{tile.path}" for tile in found}
+
+
+def _tile(tile: Tile, raws: list[bytes]) -> Expected:
+    """What a tile holds. Raises FormatError for one beyond the ledger."""
+    if tile.level < 0:
+        if tile.hashes.stop > len(raws):
+            raise FormatError(f"{tile.path}: is beyond the ledger")
+        data = tiles.entries_bytes([raws[number] for number in tile.hashes])
+    else:
+        if tile.hashes.stop * tiles.WIDTH**tile.level > len(raws):
+            raise FormatError(f"{tile.path}: is beyond the ledger")
+        data = tiles.tile_bytes(tile, MemoryTree(raws).hash_at)
+    return Expected(sha256(data), data)
+
+
+def _check_file(report: PublishedReport, storage: Storage, path: str, raws: list[bytes]) -> None:
+    if path.startswith(_METADATA):
+        return
+    if path not in report.expected and path.startswith("ledger/tile/"):
+        with contextlib.suppress(FormatError):  # of an earlier size
+            report.expected[path] = _tile(Tile.parse(path.removeprefix("ledger/")), raws)
+    good = report.expected.get(path)
+    if good is None:
+        report.strangers.append(path)
+        return
+    report.files += 1
+    if _digest(storage, path) != good.digest:
+        report.damaged[path] = _OTHER
+
+
+def _digest(storage: Storage, path: str) -> Digest:
+    hasher, offset = hashlib.sha256(), 0
+    while data := storage.read(path, offset, _PIECE):
+        hasher.update(data)
+        offset += len(data)
+    return from_hex(hasher.hexdigest())
+
+
+def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int) -> None:
+    """Signatures by the newest root, and the number that is shown; files of earlier roots are their own affair."""
+
+    def read(path: str) -> bytes | None:
+        return storage.read(path) if path in there else None
+
+    try:
+        root = tuf_repository.newest_root(lambda version: read(f"{_METADATA}{version}.root.json"))
+    except CasstoreError as exc:
+        report.damaged[f"{_METADATA}root.json"] = exc.message
+        return
+    if root is None:
+        report.damaged[f"{_METADATA}1.root.json"] = _MISSING
+        return
+    for name in ("timestamp.json", f"{number}.snapshot.json", f"{number}.targets.json"):
+        data, path = read(_METADATA + name), _METADATA + name
+        report.files += data is not None
+        try:
+            if data is None:
+                report.damaged[path] = _MISSING
+            elif not tuf_repository.is_signed(root, data) or tuf_repository.version_of(data) != number:
+                report.damaged[path] = f"is not signed by its keys, or not of publication {number}"
+        except CasstoreError as exc:
+            report.damaged[path] = exc.message
+    _check_names(report, there)
+
+
+def _check_names(report: PublishedReport, there: Iterable[str]) -> None:
+    for path in sorted(one for one in there if one.startswith(_METADATA) and one != TIMESTAMP):
+        number, _, role = path.removeprefix(_METADATA).partition(".")
+        if not number.isdecimal() or role not in ("root.json", "snapshot.json", "targets.json"):
+            report.strangers.append(path)
+
+
+def _put(storage: Storage, path: str, digest: Digest, chunks: Iterator[bytes] | tuple[bytes, ...]) -> None:
+    with tempfile.TemporaryDirectory(prefix="casstore-mend-") as folder:
+        temporary = os.path.join(folder, "file")
+        with open(temporary, "xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        storage.mend(path, temporary, digest)
