@@ -8,7 +8,6 @@ it has `min_copy` bytes in a row and enough entropy. Which copies are grave is l
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from attest import digests
-from bundlers.isolation import severity, spans
+from bundlers.isolation import severity, spans, telling
 from bundlers.isolation.cover import Cover
 from bundlers.isolation.equal_bytes import equal_before, equal_from
 from bundlers.isolation.fingerprints import K, Prints
@@ -29,8 +28,6 @@ from bundlers.isolation.settings import Settings
 MAX_FAILING = 1000
 """When so many pairs of files fail no further ones are looked for."""
 
-_PIECE = 256 * 1024
-_SAMPLE = 1024 * 1024
 _BATCH = 1000
 """Pairs with most in common first; within a batch in the order of their files, which are opened once then."""
 
@@ -102,11 +99,20 @@ def _stretches(
     found = {}
     for start, end, shift in _runs(candidate, a, b):
         for first, last in _unexplained(start, end, shift, explained):
-            if last - first >= settings.min_copy and (first, shift) not in found:
-                part = _part(a, first, last, shift)
-                if _entropy(a, part) >= settings.min_entropy:
-                    found[first, shift] = part
+            if last - first >= settings.min_copy:
+                for part in _telling(a, first, last, shift, settings):
+                    found[part.at_a, shift] = part
     return sorted(found.values(), key=lambda part: (-part.length, part.at_a, part.at_b))
+
+
+def _telling(a: IO[bytes], first: int, last: int, shift: int, settings: Settings) -> Iterator[Stretch]:
+    """Without padding."""
+    a.seek(first)
+    data = a.read(last - first)
+    for start, end in telling.spans_of(data, settings.min_entropy):
+        if end - start >= settings.min_copy:
+            digest = digests.sha256(data[start:end])
+            yield Stretch(first + start, first + start - shift, end - start, digest)
 
 
 def _unexplained(start: int, end: int, shift: int, explained: list[list[spans.Span]]) -> Iterator[spans.Span]:
@@ -127,20 +133,3 @@ def _runs(candidate: Candidate, a: IO[bytes], b: IO[bytes]) -> Iterator[tuple[in
         shift, reached = by, max(end, at + 1)
         if end - start >= K:
             yield start, end, by
-
-
-def _entropy(a: IO[bytes], part: Stretch) -> float:
-    """Shannon's, in bits per byte, of the first MiB."""
-    a.seek(part.at_a)
-    counts = np.bincount(np.frombuffer(a.read(min(part.length, _SAMPLE)), np.uint8))
-    parts = counts[counts > 0] / counts.sum()
-    return float(-(parts * np.log2(parts)).sum())
-
-
-def _part(a: IO[bytes], first: int, last: int, shift: int) -> Stretch:
-    hashing, left = hashlib.sha256(), last - first
-    a.seek(first)
-    while left and (piece := a.read(min(left, _PIECE))):
-        hashing.update(piece)
-        left -= len(piece)
-    return Stretch(first, first - shift, last - first, digests.from_raw(hashing.digest()))

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attest.digests import Digest, sha256
 from attest.errors import BadInput
+from attest.keys import keys
 from bundlers import isolation
-from bundlers.isolation import Contents, IsolationReport, Settings, acceptances, grouping, licences, severity
+from bundlers.isolation import Contents, IsolationReport, Settings, acceptances, grouping, licences, severity, telling
 from bundlers.isolation.acceptances import Acceptance
 from bundlers.isolation.settings import Accepted
 from bundlers.products import product_manifests
@@ -144,14 +147,14 @@ def test_text_is_judged_more_strictly_than_programs(store: Store, tmp_path: Path
     report.require()
 
 
-TOKEN = b"ghp_" + b"".join(RANDOM.choice([b"a", b"B", b"7", b"q", b"Z"]) for _ in range(36))
+SECRET = keys.private_to_pem(keys.generate("ed25519"), None)
 
 
 def test_one_secret_in_two_products_always_fails(store: Store, tmp_path: Path) -> None:
-    files = {name: {f"{name}.bin": noise(4000) + b" " + TOKEN + b" " + noise(3000)} for name in ("a", "b")}
+    files = {name: {f"{name}.bin": noise(4000) + b"\n" + SECRET + noise(3000)} for name in ("a", "b")}
     (found,) = compare(store, tmp_path, files).findings
     assert (found.kind, found.path_a, found.path_b) == ("secret", "a.bin", "b.bin")
-    assert TOKEN.decode() not in found.told + json.dumps(found.to_report())
+    assert SECRET.split(b"\n")[1].decode() not in found.told + json.dumps(found.to_report())
 
 
 # licences
@@ -263,6 +266,24 @@ def test_an_acceptance_between_others_than_its_tree_says_is_refused(store: Store
 
 
 # telling
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 40_000, b"\1\0\0\0\0\0\0\0" * 5000])
+def test_padding_around_a_leak_neither_hides_nor_enlarges_it(store: Store, tmp_path: Path, padding: bytes) -> None:
+    leak = noise(2300)
+    files = {name: {name: noise(70_000) + padding + leak + padding + noise(900)} for name in ("a", "b")}
+    (found,) = compare(store, tmp_path, files).findings
+    assert len(leak) <= found.stretches[0].length <= len(leak) + 1024
+
+
+@given(size=st.integers(0, 5000), before=st.integers(0, 3000), after=st.integers(0, 3000))
+def test_what_tells_something_lies_where_it_is(size: int, before: int, after: int) -> None:
+    data = bytes(before) + random.Random(size).randbytes(size) + bytes(after)
+    found = telling.spans_of(data, 2.5)
+    assert all(first >= 0 and last <= len(data) and last - first >= 512 for first, last in found)
+    if size >= 512 + 128:
+        assert found[0][0] <= before + 128 and found[-1][1] >= before + size - 128
+    assert not telling.spans_of(bytes(before), 2.5)
 
 
 def test_one_library_in_many_files_is_one_line_and_the_largest_comes_first(store: Store, tmp_path: Path) -> None:
