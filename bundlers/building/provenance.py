@@ -32,6 +32,7 @@ from bundlers.building.put_times import Times
 from casstore.config import Component, Config
 from casstore.errors import Conflict, GivenUp, NoSuchObject
 from casstore.ingest import IngestReport
+from casstore.ingest.losses import require_none
 from casstore.ingest.reports import IngestOptions
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -108,12 +109,14 @@ def put_components(
     progress: Progress | None = None,
     reread: bool = False,
     replace: bool = False,
+    strict: bool = False,
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
     Raises NoSuchObject for an unknown component or one without files, BuildFailed, BuildChangedInputs,
     PolicyDenied when the signer is no builder, Conflict when the version is released already, or when a component
-    of it has other bytes and `replace` is not set. The same trees again are told, and nothing is recorded twice.
+    of it has other bytes and `replace` is not set, UnsupportedInput when `strict` and something of a file is not
+    kept. The same trees again are told, and nothing is recorded twice.
     """
     check_version(version)
     wanted = _known(config, names)
@@ -121,6 +124,8 @@ def put_components(
     require_role(state, signer, frozenset({"builder"}), now)
     job = _Job(store, config, root, version, progress or NullProgress(), reread)
     put = tuple(job.put(name) for name in wanted)
+    for one in put if strict else ():
+        require_none(one.report.losses, f"component {one.name}")
     check_contents(store, state, {one.name: one.report.tree for one in put})
     again = version in state.versions or not any(component.build for component in put)  # a build is recorded anew
     if again and (same := _put_before(store, state, version, put, signer.identity)) is not None:

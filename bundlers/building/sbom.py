@@ -11,7 +11,7 @@ what a linked binary is made of; signing (`casstore attest sign`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,15 @@ class Package:
     licence: str = ""
 
 
-def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Sbom:
+    """A document, and the metadata of packages that nobody could read, which it therefore leaves out."""
+
+    document: dict[str, Any]
+    unread: tuple[str, ...]
+
+
+def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> Sbom:
     """The document. Raises NotInstalled without cyclonedx-python-lib, NoSuchObject, ObjectDamaged."""
     try:
         from cyclonedx.model.bom import Bom
@@ -58,7 +66,10 @@ def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> dict[str,
     files = [(path, entry) for path, entry in store.walk(tree) if entry.kind == "file"]
     for path, entry in files:
         bom.components.add(_file(path, entry))
-    for package in sorted(set(_packages(store, files)), key=lambda item: (item.purl_type, item.name, item.version)):
+    unread: list[str] = []
+    for package in sorted(
+        set(_packages(store, files, unread)), key=lambda item: (item.purl_type, item.name, item.version)
+    ):
         bom.components.add(_package(package))
     bom.register_dependency(bom.metadata.component, list(bom.components))
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
@@ -66,7 +77,7 @@ def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> dict[str,
     document.pop("serialNumber", None)
     document["metadata"].pop("timestamp", None)
     cyclonedx.check(document)
-    return document
+    return Sbom(document, tuple(unread))
 
 
 def _file(path: bytes, entry: TreeEntry) -> Any:
@@ -99,20 +110,30 @@ def _package(package: Package) -> Any:
     )
 
 
-def _packages(store: Store, files: list[tuple[bytes, TreeEntry]]) -> Iterator[Package]:
-    """What says of itself which package it is; a file that cannot be read as that is only a file."""
+def _packages(store: Store, files: list[tuple[bytes, TreeEntry]], unread: list[str]) -> Iterator[Package]:
+    """What says of itself which package it is; metadata that cannot be read as that is named in `unread`."""
     for path, entry in files:
-        folder, _, last = path.rpartition(b"/")
-        if entry.size > MAX_METADATA:
+        read = _reader(path)
+        if read is None:
             continue
-        if last == b"METADATA" and folder.endswith(b".dist-info"):
-            found = _python(store.read(entry.content))
-        elif last == b"package.json" and b"node_modules/" in path:
-            found = _npm(store.read(entry.content))
-        else:
-            continue
+        found = read(store.read(entry.content)) if entry.size <= MAX_METADATA else None
         if found is not None:
             yield found
+        elif not path.endswith(b"/package.json") or _is_package(path):
+            unread.append(show(path))
+
+
+def _reader(path: bytes) -> Callable[[bytes], Package | None] | None:
+    folder, _, last = path.rpartition(b"/")
+    if last == b"METADATA" and folder.endswith(b".dist-info"):
+        return _python
+    return _npm if last == b"package.json" and b"node_modules/" in path else None
+
+
+def _is_package(path: bytes) -> bool:
+    """Whether it lies at the top of a package: others say how a folder is read (`{"type": "module"}`)."""
+    inside = path.rpartition(b"node_modules/")[2].split(b"/")
+    return len(inside) == (3 if inside[0].startswith(b"@") else 2)
 
 
 def _python(data: bytes) -> Package | None:

@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
@@ -21,6 +21,7 @@ from bundlers.products.layouts import Layout
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, TreeStore
 from casstore.ledger.release_objects import DEFAULT, build_key, label
 from casstore.objects.platforms import Platform
+from casstore.objects.tree import TreeEntry, show
 
 if TYPE_CHECKING:
     from casstore.config import Build, Component, Config
@@ -30,6 +31,13 @@ SUFFIXES = {"tar.gz": "tar.gz", "tar.zst": "tar.zst", "zip": "zip", "oci": "oci.
 
 _PORTABLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,148}[A-Za-z0-9_+-])?")
 _NAMING = 'write archive = "{product}-{version}-{build}" under the product or build'
+
+
+class FolderStore(Protocol):
+    """What looking for empty folders needs of the store."""
+
+    def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of everything below a tree, folders before what is in them."""
 
 
 def check_construction(config: Config) -> None:
@@ -57,6 +65,27 @@ def construction_problems(config: Config) -> Iterator[tuple[tuple[str, ...], Cas
                 hint=f'give it to one product, or write shared = "REASON" under [components.{name}]',
             )
             yield ("components", name), leak
+
+
+def empty_folders(store: FolderStore, config: Config, trees: Mapping[str, Digest]) -> dict[str, tuple[str, ...]]:
+    """Build -> folders without a file that its components hold; a product lists files and links alone."""
+    empty = {name: tuple(_empty(store, tree)) for name, tree in trees.items()}
+    found = {
+        build_key(product, name): tuple(sorted({path for component in build.components for path in empty[component]}))
+        for product, table in config.products.items()
+        for name, build in table.all_builds.items()
+    }
+    return {key: paths for key, paths in found.items() if paths}
+
+
+def _empty(store: FolderStore, tree: Digest) -> Iterator[str]:
+    before: bytes | None = None
+    for path, entry in store.walk_all(tree):
+        if before is not None and not path.startswith(before + b"/"):
+            yield show(before)
+        before = path if entry.kind == "dir" else None
+    if before is not None:
+        yield show(before)
 
 
 def manifests(

@@ -13,7 +13,7 @@ from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseReport, ReleaseRequest, Would
 from bundlers.releases.signing import Signed
 from bundlers.releases.staging import Quarantine
-from casstore.errors import Conflict, ObjectDamaged
+from casstore.errors import Conflict, ObjectDamaged, UnsupportedInput
 from casstore.ingest import IngestOptions
 from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
@@ -39,6 +39,12 @@ def release(request: ReleaseRequest) -> ReleaseReport:
     state = replay(request.ledger, request.store)
     require_role(state, request.signer, _BUILDER, request.now)
     plan = plans.make(request.store, state, request.config, request.version, request.epoch, request.components)
+    if request.strict and plan.dropped:
+        product, paths = next(iter(plan.dropped.items()))
+        raise UnsupportedInput(
+            f"product {product}: {len(paths)} empty folders are in no archive: {', '.join(paths[:3])}",
+            hint="put a file into each, or leave out --strict",
+        )
     if request.version in state.versions:
         return _again(request, state, plan)
     staging.check_free(request.out)
@@ -81,6 +87,7 @@ def _stage(
         None if would else quarantine.out,
         () if would else signed.made.evidence,
         would,
+        plan.dropped,
     )
 
 
@@ -162,6 +169,7 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
         request.out,
         made.evidence,
         Would(state.count, 0, 0, ()) if request.dry_run else None,
+        plan.dropped,
         again=True,
     )
 

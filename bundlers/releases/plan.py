@@ -43,6 +43,8 @@ class Plan:
     """As `manifests` -> the name of its archive."""
     kept: Mapping[str, Kept]
     """The builds of `manifests` that an earlier release made already."""
+    dropped: Mapping[str, tuple[str, ...]]
+    """As `manifests` -> empty folders of its components, which it loses."""
     previous: Release | None
     """The newest release of the ledger before this one."""
 
@@ -78,6 +80,7 @@ def make(
         manifests,
         products.archive_names(config, manifests, version),
         keeping.find(store, state, manifests, version),
+        products.empty_folders(store, config, trees),
         _previous(store, state, version),
     )
 

@@ -36,6 +36,8 @@ class ReleaseRequest:
     blockers: str | None = None
     """Where blockers are written, whether the release fails or not."""
     dry_run: bool = False
+    strict: bool = False
+    """Whether an empty folder that a product would lose is an error."""
     workers: int | None = None
     """Threads; by default as many as there are cores."""
     progress: Progress = field(default_factory=NullProgress)
@@ -73,6 +75,8 @@ class ReleaseReport:
     out: str | None
     evidence: tuple[Digest, ...] = ()
     would: Would | None = None
+    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Build -> empty folders of its components, which no archive has."""
     again: bool = False
     """The very same release was in the ledger already."""
 
@@ -96,5 +100,6 @@ class ReleaseReport:
             "out": self.out,
             "dryRun": self.dry_run,
             "would": self.would.to_json() if self.would else None,
+            "dropped": {product: list(paths) for product, paths in self.dropped.items()},
             "again": self.again,
         }

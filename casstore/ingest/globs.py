@@ -26,6 +26,7 @@ class Selection:
         self.everything = any(pattern in _EVERYTHING for pattern in include)
         self._include = [_compile(pattern) for pattern in include]
         self._exclude = [_compile(pattern) for pattern in exclude]
+        self._idle = dict(zip(exclude, self._exclude, strict=True))
         self._unmatched = {} if self.everything else dict(zip(include, self._include, strict=True))
         self.key = key or "\0".join([*include, "\0", *exclude]).encode("utf-8", "surrogateescape")
         """What selects the same has the same key."""
@@ -41,7 +42,7 @@ class Selection:
         if not self.everything and not any(pattern.fullmatch(path) for pattern in self._include):
             return False
         for text in [text for text, pattern in self._unmatched.items() if pattern.fullmatch(path)]:
-            del self._unmatched[text]
+            self._unmatched.pop(text, None)  # a second thread counts beside the put
         return not self.drops(path)
 
     def check_matched(self) -> None:
@@ -54,7 +55,14 @@ class Selection:
 
     def drops(self, path: bytes) -> bool:
         """Whether an exclude matches this very path."""
+        for text in [text for text, pattern in list(self._idle.items()) if pattern.fullmatch(path)]:
+            self._idle.pop(text, None)
         return any(pattern.fullmatch(path) for pattern in self._exclude)
+
+    @property
+    def idle_excludes(self) -> tuple[str, ...]:
+        """After a walk: the excludes that hit nothing."""
+        return tuple(self._idle)
 
     def enters(self, folder: bytes) -> bool:
         """Whether anything below this folder may be taken."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attest.digests import Digest
+from casstore.ingest.losses import Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class IngestReport:
     new_bytes: int
     stored_bytes: int
     seconds: float
+    losses: tuple[Loss, ...] = ()
+    """What lies in the folder otherwise than the tree keeps it."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, keys in camelCase."""
@@ -43,4 +46,5 @@ class IngestReport:
             "newBytes": self.new_bytes,
             "storedBytes": self.stored_bytes,
             "seconds": round(self.seconds, 3),
+            "losses": [loss.to_json() for loss in self.losses],
         }

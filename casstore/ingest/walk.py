@@ -18,6 +18,7 @@ from operator import attrgetter
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest.files import SIGNATURE, kind_of
 from casstore.ingest.globs import Selection
+from casstore.ingest.losses import Losses
 from casstore.ingest.stat_cache import Record
 from casstore.objects import store_config
 from casstore.objects.tree import check_link, check_name, show
@@ -71,15 +72,19 @@ class Folder:
         """How many files and folders below have no digest yet."""
 
 
-def walk(root: bytes, selection: Selection, *, forbidden: tuple[int, int] | None = None) -> Iterator[Folder]:
+def walk(
+    root: bytes, selection: Selection, *, forbidden: tuple[int, int] | None = None, losses: Losses | None = None
+) -> Iterator[Folder]:
     """Every folder before those below it, names sorted. `forbidden` = (device, inode) of the store itself.
+
+    `losses` is told of what a tree does not keep.
 
     `pending` of a folder counts the folders below it when it is handed out.
     """
     stack, device = [Folder(b"", b"", None)], _device(root)
     while stack:
         folder = stack.pop()
-        below = _list(root, folder, selection, forbidden, device)
+        below = _list(root, folder, selection, forbidden, device, losses)
         folder.pending = len(below)
         yield folder
         stack.extend(reversed(below))
@@ -93,7 +98,12 @@ def _device(root: bytes) -> int:
 
 
 def _list(
-    root: bytes, folder: Folder, selection: Selection, forbidden: tuple[int, int] | None, device: int
+    root: bytes,
+    folder: Folder,
+    selection: Selection,
+    forbidden: tuple[int, int] | None,
+    device: int,
+    losses: Losses | None,
 ) -> list[Folder]:
     path = root + b"/" + folder.path if folder.path else root
     prefix = folder.path + b"/" if folder.path else b""
@@ -110,6 +120,8 @@ def _list(
             if entry.is_dir(follow_symlinks=False):
                 if everything or selection.enters(prefix + name):
                     below.append(Folder(prefix + name, name, folder))
+                    if losses is not None:
+                        losses.look(b"", prefix + name, entry.stat(follow_symlinks=False).st_mode)
                 continue
             if not everything and not selection.takes(prefix + name):
                 continue
@@ -122,6 +134,8 @@ def _list(
                 sizes.append(size)
                 signs.append(_PACK(size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
                 executable.append(mode & 0o100 != 0)
+                if losses is not None:
+                    losses.look(path + b"/" + name, prefix + name, mode)
             else:
                 folder.links.append((name, _link(path + b"/" + name, prefix + name, mode)))
     except OSError as exc:

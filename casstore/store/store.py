@@ -16,6 +16,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from casstore.index import Index
     from casstore.ingest import IngestOptions, IngestReport
     from casstore.ingest.globs import Selection
+    from casstore.ingest.losses import Losses
     from casstore.ingest.stream import Outcome
     from casstore.ingest.walk import Folder
     from casstore.machine.progress import Progress
@@ -179,12 +181,15 @@ class Store:
         """Store a folder as a tree; paths stay relative to `root`. Globs: see `ingest.globs`."""
         from casstore.ingest.counting import counted
         from casstore.ingest.globs import Selection
+        from casstore.ingest.losses import Losses
 
         name = _folder_name(root)
         selection = Selection(include, exclude)
         own, shown = self._own_place(), progress or NullProgress()
         with counted(name, selection, shown):
-            return self._take_in(name, partial(_all_matched, name, selection, own), selection, shown, options)
+            losses = Losses()
+            report = self._take_in(name, partial(_all_matched, name, selection, own, losses), selection, shown, options)
+            return replace(report, losses=losses.told(selection))
 
     def put_paths(
         self,
@@ -438,11 +443,11 @@ def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Di
     return from_raw(hashlib.sha256(data).digest())
 
 
-def _all_matched(root: bytes, selection: Selection, own: tuple[int, int] | None) -> Iterator[Folder]:
+def _all_matched(root: bytes, selection: Selection, own: tuple[int, int] | None, losses: Losses) -> Iterator[Folder]:
     """The walk of a workspace; an include that matched nothing ends it before anything is kept."""
     from casstore.ingest.walk import walk
 
-    yield from walk(root, selection, forbidden=own)
+    yield from walk(root, selection, forbidden=own, losses=losses)
     selection.check_matched()
 
 

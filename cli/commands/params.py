@@ -23,6 +23,10 @@ clock_option: Callable[[Any], Any] = click.option(
     "--clock-checked", is_flag=True, help="This machine's clock is right: seal with it without comparing it."
 )
 
+strict_option: Callable[[Any], Any] = click.option(
+    "--strict", is_flag=True, help="Whatever is dropped, changed or left out is an error, not a warning."
+)
+
 confirm_option: Callable[[Any], Any] = click.option(
     "--confirm", is_flag=True, help="Do it; without this it only says what it would do."
 )

@@ -10,7 +10,7 @@ import click
 
 from attest import digests
 from attest.digests import Digest
-from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.params import json_option, key_option, pass_session, strict_option
 from cli.drawing import render
 from cli.session import Session
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--blockers", metavar="FILE", help="Keep the blockers of failed gates in this file, their signed results beside it."
 )
+@strict_option
 @key_option
 @json_option
 @pass_session
@@ -44,6 +45,7 @@ def release(
     listed: bool,
     epoch: int | None,
     blockers: str | None,
+    strict: bool,
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -56,8 +58,9 @@ def release(
     Examples:
       casstore release 1.4.0 --key ci.pem --out dist/1.4.0
       casstore release 1.4.0 --key ci.pem --dry-run --list
-    Exit status: 0 released (or the same again), 4 the key is no builder, 8 a component is missing,
-    9 the version is taken, 10 a gate failed, 11 a product carries another's content.
+    Exit status: 0 released (or the same again), 1 something is left out and --strict was given,
+    4 the key is no builder, 8 a component is missing, 9 the version is taken, 10 a gate failed,
+    11 a product carries another's content.
     """
     from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest, listings
@@ -80,6 +83,7 @@ def release(
             components=dict(map(_named, named)),
             blockers=blockers,
             dry_run=dry_run,
+            strict=strict,
             progress=bar,
         )
         archives = listings.preview(request) if listed else ()
@@ -100,6 +104,9 @@ def release(
             render.warning(warning)
     if report.isolation:
         render.say(f"isolation: {report.isolation.compared} contents compared, nothing in two products")
+    for product, paths in report.dropped.items():
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        render.warning(f"product {product}: empty folders are in no archive: {', '.join(paths[:3])}{more}")
     render.table(
         ("PRODUCT", "ARCHIVE", "SIZE", "DIGEST", ""),
         [

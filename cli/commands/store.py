@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands.params import Days, component_names, json_option, key_option, pass_session
+from cli.commands.params import Days, component_names, json_option, key_option, pass_session, strict_option
 from cli.drawing import render
 from cli.session import Session
 
@@ -90,6 +90,7 @@ def _next(session: Session, key: str | None) -> str:
 @click.option("--root", metavar="FOLDER", help="Where the include globs start; default: casstore.toml's folder.")
 @click.option("--replace", is_flag=True, help="Take other bytes for a component that this version has already.")
 @click.option("--reread", is_flag=True, help="Read every file, whatever size and times say.")
+@strict_option
 @click.option("--from-stdin", is_flag=True, help="Store the files that standard input names, a line each.")
 @click.option("-0", "--null", is_flag=True, help="With --from-stdin: names and answers end with a NUL.")
 @key_option
@@ -103,6 +104,7 @@ def put(
     root: str | None,
     replace: bool,
     reread: bool,
+    strict: bool,
     from_stdin: bool,
     null: bool,
     key: str | None,
@@ -122,7 +124,7 @@ def put(
       casstore put --all --release-version 1.4.0 --key ci.pem
       casstore put ./build/out
       find build -type f -print0 | casstore put --from-stdin -0
-    Exit status: 0 stored, 1 a file cannot be kept (named), 2 usage, 8 no store,
+    Exit status: 0 stored, 1 a file cannot be kept (named), or not all of one with --strict, 2 usage, 8 no store,
     9 the version has other bytes for a component, or is released with others, 12 disk full.
     """
     if bool(names) + all_components + from_stdin != 1:
@@ -131,7 +133,7 @@ def put(
         _put_stream(session, b"\0" if null else b"\n", as_json)
         return
     if not all_components and not _are_components(session, names, release_version):
-        _put_paths(session, names, as_json, reread)
+        _put_paths(session, names, as_json, reread, strict)
         return
     if not release_version:
         raise click.UsageError("components need --release-version VERSION (a folder of that name: ./NAME)")
@@ -151,6 +153,7 @@ def put(
             progress=bar,
             reread=reread,
             replace=replace,
+            strict=strict,
         )
     if as_json:
         render.json_object(report.to_json())
@@ -183,6 +186,7 @@ def _told_components(report: PutReport) -> None:
         ],
     )
     for component in report.components:
+        _warn_of_losses(f"component {component.name}", component.report)
         if component.build:
             _told_build(component.name, component.build)
     if report.entry is None:
@@ -203,12 +207,13 @@ def _told_build(name: str, build: Build) -> None:
     render.say(f"{name}: built in {took}; {len(inputs.files)} inputs by {inputs.by}: {inputs.digest}")
 
 
-def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: bool) -> None:
+def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: bool, strict: bool) -> None:
     from attest.errors import BadInput
+    from casstore.ingest.losses import require_none
     from casstore.ingest.reports import IngestOptions
 
     store = session.open_store()
-    rows = []
+    rows: list[dict[str, Any]] = []
     reports: list[IngestReport] = []
     with render.bar() as bar:
         for path in paths:
@@ -216,6 +221,8 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: 
                 raise BadInput(f"{path}: no such file or folder")
             if os.path.isdir(path):
                 reports.append(store.put_tree(path, progress=bar, options=IngestOptions(stat_cache=not reread)))
+                if strict:
+                    require_none(reports[-1].losses, path)
                 rows.append({"path": path, **reports[-1].to_json()})
             else:
                 rows.append({"path": path, "digest": store.put_path(path)})
@@ -224,8 +231,9 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: 
     else:
         for row in rows:
             render.line(f"{row.get('tree') or row['digest']} {row['path']}")
-        for report in reports:
+        for report, folder in zip(reports, [row["path"] for row in rows if "tree" in row], strict=True):
             render.say(_summary(report))
+            _warn_of_losses(folder, report)
 
 
 def _summary(report: IngestReport) -> str:
@@ -237,6 +245,11 @@ def _summary(report: IngestReport) -> str:
         f"{report.files} files, {render.size(report.bytes)}: {new}, {report.files - report.new_files} known; "
         f"{render.seconds(report.seconds)}, {rate}/s"
     )
+
+
+def _warn_of_losses(what: str, report: IngestReport) -> None:
+    for loss in report.losses:
+        render.warning(f"{what}: {loss.told}")
 
 
 def _put_stream(session: Session, end: bytes, as_json: bool) -> None:

@@ -33,7 +33,7 @@ def tree(store: Store, files: Mapping[bytes, bytes]) -> Digest:
 
 
 def test_every_file_is_a_component_with_its_digest(store: Store) -> None:
-    document = sbom.of_tree(store, tree(store, {b"bin/core": b"core", b"x": b""}), name="core", version="1.0")
+    document = sbom.of_tree(store, tree(store, {b"bin/core": b"core", b"x": b""}), name="core", version="1.0").document
     rows = {row["name"]: row for row in document["components"]}
     assert rows["bin/core"]["hashes"] == [{"alg": "SHA-256", "content": hex_of(sha256(b"core"))}]
     assert document["metadata"]["component"]["version"] == "1.0"
@@ -42,7 +42,7 @@ def test_every_file_is_a_component_with_its_digest(store: Store) -> None:
 
 def test_the_same_tree_gives_the_same_bytes(store: Store) -> None:
     made = tree(store, {f"f{n}".encode(): bytes([n]) for n in range(50)})
-    one, two = (sbom.to_bytes(sbom.of_tree(store, made, name="x", version="1")) for _ in range(2))
+    one, two = (sbom.to_bytes(sbom.of_tree(store, made, name="x", version="1").document) for _ in range(2))
     assert one == two
 
 
@@ -55,7 +55,7 @@ def test_installed_packages_are_named_with_purl_and_licence(store: Store) -> Non
             {"name": "@scope/thing", "version": "2.1.0", "license": "MIT"}
         ).encode(),
     }
-    document = sbom.of_tree(store, tree(store, files), name="x", version="1")
+    document = sbom.of_tree(store, tree(store, files), name="x", version="1").document
     purls = {row.get("purl") for row in document["components"]}
     assert {f"pkg:pypi/click@{real.version}", "pkg:npm/%40scope/thing@2.1.0"} <= purls
 
@@ -63,12 +63,12 @@ def test_installed_packages_are_named_with_purl_and_licence(store: Store) -> Non
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"Name: only\n", b"{", b'{"name": 1, "version": "1"}'])
 def test_metadata_that_says_nothing_is_only_a_file(store: Store, data: bytes) -> None:
     files = {b"a.dist-info/METADATA": data, b"node_modules/p/package.json": data}
-    document = sbom.of_tree(store, tree(store, files), name="x", version="1")
+    document = sbom.of_tree(store, tree(store, files), name="x", version="1").document
     assert {row["type"] for row in document["components"]} == {"file"}
 
 
 def test_names_that_are_not_utf8_are_shown(store: Store) -> None:
-    document = sbom.of_tree(store, tree(store, {b"n\xffw": b"1"}), name="x", version="1")
+    document = sbom.of_tree(store, tree(store, {b"n\xffw": b"1"}), name="x", version="1").document
     assert document["components"][0]["name"] == "n\\xffw"
 
 
@@ -82,3 +82,19 @@ def test_the_command_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     document = json.loads((tmp_path / "x.cdx.json").read_text())
     assert [row["name"] for row in document["components"]] == ["bin/core"]
     assert invoke(["--store", str(tmp_path / "store"), "attest", "sbom", made, "--out", "x.cdx.json"]) == 9
+
+
+def test_metadata_that_nobody_can_read_is_named(store: Store) -> None:
+    files = {
+        b"node_modules/a/package.json": b"{",
+        b"node_modules/@s/b/package.json": b"[]",
+        b"node_modules/c/package.json": b'{"name": "c", "version": "1"}',
+        b"node_modules/c/esm/package.json": b'{"type": "module"}',
+        b"d-1.dist-info/METADATA": b"no headers",
+    }
+    made = sbom.of_tree(store, tree(store, files), name="x", version="1")
+    assert set(made.unread) == {
+        "node_modules/a/package.json",
+        "node_modules/@s/b/package.json",
+        "d-1.dist-info/METADATA",
+    }

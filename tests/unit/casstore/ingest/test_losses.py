@@ -1,0 +1,123 @@
+"""What is dropped, changed or left out is told once, in the summary and in --json; --strict makes each an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.main import invoke
+
+CONFIG = """\
+[store]
+url = "./store"
+[components.a]
+include = ["**"]
+exclude = EXCLUDE
+root = "in"
+[products.p]
+components = ["a"]
+format = "tar.gz"
+[channels.dev]
+approvals = 0
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("CASSTORE_STORE", "CASSTORE_PASSWORD", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CASSTORE_KEY", "key.pem")
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in" / "plain")
+    (tmp_path / "casstore.toml").write_text(CONFIG.replace("EXCLUDE", "[]"))
+    assert invoke(["keys", "generate", "key.pem", "--no-passphrase"]) == 0
+    assert invoke(["init", "--key", "key.pem"]) == 0
+    return tmp_path
+
+
+def write(path: Path, mode: int = 0o644) -> None:
+    path.write_text("content")
+    path.chmod(mode)
+
+
+def kinds(told: str) -> dict[str, list[str]]:
+    return {row["kind"]: row["examples"] for row in json.loads(told)["stored"][0]["losses"]}
+
+
+def test_modes_that_are_not_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here / "in" / "secret", 0o600)
+    write(here / "in" / "group", 0o640)
+    write(here / "in" / "suid", 0o4755)
+    write(here / "in" / "shared", 0o664)
+    (here / "in" / "private").mkdir(mode=0o700)
+    write(here / "in" / "private" / "x")
+    capsys.readouterr()
+    assert invoke(["put", "./in", "--json"]) == 0
+    assert kinds(capsys.readouterr().out) == {
+        "private-mode": ["group", "private", "secret"],
+        "special-mode": ["suid"],
+    }
+    assert invoke(["put", "./in"]) == 0
+    assert "3 files or folders are private" in capsys.readouterr().err
+    assert invoke(["put", "./in"]) == 0, "told again when nothing has to be read"
+    assert "3 files or folders are private" in capsys.readouterr().err
+    assert invoke(["put", "./in", "--strict"]) == 1
+    assert "nothing was recorded" in capsys.readouterr().err
+
+
+def test_many_are_told_in_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(10):
+        write(here / "in" / f"s{number}\n", 0o600)
+    assert invoke(["put", "./in"]) == 0
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("warning")]
+    assert line.endswith("readable for all: s0\\n, s1\\n, s2\\n and 7 more")
+
+
+def test_capabilities(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here / "in" / "ping", 0o755)
+    given = bytes.fromhex("0100000200200000000000000000000000000000")
+    try:
+        os.setxattr(here / "in" / "ping", "security.capability", given)
+    except OSError:
+        pytest.skip("capabilities cannot be set here")
+    capsys.readouterr()
+    assert invoke(["put", "./in", "--json"]) == 0
+    assert kinds(capsys.readouterr().out) == {"capability": ["ping"]}
+
+
+def test_nothing_lost_says_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(here / "in" / "program", 0o755)
+    (here / "in" / "link").symlink_to("plain")
+    assert invoke(["put", "./in", "--strict"]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_exclude_that_hits_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "casstore.toml").write_text(CONFIG.replace("EXCLUDE", '["*.pyc", ".env", "plain2"]'))
+    write(here / "in" / ".env")
+    assert invoke(["put", "a", "--release-version", "1.0.0", "--strict"]) == 1
+    assert invoke(["ls", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["components"] == []
+    assert invoke(["put", "a", "--release-version", "1.0.0"]) == 0
+    assert "component a: 2 globs exclude nothing: *.pyc, plain2" in capsys.readouterr().err
+
+
+def test_empty_folders_of_a_product(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "in" / "var" / "log").mkdir(parents=True)
+    (here / "in" / "etc").mkdir()
+    write(here / "in" / "etc" / "x")
+    (here / "in" / "z").mkdir()
+    assert invoke(["put", "a", "--release-version", "1.0.0", "--strict"]) == 0, "a tree keeps them"
+    capsys.readouterr()
+    assert invoke(["release", "1.0.0", "--out", "dist", "--strict"]) == 1
+    assert "2 empty folders are in no archive: var/log, z" in capsys.readouterr().err
+    assert not (here / "dist").exists()
+    assert invoke(["release", "1.0.0", "--out", "dist", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dropped"] == {"p": ["var/log", "z"]}
+    assert b"var" not in subprocess.run(["tar", "tzf", "dist/p-1.0.0.tar.gz"], capture_output=True, check=True).stdout
