@@ -122,7 +122,8 @@ def main(ctx: click.Context, store_url: str | None, config_path: str | None, off
     """The signed release ledger for plain files, with no server.
 
     The store is --store, else CASSTORE_STORE, else [store] url of the nearest casstore.toml. The
-    signer is --key or CASSTORE_KEY; its passphrase is asked for or read from CASSTORE_PASSWORD.
+    signer is --key or CASSTORE_KEY; its passphrase is asked for, or comes from
+    CASSTORE_PASSWORD, a file (CASSTORE_PASSWORD_FILE) or a command (CASSTORE_PASSWORD_COMMAND).
     Standard output is data (--json on every command), standard error is talk. Guides, formats and
     exit codes: casstore help.
 

@@ -204,21 +204,24 @@ def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
 
 
 def passphrase(what: str, variable: str = PASSPHRASE) -> bytes | None:
-    """The variable, else CASSTORE_PASSWORD, else asked for on a terminal, else None; a line end is no part of it."""
-    value = os.environ.get(variable, os.environ.get(PASSPHRASE))
-    if value is not None:
-        return value.rstrip("\r\n").encode()
+    """By the variable (or its _FILE, _COMMAND), else CASSTORE_PASSWORD's, else asked for on a terminal, else None."""
+    from casstore.machine import passphrases
+
+    for name in dict.fromkeys((variable, PASSPHRASE)):
+        if (found := passphrases.find(name)) is not None:
+            return found
     from cli.drawing import render
 
     if not render.interactive():
         return None
     import getpass
 
-    return getpass.getpass(f"Passphrase of {what}: ").encode()
+    return getpass.getpass(f"Passphrase of {render.named(what)}: ").encode()
 
 
 def read_file(path: str, *, max_bytes: int = MAX_INPUT) -> bytes:
     """A file named by the user. Raises BadInput naming it."""
+    check_no_key(path)
     try:
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)
@@ -229,6 +232,12 @@ def read_file(path: str, *, max_bytes: int = MAX_INPUT) -> bytes:
     if len(data) > max_bytes:
         raise BadInput(f"{path}: larger than {max_bytes} bytes")
     return data
+
+
+def check_no_key(path: str) -> None:
+    """Raises BadInput where a key's text stands in the place of a file's name; it is not shown."""
+    if "-----BEGIN" in path:
+        raise BadInput("the text of a key stands where a file is named", hint="name the file that holds it")
 
 
 def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:

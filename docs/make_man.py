@@ -21,7 +21,9 @@ _ENVIRONMENT = (
     ("CASSTORE_STORE", "The store's URL, where --store is not given."),
     ("CASSTORE_KEY", "The signer, where --key is not given."),
     ("CASSTORE_PASSWORD", "The passphrase of keys; else it is asked for on a terminal."),
-    ("CASSTORE_LEDGER_PASSWORD", "That of the ledger key alone."),
+    ("CASSTORE_PASSWORD_FILE", "A file that holds it instead."),
+    ("CASSTORE_PASSWORD_COMMAND", "A command that prints it instead."),
+    ("CASSTORE_LEDGER_PASSWORD", "That of the ledger key alone; likewise with _FILE or _COMMAND after it."),
     ("CASSTORE_DEBUG", "Show where an unexpected error came from."),
 )
 

@@ -161,6 +161,10 @@ def _public_from_pem(pem: bytes) -> PublicKey:
     try:
         public = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        if b"PRIVATE KEY" in pem[:400]:
+            raise FormatError("this is a private key, where a public one is wanted", hint="name FILE.pub") from exc
+        if (known := _named(pem)) is not None:
+            raise FormatError(f"this is {known[0]}, not a public key in PEM", hint=known[1]) from exc
         raise FormatError(f"not a public key in PEM: {_first_line(exc)}", hint=_ACCEPTED) from exc
     return taken(public)
 
@@ -278,7 +282,38 @@ def verify_artifact(public: PublicKey, signature: bytes, sha256: bytes, content:
     return None
 
 
+_NAMED = (
+    (b"BEGIN OPENSSH PRIVATE KEY", "an OpenSSH private key", "make one here: casstore keys generate"),
+    (b"BEGIN SSH2 ", "a private key in the form of RFC 4716 (SSH2)", "make one here: casstore keys generate"),
+    (b"PuTTY-User-Key-File", "a PuTTY private key", "make one here: casstore keys generate"),
+    (b"BEGIN PGP ", "an OpenPGP key", "casstore signs with ed25519 and ECDSA P-256 keys: casstore keys generate"),
+    (b"BEGIN ENCRYPTED SIGSTORE", "a cosign private key", "make one here, or give its KMS: casstore keys generate"),
+    (b"BEGIN ENCRYPTED COSIGN", "a cosign private key", "make one here, or give its KMS: casstore keys generate"),
+    (b"BEGIN PUBLIC KEY", "a public key", "name the private key: the same file without .pub"),
+    (b"BEGIN CERTIFICATE", "a certificate", "name the private key that belongs to it"),
+    (b"ssh-", "an OpenSSH public key", "a key in PEM is wanted: casstore keys generate"),
+    (b"ecdsa-sha2-", "an OpenSSH public key", "a key in PEM is wanted: casstore keys generate"),
+    (b"untrusted comment:", "a minisign or signify key", "a key in PEM is wanted: casstore keys generate"),
+    (
+        b"AGE-SECRET-KEY-",
+        "an age key, which encrypts and cannot sign",
+        "a key in PEM is wanted: casstore keys generate",
+    ),
+)
+
+
+def _named(data: bytes) -> tuple[str, str] | None:
+    """What some bytes are that are no key for us, and what to do."""
+    head = data[:400].lstrip(b"\xef\xbb\xbf \r\n\t")
+    for mark, what, hint in _NAMED:
+        if head.startswith(mark) or (b"BEGIN" in mark and head.startswith(b"----") and mark in head):
+            return what, hint
+    return None
+
+
 def _unreadable(pem: bytes, password: bytes | None, exc: Exception) -> SignerError:
+    if (known := _named(pem)) is not None:
+        return SignerError(f"this is {known[0]}, not a private key in PEM (PKCS#8)", hint=known[1])
     if is_encrypted(pem) and not password:
         return SignerError("the key is encrypted and no passphrase was given", hint="set CASSTORE_PASSWORD")
     if is_encrypted(pem):

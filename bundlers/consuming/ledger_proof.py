@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from attest.core import times
@@ -224,6 +224,10 @@ def _pins(signed: bytes) -> Digest | None:
         return None
 
 
+_SKEW = timedelta(minutes=10)
+"""By how much clocks of honest machines differ."""
+
+
 def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins | None, at: datetime) -> None:
     for wanted, why in ((given, "given"), (pins.first_trust_root if pins else None, "pinned at first use")):
         if wanted is not None and roots[0].digest != wanted:
@@ -238,10 +242,17 @@ def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins 
         )
     if pins is not None and roots[pins.trust_root_version - 1].digest != pins.trust_root:
         raise TrustError(f"trust root {pins.trust_root_version} is another one than was seen before")
+    told = times.format(at)
     if at >= roots[-1].expires:
         raise TrustError(
             f"trust root {roots[-1].version} expired at {times.format(roots[-1].expires)}",
-            hint="the owners must sign the next version and publish it",
+            hint=f"the owners must sign the next version and publish it, unless this machine's clock is wrong: {told}",
+        )
+    if at + _SKEW < roots[-1].created:
+        raise TrustError(
+            f"this machine's clock says {told}, which is before trust root {roots[-1].version} was made"
+            f" ({times.format(roots[-1].created)})",
+            hint="set the clock and run it again: what is published was not looked at",
         )
 
 

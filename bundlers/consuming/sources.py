@@ -230,7 +230,9 @@ def _client(reader: Reader, here: SourceState, start: bytes, *, offline: bool, a
         except Expired as exc:
             if not offline:
                 raise Expired(
-                    exc.message, hint="the publisher must publish again; --offline tells until when it was valid"
+                    exc.message,
+                    hint=f"the publisher must publish again, unless this machine's clock is wrong: {times.format(at)};"
+                    " --offline tells until when it was valid",
                 ) from exc
             if client.at == at:
                 moments = [t for t in times_in_date(reader, folder, start) if t < at]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import Finite, json_option, key_option, pass_session
+from cli.commands.params import Finite, json_option, key_option, once, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -108,7 +108,7 @@ def sign(
     """
     from bundlers.gates import baselines, channel_gates
 
-    asked = dict(item.partition("=")[::2] for item in tolerances)
+    asked = once((item.partition("=")[::2] for item in tolerances), "--tolerance")
     made = baselines.draft(baselines.parse(read_file(metrics)), name, asked, comment)
     number = channel_gates.record_baseline(
         session.open_store(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import Days, json_option, key_option, pass_session
+from cli.commands.params import Days, json_option, key_option, once, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -88,12 +88,12 @@ def draft(
     from casstore.promotion import trust
 
     change = trust.TrustChange(
-        {name: _identity(value) for name, value in map(_pair, identities)},
-        {name: _role(value) for name, value in map(_pair, roles)},
+        once(((name, _identity(value)) for name, value in map(_pair, identities)), "--identity"),
+        once(((name, _role(value)) for name, value in map(_pair, roles)), "--role"),
         remove,
         expires_days,
-        {name: _time(value) for name, value in map(_pair, valid_from)},
-        {name: _time(value) for name, value in map(_pair, valid_until)},
+        once(((name, _time(value)) for name, value in map(_pair, valid_from)), "--valid-from"),
+        once(((name, _time(value)) for name, value in map(_pair, valid_until)), "--valid-until"),
         _gathered(builders),
         _gathered(sources),
         read_file(sigstore_root) if sigstore_root else None,
@@ -288,6 +288,7 @@ def finish(
 
 def _draft(session: Session, change: TrustChange, out: str, as_json: bool) -> None:
     from attest.ceremony import ceremony as steps
+    from attest.ceremony import feasible
     from attest.trust import trust_roots
     from casstore.promotion import trust
 
@@ -303,8 +304,11 @@ def _draft(session: Session, change: TrustChange, out: str, as_json: bool) -> No
     root = trust_roots.parse_payload(payload)
     changes = steps.changes(root, previous)
     if as_json:
-        render.json_object({"draft": out, "version": root.version, "digest": root.digest, "changes": list(changes)})
+        unmeetable = list(feasible.unmeetable(root))
+        told = {"draft": out, "version": root.version, "digest": root.digest, "changes": list(changes)}
+        render.json_object({**told, "unmeetable": unmeetable})
         return
+    _warn_of_unmeetable(root)
     render.line(f"draft of trust root version {root.version}, {root.digest}, written to {out}")
     for line in changes if previous else ():
         render.say(f"  changes: {line}")
@@ -351,6 +355,14 @@ def _say_root(root: TrustRoot) -> None:
         render.say(f"  {role.name}: {', '.join(role.identities)} (threshold {role.threshold})")
     for name, policy in root.channels.items():
         render.say(f"  channel {name}: {policy.approvals} approvals, requires {', '.join(policy.require) or 'nothing'}")
+    _warn_of_unmeetable(root)
+
+
+def _warn_of_unmeetable(root: TrustRoot) -> None:
+    from attest.ceremony import feasible
+
+    for told in feasible.unmeetable(root):
+        render.warning(f"nobody can meet this policy: {told}")
 
 
 def _gathered(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli.session import Session
+from cli.session import Session, check_no_key
+
+T = TypeVar("T")
 
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -67,8 +69,18 @@ def digest_of_file(path: str) -> Digest:
     """The digest of a file of any size. Raises BadInput."""
     import hashlib
 
+    check_no_key(path)
     try:
         with open(path, "rb") as file:
             return digests.from_raw(hashlib.file_digest(file, "sha256").digest())
     except OSError as exc:
         raise BadInput(f"{path}: cannot be read: {exc.strerror}", hint="give a file or NAME=sha256:...") from exc
+
+
+def once(pairs: Iterable[tuple[str, T]], option: str) -> dict[str, T]:
+    """What was given under each name; nothing that was given is lost. Raises BadInput for a second, other value."""
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise BadInput(f"{option} {name}=... is given twice, with two values", hint="give the one that is meant")
+    return found

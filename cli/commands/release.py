@@ -10,7 +10,7 @@ import click
 
 from attest import digests
 from attest.digests import Digest
-from cli.commands.params import json_option, key_option, pass_session, strict_option
+from cli.commands.params import json_option, key_option, once, pass_session, strict_option
 from cli.drawing import render
 from cli.session import Session
 
@@ -80,7 +80,7 @@ def release(
             session.now,
             out=out,
             epoch=epoch,
-            components=dict(map(_named, named)),
+            components=once(map(_named, named), "--component"),
             blockers=blockers,
             dry_run=dry_run,
             strict=strict,

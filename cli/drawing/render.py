@@ -15,13 +15,14 @@ from typing import Any, TextIO
 
 from attest.core.shown import shown
 from cli.drawing import streams
+from cli.drawing.hiding import hidden, plain
 
 _REDRAW_SECONDS = 0.1
 
 
 def line(text: str) -> None:
     """One line of data; whatever stands in it, it stays one."""
-    streams.data(shown(text) + "\n")
+    streams.data(shown(plain(text)) + "\n")
 
 
 def lines(text: str) -> None:
@@ -60,7 +61,7 @@ def json_object(value: Mapping[str, Any]) -> None:
 
 def say(text: str) -> None:
     """One line of talk; whatever stands in it, it stays one."""
-    streams.talk(shown(text) + "\n")
+    streams.talk(shown(hidden(text)) + "\n")
 
 
 def error(message: str, *, hint: str = "") -> None:
@@ -77,7 +78,7 @@ def warning(message: str) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns, aligned, no frame; the same in a pipe and on a terminal."""
-    cells = [[shown(str(cell)) for cell in row] for row in rows]
+    cells = [[shown(plain(str(cell))) for cell in row] for row in rows]
     if not cells:
         return
     widths = [max(len(h), *(len(r[i]) for r in cells)) for i, h in enumerate(headers)]
@@ -98,6 +99,11 @@ def size(count: int) -> str:
 def seconds(value: float) -> str:
     """A duration for people: 12 ms, 3.4 s."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def named(text: str) -> str:
+    """A value in a prompt that another library writes."""
+    return shown(hidden(text))
 
 
 def interactive() -> bool:

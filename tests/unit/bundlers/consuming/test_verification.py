@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -328,6 +328,13 @@ def test_wrong_or_exchanged_trust_root(world: PublishedWorld, public: str, tmp_p
     refuse(world, Forged.of(public), "another one than was seen", pins=replace(pins, trust_root=sha256(b"other")))
     with pytest.raises(TrustError, match="expired"):
         verify_channel(Forged.of(public), "prod", at=world.now + timedelta(days=400), pins_of=lambda *_: None)
+
+
+@pytest.mark.parametrize("at", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2019, 5, 1, tzinfo=UTC)])
+def test_a_clock_before_the_trust_root_is_named(world: PublishedWorld, public: str, at: datetime) -> None:
+    world.publish("prod", public)
+    with pytest.raises(TrustError, match=r"this machine's clock says .* before trust root 1 was made"):
+        verify_channel(Forged.of(public), "prod", at=at, pins_of=lambda *_: None)
 
 
 def look(world: PublishedWorld, url: str, state: Path, **options: object) -> VerifyReport:

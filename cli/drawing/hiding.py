@@ -1,0 +1,44 @@
+"""Secrets are not told: what an error, a warning or a line of talk would show of a key, a token or a password.
+
+Commands take care of what they name; this is the net below them. A text that may hold a secret is searched
+by the rules of the gate `secrets`; logins in URLs go whatever they are.
+
+    hidden("https://ci:pass@host/x: no such thing") == "https://***@host/x: no such thing"
+"""
+
+from __future__ import annotations
+
+import re
+
+_LOGIN = re.compile(r"(?<=/)[^/\s@'\":]{0,64}:[^/\s@'\"]{1,400}@")
+_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*", re.DOTALL)
+_DOUBTFUL = re.compile(r"(?<![0-9A-Za-z+/_-])(?![0-9a-f]{32,}(?![0-9A-Za-z]))[A-Za-z0-9+/_.=-]{20,}")
+_HIDDEN = "***"
+
+
+def plain(text: str) -> str:
+    """Without logins in URLs and keys: what costs nothing, for data."""
+    text = _LOGIN.sub(f"{_HIDDEN}@", text) if "@" in text else text
+    return _KEY.sub(f"{_HIDDEN} (a private key)", text) if "-----BEGIN" in text else text
+
+
+def hidden(text: str) -> str:
+    """Without what nobody may read in a log, for talk."""
+    text = plain(text)
+    return _searched(text) if _DOUBTFUL.search(text) and _has_mark(text) else text
+
+
+def _has_mark(text: str) -> bool:
+    """Most long words are paths and digests, for which the rules need not be loaded."""
+    return any(re.search(r"[a-z]", word) and re.search(r"[A-Z0-9]", word) for word in _DOUBTFUL.findall(text))
+
+
+def _searched(text: str) -> str:
+    from bundlers.isolation.secret_forms import matches
+
+    raw = text.encode("utf-8", "surrogatepass")
+    out, last = [], 0
+    for found in matches(raw):
+        out += [raw[last : found.start], _HIDDEN.encode()]
+        last = found.end
+    return b"".join([*out, raw[last:]]).decode("utf-8", "surrogatepass") if out else text
