@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import shutil
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -364,6 +366,107 @@ def test_any_clock(bench: Bench, now: str) -> None:
 def test_the_store_itself(bench: Bench) -> None:
     bench.work = Path(bench.url).parent
     bench.refused("store")
+
+
+@proves(
+    "a file or folder that others may not read (`0600`, `0700`)",
+    "a setuid, setgid or sticky bit, a capability",
+    "owner, group, times, other extended attributes, write bits for others",
+)
+def test_modes(bench: Bench, tmp_path: Path) -> None:
+    for name, mode in (("private", 0o600), ("own", 0o700), ("suid", 0o4755), ("sticky", 0o1644), ("shared", 0o666)):
+        (bench.work / name).write_bytes(b"x")
+        (bench.work / name).chmod(mode)
+    told = bench.run("put", str(bench.work)).stderr
+    assert b"2 files or folders are private" in told
+    assert b"2 files or folders lose a setuid, setgid or sticky bit: sticky, suid" in told
+    assert b"shared" not in told
+    assert b"--strict" in bench.run("put", str(bench.work), "--strict", code=1).stderr
+    bench.run("get", bench.put(), str(tmp_path / "out"))
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "out").iterdir()}
+    assert modes == {"private": 0o644, "own": 0o755, "suid": 0o755, "sticky": 0o644, "shared": 0o644}
+
+
+LINE = """\
+[components.a]
+root = "ROOT"
+include = [INCLUDE]
+exclude = [EXCLUDE]
+[products.p]
+components = ["a"]
+format = "tar.gz"
+[channels.dev]
+approvals = 0
+"""
+
+
+def line(bench: Bench, tmp_path: Path, include: str, exclude: str = "") -> tuple[str, ...]:
+    """A casstore.toml over the folder, and a key that holds every role; what each command begins with."""
+    text = LINE.replace("ROOT", str(bench.work)).replace("INCLUDE", include).replace("EXCLUDE", exclude)
+    (tmp_path / "casstore.toml").write_text(f'[store]\nurl = "{tmp_path}/line"\n{text}')
+    bench.url, key = f"{tmp_path}/line", str(tmp_path / "key.pem")
+    os.environ["CASSTORE_KEY"] = key
+    if not os.path.exists(key):
+        bench.run("--config", str(tmp_path / "casstore.toml"), "keys", "generate", key, "--no-passphrase")
+        bench.run("--config", str(tmp_path / "casstore.toml"), "init", "--key", key)
+    return ("--config", str(tmp_path / "casstore.toml"))
+
+
+@proves("an exclude that hits nothing", "an empty folder of a component")
+def test_what_is_told(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASSTORE_KEY", "")
+    (bench.work / "f").write_bytes(b"x")
+    (bench.work / "var" / "log").mkdir(parents=True)
+    start = line(bench, tmp_path, '"**"', '"*.pyc"')
+    put = (*start, "put", "a", "--release-version", "1")
+    assert b"1 globs exclude nothing: *.pyc" in bench.run(*put, "--strict", code=1).stderr
+    assert b"1 globs exclude nothing: *.pyc" in bench.run(*put).stderr
+    assert b"empty folders are in no archive: var/log" in bench.run(*start, "release", "1", "--strict", code=1).stderr
+    assert b"empty folders are in no archive: var/log" in bench.run(*start, "release", "1").stderr
+
+
+@proves(
+    "an include that matches nothing, also because a folder on its way is a link",
+    "a glob that begins with `!`, or is none",
+)
+@pytest.mark.parametrize(
+    "include", ['"typo/**", "f"', '"dist/**", "f"', '"**", "!.env"', '"[z-a]*"', '"/etc/*"', '"../x"']
+)
+def test_globs(bench: Bench, tmp_path: Path, include: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASSTORE_KEY", "")
+    (bench.work / "f").write_bytes(b"x")
+    (bench.work / "out").mkdir()
+    (bench.work / "out" / "program").write_bytes(b"x")
+    (bench.work / "dist").symlink_to("out")
+    start = line(bench, tmp_path, include)
+    told = bench.run(*start, "put", "a", "--release-version", "1", code=2).stderr
+    assert b"unexpected" not in told
+    assert include.split(", ")[0 if "," not in include or "!" not in include else 1].strip('"').encode() in told
+
+
+@proves("a file that is changed through a shared mapping which is open for long")
+def test_a_shared_mapping(bench: Bench) -> None:
+    path = bench.work / "file"
+    path.write_bytes(b"a" * 8192)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
+        shared[0] = ord("b")
+        bench.put()
+        time.sleep(0.3)
+        bench.put()
+        shared[0] = ord("c")
+        digest = Digest(bench.run("put", str(bench.work), "--reread").stdout.split()[0].decode())
+        assert bench.held(digest)[b"file"][:1] == b"c"
+
+
+@proves("standard output that is full or closed")
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
+def test_an_output_that_takes_nothing(bench: Bench, where: str) -> None:
+    (bench.work / "file").write_bytes(b"x")
+    bench.wrapper = ("sh", "-c", f'exec "$@" {where}', "sh")
+    told = bench.run("put", str(bench.work), code=12).stderr
+    assert b"error: standard output" in told
+    bench.wrapper = ()
+    assert b"1 files, 1 B: 0 new" in bench.run("put", str(bench.work)).stderr
 
 
 def test_every_row_of_the_table_is_proven() -> None:
