@@ -40,7 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "suspend": ("promotion", "Take an identity out at once, for 72 hours."),
     "revoke": ("promotion", "Withdraw an artifact, attestation or identity, for every reader."),
     "whence": ("whence", "Tell where a file comes from: product, release, channel, builder."),
-    "channel": ("promotion", "Show what is in each channel, why, and who allowed it."),
+    "channel": ("channels", "Show what is in each channel, why, and who allowed it; histories, differences."),
+    "status": ("channels", "Tell what waits for whom, in all channels."),
     "policy": ("promotion", "Show the signed policy and how casstore.toml differs from it."),
     # outward
     "publish": ("publish", "Lay a channel out as a static TUF repository."),

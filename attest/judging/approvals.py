@@ -71,11 +71,7 @@ def _barred(policy: ChannelPolicy, evidence: Evidence) -> _Barred:
 
 def _may_approve(name: str, evidence: Evidence, barred: _Barred, approved: set[str]) -> bool:
     entry = evidence.trust_root.identity_of(name)
-    if (
-        entry is None
-        or not entry.valid_at(evidence.request.now)
-        or entry.identity in {*evidence.revoked, *evidence.limited}
-    ):
+    if entry is None or not evidence.counts(name):
         return False
     return not barred.reason(name, entry.identity) and not {name, entry.identity} & approved
 

@@ -90,9 +90,9 @@ def decide(
 def _rules(policy: ChannelPolicy, evidence: Evidence) -> Iterator[Rule | None]:
     request = evidence.request
     yield _trust_root(request, evidence.trust_root)
-    yield _promoter(request, evidence.trust_root)
+    yield _promoter(evidence)
     yield _not_revoked(request, evidence.revoked)
-    yield _from(request, policy)
+    yield _from(policy, evidence)
     yield limits.soak(policy, request)
     yield limits.freeze(policy, request)
     for name in policy.require:
@@ -114,13 +114,14 @@ def _trust_root(request: MoveRequest, root: TrustRoot) -> Rule:
     return Rule("trust-root", SATISFIED, f"version {root.version}, valid until {times.format(root.expires)}")
 
 
-def _promoter(request: MoveRequest, root: TrustRoot) -> Rule | None:
+def _promoter(evidence: Evidence) -> Rule | None:
+    request, root = evidence.request, evidence.trust_root
     if request.promoter is None:
         return None
     roles = root.roles_of(request.promoter, request.now) & root.roles_of(request.promoter, request.ended)
     if "promoter" not in roles:
         message = "who signs the move has not the role promoter"
-        return Rule("promoter", REFUSED, message, (), "promoter", root.holders("promoter"), "none")
+        return Rule("promoter", REFUSED, message, (), "promoter", evidence.holders("promoter"), "none")
     names = ", ".join(sorted(root.names_of(request.promoter, request.now)))
     return Rule("promoter", SATISFIED, f"{names} may promote")
 
@@ -137,10 +138,12 @@ def _not_revoked(request: MoveRequest, revoked: Collection[str]) -> Rule:
     return Rule("not-revoked", SATISFIED, "nothing of it was revoked")
 
 
-def _from(request: MoveRequest, policy: ChannelPolicy) -> Rule | None:
-    before = policy.from_channel
+def _from(policy: ChannelPolicy, evidence: Evidence) -> Rule | None:
+    request, before = evidence.request, policy.from_channel
     if before is None or request.action != "promote":
         return None
     if before in request.in_channels:
         return Rule("from", SATISFIED, f"it is or was in {before}")
-    return Rule("from", MISSING, f"it never was in {before}", (), "promoter", (), "promote-first", 1)
+    return Rule(
+        "from", MISSING, f"it never was in {before}", (), "promoter", evidence.holders("promoter"), "promote-first", 1
+    )

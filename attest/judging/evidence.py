@@ -122,6 +122,17 @@ class Evidence:
         ends = self.request.ended if record is None else record.ends
         return found if ends is None else still(found, root, ends)
 
+    def holders(self, *roles: str) -> tuple[str, ...]:
+        """The names that hold one of the roles and whose signatures count now."""
+        held = dict.fromkeys(name for role in roles for name in self.trust_root.holders(role))
+        return tuple(name for name in held if self.counts(name))
+
+    def counts(self, name: str) -> bool:
+        """Whether what somebody signs now counts."""
+        entry = self.trust_root.identity_of(name)
+        out = {*self.revoked, *self.limited}
+        return entry is not None and entry.valid_at(self.request.now) and entry.identity not in out
+
     def ignore(self, found: VerifiedStatement, reason: str) -> None:
         """Say why a verified attestation counts for nothing; the first reason stays."""
         self.ignored.setdefault(found.bundle, reason)

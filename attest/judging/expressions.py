@@ -41,7 +41,7 @@ def judge(rule: CustomRule, evidence: Evidence) -> Rule:
     name = f"rule:{rule.id}"
     if not problem:
         return Rule(name, SATISFIED, rule.message or f"{rule.id} holds", used)
-    who = evidence.trust_root.holders(rule.who) if rule.who else ()
+    who = evidence.holders(rule.who) if rule.who else ()
     message = f"{rule.message or rule.id}: {problem}"
     return Rule(name, MISSING, message, used, rule.who or None, who, "attest" if rule.uses else "none", 1)
 

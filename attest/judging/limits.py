@@ -69,7 +69,7 @@ def vulnerabilities(policy: ChannelPolicy, evidence: Evidence) -> Rule | None:
     if not over:
         limits = ", ".join(f"{name} {limit}" for name, limit in policy.vulnerabilities.items())
         return Rule("vulnerabilities", SATISFIED, f"within the limits ({limits})", tuple(sorted(used)))
-    who = evidence.trust_root.holders("auditor")
+    who = evidence.holders("auditor")
     message = f"too many findings: {'; '.join(over[:3])}" + (f" and {len(over) - 3} more" if len(over) > 3 else "")
     message += f"; OpenVEX passed over: {vex.told(dropped)}" if dropped else ""
     return Rule("vulnerabilities", REFUSED, message, tuple(sorted(used)), "auditor", who, "new-release", len(over))

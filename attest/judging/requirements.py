@@ -51,9 +51,8 @@ class Asked:
 
     @property
     def who(self) -> tuple[str, ...]:
-        """The names that hold one of the roles."""
-        holders = (name for role in self.roles for name in self.evidence.trust_root.holders(role))
-        return tuple(dict.fromkeys(holders))
+        """The names that hold one of the roles, and count."""
+        return self.evidence.holders(*self.roles)
 
     def fitting(self, types: Iterable[str], holds: Callable[[VerifiedStatement], None]) -> list[VerifiedStatement]:
         """Those that count, about the release or what is in it; the others are ignored with the reason."""

@@ -37,6 +37,15 @@ class Change:
             [*parts, *([f"{self.before.mode} -> {self.after.mode}"] * (self.before.mode != self.after.mode))]
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """One row of `changes`."""
+        return {
+            "path": self.path,
+            "sign": self.sign,
+            "before": self.before.to_json() if self.before else None,
+            "after": self.after.to_json() if self.after else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -66,15 +75,7 @@ class Changes:
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "changes": [
-                {
-                    "path": row.path,
-                    "sign": row.sign,
-                    "before": row.before.to_json() if row.before else None,
-                    "after": row.after.to_json() if row.after else None,
-                }
-                for row in self.rows
-            ],
+            "changes": [row.to_json() for row in self.rows],
             "same": self.same,
         }
 

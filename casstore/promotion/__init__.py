@@ -13,9 +13,18 @@ from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.promotion.approvals import approve
 from casstore.promotion.imports import Taken, import_attestation, take
 from casstore.promotion.moves import explain, pin, promote, rollback, unpin
-from casstore.promotion.reports import ApprovalReport, ChannelsReport, MoveReport, RevocationReport, SuspensionReport
+from casstore.promotion.reports import (
+    ApprovalReport,
+    ChannelsReport,
+    MoveReport,
+    RevocationReport,
+    StandingReport,
+    SuspensionReport,
+)
 from casstore.promotion.revocations import join, revoke, suspend
-from casstore.promotion.services import channels, find_release
+from casstore.promotion.services import find_release
+from casstore.promotion.standings import channels, standing
+from casstore.promotion.waiting import StatusReport, Wait, waiting
 
 __all__ = [
     "ApprovalReport",
@@ -23,8 +32,11 @@ __all__ = [
     "MoveReport",
     "ReleaseDiff",
     "RevocationReport",
+    "StandingReport",
+    "StatusReport",
     "SuspensionReport",
     "Taken",
+    "Wait",
     "approve",
     "channels",
     "explain",
@@ -36,7 +48,9 @@ __all__ = [
     "release_diff",
     "revoke",
     "rollback",
+    "standing",
     "suspend",
     "take",
     "unpin",
+    "waiting",
 ]

@@ -65,15 +65,16 @@ def rollback(
     now: datetime,
     reason: str,
     release: str | None = None,
+    steps: int = 1,
     confirm: bool = True,
     sigstore_root: bytes | None = None,
 ) -> MoveReport:
-    """Move a channel back to an earlier release of its own (by default the one before) and pin it.
+    """Move a channel back to an earlier release of its own (by default the one before, or `steps` before) and pin it.
 
     Without `confirm` only what would happen is reported. Raises as `promote`.
     """
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    target = release if release is not None else earlier_release(state.channel(channel))
+    target = release if release is not None else earlier_release(state, channel, steps)
     at = situation(state, target, channel, "rollback")
     if at.there:
         return _report(at, at.channel, moved=False)
@@ -117,16 +118,26 @@ def unpin(
     return _switch(store, ledger, channel, "unpin", signer, now, reason)
 
 
-def earlier_release(channel: ChannelState) -> Digest:
-    """What the channel named before its head first came. Raises NoSuchObject."""
+def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
+    """What the channel named so many releases before its head first came; what was withdrawn is no step.
+
+    Raises NoSuchObject.
+    """
+    channel = state.channel(name)
     heads = channel.releases
-    place = heads.index(channel.release) if channel.release is not None else 0
-    if place == 0:
+    before = heads[: heads.index(channel.release)] if channel.release is not None else ()
+    good = [found for found in dict.fromkeys(reversed(before)) if not _is_out(state.releases[found], state)]
+    if len(good) < steps:
+        told = f"only {len(good)} earlier releases" if good else "no earlier release"
         raise NoSuchObject(
-            f"channel {channel.name} has no earlier release to roll back to",
-            hint="name one of its history with --release, or promote a fixed release",
+            f"channel {name} has {told} to roll back to" + (" that was not withdrawn" if before else ""),
+            hint="name one of its history with --to (casstore channel log), or promote a fixed release",
         )
-    return heads[place - 1]
+    return good[steps - 1]
+
+
+def _is_out(release: ReleaseInfo, state: LedgerState) -> bool:
+    return state.is_revoked(release.digest, *release.archives.values(), *release.components.values())
 
 
 def _move(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -193,3 +194,55 @@ class ChannelsReport:
         """For `--json`."""
         name = "history" if self.history else "channels"
         return {"ledger": self.ledger, name: [row.to_json() for row in self.rows]}
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """One attestation that a move leaned on."""
+
+    digest: Digest
+    kind: str
+    """The short name of its predicate type."""
+    names: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What it is, by whom."""
+        return f"{self.kind} by {', '.join(self.names) or 'somebody unknown now'}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"digest": self.digest, "kind": self.kind, "by": list(self.names)}
+
+
+@dataclass(frozen=True, slots=True)
+class StandingReport:
+    """Where one channel stands, or stood at another time."""
+
+    ledger: str
+    row: ChannelRow
+    at: str = ""
+    """The time or entry that was asked for; empty: now."""
+    until: str = ""
+    """When the next move came; empty where there is none."""
+    next_move: int | None = None
+    archives: Mapping[str, Digest] = field(default_factory=dict)
+    evidence: tuple[EvidenceRow, ...] = ()
+    trust_root: int | None = None
+    """The version of the trust root in force at the move."""
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    """The signed policy that the move was judged by."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "ledger": self.ledger,
+            "at": self.at or None,
+            **self.row.to_json(),
+            "until": self.until or None,
+            "nextMove": self.next_move,
+            "archives": dict(self.archives),
+            "evidenceOfMove": [row.to_json() for row in self.evidence],
+            "trustRoot": self.trust_root,
+            "policy": dict(self.policy),
+        }

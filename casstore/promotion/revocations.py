@@ -147,7 +147,7 @@ def _subject(store: PromotionStore, state: LedgerState, what: str, kind: str) ->
     if digests.is_digest(what):
         return kind, digests.parse(what)
     if kind == "attestation":
-        raise BadInput(f"not an attestation's digest: {what[:80]!r}", hint="see casstore channel NAME --json")
+        raise BadInput(f"not an attestation's digest: {what[:80]!r}", hint="see casstore channel log NAME --json")
     return what, state.find_release(what).digest
 
 

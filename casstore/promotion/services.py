@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from attest.core import limits, times
 from attest.digests import Digest, sha256
-from attest.errors import CasstoreError, PolicyDenied
+from attest.errors import PolicyDenied
 from attest.judging.decisions import Decision, MoveRequest, Rule, decide
 from attest.keys import identities
 from attest.signers import Signer
-from attest.statements.predicates import approval
-from attest.trust.verify import verify
 from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
-from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
 from casstore.ledger.rules.reader import Reader, judged_at, root_in_force
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState, Move, ReleaseInfo
+from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.tree import Tree, show
-from casstore.promotion.reports import ChannelRow, ChannelsReport
 from casstore.store import attestations
 from casstore.store.attestations import AttestationStore, parse_unverified
 from casstore.store.holders import holding
@@ -138,7 +133,8 @@ def require(decision: Decision, at: Situation) -> None:
         + "; ".join(rule.message for rule in open_rules),
         decision=decision,
         names={"release": at.release.version, "channel": at.channel.name, "action": at.action},
-        hint=f"what is missing, and who may give it: casstore explain {at.release.version} --to {at.channel.name}",
+        hint="what is missing, and who may give it: casstore explain "
+        f"{at.release.version} --to {at.channel.name}{' --action rollback' if at.action == 'rollback' else ''}",
     )
 
 
@@ -180,62 +176,15 @@ def find_release(state: LedgerState, ref: str) -> ReleaseInfo:
     return state.find_release(ref)
 
 
-def channels(
-    store: PromotionStore, ledger: Ledger, *, name: str | None = None, now: datetime | None = None
-) -> ChannelsReport:
-    """Where the channels stand, in the order of the policy; with `name` the moves of one. Raises NoSuchObject."""
-    state = replay(ledger, store)
-    if name is not None:
-        moves = state.channel(name).history
-        return ChannelsReport(ledger.name, tuple(_row(store, state, name, move, now) for move in moves), True)
-    known = [*state.require_trust_root().channels]
-    names = known + sorted(state.channels.keys() - set(known))
-    heads = [(one, state.channel(one).history) for one in names]
-    rows = [_row(store, state, one, moves[-1], now) if moves else ChannelRow(one) for one, moves in heads]
-    return ChannelsReport(ledger.name, tuple(rows), False)
-
-
-def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move, now: datetime | None) -> ChannelRow:
-    names = {entry.identity: entry.name for entry in state.require_trust_root().identities}
-    release = state.releases[move.release]
-    last = state.channels[channel].number == move.number
-    return ChannelRow(
-        channel=channel,
-        version=move.version,
-        release=move.release,
-        action=move.kind,
-        number=move.number,
-        since=times.format(move.time),
-        pinned=state.channels[channel].pinned if last else move.kind in ("rollback", "pin"),
-        promoter=names.get(move.by, identities.short(move.by)),
-        approvers=tuple(sorted(_approvers(store, state, move.evidence, now or move.time))),
-        reason=move.reason,
-        revoked=state.is_revoked(release.digest, *release.archives.values(), *release.components.values()),
-    )
-
-
-def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest], now: datetime) -> set[str]:
-    """Names behind the approvals of a move that the fold has judged already; for showing only."""
-    found: set[str] = set()
-    for digest in evidence:
-        raw = store.read(digest, max_bytes=limits.ATTESTATION)
-        said = parse_unverified(raw)
-        if said.predicate_type != approval.TYPE:
-            continue
-        try:
-            root = state.require_trust_root()
-            found |= verify(raw, trust_root=root, predicate_type=approval.TYPE, subjects=said.digests, at=now).names
-        except CasstoreError:  # its signer is known to an earlier trust root only
-            found.add("unknown now")
-    return found
-
-
 def _state_rules(at: Situation) -> list[Rule]:
     """The conditions that the ledger itself sets, as rules of a decision."""
     try:
         _check_channel(at)
     except PolicyDenied as exc:
-        return [_refused("channel", exc.message, "unpin" if at.channel.pinned else "none")]
+        unpin = at.channel.pinned and at.action == "promote"
+        return [
+            _refused("channel", exc.message, "unpin" if unpin else "none", role="promoter" if unpin else None, at=at)
+        ]
     return []
 
 

@@ -1,4 +1,4 @@
-"""approve, promote, rollback, unpin, explain, revoke, channel, policy."""
+"""approve, promote, rollback, unpin, explain, revoke, suspend, policy."""
 
 from __future__ import annotations
 
@@ -116,14 +116,24 @@ def promote(session: Session, release: str, channel: str, key: str | None, as_js
 
 @click.command()
 @click.argument("channel")
-@click.option("--release", "release", metavar="RELEASE", help="Which one; default: the one before in this channel.")
+@click.option("--to", "release", metavar="RELEASE", help="Which one; default: the one before in this channel.")
+@click.option(
+    "--steps", type=click.IntRange(1, 10_000), help="So many releases back; what was withdrawn does not count."
+)
 @click.option("--reason", required=True, help="Kept in the ledger.")
 @confirm_option
 @key_option
 @json_option
 @pass_session
 def rollback(
-    session: Session, channel: str, release: str | None, reason: str, confirm: bool, key: str | None, as_json: bool
+    session: Session,
+    channel: str,
+    release: str | None,
+    steps: int | None,
+    reason: str,
+    confirm: bool,
+    key: str | None,
+    as_json: bool,
 ) -> None:
     """Move CHANNEL back to an earlier release of its own history, and pin it there.
 
@@ -131,17 +141,21 @@ def rollback(
     until `casstore unpin`. Without --confirm it only says what it would do.
 
     \b
-    Example:
+    Examples:
       casstore rollback prod --reason "crash on start" --key pm.pem --confirm
+      casstore rollback prod --to 1.2.0 --reason "data loss since 1.3" --key pm.pem --confirm
     Exit status: 0 moved (or told), 4 denied, 8 no such channel or release.
     """
     from casstore import promotion
 
+    if release is not None and steps is not None:
+        raise click.UsageError("give --to or --steps, not both")
     report = promotion.rollback(
         session.open_store(),
         session.ledger(),
         channel=channel,
         release=release,
+        steps=steps or 1,
         reason=reason,
         signer=session.signer(key),
         now=session.now,
@@ -184,21 +198,30 @@ def unpin(session: Session, channel: str, reason: str, key: str | None, as_json:
 
 
 @click.command()
-@click.argument("release")
+@click.argument("release", required=False)
 @click.option("--to", "channel", required=True, metavar="CHANNEL")
 @click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
 @json_option
 @pass_session
-def explain(session: Session, release: str, channel: str, action: str, as_json: bool) -> None:
+def explain(session: Session, release: str | None, channel: str, action: str, as_json: bool) -> None:
     """Tell what moving CHANNEL to RELEASE still needs: who may give it, with which command.
 
+    A rollback goes to the release before where none is named, as `casstore rollback` does.
+
     \b
-    Example:
+    Examples:
       casstore explain 1.4.0 --to prod
+      casstore explain --to prod --action rollback
     Exit status: 0 it would be allowed, 4 it would be denied, 8 no such release.
     """
     from casstore import promotion
+    from casstore.promotion.moves import earlier_release
 
+    state = session.state()
+    if release is None:
+        if action != "rollback":
+            raise click.UsageError("name a RELEASE")
+        release = state.releases[earlier_release(state, channel)].version
     decision = promotion.explain(
         session.open_store(read_only=True),
         session.ledger(read_only=True),
@@ -211,7 +234,7 @@ def explain(session: Session, release: str, channel: str, action: str, as_json: 
     if as_json:
         render.json_object(decision.to_json())
     else:
-        wording.told_decision(decision, release=release, channel=channel)
+        wording.told_decision(decision, release=release, channel=channel, action=action)
     if not decision.allowed:
         raise click.exceptions.Exit(4)
 
@@ -368,29 +391,6 @@ def suspend(session: Session, who: str, reason: str, confirm: bool, key: str | N
         render.say(f"affected: {affected}")
 
 
-@click.command()
-@click.argument("name", required=False)
-@json_option
-@pass_session
-def channel(session: Session, name: str | None, as_json: bool) -> None:
-    """Show what is in each channel, since when, and who allowed it; with NAME, its history.
-
-    \b
-    Example:
-      casstore channel prod
-    Exit status: 0 shown, 8 no such channel.
-    """
-    from casstore import promotion
-
-    report = promotion.channels(
-        session.open_store(read_only=True), session.ledger(read_only=True), name=name, now=session.now
-    )
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        wording.told_channels(report)
-
-
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
@@ -488,6 +488,5 @@ COMMANDS = {
     "explain": explain,
     "suspend": suspend,
     "revoke": revoke,
-    "channel": channel,
     "policy": policy,
 }

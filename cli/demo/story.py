@@ -244,7 +244,7 @@ def _end(stage: Stage, seconds: float) -> None:
     render.line("")
     render.line(f"Try next, in {stage.folder}:")
     for command in (
-        "casstore channel prod",
+        "casstore channel log prod",
         "casstore ledger verify",
         "casstore explain 1.3.0 --to prod",
         "casstore --offline verify kit.tar",

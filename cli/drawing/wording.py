@@ -13,7 +13,7 @@ from cli.drawing import render
 if TYPE_CHECKING:
     from attest.judging.decisions import Decision, Rule
     from attest.trust.policies import ChannelPolicy
-    from casstore.promotion import ChannelsReport, MoveReport, ReleaseDiff
+    from casstore.promotion import MoveReport, ReleaseDiff
 
 _COMMANDS = {
     "approve": "casstore approve {release} --channel {channel} --action {action} --key URI",
@@ -59,9 +59,10 @@ def _say_rule(rule: Rule, **names: str) -> None:
         render.say(f"    run: {command}")
 
 
-def told_decision(decision: Decision, *, release: str, channel: str) -> None:
+def told_decision(decision: Decision, *, release: str, channel: str, action: str) -> None:
     """On stdout: the verdict and every rule with its evidence."""
-    render.line(f"{release} -> {channel}: {'allowed' if decision.allowed else 'denied'}")
+    back = " (rollback)" if action == "rollback" else ""
+    render.line(f"{release} -> {channel}{back}: {'allowed' if decision.allowed else 'denied'}")
     for rule in decision.rules:
         mark = "ok" if rule.status == "satisfied" else "MISSING"
         render.line(f"  {mark:8}{rule.id}: {rule.message}")
@@ -70,7 +71,7 @@ def told_decision(decision: Decision, *, release: str, channel: str) -> None:
         if rule.status != "satisfied":
             if rule.who:
                 render.line(f"          who: {', '.join(rule.who)}")
-            if command := command_for(rule, release=release, channel=channel):
+            if command := command_for(rule, release=release, channel=channel, action=action):
                 render.line(f"          run: {command}")
     for ignored in decision.ignored:
         render.line(f"  ignored {digests.short(ignored.attestation)}: {ignored.reason}")
@@ -90,25 +91,6 @@ def told_move(report: MoveReport) -> None:
     render.line(report.told)
     for note in report.notes:
         render.say(note)
-
-
-def told_channels(report: ChannelsReport) -> None:
-    """On stdout: heads of channels, or one channel's history."""
-    render.table(
-        ("CHANNEL", "RELEASE", "ENTRY", "SINCE", "PINNED", "BY", "ALLOWED BY"),
-        [
-            (
-                c.channel,
-                c.version or "-",
-                c.number if c.number is not None else "-",
-                c.since or "-",
-                "yes" if c.pinned else "no",
-                c.promoter or "-",
-                ", ".join(c.approvers) or "-",
-            )
-            for c in report.rows
-        ],
-    )
 
 
 def policy_line(policy: ChannelPolicy) -> str:

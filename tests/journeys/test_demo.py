@@ -46,7 +46,7 @@ def test_a_second_run_works_too(run: tuple[Path, Path]) -> None:
 
 def test_what_the_demo_says_to_try_works(run: tuple[Path, Path]) -> None:
     folder, home = run
-    assert "1.0.0" in casstore(folder, home, "channel", "prod")
+    assert "1.0.0" in casstore(folder, home, "channel", "log", "prod")
     assert "0 void" in casstore(folder, home, "ledger", "verify")
     casstore(folder, home, "explain", "1.3.0", "--to", "prod", code=4)
     assert casstore(folder, home, "--offline", "verify", "kit.tar").startswith("valid")

@@ -115,7 +115,7 @@ def test_the_actions_own_steps_release_for_real(project: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "valid" in done.stdout
     assert set(runner.ran) == {step.name for step in action_steps() if "install" not in step.name}, "every step ran"
-    (move,) = json.loads(casstore(project, "channel", "prod", "--json"))["history"]
+    (move,) = json.loads(casstore(project, "channel", "log", "prod", "--json"))["history"]
     assert move["version"] == "1.0.0"
 
 

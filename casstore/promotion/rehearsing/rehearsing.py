@@ -159,7 +159,7 @@ def _cast(state: LedgerState, channel: str, ref: str | None) -> tuple[ReleaseInf
             f"channel {channel} has nothing to rehearse with: no release may come to it, and none to go back to",
             hint="name one with --release, or promote one to the channel before it",
         )
-    return (chosen, head) if chosen != head else (chosen, state.releases[earlier_release(at)])
+    return (chosen, head) if chosen != head else (chosen, state.releases[earlier_release(state, at.name)])
 
 
 def _perform(

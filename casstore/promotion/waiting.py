@@ -1,0 +1,169 @@
+"""What waits for whom, in all channels: moves that could come next, what is not published yet, what was withdrawn.
+
+A channel's next release is what the channel before it names, or the newest one where there is none before;
+what it named once already does not wait.
+
+    for wait in waiting(store, ledger, now=now).waits:
+        wait.channel, wait.version, wait.who
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from attest.core import times
+from attest.judging.decisions import SATISFIED, Decision, Rule
+from casstore.ledger.folding import replay
+from casstore.ledger.log import Ledger
+from casstore.ledger.rules.reader import judged_at, root_in_force
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.promotion.services import PromotionStore, Situation, judge
+
+if TYPE_CHECKING:
+    from attest.trust.policies import ChannelPolicy
+
+MOVE, PUBLISH, WITHDRAWN = "promote", "publish", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing that somebody has to do."""
+
+    kind: str
+    """`promote`, `publish` or `withdrawn`."""
+    channel: str
+    version: str
+    since: str
+    """Since when it could be done."""
+    who: tuple[str, ...]
+    """Who may do it, or give what is missing first."""
+    holds: str = ""
+    """What the channel names now."""
+    destination: str = ""
+    needs: tuple[Rule, ...] = ()
+    """What is missing before a move; empty: it may be made now."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "kind": self.kind,
+            "channel": self.channel,
+            "version": self.version,
+            "holds": self.holds or None,
+            "destination": self.destination or None,
+            "since": self.since,
+            "ready": not self.needs,
+            "who": list(self.who),
+            "needs": [rule.to_json() for rule in self.needs],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """Everything that waits, in the order of the channels."""
+
+    ledger: str
+    at: datetime
+    waits: tuple[Wait, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"ledger": self.ledger, "at": times.format(self.at), "waits": [wait.to_json() for wait in self.waits]}
+
+
+def waiting(
+    store: PromotionStore, ledger: Ledger, *, now: datetime, proposed: Mapping[str, ChannelPolicy] | None = None
+) -> StatusReport:
+    """What waits now. Raises NoSuchObject before the ceremony."""
+    state = replay(ledger, store)
+    policies = state.require_trust_root().channels
+    waits: list[Wait] = []
+    for name, policy in policies.items():
+        channel = state.channel(name)
+        waits += _withdrawn(state, channel, now)
+        waits += _moves(store, state, channel, policy, now, proposed)
+        waits += _publications(state, channel, now)
+    return StatusReport(ledger.name, now, tuple(waits))
+
+
+def candidate(state: LedgerState, channel: ChannelState, policy: ChannelPolicy) -> ReleaseInfo | None:
+    """What could come next into a channel."""
+    if policy.from_channel is not None:
+        before = state.channel(policy.from_channel).release
+        found = state.releases[before] if before is not None else None
+    else:
+        found = max(state.releases.values(), key=lambda info: info.number, default=None)
+    return None if found is None or found.digest in channel.releases else found
+
+
+def counting(state: LedgerState, role: str, now: datetime) -> tuple[str, ...]:
+    """The names whose signature counts for a role now."""
+    at = judged_at(state, now)
+    root = root_in_force(state, at)
+    held = [(name, root.identity_of(name)) for name in root.holders(role)]
+    return tuple(
+        name
+        for name, entry in held
+        if entry is not None and entry.valid_at(at) and state.may_sign(entry.identity, state.count, at)
+    )
+
+
+def _moves(
+    store: PromotionStore,
+    state: LedgerState,
+    channel: ChannelState,
+    policy: ChannelPolicy,
+    now: datetime,
+    proposed: Mapping[str, ChannelPolicy] | None,
+) -> Iterator[Wait]:
+    release = candidate(state, channel, policy)
+    if release is None or _is_out(state, release):
+        return
+    at = Situation(state, channel, release, "promote")
+    needs = _open(judge(store, at, now=now, promoter=None, proposed=proposed))
+    who = tuple(dict.fromkeys(name for rule in needs for name in rule.who)) or counting(state, "promoter", now)
+    yield Wait(
+        MOVE, channel.name, release.version, _since(state, release, policy), who, holds=channel.version, needs=needs
+    )
+
+
+def _open(decision: Decision) -> tuple[Rule, ...]:
+    return tuple(rule for rule in decision.rules if rule.status != SATISFIED)
+
+
+def _since(state: LedgerState, release: ReleaseInfo, policy: ChannelPolicy) -> str:
+    if policy.from_channel is None:
+        return times.format(release.time)
+    moves = state.channel(policy.from_channel).history
+    return times.format(next(move.time for move in reversed(moves) if move.kind in ("promote", "rollback")))
+
+
+def _publications(state: LedgerState, channel: ChannelState, now: datetime) -> Iterator[Wait]:
+    """Where a channel was published before, and its last move is not."""
+    if channel.move is None:
+        return
+    for destination, rows in state.publications.items():
+        last = next((row for row in reversed(rows) if row.channel == channel.name), None)
+        if last is not None and last.entry < channel.number:
+            moved = times.format(channel.history[-1].time)
+            who = counting(state, "publisher", now)
+            yield Wait(PUBLISH, channel.name, channel.version, moved, who, channel.version, destination)
+
+
+def _withdrawn(state: LedgerState, channel: ChannelState, now: datetime) -> Iterator[Wait]:
+    if channel.release is None:
+        return
+    release = state.releases[channel.release]
+    made = {release.digest, *release.archives.values(), *release.components.values()}
+    found = [row for row in state.revocations if made & {row.name, *row.holders}]
+    if found:
+        since = times.format(found[0].time)
+        yield Wait(WITHDRAWN, channel.name, release.version, since, counting(state, "promoter", now), channel.version)
+
+
+def _is_out(state: LedgerState, release: ReleaseInfo) -> bool:
+    return state.is_revoked(release.digest, *release.archives.values(), *release.components.values())

@@ -1,0 +1,167 @@
+"""channel, status: where the channels stand, how they came there, how two differ, and what waits for whom."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from attest.errors import BadInput
+from cli.commands.params import json_option, pass_session
+from cli.drawing import render, standing
+from cli.session import Session
+
+
+class _Channels(click.Group):
+    """Says of a word that is no command of it how to ask for a channel."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not ctx.resilient_parsing:
+            ctx.fail(f"no such command: {args[0]!r}; the moves of a channel: casstore channel log {args[0]}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Channels, invoke_without_command=True)
+@json_option
+@click.pass_context
+def channel(ctx: click.Context, as_json: bool) -> None:
+    """Show what is in each channel, since when, and who allowed it.
+
+    \b
+    Example:
+      casstore channel
+    Exit status: 0 shown.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from casstore import promotion
+
+    session = ctx.find_object(Session) or ctx.fail("no session")
+    report = promotion.channels(session.open_store(read_only=True), session.ledger(read_only=True))
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        standing.told_channels(report)
+
+
+@channel.command()
+@click.argument("name")
+@json_option
+@pass_session
+def log(session: Session, name: str, as_json: bool) -> None:
+    """Show every move of a channel, oldest first: promotions, rollbacks, pins and unpins, by whom and why.
+
+    \b
+    Example:
+      casstore channel log prod
+    Exit status: 0 shown, 8 no such channel.
+    """
+    from casstore import promotion
+
+    report = promotion.channels(session.open_store(read_only=True), session.ledger(read_only=True), name=name)
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        standing.told_log(report)
+
+
+@channel.command()
+@click.argument("name", metavar="NAME[@WHEN]")
+@json_option
+@pass_session
+def show(session: Session, name: str, as_json: bool) -> None:
+    """Show one channel: its release, archives, and the evidence and policy by which it came there.
+
+    WHEN is a day (its first moment, UTC), a time or the number of a ledger entry; without it: now.
+
+    \b
+    Examples:
+      casstore channel show prod
+      casstore channel show prod@2026-01-01
+      casstore channel show prod@2026-01-01T09:30:00Z
+    Exit status: 0 shown, 8 no such channel.
+    """
+    from casstore import promotion
+
+    bare, at = _when(name)
+    report = promotion.standing(session.open_store(read_only=True), session.ledger(read_only=True), bare, at)
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        standing.told_standing(report)
+
+
+@channel.command()
+@click.argument("old", metavar="NAME[@WHEN]")
+@click.argument("new", metavar="NAME[@WHEN]")
+@json_option
+@pass_session
+def diff(session: Session, old: str, new: str, as_json: bool) -> None:
+    """Show what differs between two channels: files, archives, the evidence they were moved by, their policies.
+
+    \b
+    Examples:
+      casstore channel diff prod staging
+      casstore channel diff prod@2026-01-01 prod
+    Exit status: 0 told (also when nothing differs), 8 no such channel, or it named no release.
+    """
+    from bundlers.releases import channel_diffs
+
+    found = channel_diffs.diff(
+        session.open_store(read_only=True), session.state(), (old, *_when(old)), (new, *_when(new))
+    )
+    if as_json:
+        render.json_object(found.to_json())
+    else:
+        standing.told_diff(found)
+
+
+@click.command()
+@json_option
+@pass_session
+def status(session: Session, as_json: bool) -> None:
+    """Tell what waits for whom, in all channels: moves that could come next, and what is not published yet.
+
+    With --json each move also has the rules that block it, as `casstore explain --json` has them.
+
+    \b
+    Example:
+      casstore status
+    Exit status: 0 told.
+    """
+    from casstore import promotion
+
+    config = session.optional_config
+    report = promotion.waiting(
+        session.open_store(read_only=True),
+        session.ledger(read_only=True),
+        now=session.now,
+        proposed=config.channels if config and config.channels else None,
+    )
+    if as_json:
+        render.json_object(report.to_json())
+    else:
+        standing.told_status(report)
+
+
+def _when(name: str) -> tuple[str, datetime | int | None]:
+    """`prod@2026-01-01` to name and time. Raises BadInput."""
+    from attest.core import times
+    from attest.errors import FormatError
+
+    bare, said, when = name.partition("@")
+    if not said:
+        return bare, None
+    if when.isascii() and when.isdigit():
+        return bare, int(when)
+    try:
+        return bare, times.parse(when if "T" in when else f"{when}T00:00:00Z")
+    except FormatError as exc:
+        raise BadInput(
+            f"{name}: {when[:60]!r} is no time", hint="write prod@2026-01-01, prod@2026-01-01T09:30:00Z or prod@41"
+        ) from exc
+
+
+COMMANDS = {"channel": channel, "status": status}
