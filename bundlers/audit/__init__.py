@@ -103,4 +103,16 @@ def _subject(case: Case) -> dict[str, object]:
         "version": case.info.version,
         "channel": case.channel.name if case.channel else None,
         "move": told,
+        "builds": [
+            {
+                "product": product,
+                "build": name,
+                "platform": build.platform.told if build.platform else None,
+                "archive": build.archive.name,
+                "digest": build.archive.digest,
+            }
+            for product, builds in case.made.products.items()
+            for name, build in builds.items()
+        ],
+        "notes": case.store.read(case.made.notes).decode("utf-8", "replace") if case.made.notes else None,
     }

@@ -76,7 +76,8 @@ class Case:
 
     def closed(self) -> tuple[Digest, ...]:
         """The closed evidence: the release's, its statement, its components', and the move's."""
-        components = [self.state.component_statements.get((self.info.version, name)) for name in self.info.components]
+        versions = {name: self.made.taken.get(name, self.info.version) for name in self.info.components}
+        components = [self.state.component_statements.get((version, name)) for name, version in versions.items()]
         move = [*self.move.evidence, self.move.statement] if self.move else []
         return tuple(dict.fromkeys([*self.info.evidence, self.info.statement, *filter(None, components), *move]))
 

@@ -54,6 +54,16 @@ def _facts(report: Mapping[str, Any]) -> list[Row]:
 
 def _tables(report: Mapping[str, Any]) -> Iterator[tuple[str, Row, list[Row]]]:
     bad = [check for check in report["checks"] if check["status"] != "ok"]
+    yield (
+        "What it ships",
+        ("product", "build", "platform", "archive", "digest"),
+        [
+            (row["product"], row["build"], row["platform"] or "-", row["archive"], row["digest"])
+            for row in report["subject"]["builds"]
+        ],
+    )
+    if report["subject"]["notes"]:
+        yield "Notes of the release", ("text",), [(line,) for line in report["subject"]["notes"].splitlines()]
     yield "What stands in the way", ("status", "what", "what to do"), [_told(check) for check in bad]
     yield (
         "Who allowed it",

@@ -11,7 +11,7 @@ remembering (`state`), archives (`install`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -168,7 +168,7 @@ def verify_channel(
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
         revocations=ledger.revocations,
-        known=frozenset({*objects.known, *(build.product_manifest for build in release.builds.values())}),
+        known=frozenset({*objects.known, *_papers(release)}),
         pins=replace(after, channels={**after.channels, channel: move}),
     )
 
@@ -305,6 +305,13 @@ def _check_record(
     true = (ledger.store, ledger.ledger, channel, release.version, digest, judged.head.digest)
     if said != true or set(record.builds) != set(release.builds):
         raise VerificationError(f"the channel record of {channel} says something else than the ledger")
+
+
+def _papers(release: Release) -> Iterator[Digest]:
+    """What the release object names beside archives and evidence."""
+    yield from (build.product_manifest for build in release.builds.values())
+    if release.notes is not None:
+        yield release.notes
 
 
 def _build(source: Source, record: ChannelRecord, release: Release, key: str) -> VerifiedBuild:

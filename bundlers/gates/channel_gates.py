@@ -38,6 +38,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import Release
 from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
@@ -191,7 +192,7 @@ def _view(
         config.folder if config else "",
         config=made.config,
         previous=previous,
-        provenance=_provenance(store, state, info),
+        provenance=_provenance(store, state, made),
         now=now,
         allow=tuple(config.network.allow) if config else (),
         urls=config.urls if config else {},
@@ -200,10 +201,10 @@ def _view(
     )
 
 
-def _provenance(store: Store, state: LedgerState, info: ReleaseInfo) -> Mapping[str, Mapping[str, Any]]:
+def _provenance(store: Store, state: LedgerState, made: Release) -> Mapping[str, Mapping[str, Any]]:
     found = {}
-    for name in info.components:
-        digest = state.component_statements.get((info.version, name))
+    for name in made.components:
+        digest = state.component_statements.get((made.taken.get(name, made.version), name))
         if digest is not None:
             statement = parse_unverified(
                 store.read(digest, max_bytes=limits.ATTESTATION)

@@ -230,5 +230,7 @@ def _name_problem(name: str) -> str:
         return "which is not portable: letters, digits, '.', '_', '+', '-', not more than 150, no '.' at the end"
     if platforms.reserved(name):
         return "which Windows keeps for itself"
-    taken = name in (checksums.NAME, "release.json") or name.endswith((".sigstore.json", ".product-manifest.json"))
+    taken = name in (checksums.NAME, "release.json", "NOTES") or name.endswith(
+        (".sigstore.json", ".product-manifest.json")
+    )
     return "which is a name of the papers beside archives" if taken else ""

@@ -36,7 +36,9 @@ class Target:
     blob: Digest | None = None
     tree: Digest | None = None
     files: Mapping[str, ProductFile] = field(default_factory=dict)
-    """Of a product or release."""
+    """Of a product, a release, or an archive, which is a blob as well."""
+    release: Digest | None = None
+    """Of a whole release."""
 
 
 class Row(NamedTuple):
@@ -148,9 +150,10 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
     release, _, rest = ref.partition("/")
     made = _release(store, state, release)
     if not rest:
-        return Target(ref, files=dict(_archives(made)))
+        return Target(ref, files=dict(_archives(made)), release=made.digest)
     if rest in made.archives:
-        return Target(ref, blob=made.archives[rest])
+        key = next(key for key, build in made.builds.items() if build.archive.name == rest)
+        return Target(ref, made.archives[rest], files={file.path: file for file in _manifest(store, made, key).files})
     files, name, path = _files(store, made, rest)
     if path in files:
         return Target(ref, blob=files[path].content)

@@ -66,7 +66,8 @@ class ArchiveListing:
 def preview(request: ReleaseRequest) -> tuple[ArchiveListing, ...]:
     """The archives of a release. Raises what its plan raises."""
     state = replay(request.ledger, request.store)
-    return of(plans.make(request.store, state, request.config, request.version, request.epoch, request.components))
+    asked = (request.version, request.epoch, request.components, request.source)
+    return of(plans.make(request.store, state, request.config, *asked))
 
 
 def of(plan: Plan) -> tuple[ArchiveListing, ...]:

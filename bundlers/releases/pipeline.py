@@ -38,7 +38,8 @@ def release(request: ReleaseRequest) -> ReleaseReport:
     check_version(request.version)
     state = replay(request.ledger, request.store)
     require_role(state, request.signer, _BUILDER, request.now)
-    plan = plans.make(request.store, state, request.config, request.version, request.epoch, request.components)
+    asked = (request.version, request.epoch, request.components, request.source)
+    plan = plans.make(request.store, state, request.config, *asked)
     if request.strict and plan.dropped:
         product, paths = next(iter(plan.dropped.items()))
         raise UnsupportedInput(
@@ -88,6 +89,7 @@ def _stage(
         () if would else signed.made.evidence,
         would,
         plan.dropped,
+        plan.taken,
     )
 
 
@@ -170,6 +172,7 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
         made.evidence,
         Would(state.count, 0, 0, ()) if request.dry_run else None,
         plan.dropped,
+        made.taken,
         again=True,
     )
 

@@ -47,6 +47,8 @@ class Plan:
     """As `manifests` -> empty folders of its components, which it loses."""
     previous: Release | None
     """The newest release of the ledger before this one."""
+    taken: Mapping[str, str]
+    """Component that was not put for this version -> the version that it was taken from."""
 
     @property
     def epoch(self) -> int:
@@ -55,9 +57,15 @@ class Plan:
 
 
 def make(
-    store: Store, state: LedgerState, config: Config, version: str, epoch: int | None, named: Mapping[str, Digest]
+    store: Store,
+    state: LedgerState,
+    config: Config,
+    version: str,
+    epoch: int | None,
+    named: Mapping[str, Digest],
+    source: str | None = None,
 ) -> Plan:
-    """The plan of a version.
+    """The plan of a version; `source` is a release or channel that components are taken from which were not put.
 
     Raises NoSuchObject for a component that nobody put, CrossProductLeak for one in two products,
     PolicyDenied for a revoked one, BadInput for a name that no product has.
@@ -65,8 +73,10 @@ def make(
     products.check_construction(config)
     wanted = sorted({name for table in config.products.values() for name in table.all_components})
     _check_names(named, wanted)
-    trees = {name: named.get(name) or _put_tree(state, version, name) for name in wanted}
-    statements = {name: _statement(state, version, name, trees[name]) for name in wanted}
+    taken = _taken(store, state, version, {*wanted} - named.keys(), source)
+    origin = {name: taken.get(name, version) for name in wanted}
+    trees = {name: named.get(name) or _put_tree(state, origin[name], name) for name in wanted}
+    statements = {name: _statement(state, origin[name], name, trees[name]) for name in wanted}
     _check_revoked(store, state, trees, statements)
     predicates = {digest: parse_unverified(store.read(digest)).predicate for digest in set(statements.values())}
     times = {name: _time(epoch, name, predicates[digest]) for name, digest in statements.items()}
@@ -82,6 +92,7 @@ def make(
         keeping.find(store, state, manifests, version),
         products.empty_folders(store, config, trees),
         _previous(store, state, version),
+        taken,
     )
 
 
@@ -93,11 +104,30 @@ def _check_names(named: Mapping[str, Digest], wanted: list[str]) -> None:
             raise BadInput(f"no product has a component {name!r}{meant}", hint=f"known: {', '.join(wanted)}")
 
 
+def _taken(store: Store, state: LedgerState, version: str, wanted: set[str], source: str | None) -> dict[str, str]:
+    """What was not put for this version -> the version for which it was, by the release that it is taken from."""
+    if source is None:
+        return {}
+    made = release_objects.parse(store.read(state.find_release(source).digest))
+    found = {}
+    for name in sorted(wanted):
+        if (version, name) in state.components or name not in made.components:
+            continue
+        origin = made.taken.get(name, made.version)
+        if state.components.get((origin, name)) != made.components[name]:
+            raise NoSuchObject(
+                f"component {name} of {made.version} was not put as such, so it cannot be taken from there",
+                hint=f"name its tree: --component {name}={made.components[name]}",
+            )
+        found[name] = origin
+    return found
+
+
 def _put_tree(state: LedgerState, version: str, name: str) -> Digest:
     tree = state.components.get((version, name))
     if tree is None:
         raise NoSuchObject(
-            f"component {name} of version {version} was never put",
+            f"component {name} of version {version} was never put, and no --from RELEASE says where to take it",
             hint=f"casstore put {name} --release-version {version}",
         )
     return tree

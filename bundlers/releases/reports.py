@@ -33,6 +33,10 @@ class ReleaseRequest:
     """Seconds since 1970 for all files; by default each component has the time of its tree's first put."""
     components: Mapping[str, Digest] = field(default_factory=dict)
     """Trees by hand; the others are what the ledger has for this version."""
+    source: str | None = None
+    """A release or channel that components are taken from which were not put for this version."""
+    notes: bytes | None = None
+    """A text for people, UTF-8."""
     blockers: str | None = None
     """Where blockers are written, whether the release fails or not."""
     dry_run: bool = False
@@ -77,6 +81,8 @@ class ReleaseReport:
     would: Would | None = None
     dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Build -> empty folders of its components, which no archive has."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """Component that was not put for this version -> the version that it was taken from."""
     again: bool = False
     """The very same release was in the ledger already."""
 
@@ -93,6 +99,7 @@ class ReleaseReport:
             "entry": self.entry,
             "epoch": self.epoch,
             "components": dict(self.components),
+            "taken": dict(self.taken),
             "archives": [archive.to_json() for archive in self.archives],
             "gates": [outcome.to_json() for outcome in self.outcomes],
             "isolation": self.isolation.to_json() if self.isolation else None,

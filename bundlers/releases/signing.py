@@ -36,11 +36,13 @@ class Signed:
     others: tuple[bytes, ...]
     statement: bytes
     """What the ledger entry names."""
+    notes: bytes | None = None
 
     def objects(self, plan: Plan, config: bytes) -> list[NewObject]:
         """For one put, the release object and its statement included."""
         manifests = [m.to_bytes() for key, m in plan.manifests.items() if key not in plan.kept]
-        blobs = [self.checksums, self.made.to_bytes(), config, *manifests]
+        notes = [self.notes] if self.notes is not None else []
+        blobs = [self.checksums, self.made.to_bytes(), config, *manifests, *notes]
         raws = [*self.provenance.values(), *self.others, self.statement]
         attested = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
         return [*(NewObject(data, Kind.BLOB, ()) for data in blobs), *attested]
@@ -66,7 +68,7 @@ def sign(
     made = replace(made, explained=compared.explained)
     claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
     statement = _attest(request, {"release": made.digest, **made.archives}, releases.TYPE, claim.to_json())
-    return Signed(made, sums, provenance, kept, others, statement)
+    return Signed(made, sums, provenance, kept, others, statement, request.notes)
 
 
 def _attest(request: ReleaseRequest, subjects: Mapping[str, Digest], kind: str, predicate: Mapping[str, Any]) -> bytes:
@@ -126,6 +128,8 @@ def _release(
         checksums=sums,
         evidence=evidence,
         config=request.config.digest,
+        taken=plan.taken,
+        notes=sha256(request.notes) if request.notes is not None else None,
     )
 
 

@@ -28,6 +28,7 @@ from casstore.store.store import Store
 
 _SUFFIX = ".partial"
 RELEASE = "release.json"
+NOTES = "NOTES"
 
 
 class Quarantine:
@@ -136,6 +137,7 @@ def papers(release: Release, provenance: Mapping[str, Digest]) -> dict[str, Dige
     return {
         checksums.NAME: release.checksums,
         RELEASE: release.digest,
+        **({NOTES: release.notes} if release.notes else {}),
         **{f"{label(key)}.product-manifest.json": row.product_manifest for key, row in release.builds.items()},
         **{f"{archive}.sigstore.json": attestation for archive, attestation in provenance.items()},
     }

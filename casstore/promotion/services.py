@@ -76,11 +76,16 @@ def request_for(store: PromotionStore, at: Situation, now: datetime, promoter: s
 
 
 def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
-    """All attestations about the release and what is in it: the store's, the ledger's, its own closed list."""
+    """All attestations about the release and what is in it: the store's, the ledger's, its own closed list.
+
+    Releases share archives and trees that did not change; what the closed list of another release has is its own.
+    """
     subjects = (at.release.digest, *at.release.archives.values(), *at.release.components.values())
-    found = {item.digest: item.raw for item in attestations.find_many(store, subjects)}
+    mine = {*at.release.evidence, at.release.statement}
+    others = {d for info in at.state.releases.values() for d in (*info.evidence, info.statement)} - mine
+    found = {item.digest: item.raw for item in attestations.find_many(store, subjects, without=others)}
     named = {d for subject in subjects for d in at.state.evidence.get(subject, ())}
-    for digest in sorted((named | fixed_evidence(at.state, at.release)) - found.keys()):
+    for digest in sorted(((named - others) | fixed_evidence(at.state, at.release)) - found.keys()):
         try:
             found[digest] = store.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:

@@ -9,7 +9,7 @@ Keeping one is no judgement: what is stored may be signed by anybody. `attest.tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,10 +57,16 @@ def put_attestation(store: AttestationStore, raw: bytes) -> Digest:
     return store.put_bytes(raw, subjects=subjects, kind=Kind.ATTESTATION)
 
 
-def find(store: AttestationStore, subject: Digest, predicate_type: str | None = None) -> list[Found]:
-    """The attestations about a subject, sorted by digest; those that cannot be parsed are left out."""
+def find(
+    store: AttestationStore,
+    subject: Digest,
+    predicate_type: str | None = None,
+    *,
+    without: Collection[Digest] = frozenset(),
+) -> list[Found]:
+    """The attestations about a subject, sorted by digest; those that cannot be parsed, or are not wanted, left out."""
     found = []
-    for digest in sorted(store.attestations(subject)):
+    for digest in sorted(digest for digest in store.attestations(subject) if digest not in without):
         raw = store.read(digest, max_bytes=limits.ATTESTATION)
         try:
             statement = parse_unverified(raw)
@@ -71,9 +77,11 @@ def find(store: AttestationStore, subject: Digest, predicate_type: str | None = 
     return found
 
 
-def find_many(store: AttestationStore, subjects: Iterable[Digest]) -> list[Found]:
-    """The attestations about any of the subjects, each one once, sorted by digest."""
-    found = {item.digest: item for subject in subjects for item in find(store, subject)}
+def find_many(
+    store: AttestationStore, subjects: Iterable[Digest], *, without: Collection[Digest] = frozenset()
+) -> list[Found]:
+    """The attestations about any of the subjects, each one once, sorted by digest; `without` is never read."""
+    found = {item.digest: item for subject in subjects for item in find(store, subject, without=without)}
     return [found[digest] for digest in sorted(found)]
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import click
 
+from attest.digests import Digest
 from attest.errors import BadInput
 from cli.commands.params import json_option, pass_session
 from cli.drawing import render, standing
@@ -91,6 +92,19 @@ def show(session: Session, name: str, as_json: bool) -> None:
         render.json_object(report.to_json())
     else:
         standing.told_standing(report)
+        _tell_notes(session, report.row.release)
+
+
+def _tell_notes(session: Session, release: Digest | None) -> None:
+    """What the release says of itself."""
+    from casstore.ledger import release_objects
+
+    store = session.open_store(read_only=True)
+    notes = release_objects.parse(store.read(release)).notes if release else None
+    if notes is not None:
+        render.line("  notes:")
+        for line in store.read(notes).decode("utf-8", "replace").splitlines():
+            render.line(f"    {line}")
 
 
 @channel.command()

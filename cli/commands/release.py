@@ -10,12 +10,16 @@ import click
 
 from attest import digests
 from attest.digests import Digest
+from attest.errors import BadInput
 from cli.commands.params import json_option, key_option, once, pass_session, strict_option
 from cli.drawing import render
-from cli.session import Session
+from cli.session import Session, read_file
 
 if TYPE_CHECKING:
     from bundlers.releases.listings import ArchiveListing
+
+
+_MAX_NOTES = 1024 * 1024
 
 
 @click.command()
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 @click.option(
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
+@click.option(
+    "--from", "source", metavar="RELEASE", help="Take what was not put for VERSION from this release or channel."
+)
+@click.option("--notes", metavar="FILE", help="A text for people, UTF-8: a part of what is signed.")
 @click.option("--dry-run", is_flag=True, help="Do all but the last steps; nothing becomes visible.")
 @click.option("--list", "listed", is_flag=True, help="With --dry-run: show each archive as it will be, file by file.")
 @click.option(
@@ -41,6 +49,8 @@ def release(
     version: str,
     out: str | None,
     named: tuple[str, ...],
+    source: str | None,
+    notes: str | None,
     dry_run: bool,
     listed: bool,
     epoch: int | None,
@@ -58,6 +68,7 @@ def release(
     Examples:
       casstore release 1.4.0 --key ci.pem --out dist/1.4.0
       casstore release 1.4.0 --key ci.pem --dry-run --list
+      casstore release 1.4.1 --key ci.pem --from 1.4.0 --notes NEWS.md
     Exit status: 0 released (or the same again), 1 something is left out and --strict was given,
     4 the key is no builder, 8 a component is missing, 9 the version is taken, 10 a gate failed,
     11 a product carries another's content.
@@ -81,6 +92,8 @@ def release(
             out=out,
             epoch=epoch,
             components=once(map(_named, named), "--component"),
+            source=source,
+            notes=_text(notes) if notes else None,
             blockers=blockers,
             dry_run=dry_run,
             strict=strict,
@@ -98,6 +111,8 @@ def release(
         listing = {"listing": [archive.to_json() for archive in archives]} if listed else {}
         render.json_object({**report.to_json(), **listing})
         return
+    for name, origin in report.taken.items():
+        render.say(f"{name}: not put for {version}, taken from {origin}")
     for outcome in report.outcomes:
         render.say(f"gate {outcome.name}: passed")
         for warning in outcome.result.warnings:
@@ -129,6 +144,15 @@ def _tell_archives(archives: Sequence[ArchiveListing]) -> None:
         render.line(f"{archive.name}: {archive.build}{platform}, {len(archive.members)} files{kept}")
         for member in archive.members:
             render.line(f"  {member.mode:>4} {member.size:>12} {member.time} {member.told}")
+
+
+def _text(path: str) -> bytes:
+    data = read_file(path, max_bytes=_MAX_NOTES)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise BadInput(f"{path}: not UTF-8 at byte {exc.start}", hint="save it as UTF-8") from exc
+    return data
 
 
 def _named(text: str) -> tuple[str, Digest]:

@@ -391,27 +391,38 @@ def cat(session: Session, ref: str) -> None:
 @click.command()
 @click.argument("old")
 @click.argument("new")
+@click.option("--stat", "how", flag_value="stat", help="How many lines of each text came and went.")
+@click.option("--name-only", "how", flag_value="names", help="The names of what differs, nothing else.")
+@click.option("--patch", "how", flag_value="patch", help="The lines of texts that differ, as `diff -u` shows them.")
 @json_option
 @pass_session
-def diff(session: Session, old: str, new: str, as_json: bool) -> None:
-    """Show added, removed and changed files between two refs.
+def diff(session: Session, old: str, new: str, how: str | None, as_json: bool) -> None:
+    """Show what differs between two refs: releases, channels, products, archives, trees, components, files.
+
+    Two releases differ as approvers see it: archives, layouts, platforms, what was taken from
+    another release, files. Of all else the files are compared.
 
     \b
-    Example:
+    Examples:
       casstore diff prod staging
-    Exit status: 0 told (also when nothing differs), 8 no such object.
+      casstore diff 1.0.0/core 1.1.0/core --patch
+    Exit status: 0 told (also when nothing differs), 2 a file and a folder, 8 no such object.
     """
-    from bundlers.products.references import resolve
-    from bundlers.releases.comparisons import compare
+    from bundlers.releases import differences
+    from cli.drawing import diffs
 
     store = session.open_store(read_only=True)
-    changes = compare(store, resolve(store, session.state, old), resolve(store, session.state, new))
+    found = differences.between(store, session.state, old, new)
     if as_json:
-        render.json_object(changes.to_json())
+        render.json_object(found.to_json())
         return
-    for change in changes.rows:
-        render.line(f"{change.sign} {change.path}  {change.told}")
-    render.say(f"{changes.added} added, {changes.removed} removed, {changes.changed} changed, {changes.same} the same")
+    if how == "stat":
+        diffs.say_stat([differences.stat(store, change) for change in found.files])
+    elif how == "patch":
+        diffs.say_patch(line for change in found.files for line in differences.patch(store, change))
+    else:
+        diffs.say_rows(found.rows, names=how == "names")
+    render.say(found.told)
 
 
 @click.command()

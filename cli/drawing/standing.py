@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.drawing import render, wording
+from cli.drawing import diffs, render, wording
 
 if TYPE_CHECKING:
     from bundlers.releases.channel_diffs import ChannelDiff
@@ -81,17 +81,14 @@ def _policy(policy: Any) -> str:
 def told_diff(found: ChannelDiff) -> None:
     """On stdout: what differs between two channels."""
     render.line(f"{found.old.told} -> {found.new.told}")
-    for archive in found.archives:
-        render.line(f"archive {archive.told(render.size)}")
-    for component, change in found.files[:_SHOWN]:
-        render.line(f"{change.sign} {component}/{change.path}  {change.told}")
-    if len(found.files) > _SHOWN:
-        render.say(f"... and {len(found.files) - _SHOWN} more (--json has all)")
+    diffs.say_rows(found.rows[:_SHOWN])
+    if len(found.rows) > _SHOWN:
+        render.say(f"... and {len(found.rows) - _SHOWN} more (--json has all)")
     for sign, row in found.evidence:
         render.line(f"evidence {sign} {row}")
     for key, before, after in found.policy:
         render.line(f"policy {key}: {before} -> {after}")
-    render.say(f"{found.added} files added, {found.removed} removed, {found.changed} changed, {found.same} the same")
+    render.say(found.told)
 
 
 def told_status(report: StatusReport) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attest import digests
-from cli.drawing import render
+from cli.drawing import diffs, render
 
 if TYPE_CHECKING:
     from attest.judging.decisions import Decision, Rule
@@ -79,8 +79,7 @@ def told_decision(decision: Decision, *, release: str, channel: str, action: str
 
 def say_diff(diff: ReleaseDiff) -> None:
     """On stderr: what changes between the channel's release and the candidate."""
-    for row in diff.rows:
-        render.say(f"  {row.sign} {row.product}/{row.path}  {row.told}")
+    diffs.say_rows(diff.rows, indent="  ", say=render.say)
     render.say(
         f"  {diff.added} added, {diff.removed} removed, {diff.changed} changed; diff {digests.short(diff.digest)}"
     )

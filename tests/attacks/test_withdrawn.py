@@ -40,7 +40,7 @@ def revoke(world: PublishedWorld, what: str) -> str:
     """The reason in the words that consumers read."""
     made = world.made["1.0.0"]
     subjects = {
-        "artifact": made.products["core"].archive.digest,
+        "artifact": made.builds["core"].archive.digest,
         "identity": signer("ci").identity,
         "attestation": made.evidence[0],
     }

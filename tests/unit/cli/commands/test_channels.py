@@ -71,17 +71,17 @@ def test_two_channels_differ_in_files_archives_evidence_and_policy(
     released("1.2.0")
     typed("promote 1.2.0 --to dev")
     found = told(capsys, "channel diff prod dev")
-    assert [(row["component"], row["path"], row["sign"]) for row in found["files"]] == [
-        ("a", "new", "+"),
-        ("a", "tool", "M"),
+    assert [(row["component"], row["path"], row["change"]) for row in found["files"]] == [
+        ("a", "new", "added"),
+        ("a", "tool", "changed"),
     ]
-    assert [row["was"] for row in found["archives"]] == ["one-1.1.0.tar.gz"]
+    assert [row["name"] for row in found["archives"]] == ["one-1.2.0.tar.gz"]
     assert any(row["sign"] == "-" and row["what"].startswith("approval") for row in found["evidence"])
     assert {row["key"] for row in found["policy"]} >= {"approvals", "from"}
     text = said(capsys, "channel diff prod dev")
     assert "+ a/new" in text and "policy approvals: 1 -> 0" in text
     same = told(capsys, "channel diff prod@2026-01-02T12:00:00Z prod")
-    assert (same["files"], same["policy"], same["evidence"], same["same"]) == ([], [], [], 1)
+    assert (same["files"], same["policy"], same["evidence"], same["archives"]) == ([], [], [], [])
     assert invoke(["channel", "diff", "prod@2025-01-01", "prod"]) == 8
 
 
