@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,15 @@ from bundlers.isolation.scanning import Unit
 
 _REACH = 8
 """Among many equal fingerprints each is held against so many neighbours; every product meets another."""
+
+
+_MEMBERS = 256
+"""Of a fingerprint that stands very often so many places are asked."""
+_SAMPLE, _LEAST = 256, 16
+"""So many fingerprints of a unit are asked for its partners, fewer when there are many units."""
+_BUDGET = 20_000_000
+_AGREE = 3
+_PARTNERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,8 @@ def candidates(carried: Sequence[Carried]) -> Iterator[Candidate]:
     if not len(hashes):
         return
     products = np.array([item.product for item in carried], np.int32)
-    a, b, at_a, at_b = _pairs(hashes, owners, offsets, products)
+    near, crowded = _pairs(hashes, owners, offsets, products), _crowded(hashes, owners, offsets, products)
+    a, b, at_a, at_b = (np.concatenate(column) for column in zip(near, crowded, strict=True))
     shifts = at_a - at_b
     order = np.lexsort((at_a, shifts, b, a))
     a, b, at_a, shifts = a[order], b[order], at_a[order], shifts[order]
@@ -76,6 +87,68 @@ def candidates(carried: Sequence[Carried]) -> Iterator[Candidate]:
     for number in np.argsort(starts - ends, kind="stable"):
         part = slice(starts[number], ends[number])
         yield Candidate(int(a[part.start]), int(b[part.start]), at_a[part], shifts[part])
+
+
+def _crowded(
+    hashes: Hashes,
+    owners: Offsets,
+    offsets: Offsets,
+    products: np.ndarray[tuple[int], np.dtype[np.int32]],
+) -> tuple[Offsets, Offsets, Offsets, Offsets]:
+    """Places among fingerprints that stand so often that neighbours do not meet all: each unit's best partners.
+
+    Many files that hold pieces of a content crowd out the one that holds all of it: but only that one agrees
+    with its partner at one distance again and again.
+    """
+    none = (np.empty(0, np.int64),) * 4
+    starts = np.flatnonzero(np.concatenate(([True], hashes[1:] != hashes[:-1])))
+    ends = np.append(starts[1:], len(hashes))
+    large = (ends - starts) > _REACH
+    if not large.any():
+        return none
+    group = np.repeat(np.arange(len(starts)), ends - starts)
+    mine = np.flatnonzero(large[group])
+    mine = mine[np.lexsort((offsets[mine], owners[mine]))]
+    edges = np.flatnonzero(np.concatenate(([True], owners[mine][1:] != owners[mine][:-1], [True])))
+    most = max(_LEAST, min(_SAMPLE, _BUDGET // max(1, (len(edges) - 1) * _MEMBERS)))
+    found = [
+        _partners(_spread(mine[first:last], most), starts[group], ends[group], owners, offsets, products)
+        for first, last in pairwise(edges.tolist())
+        if last - first >= _AGREE
+    ]
+    rows = [row for row in found if len(row[0])]
+    if not rows:
+        return none
+    a, b, at_a, at_b = (np.concatenate(column) for column in zip(*rows, strict=True))
+    swap = products[a] > products[b]
+    return np.where(swap, b, a), np.where(swap, a, b), np.where(swap, at_b, at_a), np.where(swap, at_a, at_b)
+
+
+def _spread(places: Offsets, most: int) -> Offsets:
+    """At most so many, from front to back."""
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+
+
+def _partners(
+    places: Offsets,
+    starts: Offsets,
+    ends: Offsets,
+    owners: Offsets,
+    offsets: Offsets,
+    products: np.ndarray[tuple[int], np.dtype[np.int32]],
+) -> tuple[Offsets, Offsets, Offsets, Offsets]:
+    """Of one unit: the few others in other products that agree with it most often at one distance, and where."""
+    others = [_spread(np.arange(starts[at], ends[at]), _MEMBERS) for at in places]
+    own = np.repeat(places, [len(row) for row in others])
+    other = np.concatenate(others)
+    apart = products[owners[own]] != products[owners[other]]
+    own, other = own[apart], other[apart]
+    keys = np.stack((owners[other], offsets[own] - offsets[other]))
+    _, of, counts = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+    best = np.argsort(-counts, kind="stable")[:_PARTNERS]
+    chosen = np.isin(of.reshape(-1), best[counts[best] >= _AGREE])
+    own, other = own[chosen], other[chosen]
+    return owners[own], owners[other], offsets[own], offsets[other]
 
 
 def _shared(carried: Sequence[Carried]) -> tuple[Hashes, Offsets, Offsets]:

@@ -15,12 +15,15 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import zstandard
 
 from attest.digests import sha256
-from bundlers.isolation import nested, variants
+from bundlers.isolation import fingerprints, nested, variants
+from bundlers.isolation.matching import Carried, candidates
 from bundlers.isolation.nested import Inside, Limits
+from bundlers.isolation.scanning import Unit
 from tests.unit.bundlers.isolation.test_isolation_nested import PACKED, ar, newc, odc, rpm, tar, zipped
 
 HIDDEN = random.Random(7).randbytes(9_000)
@@ -200,8 +203,33 @@ def test_beginnings_without_end_are_told() -> None:
     assert any("beginnings" in why for _, why in inside.unopened)
 
 
-def test_real_tools_make_what_is_found(tmp_path: object) -> None:
+def test_real_tools_make_what_is_found() -> None:
     """A shell archive by hand: cat of two tars, gzip of it, behind a script."""
     packed = subprocess.run(["gzip", "-c"], input=two_tars(HIDDEN), capture_output=True, check=True).stdout
     inside = look(b"#!/bin/sh\n" + packed)
     assert sha256(HIDDEN) in {member.digest for member in inside.members}
+
+
+def _unit(hashes: np.ndarray[tuple[int], np.dtype[np.uint64]], offsets: list[int]) -> Unit:
+    order = np.argsort(offsets)
+    made = fingerprints.Prints(hashes[order], np.array(offsets, np.int64)[order]).to_bytes()
+    return Unit("", (), *made, max(offsets) + 512, False)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_copy_is_not_crowded_out_by_files_that_hold_pieces_of_it(first: bool) -> None:
+    """Eighteen decoys hold every fingerprint of the copied stretch, each elsewhere, and never 512 bytes in a row."""
+    source = random.Random(11)
+    hashes = np.array([source.getrandbits(64) for _ in range(1000)], np.uint64)
+    there = list(range(0, 200_000, 200))
+    whole, partner = _unit(hashes, [at + 50_000 for at in there]), _unit(hashes, there)
+    decoys = [_unit(hashes, source.sample(range(400_000), 1000)) for _ in range(18)]
+    one = [whole, *decoys] if first else [*decoys, whole]
+    names = [sha256(bytes([number])) for number in range(40)]
+    for products in ((0, 1), (1, 0)):
+        carried = [Carried(products[0], names[n], names[n], unit) for n, unit in enumerate(one)]
+        carried.append(Carried(products[1], names[39], names[39], partner))
+        pair = {one.index(whole), len(one)}
+        (found,) = [row for row in candidates(carried) if {row.a, row.b} == pair]
+        shift = 50_000 if found.a == one.index(whole) else -50_000
+        assert (found.shifts == shift).sum() >= 3
