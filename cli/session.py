@@ -243,6 +243,7 @@ def check_no_key(path: str) -> None:
 def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """A new file, complete or not there; never over an existing one. Raises Conflict."""
     from casstore.errors import Conflict
+    from casstore.machine.naming import give_name
 
     folder = os.path.dirname(os.path.abspath(path))
     temp = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.tmp")
@@ -253,9 +254,10 @@ def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(temp, path)
+            give_name(temp, path)
         finally:
-            os.unlink(temp)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temp)
     except FileExistsError as exc:
         raise Conflict(f"{path}: is there already and was not overwritten", hint="name another file") from exc
     except FileNotFoundError as exc:

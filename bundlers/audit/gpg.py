@@ -14,6 +14,7 @@ from attest.errors import SignerError
 from bundlers.products import checksums
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine import runner
+from casstore.machine.naming import give_name
 
 SUFFIX = ".asc"
 _SECONDS = 120.0
@@ -42,7 +43,7 @@ def sign_checksums(folder: str, *, key: str, program: str = "gpg") -> str:
         if not result.ok:
             told = " ".join(result.stderr.decode("utf-8", "backslashreplace").split())[-300:]
             raise SignerError(f"{path}: GPG did not sign: {told}", hint=f"try: {program} --list-secret-keys")
-        os.link(staged, target)
+        give_name(staged, target)
     finally:
         if os.path.lexists(staged):
             os.unlink(staged)

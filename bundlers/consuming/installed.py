@@ -26,6 +26,8 @@ from casstore.machine import locks
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
+_FOLDER = 0o755
+"""What is installed is there to be used, whatever the umask of who installs."""
 _OURS = frozenset({"current", "current.txt", "previous", "previous.txt", "versions", "receipts", "quarantine", ".lock"})
 
 
@@ -46,11 +48,11 @@ class InstalledFolder:
             raise BadInput(f"{self.folder}: is no folder")
         check_place(self.folder)
         try:
-            make_folder(self.folder)
+            make_folder(self.folder, _FOLDER)
             foreign = sorted(n for n in os.listdir(self.folder) if n not in _OURS and not n.startswith(".tmp-"))
             for name in ("versions", "receipts", "quarantine"):
                 if not foreign:
-                    make_folder(os.path.join(self.folder, name))
+                    make_folder(os.path.join(self.folder, name), _FOLDER)
         except OSError as exc:
             raise os_error(exc, self.folder, writing=True) from exc
         if foreign:

@@ -152,12 +152,15 @@ class SourceState:
             write_file(os.path.join(self.mirror, *name.split("/")), data)
 
 
+_PLACE = "pins are kept in --state FOLDER, else below XDG_STATE_HOME, else HOME"
+
+
 def read_file(path: str) -> bytes | None:
     """A small file's bytes, or None when it is absent."""
     try:
         with open(path, "rb") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise os_error(exc, path, writing=False) from exc
@@ -178,7 +181,21 @@ def write_file(path: str, data: bytes) -> None:
     except OSError as exc:
         with contextlib.suppress(OSError):
             os.unlink(temp)
-        raise os_error(exc, path, writing=True) from exc
+        raise unwritable(exc, path) from exc
+
+
+def own_folder(path: str) -> None:
+    """Make a folder below the user's own. Raises NotWritable, StorageUnavailable."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as exc:
+        raise unwritable(exc, path) from exc
+
+
+def unwritable(exc: OSError, path: str) -> CasstoreError:
+    """What is kept of a source cannot be kept."""
+    told = os_error(exc, path, writing=True)
+    return type(told)(told.message, hint=_PLACE)
 
 
 def _id(*parts: str) -> str:

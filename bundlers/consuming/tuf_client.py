@@ -32,6 +32,7 @@ from attest.core import limits
 from attest.digests import Digest, from_hex
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming.readers import Reader
+from bundlers.consuming.state import own_folder
 from bundlers.publishing.tuf_repository import TargetInfo, target_name
 from casstore.errors import NoSuchObject, StorageUnavailable
 
@@ -54,7 +55,7 @@ class TufClient:
 
     def refresh(self) -> None:
         """Load and verify root, timestamp, snapshot, targets. Raises Expired, VerificationError."""
-        os.makedirs(self._folder, exist_ok=True)
+        own_folder(self._folder)
         with _wrapped(self._reader.url):
             updater = Updater(
                 self._folder,

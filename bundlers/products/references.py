@@ -9,6 +9,7 @@ is a version, a release digest or a channel, and PRODUCT is PRODUCT/BUILD for on
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attest import digests
 from attest.errors import BadInput
 from casstore.errors import Conflict, NoSuchObject
+from casstore.machine.naming import give_name
 from casstore.objects.kinds import Kind
 
 if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
@@ -226,9 +228,10 @@ def _write_blob(store: Store, digest: Digest, path: str) -> int:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.link(temporary, path)
+        give_name(temporary, path)
     except FileExistsError as exc:
         raise Conflict(f"{path}: appeared meanwhile and was not overwritten") from exc
     finally:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
     return size

@@ -24,6 +24,7 @@ from attest.errors import BadInput
 from bundlers.publishing.published_paths import check_path
 from bundlers.publishing.tuf_repository import Lifetimes
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged
+from casstore.machine.naming import give_name
 from casstore.storage import MAX_CREATE, Storage, open_storage
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from casstore.network.network import NetworkGuard
 
 _PIECE = 1024 * 1024
+_FOLDER, _FILE = 0o755, 0o644
+"""Modes of a site, which is there to be read, whatever the umask of who publishes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,9 @@ def put(destination: Destination, path: str, data: bytes) -> bool:
 
 def open_destination(url: str, *, network: NetworkGuard | None = None) -> Destination:
     """The destination at a URL; a folder is made. Raises BadInput, NotWritable, StorageUnavailable."""
+    if "://" not in url:
+        with _wrapped(url):
+            make_folder(os.path.abspath(url), _FOLDER)
     storage = open_storage(url, network=network, create=True)
     return FolderDestination(storage.local_path) if storage.local_path else StorageDestination(storage)
 
@@ -141,7 +147,7 @@ class FolderDestination:
         with _wrapped(target):
             if os.path.lexists(target):
                 return self._same(target, blob)
-            make_folder(os.path.dirname(target))
+            make_folder(os.path.dirname(target), _FOLDER)
             temp = self._temp(os.path.dirname(target), blob.chunks(), blob.digest)
             return self._name(temp, target, blob)
 
@@ -151,7 +157,7 @@ class FolderDestination:
         with _wrapped(target):
             if os.path.lexists(target):
                 return self._same(target, blob)
-            make_folder(os.path.dirname(target))
+            make_folder(os.path.dirname(target), _FOLDER)
             try:
                 os.link(self._path(source), target)
             except FileExistsError:
@@ -165,18 +171,19 @@ class FolderDestination:
         """Replace by one rename."""
         target = self._path(path)
         with _wrapped(target):
-            make_folder(os.path.dirname(target))
+            make_folder(os.path.dirname(target), _FOLDER)
             temp = self._temp(os.path.dirname(target), (data,), sha256(data))
             os.replace(temp, target)
             sync_folder(os.path.dirname(target))
 
     def _name(self, temp: str, target: str, blob: Blob) -> bool:
         try:
-            os.link(temp, target)
+            give_name(temp, target)
         except FileExistsError:
             return self._same(target, blob)
         finally:
-            os.unlink(temp)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temp)
         sync_folder(os.path.dirname(target))
         return True
 
@@ -186,6 +193,7 @@ class FolderDestination:
             with open(temp, "xb") as file:
                 _write_verified(file, chunks, digest)
                 file.flush()
+                os.fchmod(file.fileno(), _FILE)
                 os.fsync(file.fileno())
         except BaseException:
             with contextlib.suppress(OSError):

@@ -62,6 +62,7 @@ class Quarantine:
             with open(self.path(name), "xb") as out:
                 info = formats.write(manifest, ProductReader(store, manifest), out, workers=workers)
                 out.flush()
+                os.fchmod(out.fileno(), 0o644)
                 os.fsync(out.fileno())
         except OSError as exc:
             raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
@@ -73,6 +74,7 @@ class Quarantine:
             with open(self.path(name), "xb") as out:
                 out.writelines(pieces)
                 out.flush()
+                os.fchmod(out.fileno(), 0o644)
                 os.fsync(out.fileno())
         except OSError as exc:
             raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc

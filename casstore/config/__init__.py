@@ -54,7 +54,7 @@ def load(path: str | None, cwd: str) -> Config:
 def parse(data: bytes, path: str) -> Config:
     """Bytes of a casstore.toml to configuration; `path` is for errors and relative names. Raises ConfigError."""
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 at byte {exc.start}", hint="save the file as UTF-8") from exc

@@ -30,6 +30,8 @@ from casstore.machine import locks
 T = TypeVar("T")
 
 _MAP_SIZE = 1 << 36
+_MODE = 0o666
+"""Less the umask: whoever shares the store by a group uses the index too."""
 _SMALLER_MAP = 1 << 30
 _DOUBT = (
     lmdb.CorruptedError,
@@ -245,7 +247,7 @@ def _distrust(path: str) -> str | None:
 
 
 def _open_lmdb(path: str, chosen: Options) -> tuple[Any, dict[bytes, Any]]:
-    options: dict[str, Any] = {"max_dbs": len(TABLES), "max_readers": 1024, "readahead": False}
+    options: dict[str, Any] = {"max_dbs": len(TABLES), "max_readers": 1024, "readahead": False, "mode": _MODE}
     options |= {"sync": chosen.sync, "metasync": chosen.metasync}
     with _doubting():
         try:
@@ -303,7 +305,7 @@ def _current(folder: str) -> str | None:
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
     try:
         with contextlib.suppress(OSError):  # a file system without locks: the rename still keeps it whole
             locks.take(fd)

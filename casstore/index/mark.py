@@ -28,7 +28,7 @@ class Mark:
 
     def __init__(self, path: str) -> None:
         self._data = os.path.join(path, "data.mdb")
-        self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(os.path.join(path, "mark"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._lock(shared=True)
         self._before = os.pread(self._file, 200, 0)
 

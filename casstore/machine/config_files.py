@@ -42,8 +42,8 @@ def find_config(folder: str) -> str | None:
 
 
 def absolute(url: str, folder: str) -> str:
-    """A URL as it is; a path, from the file's folder on."""
-    return url if "://" in url else os.path.normpath(os.path.join(folder, url))
+    """A URL as it is; a path, from the file's folder on; `~` is the home of whoever runs the command."""
+    return url if "://" in url else os.path.normpath(os.path.join(folder, os.path.expanduser(url)))
 
 
 def few_settings(path: str) -> FewSettings | None:
@@ -53,7 +53,7 @@ def few_settings(path: str) -> FewSettings | None:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
-        value = tomllib.loads(data.decode("utf-8"))
+        value = tomllib.loads(data.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return None
     store, network, components = (value.get(name, {}) for name in ("store", "network", "components"))

@@ -10,8 +10,11 @@ without such a place keeps nothing: OSError says so, and the work is done again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+
+from casstore.machine.naming import give_name
 
 _HASH = 32
 _KEY_FILE = "state.key"
@@ -35,11 +38,12 @@ def own() -> bytes:
         finally:
             os.close(fd)
         try:
-            os.link(temporary, path)
+            give_name(temporary, path)
         except FileExistsError:
             pass  # another process was first
         finally:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         return _read_secret(path)
 
 

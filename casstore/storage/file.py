@@ -1,4 +1,4 @@
-"""`file`: a folder. Exclusive create is temporary file + fsync + hard link + fsync of the folder.
+"""`file`: a folder. Exclusive create is temporary file + fsync + hard link (or exclusive rename) + fsync of the folder.
 
 `os.link` is atomic and refuses an existing name, and the name shows complete bytes only.
 What a crash leaves are files whose names start with a dot; they are no keys and nobody sees them.
@@ -9,7 +9,6 @@ What a crash leaves are files whose names start with a dot; they are no keys and
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -18,13 +17,14 @@ from typing import BinaryIO
 from attest.digests import Digest, from_hex
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject, NoSuchStore, NotWritable, StorageUnavailable
+from casstore.machine.naming import NO_LINKS, give_name
 from casstore.storage.base import check_create, check_key, os_error
 
 _COPY = 1024 * 1024
 
 
 class FileStorage:
-    """A folder on a POSIX file system that has hard links."""
+    """A folder on a POSIX file system that has hard links, or a rename that replaces nothing."""
 
     def __init__(self, folder: str, *, read_only: bool = False) -> None:
         self._folder = os.path.abspath(folder)
@@ -168,8 +168,8 @@ def open_file(folder: str, *, create: bool) -> FileStorage:
     return FileStorage(folder)
 
 
-def make_folder(folder: str) -> None:
-    """The folder and those above it, each one durable in the one that holds it."""
+def make_folder(folder: str, mode: int | None = None) -> None:
+    """The folder and those above it, each one durable in the one that holds it; `mode`: whatever the umask says."""
     missing = []
     while not os.path.isdir(folder):
         missing.append(folder)
@@ -177,6 +177,8 @@ def make_folder(folder: str) -> None:
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
+            if mode is not None:
+                os.chmod(path, mode)
         sync_folder(os.path.dirname(path))
 
 
@@ -220,13 +222,16 @@ def _drop(temp: str) -> None:
 def _link(temp: str, path: str) -> bool:
     """Whether we gave the name. A network file system may answer "exists" to its own repeated call."""
     try:
-        os.link(temp, path)
+        give_name(temp, path)
     except FileExistsError:
-        return os.stat(temp).st_nlink == 2
+        try:
+            return os.stat(temp).st_nlink == 2
+        except FileNotFoundError:  # it was renamed: the answer was to a repeated call
+            return True
     except OSError as exc:
-        if exc.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if exc.errno in NO_LINKS:
             raise NotWritable(
-                f"{path}: this file system has no hard links, a store cannot be kept on it",
+                f"{path}: this file system gives a name to no file exclusively, a store cannot be kept on it",
                 hint="use a local POSIX file system or a bucket",
             ) from exc
         raise

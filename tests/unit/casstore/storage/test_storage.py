@@ -195,16 +195,6 @@ def test_a_read_only_handle_refuses_to_write(tmp_path: Path) -> None:
             act()
 
 
-def test_a_file_system_without_hard_links_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_links(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", no_links)
-    with pytest.raises(NotWritable, match="no hard links"):
-        open_storage(str(tmp_path)).create("k", b"v")
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
