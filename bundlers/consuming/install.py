@@ -162,6 +162,7 @@ def _open(
             hint="stop using it: casstore install --rollback, or take it away",
             release=exc.release,
             pins=exc.pins,
+            before=exc.before,
         ) from exc
 
 

@@ -184,7 +184,7 @@ def open_verified(
     except Withdrawn as exc:
         source.check_ledger(exc.pins.store, exc.pins.ledger)
         source.remember(exc.pins.store, exc.pins.ledger)
-        state.save(exc.pins)
+        state.save(exc.pins, exc.before)
         raise
     source.check_ledger(found.store, found.ledger)
     if isinstance(source, sources.KitSource):
@@ -196,7 +196,7 @@ def open_verified(
 def remember(found: Verified, trust: TrustSettings) -> None:
     """Pin what was verified."""
     found.source.remember(found.channel.store, found.channel.ledger)
-    ConsumerState(trust.state_folder).save(found.channel.pins)
+    ConsumerState(trust.state_folder).save(found.channel.pins, found.channel.before)
 
 
 def archive_chunks(source: OpenSource, product: VerifiedBuild) -> Iterator[bytes]:

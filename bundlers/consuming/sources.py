@@ -226,7 +226,8 @@ def _client(reader: Reader, here: SourceState, start: bytes, *, offline: bool, a
     while moments:
         client = TufClient(reader, folder=folder, root=start, at=moments.pop(0))
         try:
-            client.refresh()
+            with here.locked():  # a slow answer of an old mirror turns nothing back that another command has seen
+                client.refresh()
         except Expired as exc:
             if not offline:
                 raise Expired(

@@ -1,7 +1,8 @@
 """What a consumer remembers between runs, so that nobody can serve it an older or another history.
 
 Promises: pins are written only after everything was verified, whole (temporary file and rename);
-damaged state refuses instead of starting afresh. Leaves to others: judging (`verification`).
+damaged state refuses instead of starting afresh; it is read, changed and written under a lock and only grows, so
+that commands at once lose nothing of each other. Leaves to others: judging (`verification`).
 
     STATE/sources/<id>/source.json  1.root.json  tuf/  mirror/     one published URL
     STATE/ledgers/<id>.json                                        pins of one store's ledger
@@ -13,13 +14,14 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attest import canonical
 from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError, VerificationError
+from casstore.machine import locks
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
@@ -71,8 +73,53 @@ class Pins:
             raise FormatError(f"consumer state: {exc}") from exc
 
 
+def merged(now: Pins | None, before: Pins | None, after: Pins) -> Pins:
+    """What is remembered when a command that began with `before` verified `after`, and others wrote `now` meanwhile.
+
+    Each number is the highest one; the checkpoint goes on only from the one that it was proven to continue.
+    Raises VerificationError for two histories.
+    """
+    if now is None:
+        return after
+    if now.first_trust_root != after.first_trust_root:
+        raise VerificationError("trust root 1 is another one than was seen meanwhile", hint="ask the owners")
+    _one_history("trust root", (now.trust_root_version, now.trust_root), (after.trust_root_version, after.trust_root))
+    _one_history("checkpoint", (now.checkpoint_size, now.root_hash), (after.checkpoint_size, after.root_hash))
+    channels = dict(now.channels)
+    for name, move in after.channels.items():
+        seen = channels.setdefault(name, move)
+        _one_history(f"move of {name}", (seen.number, seen.digest), (move.number, move.digest))
+        channels[name] = max(seen, move, key=lambda item: item.number)
+    proven = before is not None and before.checkpoint_size == now.checkpoint_size
+    point = after if proven and after.checkpoint_size > now.checkpoint_size else now
+    root = max(now, after, key=lambda pins: pins.trust_root_version)
+    return replace(point, trust_root_version=root.trust_root_version, trust_root=root.trust_root, channels=channels)
+
+
+def _one_history(what: str, one: tuple[int, Digest], other: tuple[int, Digest]) -> None:
+    if one[0] == other[0] and one[1] != other[1]:
+        raise VerificationError(
+            f"{what} {one[0]} is another one than was seen meanwhile: two histories",
+            hint="do not install from here; tell the owners",
+        )
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """One process at a time; without file locks nobody is kept out."""
+    make_folder(os.path.dirname(path))
+    try:
+        file = open(path, "ab")  # noqa: SIM115 - closed below
+    except OSError as exc:
+        raise os_error(exc, path, writing=True) from exc
+    with file:
+        with contextlib.suppress(locks.NoLocks, OSError):
+            locks.take(file.fileno())
+        yield
+
+
 class ConsumerState:
-    """A folder of pins; one process at a time writes it."""
+    """A folder of pins, for any number of processes at once."""
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
@@ -90,9 +137,14 @@ class ConsumerState:
                 f"{path}: {exc.message}", hint="restore it; removing it means to trust the publisher anew"
             ) from exc
 
-    def save(self, pins: Pins) -> None:
-        """Remember; call only after everything was verified."""
-        write_file(self._ledger_path(pins.store, pins.ledger), pins.to_bytes())
+    def save(self, pins: Pins, before: Pins | None) -> None:
+        """Remember; call only after everything was verified, beginning with `before`. Raises VerificationError."""
+        path = self._ledger_path(pins.store, pins.ledger)
+        with locked(f"{path}.lock"):
+            now = self.pins(pins.store, pins.ledger)
+            made = merged(now, before, pins)
+            if made != now:
+                write_file(path, made.to_bytes())
 
     def source(self, url: str) -> SourceState:
         """What is remembered of one published URL."""
@@ -144,6 +196,16 @@ class SourceState:
         self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: Mapping[str, bytes]
     ) -> None:
         """Pin roots and ledger; keep what was fetched for offline use, the timestamp last."""
+        with self.locked():
+            self._remember(tuf_root, start, store, ledger, fetched)
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """One process at a time reads, changes and writes what is kept of this URL."""
+        return locked(os.path.join(self._folder, ".lock"))
+
+    def _remember(
+        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: Mapping[str, bytes]
+    ) -> None:
         write_file(self._root, tuf_root)
         if start is not None:
             write_file(self._start, start)

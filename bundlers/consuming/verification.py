@@ -46,11 +46,12 @@ CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
 class Withdrawn(VerificationError):
     """A channel holds nothing that may be installed: what it names was taken back, and nothing better is there."""
 
-    def __init__(self, message: str, *, hint: str = "", release: Digest, pins: Pins) -> None:
+    def __init__(self, message: str, *, hint: str = "", release: Digest, pins: Pins, before: Pins | None) -> None:
         super().__init__(message, hint=hint)
         self.release = release
         self.pins = pins
         """What to remember, so that nobody can show the time before again."""
+        self.before = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class VerifiedChannel:
     """All that was proven: statements, objects, manifests."""
     pins: Pins
     """What to remember."""
+    before: Pins | None
+    """What was remembered when it was verified."""
 
 
 def verify_channel(
@@ -170,6 +173,7 @@ def verify_channel(
         revocations=ledger.revocations,
         known=frozenset({*objects.known, *_papers(release)}),
         pins=replace(after, channels={**after.channels, channel: move}),
+        before=pins,
     )
 
 
@@ -203,6 +207,7 @@ def _withdrawn(
         hint="do not use it; ask for a newer release",
         release=record.release,
         pins=replace(after, channels={**after.channels, channel: move}),
+        before=pins,
     )
 
 
