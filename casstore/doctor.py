@@ -78,6 +78,7 @@ def examine(
     replay: Callable[[], LedgerState],
     key_files: tuple[str, ...],
     now: datetime,
+    look: Callable[[str, str], tuple[str, bool] | None] | None = None,
 ) -> DoctorReport:
     """Run every check; one that cannot be made is a failed row, never an exception."""
     rows = [_python(), *_libraries(), *_import_names(), _clock(now), _configuration(config_path, cwd)]
@@ -87,8 +88,25 @@ def examine(
         rows.append(Row("store", FAIL, exc.message, exc.hint))
     else:
         rows += [*_store(store), *_ledger(replay, now)]
+        if look is not None:
+            rows += _destinations(replay, look)
     rows += [_key_file(path) for path in key_files]
     return DoctorReport(tuple(rows))
+
+
+def _destinations(
+    replay: Callable[[], LedgerState], look: Callable[[str, str], tuple[str, bool] | None]
+) -> Iterator[Row]:
+    """What consumers are told now, wherever something was published."""
+    try:
+        published = replay().publications
+    except CasstoreError:
+        return  # the ledger's own row tells it
+    for name, channel in sorted({(name, row.channel) for name, rows in published.items() for row in rows}):
+        seen = look(name, channel)
+        if seen is not None:
+            hint = "" if seen[1] else f"casstore publish {channel} --to {name}"
+            yield Row(f"destination {name}, {channel}", OK if seen[1] else WARN, seen[0], hint)
 
 
 def _python() -> Row:

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
-from bundlers.audit.case import CHANNEL, Case, open_case
+from bundlers.audit.case import CHANNEL, Case, LookAt, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
 from casstore.ledger.folding import replay_all
 from casstore.ledger.log import Ledger
@@ -34,13 +34,15 @@ def audit(
     blockers: Iterable[tuple[str, bytes]] = (),
     tool: str = "",
     sigstore_root: bytes | None = None,
+    look: LookAt | None = None,
 ) -> AuditReport:
     """A channel (does it hold?) or a release (may it go on, to `to`?). Raises NoSuchObject, StoreDamaged.
 
+    `look` tells what consumers are shown at a destination.
     `blockers`: (path, bytes) of blocker files, whose open records count.
     """
     state = replay_all(ledger, store, sigstore_root=sigstore_root)
-    case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root)
+    case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root, look=look)
     closed = [case.attested(digest) for digest in case.closed()]
     others = [case.attested(digest) for digest in case.handed_in()]
     found = [*closed, *others]

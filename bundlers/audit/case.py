@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,9 @@ from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 CHANNEL, RELEASE = "channel", "release"
+
+
+LookAt = Callable[[str, str], tuple[str, bool] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Case:
     """The channel that is audited, or the one that the release may go to next."""
     now: datetime
     sigstore_root: bytes | None
+    look: LookAt | None = None
+    """What a consumer is told at a destination now, and whether that is as it should be; None where it is not known."""
 
     @property
     def policy(self) -> ChannelPolicy | None:
@@ -135,6 +141,7 @@ def open_case(
     to: str | None,
     now: datetime,
     sigstore_root: bytes | None,
+    look: LookAt | None = None,
 ) -> Case:
     """A channel's name is a channel's case, anything else a release's. Raises NoSuchObject."""
     is_channel = ref in state.channels or ref in state.require_trust_root().channels
@@ -148,7 +155,7 @@ def open_case(
         channel = state.channel(to) if to else _next(state, info)
     made = release_objects.parse(store.read(info.digest))
     kind = CHANNEL if is_channel else RELEASE
-    return Case(kind, store, ledger, state, info, made, channel, now, sigstore_root)
+    return Case(kind, store, ledger, state, info, made, channel, now, sigstore_root, look)
 
 
 def _next(state: LedgerState, info: ReleaseInfo) -> ChannelState | None:

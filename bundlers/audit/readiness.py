@@ -142,6 +142,11 @@ def published(case: Case) -> Iterator[Check]:
         if not mine:
             continue
         last = mine[-1]
+        seen = case.look(destination, case.channel.name) if case.look is not None else None
+        if seen is not None:
+            status = OK if seen[1] else WARNING
+            hint = "" if seen[1] else f"casstore publish {case.channel.name} --to {destination}"
+            yield Check(f"destination.{destination}", status, seen[0], (last.statement,), hint)
         if last.withdrawn:
             message = f"{destination} says since {times.format(last.time)} that {last.version} was withdrawn"
             yield Check(f"publication.{destination}", WARNING, message, (last.statement,), _REPLACE)

@@ -53,7 +53,6 @@ from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
-from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
@@ -116,6 +115,7 @@ class _Run:
     sigstore_root: bytes | None
     progress: Progress | None
     read_back: ReadBack | None
+    repair: bool = False
 
 
 def publish(
@@ -135,6 +135,7 @@ def publish(
     progress: Progress | None = None,
     sigstore_root: bytes | None = None,
     read_back: ReadBack | None = None,
+    repair: bool = False,
 ) -> PublishReport:
     """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
 
@@ -158,6 +159,7 @@ def publish(
         progress=progress,
         folder=config.folder,
         read_back=read_back,
+        repair=repair,
     )
 
 
@@ -174,13 +176,15 @@ def publish_to(
     progress: Progress | None = None,
     folder: str = ".",
     read_back: ReadBack | None = None,
+    repair: bool = False,
 ) -> PublishReport:
     """Publish what a channel holds; `folder` is where invalidation commands run.
 
+    `repair`: metadata that is damaged is followed by another publication; files are `published_check.mend`'s.
     `read_back` (`consuming.readback.check`) reads what was written before the pointer moves.
     Raises Unreadable, PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
     """
-    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back)
+    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back, repair)
     try:
         report = _publish_to(run, open_destination(settings.url, network=network))
     except StorageUnavailable as exc:
@@ -252,7 +256,7 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     """The channel's head is shown, trust and revocations too, and enough of each role's life is left."""
     rows = state.publications[run.settings.name]
     there = destination.read(f"metadata/{len(rows)}.targets.json")
-    if there is None:
+    if there is None or (run.repair and not standing.readable(destination, len(rows))):
         return False
     if tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
         raise Conflict(
@@ -312,7 +316,7 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**carried, **gathered.targets}
-    _check_limits(targets, _archives(run, targets))
+    _check_limits(targets)
     number = len(state.publications.get(run.settings.name, ())) + 1
     found = state.channel(run.channel)
     assert found.release is not None and found.move is not None  # noqa: S101 - it was gathered
@@ -331,18 +335,12 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     return claim, found.release
 
 
-def _archives(run: _Run, targets: Mapping[str, TargetInfo]) -> set[str]:
-    """The paths of archives, which are streamed and have no limit."""
-    shown = (path for path in targets if path.startswith("releases/") and path.endswith("/release.json"))
-    releases = (release_objects.parse(run.store.read(targets[path].digest)) for path in shown)
-    return {records.release_path(made.version, name) for made in releases for name in made.archives}
-
-
-def _check_limits(targets: Mapping[str, TargetInfo], streamed: set[str]) -> None:
-    """Raises BadInput for what consumers would refuse, before anything is signed."""
+def _check_limits(targets: Mapping[str, TargetInfo]) -> None:
+    """Raises BadInput for what consumers would refuse, before anything is signed; archives are streamed."""
     tuf_repository.check_targets(targets)
-    for path in targets.keys() - streamed:
-        limits.check(range(targets[path].length), limits.OBJECT, path)
+    for path, info in targets.items():
+        if not path.startswith("archives/"):
+            limits.check(range(info.length), limits.OBJECT, path)
 
 
 def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: History, why: tuple[int, ...]) -> set[int]:

@@ -31,6 +31,16 @@ def lacking(destination: Destination, targets: Mapping[str, TargetInfo]) -> tupl
     )
 
 
+def readable(destination: Destination, number: int) -> bool:
+    """Whether the metadata of a publication is whole: each file names the next one by its hash."""
+    targets, snapshot = (destination.read(f"metadata/{number}.{role}.json") for role in ("targets", "snapshot"))
+    timestamp = destination.read("metadata/timestamp.json")
+    return all(
+        above is not None and below is not None and tuf_repository.names(above, below)
+        for above, below in ((timestamp, snapshot), (snapshot, targets))
+    )
+
+
 def fresh(destination: Destination, number: int, lifetimes: Lifetimes, now: datetime) -> bool:
     """Whether every role is there, can be read and lives for a while: a consumer is refused by whichever ends first."""
     newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))

@@ -313,6 +313,19 @@ def is_signed(root: bytes, data: bytes) -> bool:
     return True
 
 
+def names(above: bytes, below: bytes) -> bool:
+    """Whether a timestamp or snapshot names this very file; signatures are not judged."""
+    from tuf.api.exceptions import LengthOrHashMismatchError
+
+    try:
+        signed = _load(above, None, "metadata").signed
+        meta = signed.snapshot_meta if signed.type == "timestamp" else signed.meta["targets.json"]
+        meta.verify_length_and_hashes(below)
+    except (VerificationError, LengthOrHashMismatchError, AttributeError, KeyError):
+        return False
+    return True
+
+
 def describe_roles(root: bytes) -> dict[str, Sequence[str]]:
     """Role to key ids of a root file, for reports."""
     from tuf.api.metadata import Root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -49,6 +50,7 @@ def audit(
         to=to,
         blockers=[(path, read_file(path)) for path in blockers],
         tool=metadata.version("casstore"),
+        look=looks(session),
     )
     value = made.to_json()
     if report:
@@ -61,6 +63,25 @@ def audit(
         _told(value)
     if made.exit_code:
         raise click.exceptions.Exit(made.exit_code)
+
+
+def looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None]:
+    """What consumers are told at a destination of casstore.toml now, and whether it is as it should be."""
+    from bundlers.consuming import looking
+    from bundlers.publishing.destinations import settings_of
+
+    state = session.state()
+
+    def at(name: str, channel: str) -> tuple[str, bool] | None:
+        if name not in session.config.destinations:
+            return None
+        url = settings_of(session.config, name).url
+        first = state.trust_roots[0].digest
+        seen = looking.look(name, url, channel, first=first, at=session.now, network=session.network)
+        holds = seen.version in (None, state.channel(channel).version)
+        return seen.told, not seen.exit_code and holds and not seen.ends_soon(session.now)
+
+    return at
 
 
 def _told(value: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from cli.commands.params import clock_option, json_option, key_option, pass_session
@@ -21,6 +23,9 @@ from cli.session import LEDGER_PASSPHRASE, Session
     "--reset", is_flag=True, help="After a lost key: consumers forget the numbers that it may have counted up."
 )
 @clock_option
+@click.option("--check", is_flag=True, help="Publish nothing: look at it as a consumer does; needs no key.")
+@click.option("--verify", is_flag=True, help="As --check, and read every file that is published there.")
+@click.option("--repair", is_flag=True, help="Read every file that is there; put back what is lost or damaged.")
 @key_option
 @json_option
 @pass_session
@@ -33,6 +38,9 @@ def publish(
     previous_root_key: str | None,
     reset: bool,
     clock_checked: bool,
+    check: bool,
+    verify: bool,
+    repair: bool,
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -51,11 +59,19 @@ def publish(
     \b
     Example:
       casstore publish prod --to cdn --key publisher.pem --ledger-key ledger.pem
-    Exit status: 0 published, 3 something does not verify, 9 other bytes are there,
+      casstore publish prod --to cdn --check
+    Exit status: 0 published, or well; 1 it shows something else than the channel holds, 2 its time is
+    nearly over, 3 something does not verify, 7 files are lost or damaged, 9 other bytes are there,
     12 the destination stays away (published to its fallback where one is set).
     """
     from bundlers.consuming import readback
     from bundlers.publishing import publication
+
+    if check or verify:
+        _look(session, channel, destination, every_file=verify, as_json=as_json)
+        return
+    if repair:
+        _mend(session, destination)
     from bundlers.publishing.destinations import settings_of
 
     session.check_clock(clock_checked, settings_of(session.config, destination).url)
@@ -75,6 +91,7 @@ def publish(
             now=session.now,
             progress=bar,
             read_back=readback.check,
+            repair=repair,
         )
     if as_json:
         render.json_object(report.to_json())
@@ -90,6 +107,68 @@ def publish(
             render.warning(f"invalidation failed: {hook}")
     if report.exit_code:
         raise click.exceptions.Exit(report.exit_code)
+
+
+def _files(session: Session, name: str, *, mend: bool) -> dict[str, str]:
+    """Every file at a destination against the store; what is lost or damaged there, path to reason."""
+    from bundlers.publishing import published_check
+    from bundlers.publishing.destinations import settings_of
+    from casstore.storage import open_storage
+
+    url = settings_of(session.config, name).url
+    storage = open_storage(url, network=session.network, create=mend)
+    store, ledger = session.open_store(read_only=not mend), session.ledger(read_only=not mend)
+    report = published_check.check(storage, store, ledger, name)
+    if mend:
+        published_check.mend(storage, store, report)
+        for path in report.mended:
+            render.say(f"put back: {path}")
+    return report.damaged
+
+
+def _mend(session: Session, name: str) -> None:
+    """Files from the store; what is left (metadata) is made anew by the publication that follows."""
+    from casstore.errors import NoSuchObject
+
+    with contextlib.suppress(NoSuchObject):  # nothing was published there yet
+        _files(session, name, mend=True)
+
+
+def _look(session: Session, channel: str, name: str, *, every_file: bool, as_json: bool) -> None:
+    """What a consumer is told there now; the exit code says whether somebody has to act."""
+    from bundlers.consuming import looking
+    from bundlers.publishing.destinations import settings_of
+
+    state = session.state()
+    settings = settings_of(session.config, name)
+    seen = looking.look(
+        name,
+        settings.url,
+        channel,
+        first=state.trust_roots[0].digest,
+        at=session.now,
+        network=session.network,
+        archives=every_file,
+    )
+    holds = state.channel(channel).version
+    damaged = _files(session, name, mend=False) if every_file else {}
+    if as_json:
+        render.json_object({**seen.to_json(), "damaged": damaged})
+    else:
+        render.line(f"{name}, {channel}: {seen.told}")
+    code = seen.exit_code or (7 if damaged else 0)
+    if not code and seen.version is not None and seen.version != holds:
+        render.warning(f"{channel} holds {holds}: casstore publish {channel} --to {name}")
+        code = 1
+    elif not code and seen.ends_soon(session.now):
+        render.warning(f"its time is nearly over: casstore publish {channel} --to {name}")
+        code = 2
+    for path, what in list(damaged.items())[:10]:
+        render.warning(f"{path}: {what}")
+    if damaged:
+        render.warning(f"put them back: casstore publish {channel} --to {name} --repair")
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 COMMANDS = {"publish": publish}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -113,6 +114,16 @@ def _show(report: FsckReport) -> None:
     render.line(f"{verdict}: {held}, {render.seconds(report.seconds)}")
 
 
+def _looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None] | None:
+    from attest.errors import CasstoreError
+    from cli.commands.audit import looks
+
+    try:
+        return looks(session)
+    except CasstoreError:  # configuration, store or ledger: each has its own row
+        return None
+
+
 @click.command()
 @json_option
 @pass_session
@@ -134,6 +145,7 @@ def doctor(session: Session, as_json: bool) -> None:
         replay=session.state,
         key_files=(key.removeprefix("file:"),) if key and (":" not in key or key.startswith("file:")) else (),
         now=session.now,
+        look=_looks(session),
     )
     if as_json:
         render.json_object(report.to_json())
