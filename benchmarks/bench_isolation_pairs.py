@@ -171,7 +171,7 @@ class Bench:
                 with open(target, "wb") as file:
                     file.write(data)
             tree = self.store.put_tree(folder).tree
-        return product_manifests.build(self.store, name, "tar.gz", {name: ComponentTree(tree)}, "1", 0)
+        return product_manifests.build(self.store, name, "tar.gz", {name: ComponentTree(tree)})
 
     def compare(self, products: Mapping[str, Mapping[str, bytes]], settings: Settings) -> IsolationReport:
         """All findings."""

@@ -112,6 +112,20 @@ cat >> casstore.toml <<'END'
 {re.findall(r"```toml(.*?)```", (GUIDES / "builds.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
 END
 """
+IN_COMMON = f"""
+mkdir -p dist/scan/bin dist/serve/bin vendor/libfast
+python - <<'END'
+import random
+chance = random.Random(4)
+core, fast = chance.randbytes(20_000), chance.randbytes(9_000)
+open("vendor/libfast/libfast.so", "wb").write(fast)
+for name, before in (("scan", 60_000), ("serve", 70_000)):
+    open(f"dist/{{name}}/bin/{{name}}", "wb").write(chance.randbytes(before) + core + chance.randbytes(5_000) + fast)
+END
+cat >> casstore.toml <<'END'
+{re.findall(r"```toml(.*?)```", (GUIDES / "two-products.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
+END
+"""
 TREE = '$(casstore ls --json | python -c \'import json, sys; print(json.load(sys.stdin)["components"][0]["tree"])\')'
 
 
@@ -146,6 +160,11 @@ STAGES: Mapping[str, Stage] = {
         before=(PROJECT, BEGUN),
         here=TWO_PLATFORMS,
         stands_for={"https://releases.example": "http://127.0.0.1:{port}"},
+    ),
+    "two-products": Stage(
+        before=(PROJECT, BEGUN),
+        here=IN_COMMON,
+        codes={"casstore isolation show 2.0.0 --report shared.json": 11},  # it is what stops the release
     ),
     "cleaning-up": Stage(stands_for={"sha256:eb2f...e91b": TREE}),
 }
