@@ -1,0 +1,72 @@
+"""The kept ledgers of each number of the rules add up to what they always did, step by step and at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attest.digests import Digest, sha256
+from attest.errors import TooNew
+from attest.trust.trust_roots import RULES, check_known
+from casstore.errors import NoSuchObject
+from casstore.ledger import entries as formats
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import fold
+from casstore.ledger.rows import Tries, full_rows, state_rows
+from casstore.ledger.state import LedgerState, start
+
+FOLDER = Path(__file__).parent / "golden" / "rules"
+KEPT = {path.stem: json.loads(path.read_bytes()) for path in sorted(FOLDER.glob("*.json"))}
+
+
+class Objects:
+    """What a kept ledger names."""
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        self.store_id: str = kept["store"]
+        self._known = {sha256(data): data for text in kept["objects"].values() if (data := text.encode("latin-1"))}
+
+    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
+        if digest not in self._known:
+            raise NoSuchObject(digest)
+        return self._known[digest]
+
+
+def folded(kept: dict[str, Any], cut: int = 0) -> LedgerState:
+    entries, objects = [formats.parse(text.encode()) for text in kept["entries"]], Objects(kept)
+    return fold(fold(start(kept["store"], "main"), entries[:cut], objects), entries[cut:], objects)
+
+
+def test_each_number_of_the_rules_has_one() -> None:
+    assert sorted(KEPT) == [str(number) for number in range(2, RULES + 1)]
+
+
+@pytest.mark.parametrize("number", sorted(KEPT))
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.8])
+def test_it_adds_up_to_what_it_always_did(number: str, part: float) -> None:
+    kept = KEPT[number]
+    state = folded(kept, int(len(kept["entries"]) * part))
+    rows = {**state_rows(state), **full_rows(state)}
+    assert [[name, rows[name]] for name in sorted(rows)] == kept["rows"]
+    made = Tries().of(replace(state, epoch=None))
+    assert (made.state.root, made.full.root) == (kept["state"], kept["full"])
+
+
+@pytest.mark.parametrize("number", sorted(KEPT))
+def test_it_holds_all_that_the_rules_speak_of(number: str) -> None:
+    kept = KEPT[number]
+    kinds = {formats.parse(text.encode()).kind for text in kept["entries"]}
+    assert kinds >= set(EntryKind) - {EntryKind.REHEARSAL, EntryKind.CONDEMN, EntryKind.DELETE}
+    names = {name.partition("/")[0] for name, _ in kept["rows"]}
+    assert names >= {"channel", "revoked", "suspended", "root", "identity", "destination", "void", "line", "clocks"}
+
+
+@pytest.mark.parametrize("document", [{"rules": RULES + 1}, {"features": ["later"]}, {"rules": 1}])
+def test_rules_that_are_not_known_stop(document: dict[str, Any]) -> None:
+    with pytest.raises(TooNew) as caught:
+        check_known(document)
+    assert caught.value.exit_code == 12 and "upgrade" in caught.value.hint
