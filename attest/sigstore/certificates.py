@@ -86,9 +86,10 @@ def issued(
             f"the sigstore trusted root has no certificate authority that was valid at {times.format(min(used))}",
             hint="the signature was made outside the validity window; a newer trusted_root.json may name the part",
         )
-    chain, authority = _chain(leaf, inside, leaf.not_valid_before_utc)
+    chain, authority = _chain(leaf, inside, min(moments))
     for moment in moments:
-        chain, authority = _chain(leaf, [authority], moment)
+        if moment != min(moments):
+            chain, authority = _chain(leaf, [authority], moment)
         if not leaf.not_valid_before_utc <= moment <= leaf.not_valid_after_utc:
             raise Refused(f"the certificate was not valid at {times.format(moment)}, when it signed")
     _check_usage(leaf)
@@ -152,7 +153,8 @@ def claims_of(certificate: x509.Certificate) -> dict[str, str]:
     return {name: _der_utf8(values[oid]) for name, oid in CLAIMS.items() if oid in values}
 
 
-def _values(certificate: x509.Certificate) -> dict[str, bytes]:
+@lru_cache(maxsize=64)
+def _values(certificate: x509.Certificate) -> Mapping[str, bytes]:
     return {
         extension.oid.dotted_string: extension.value.public_bytes()
         for extension in certificate.extensions
@@ -165,23 +167,45 @@ def _chain(
 ) -> tuple[list[x509.Certificate], CertificateAuthority]:
     why = "no authority of the trusted root issued it"
     for authority in authorities:
-        *between, last = [load(der) for der in authority.chain]
+        above = [load(der) for der in authority.chain]
         try:
-            return list(_policy(last, at).verify(leaf, between).chain), authority
+            _check_authority(authority.chain, at)
+            return list(_policy(authority.chain, at).verify(leaf, []).chain), authority
         except (VerificationError, ValueError) as exc:
-            if any(_directly_issued(leaf, certificate) for certificate in (*between, last)):
+            if any(_directly_issued(leaf, certificate) for certificate in above):
                 why = " ".join(str(exc).split()).partition(" (encountered")[0][:200]
         except x509.UnsupportedGeneralNameType as exc:
             raise Refused("the certificate names its subject by another kind of name, which is not taken") from exc
     raise Refused(f"the certificate chain does not hold at {times.format(at)}: {why}")
 
 
-def _policy(root: x509.Certificate, at: datetime) -> Any:
+def _check_authority(chain: tuple[bytes, ...], at: datetime) -> None:
+    """All certificates of the authority are anchors, as in sigstore's clients; each must be valid then. ValueError."""
+    _check_anchors(chain)
+    for certificate in map(load, chain):
+        if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+            raise ValueError(f"{certificate.subject.rfc4514_string()} was not valid then")
+
+
+@lru_cache(maxsize=64)
+def _check_anchors(chain: tuple[bytes, ...]) -> None:
+    """Each certifies the one before it; once, since the trusted root is pinned. Raises ValueError."""
+    for lower, upper in pairwise(chain):
+        if not _directly_issued(load(lower), load(upper)):
+            raise ValueError("the authority's certificates in the trusted root are no chain")
+
+
+@lru_cache(maxsize=64)
+def _store(chain: tuple[bytes, ...]) -> Store:
+    return Store([load(der) for der in chain])
+
+
+def _policy(chain: tuple[bytes, ...], at: datetime) -> Any:
     """Code signing is no usage that a web client has; it is asked for in `_check_usage`."""
     may = (x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, None)
     return (
         PolicyBuilder()
-        .store(Store([root]))
+        .store(_store(chain))
         .time(at)
         .extension_policies(
             ca_policy=ExtensionPolicy.webpki_defaults_ca().may_be_present(*may),

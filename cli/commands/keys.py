@@ -88,6 +88,14 @@ def list_identities(session: Session, as_json: bool) -> None:
             for entry in root.identities
         ],
     )
+    for entry in root.identities:
+        if entry.certificate is not None:
+            said = ", ".join(f"{name} {_said(value)}" for name, value in entry.certificate.to_json().items())
+            render.line(f"{entry.name} is whose certificate says: {said}")
+
+
+def _said(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def check_alone(session: Session, key: str) -> None:

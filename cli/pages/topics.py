@@ -16,7 +16,13 @@ from difflib import get_close_matches
 from attest.errors import BadInput
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_KINDS = (("guide", "guide"), ("", "reference"), ("formats", "format"), ("formats/predicates", "predicate"))
+_KINDS = (
+    ("guide", "guide"),
+    ("evidence", "evidence"),
+    ("", "reference"),
+    ("formats", "format"),
+    ("formats/predicates", "predicate"),
+)
 """Folder of pages -> what its pages are, in the order of the list."""
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
@@ -57,14 +63,15 @@ def _topics(place: str, kind: str) -> Iterator[Topic]:
 
 
 def _name(page: str) -> str:
-    """The topic that a page is: its own name, `predicates/NAME` for a predicate; none for what is no page."""
+    """The topic that a page is: its own name, `predicates/NAME` for a predicate, `evidence/NAME` for a source."""
     place, _, file = page.rpartition("/")
     stem, suffix = os.path.splitext(file)
     if suffix != ".md" or page == "README.md":
         return ""
     if stem == "README":
         return place.rpartition("/")[2]
-    return f"predicates/{stem}" if place.endswith("predicates") else stem
+    own = next((part for part in ("predicates", "evidence") if place.endswith(part)), "")
+    return f"{own}/{stem}" if own else stem
 
 
 def _title(page: str) -> str:

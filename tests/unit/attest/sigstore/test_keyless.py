@@ -371,3 +371,21 @@ def test_errors_speak_our_words() -> None:
                 at=AT,
             )
         assert "pydantic" not in caught.value.message and "http" not in caught.value.message
+
+
+def test_an_authority_whose_own_certificates_are_no_chain_vouches_for_nothing() -> None:
+    def shuffle(root: dict[str, Any]) -> None:
+        for authority in root["certificateAuthorities"]:
+            authority["certChain"]["certificates"].reverse()
+
+    with pytest.raises(VerificationError, match="are no chain"):
+        judge(DSSE, edited_root(shuffle))
+
+
+def test_an_entry_of_a_log_that_the_instance_does_not_name_proves_nothing() -> None:
+    def rename(root: dict[str, Any]) -> None:
+        for log in root["tlogs"]:
+            log["logId"]["keyId"] = "A" * 43 + "="
+
+    with pytest.raises(VerificationError, match="no proven signing time"):
+        judge(DSSE, edited_root(rename))
