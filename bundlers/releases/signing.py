@@ -66,7 +66,7 @@ def sign(
     evidence = {*plan.statements.values(), *kept.values(), *map(sha256, [*provenance.values(), *others])}
     made = _release(request, plan, archives, sha256(sums), tuple(sorted(evidence)))
     made = replace(made, explained=compared.explained)
-    claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), made.digest)
+    claim = releases.ReleaseClaim(releases.purl_of(made.ledger, made.version), f"{made.store}/{made.ledger}")
     statement = _attest(request, {"release": made.digest, **made.archives}, releases.TYPE, claim.to_json())
     return Signed(made, sums, provenance, kept, others, statement, request.notes)
 

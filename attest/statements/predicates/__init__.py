@@ -54,7 +54,7 @@ SHORT_NAMES: dict[str, tuple[str, ...]] = {
     "cyclonedx": _CYCLONEDX,
     "vulns": ("https://in-toto.io/attestation/vulns/v0.2",),
     "openvex": _OPENVEX,
-    "release": ("https://in-toto.io/attestation/release/v0.1",),
+    "release": ("https://in-toto.io/attestation/release/v0.2", "https://in-toto.io/attestation/release/v0.1"),
     "vsa": ("https://slsa.dev/verification_summary/v1",),
     **{name: (OWN.format(name),) for name in (*OWN_NAMES, "trust-root")},
     "isolation": (ISOLATION,),

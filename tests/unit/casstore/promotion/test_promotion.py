@@ -593,7 +593,7 @@ def test_a_release_is_made_by_a_builder_for_this_ledger(world: World) -> None:
     claim = {"release": made.digest, "core.tar.gz": sha256(b"not in it")}
     raw = signer("ci").sign_statement(
         statements.of_digests(
-            claim, "https://in-toto.io/attestation/release/v0.1", {"purl": "pkg:generic/x"}
+            claim, "https://in-toto.io/attestation/release/v0.2", {"purl": "pkg:generic/x"}
         ).to_bytes()
     )
     assert "different archives" in world.force(EntryKind.RELEASE, raw)
