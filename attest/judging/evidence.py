@@ -25,7 +25,7 @@ from attest.statements.statements import parse as parse_statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement, still, verify
 
-_BUILT = (slsa_provenance.TYPE, release.TYPE)
+_BUILT = (slsa_provenance.TYPE, slsa_provenance.TYPE_V02, release.TYPE)
 _CLOCK_LEEWAY = timedelta(minutes=10)
 
 

@@ -46,7 +46,7 @@ OWN_NAMES = (
 """Each has a module here with `TYPE` and `parse`; the trust root's is `attest.trust.trust_roots`."""
 
 SHORT_NAMES: dict[str, tuple[str, ...]] = {
-    "slsa-provenance": ("https://slsa.dev/provenance/v1",),
+    "slsa-provenance": ("https://slsa.dev/provenance/v1", "https://slsa.dev/provenance/v0.2"),
     "link": ("https://in-toto.io/attestation/link/v0.3",),
     "test-result": ("https://in-toto.io/attestation/test-result/v0.1",),
     "sbom": (*_SPDX, *_CYCLONEDX),

@@ -13,7 +13,12 @@ from attest.statements import predicates
 from attest.statements.statements import Statement
 
 _PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "slsa-provenance": (("runDetails", "metadata", "finishedOn"), ("runDetails", "metadata", "startedOn")),
+    "slsa-provenance": (
+        ("runDetails", "metadata", "finishedOn"),
+        ("runDetails", "metadata", "startedOn"),
+        ("metadata", "buildFinishedOn"),
+        ("metadata", "buildStartedOn"),
+    ),
     "vulns": (("metadata", "scanFinishedOn"), ("metadata", "scanStartedOn")),
     "openvex": (("last_updated",), ("timestamp",)),
     "spdx": (("creationInfo", "created"),),

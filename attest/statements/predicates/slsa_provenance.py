@@ -1,4 +1,4 @@
-"""SLSA provenance v1: how something was built, from what, by whom.
+"""SLSA provenance v1: how something was built, from what, by whom. v0.2, which most had published, is read too.
 
 Source: https://slsa.dev/spec/v1.0/provenance . Foreign fields pass through.
 """
@@ -15,6 +15,8 @@ from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 
 TYPE = "https://slsa.dev/provenance/v1"
+TYPE_V02 = "https://slsa.dev/provenance/v0.2"
+"""Read, never written: https://slsa.dev/spec/v0.2/provenance ."""
 
 PUT = "https://casstore.dev/put/v1"
 """Our buildType of components."""
@@ -95,8 +97,8 @@ class Provenance:
 
 
 def builder_of(predicate: Mapping[str, Any]) -> str:
-    """`runDetails.builder.id` of any SLSA provenance v1. Raises FormatError."""
-    details = predicate.get("runDetails")
+    """`runDetails.builder.id` of any SLSA provenance v1, `builder.id` of v0.2. Raises FormatError."""
+    details = predicate if _is_v02(predicate) else predicate.get("runDetails")
     builder = details.get("builder") if isinstance(details, Mapping) else None
     found = builder.get("id") if isinstance(builder, Mapping) else None
     if not isinstance(found, str) or not found:
@@ -104,16 +106,26 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
     return found
 
 
+def _is_v02(predicate: Mapping[str, Any]) -> bool:
+    """By its fields: nothing of v1 stands there."""
+    return "builder" in predicate and not {"buildDefinition", "runDetails"} & predicate.keys()
+
+
 def sources_of(predicate: Mapping[str, Any]) -> tuple[str, ...]:
-    """The git sources that any SLSA provenance v1 names, without `git+`, with their refs where it says them; sorted.
+    """The git sources that any SLSA provenance names, without `git+`, with their refs where it says them; sorted.
 
     They stand in `resolvedDependencies` (URIs that begin with `git+`), and in the external
-    parameters `source` (ours and GitLab's) and `workflow.repository` (GitHub's).
+    parameters `source` (ours and GitLab's) and `workflow.repository` (GitHub's); in v0.2 in `materials` and
+    `invocation.configSource`.
     """
-    definition = predicate.get("buildDefinition")
-    if not isinstance(definition, Mapping):
-        return ()
-    parameters, rows = definition.get("externalParameters"), definition.get("resolvedDependencies")
+    if _is_v02(predicate):
+        invocation, rows = predicate.get("invocation"), predicate.get("materials")
+        parameters = {"source": invocation.get("configSource")} if isinstance(invocation, Mapping) else None
+    else:
+        definition = predicate.get("buildDefinition")
+        if not isinstance(definition, Mapping):
+            return ()
+        parameters, rows = definition.get("externalParameters"), definition.get("resolvedDependencies")
     named = [row.get("uri") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
     uris = [uri for uri in named if isinstance(uri, str) and uri.startswith("git+")]
     if isinstance(parameters, Mapping):
@@ -162,6 +174,9 @@ def _at(value: object, key: str) -> str | None:
 
 def check(predicate: Mapping[str, Any]) -> None:
     """Whether it has what SLSA requires. Raises FormatError."""
+    if _is_v02(predicate) and isinstance(predicate.get("buildType"), str):
+        builder_of(predicate)
+        return
     definition = predicate.get("buildDefinition")
     if not isinstance(definition, Mapping) or not isinstance(definition.get("buildType"), str):
         raise FormatError("SLSA provenance: buildDefinition.buildType is missing")

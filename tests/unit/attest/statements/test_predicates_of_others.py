@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +144,33 @@ def test_the_claimed_time_is_read_as_other_tools_write_it(name: str, predicate: 
 def test_a_time_that_is_none_is_none(text: Any) -> None:
     statement = Statement((Subject("x", sha256(b"x")),), vulns.TYPE, {"metadata": {"scanFinishedOn": text}})
     assert claimed_time(statement) is None
+
+
+FORMS = Path(__file__).parents[3] / "data" / "forms"
+
+
+def generators() -> dict[str, Any]:
+    """The predicate of a genuine SLSA generator, of v0.2."""
+    envelope = json.loads((FORMS / "slsa-go.intoto.jsonl").read_bytes())
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    assert statement["predicateType"] == slsa_provenance.TYPE_V02
+    found: dict[str, Any] = statement["predicate"]
+    return found
+
+
+def test_provenance_of_the_version_before_is_read() -> None:
+    found = generators()
+    slsa_provenance.check(found)
+    assert slsa_provenance.builder_of(found).startswith("https://github.com/slsa-framework/slsa-github-generator/")
+    assert [uri.partition("@")[0] for uri in slsa_provenance.sources_of(found)] == [
+        "https://github.com/slsa-framework/example-package"
+    ]
+    assert slsa_provenance.trees_of(found) == frozenset()
+    assert predicates.short_name(slsa_provenance.TYPE_V02) == "slsa-provenance"
+    assert predicates.written("slsa-provenance", {}) == slsa_provenance.TYPE
+
+
+@pytest.mark.parametrize("change", [{"builder": {}}, {"builder": None}, {"buildType": 3}, {"runDetails": {}}])
+def test_a_mixture_of_versions_is_none(change: dict[str, Any]) -> None:
+    with pytest.raises(FormatError, match="SLSA provenance"):
+        slsa_provenance.check({**generators(), **change})
