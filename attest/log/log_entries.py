@@ -80,7 +80,7 @@ def parse(value: Any, *, promise_is_enough: bool = False) -> LogEntry:
 
 def _proof(value: Any, *, may_be_absent: bool) -> InclusionProof | None:
     found = value.get("inclusionProof") if isinstance(value, Mapping) else None
-    if may_be_absent and (not found or not found.get("checkpoint")):
+    if may_be_absent and (found is None or (isinstance(found, Mapping) and not found.get("checkpoint"))):
         return None  # one without a checkpoint proves nothing: the promise alone is judged
     proof = _object(value, "inclusionProof")
     hashes = proof.get("hashes") or []

@@ -12,12 +12,12 @@ Source: https://github.com/sigstore/fulcio/blob/main/docs/certificate-specificat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, wraps
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -65,15 +65,36 @@ _BY_CONDITIONS = "claims:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _door(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Whatever the library raises over bytes that anybody wrote is a refusal, never a crash."""
+
+    @wraps(function)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except CasstoreError:
+            raise
+        except Exception as exc:
+            said = " ".join(str(exc).split()).partition(" (encountered")[0][:160]
+            raise Refused(f"the certificate cannot be read: {said or type(exc).__name__}") from exc
+
+    return guarded
+
+
 @lru_cache(maxsize=256)
 def load(der: bytes) -> x509.Certificate:
     """DER to certificate. Raises FormatError."""
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as exc:
+    except Exception as exc:  # ValueError, InvalidVersion, UnsupportedAlgorithm
         raise FormatError("sigstore bundle: a certificate that cannot be read") from exc
 
 
+@_door
 def issued(
     der: bytes, instance: Instance, moments: Sequence[datetime]
 ) -> tuple[list[x509.Certificate], CertificateAuthority]:
@@ -98,6 +119,7 @@ def issued(
     return chain, authority
 
 
+@_door
 def check_order(chain: Sequence[bytes]) -> None:
     """Raises VerificationError for a chain of which one does not certify the one before it (protobuf-specs).
 
@@ -109,6 +131,7 @@ def check_order(chain: Sequence[bytes]) -> None:
             raise Refused("the bundle's certificates are no chain: one does not certify the one before it")
 
 
+@_door
 def issuers(der: bytes, instance: Instance) -> bool:
     """Whether an authority of the instance made this certificate, at whatever time: which instance to ask."""
     leaf = load(der)
@@ -119,11 +142,13 @@ def issuers(der: bytes, instance: Instance) -> bool:
     )
 
 
+@_door
 def public_key(leaf: x509.Certificate) -> PublicKey:
     """The key that signed. Raises BadInput for a type that is not taken."""
     return keys.taken(leaf.public_key())
 
 
+@_door
 def issuer_and_subject(certificate: x509.Certificate, authority: str = "") -> tuple[str, str]:
     """Issuer and subject as the certificate names them; exactly one of each. Raises VerificationError.
 
@@ -147,6 +172,7 @@ def issuer_and_subject(certificate: x509.Certificate, authority: str = "") -> tu
     return found.pop(), subjects[0]
 
 
+@_door
 def claims_of(certificate: x509.Certificate) -> dict[str, str]:
     """What the CI system vouched for, by `CLAIMS`; empty for a person. Raises VerificationError."""
     values = _values(certificate)

@@ -112,6 +112,10 @@ def _of_value(value: Any, place: str) -> Iterator[Piece]:
         if isinstance(value.get(name), dict | list):
             yield from _of_value(value[name], f"{place}.{name}" if place else name)
             return
+    if "bundle_url" in value:
+        hint = "gh attestation download writes the bundles themselves"
+        yield Piece(BUNDLE, place, problem="its bundle is not here, only where it lies (bundle_url)", hint=hint)
+        return
     yield Piece(_document(value), place, problem=_UNSIGNED.get(_document(value), "no attestation stands here"))
 
 

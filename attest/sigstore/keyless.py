@@ -128,6 +128,9 @@ def _verify(bundle: SigstoreBundle, signed: Signed, root_json: bytes, at: dateti
     except CasstoreError as exc:
         hint = exc.hint or "the bundle was changed, or belongs to another instance: name that one's trusted_root.json"
         raise VerificationError(f"the keyless signature is refused: {exc.message}", hint=hint) from exc
+    except Exception as exc:  # the door: whatever a library raises over bytes that anybody wrote is a refusal
+        said = " ".join(str(exc).split())[:160] or type(exc).__name__
+        raise VerificationError(f"the keyless signature is refused: {said}", hint="the bundle was changed") from exc
 
 
 def _instance(bundle: SigstoreBundle, root: SigstoreRoot) -> Instance:
