@@ -85,6 +85,19 @@ class Destination(Table):
     expires_days: dict[Literal["root", "targets", "snapshot", "timestamp"], Days] = {}
 
 
+class Notify(Table):
+    """`[notify.NAME]`: who is told of each move of a channel, by JSON on standard input."""
+
+    command: list[str] = Field(min_length=1)
+    channels: list[Name] = []
+    """Of which channels; none: of all."""
+    network: bool = False
+    """Whether the command may use the network."""
+    timeout: float = Field(default=60.0, gt=0, le=3600, allow_inf_nan=False)
+    tries: int = Field(default=3, ge=1, le=10)
+    """How often it is run until it ends well."""
+
+
 class Network(Table):
     """`[network]`"""
 
@@ -107,6 +120,7 @@ class _File(Table):
     products: dict[Name, Product] = {}
     gates: dict[Name, dict[str, Any]] = {}
     destinations: dict[Name, Destination] = {}
+    notify: dict[Name, Notify] = {}
     network: Network = Network()
     isolation: dict[str, Any] = {}
     consumers: list[Consumer] = []
@@ -217,6 +231,7 @@ _TABLES: dict[str, type[Table]] = {
     "components": Component,
     "products": Product,
     "destinations": Destination,
+    "notify": Notify,
     "network": Network,
     "consumers": Consumer,
 }

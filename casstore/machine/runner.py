@@ -1,7 +1,7 @@
 """The one way to run another program: builds, gates, hooks.
 
 Promises: an argument list, never a shell; a checked working folder; an environment built from an
-allowlist; no standard input; its own process group, killed whole at its end, on time-out and on
+allowlist; no standard input but what is `given`; its own process group, killed whole at its end, on time-out and on
 Ctrl-C; of too much output the beginning and the end are kept and all of it is counted; time, CPU
 and memory measured; without `network`, none, where the system lets us (`seclusion`), and what came
 of it is in the result; with `alone`, no process but its own, and none that outlives it, likewise. Leaves
@@ -21,9 +21,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, Any
@@ -137,18 +138,20 @@ def run(
     max_memory: int | None = None,
     network: bool = True,
     alone: bool = False,
+    given: bytes = b"",
 ) -> CommandResult:
     """Run a program to its end. Raises BadInput for a bad call, NoSuchObject for a missing program.
 
     `env` adds variables; `timeout` is in seconds, `max_output` in bytes for each of the two outputs;
     `max_memory` limits the address space of each process, in bytes; with `network=False` it reaches
-    no other machine, with `alone` no other process, where the system can do that. A non-zero exit
-    code is a result, not an error.
+    no other machine, with `alone` no other process, where the system can do that; `given` is its
+    standard input. A non-zero exit code is a result, not an error.
     """
     _check(argv, cwd, timeout)
     variables = {name: os.environ[name] for name in env_allow if name in os.environ} | dict(env or {})
     began = time.monotonic()
-    process, reached, was_alone = _start(list(argv), cwd, variables, _limit(max_memory), network, alone)
+    with _input(given) as source:
+        process, reached, was_alone = _start(list(argv), cwd, variables, _limit(max_memory), network, alone, source)
     outputs, usage, timed_out = _wait(process, timeout, max_output)
     return CommandResult(
         tuple(argv),
@@ -170,24 +173,44 @@ _Preparation = Callable[[], None] | None
 
 
 def _start(
-    argv: list[str], cwd: str, variables: Mapping[str, str], limit: _Preparation, network: bool, alone: bool
+    argv: list[str],
+    cwd: str,
+    variables: Mapping[str, str],
+    limit: _Preparation,
+    network: bool,
+    alone: bool,
+    source: int,
 ) -> tuple[subprocess.Popen[bytes], NetworkUse, bool]:
     reached = NetworkUse.ALLOWED if network else NetworkUse.NONE
     for by_itself in ([True] if alone else []) + ([] if network else [False]):
         if seclusion.supported():
             enter = partial(seclusion.enter, network=network, alone=by_itself)
             with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
-                return _popen(argv, cwd, variables, _both(enter, limit)), reached, by_itself
-    return _popen(argv, cwd, variables, limit), reached if network else NetworkUse.UNENFORCED, False
+                return _popen(argv, cwd, variables, _both(enter, limit), source), reached, by_itself
+    return _popen(argv, cwd, variables, limit, source), reached if network else NetworkUse.UNENFORCED, False
 
 
-def _popen(argv: list[str], cwd: str, variables: Mapping[str, str], prepare: _Preparation) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def _input(given: bytes) -> Iterator[int]:
+    """A file, not a pipe: nobody has to wait until a program has read."""
+    if not given:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile(prefix="casstore-input-") as file:
+        file.write(given)
+        file.seek(0)
+        yield file.fileno()
+
+
+def _popen(
+    argv: list[str], cwd: str, variables: Mapping[str, str], prepare: _Preparation, source: int
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - an argument list, checked by `run`
             argv,
             cwd=cwd,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
