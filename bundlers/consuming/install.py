@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from attest.errors import VerificationError
-from bundlers.consuming import choosing, linking, service
+from bundlers.consuming import choosing, keeping, linking, service
 from bundlers.consuming.extract import copy_files, extract
 from bundlers.consuming.installed import PART, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
@@ -53,6 +53,9 @@ class InstallReport:
     """Every build that the product has -> its platform."""
     links: tuple[str, ...] = ()
     """Programs that were linked."""
+    pruned: tuple[str, ...] = ()
+    """Versions that were taken away, or would be."""
+    dry_run: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -64,6 +67,8 @@ class InstallReport:
             "added": list(self.added),
             "builds": dict(self.builds),
             "links": list(self.links),
+            "pruned": list(self.pruned),
+            "dryRun": self.dry_run,
             "receipt": self.receipt.to_json(),
         }
 
@@ -82,10 +87,13 @@ def install(
     links: bool = os.name != "nt",
     platform: str | None = None,
     link_bin: str | None = None,
+    keep: int | None = None,
+    dry_run: bool = False,
 ) -> InstallReport:
     """Install what a channel holds: the build for this machine, or that for `platform` (a build's name will do).
 
-    `link_bin` is a folder where the product's programs are linked. Raises VerificationError, TrustError, Conflict,
+    `link_bin` is a folder where the product's programs are linked; `keep` how many versions stay, that in force
+    counted; `dry_run` verifies, changes nothing and pins nothing. Raises VerificationError, TrustError, Conflict,
     NoSuchObject, ...
     """
     folder = InstalledFolder(into, links=links)
@@ -95,13 +103,38 @@ def install(
         item = choosing.choose(product, builds, platform)
         if link_bin is not None:
             linking.check(folder, item.manifest, link_bin)
+        told = {build.manifest.build: choosing.told(build) for build in builds.values()}
+        if dry_run:
+            return replace(_would(folder, found, item, at, keep), builds=told)
         folder.prepare()
         with folder.locked():
             report = _install(folder, found, item, at, progress or NullProgress())
+            pruned = keeping.prune(folder, keep) if keep is not None else ()
         service.remember(found, trust)
     linked = linking.link(folder, item.manifest, link_bin) if link_bin is not None else ()
-    told = {build.manifest.build: choosing.told(build) for build in builds.values()}
-    return replace(report, builds=told, links=linked)
+    return replace(report, builds=told, links=linked, pruned=pruned)
+
+
+def _would(
+    folder: InstalledFolder, found: Verified, item: VerifiedBuild, at: datetime, keep: int | None
+) -> InstallReport:
+    """What `install` would do; the archive is not read."""
+    current = folder.current()
+    receipt = _receipt(found, item, at, previous=current)
+    path = folder.path(receipt.name)
+    whole = _added(path, item.manifest) is not None
+    if current is not None:
+        old = folder.receipt(current)
+        _check_same_product(folder, old, receipt)
+        if current == receipt.name and whole:
+            pruned = keeping.surplus(folder, keep) if keep is not None else ()
+            return InstallReport(folder.folder, path, old, False, 0, pruned=pruned, dry_run=True)
+    same = current is not None and folder.manifest(current) == item.manifest_bytes
+    fetch = (
+        0 if whole or (same and _added(folder.path(str(current)), item.manifest) is not None) else receipt.archive_size
+    )
+    pruned = keeping.surplus(folder, keep, receipt.name) if keep is not None else ()
+    return InstallReport(folder.folder, path, receipt, True, fetch, pruned=pruned, dry_run=True)
 
 
 def verify_installed(

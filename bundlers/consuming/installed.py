@@ -33,6 +33,8 @@ _OURS = frozenset({"current", "current.txt", "previous", "previous.txt", "versio
 
 PART = ".part"
 """An archive that is being fetched."""
+GONE = ".gone"
+"""A version that is being deleted."""
 
 
 class InstalledFolder:
@@ -49,7 +51,7 @@ class InstalledFolder:
         check_place(self.folder)
         try:
             make_folder(self.folder, _FOLDER)
-            foreign = sorted(n for n in os.listdir(self.folder) if n not in _OURS and not n.startswith(".tmp-"))
+            foreign = self.foreign()
             for name in ("versions", "receipts", "quarantine"):
                 if not foreign:
                     make_folder(os.path.join(self.folder, name), _FOLDER)
@@ -59,6 +61,10 @@ class InstalledFolder:
             raise Conflict(
                 f"{self.folder}: holds {foreign[0]!r}, which no install made", hint="install into an empty folder"
             )
+
+    def foreign(self) -> list[str]:
+        """What lies there and was no install's."""
+        return sorted(n for n in os.listdir(self.folder) if n not in _OURS and not n.startswith(".tmp-"))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -78,7 +84,7 @@ class InstalledFolder:
         """Half-unpacked versions, half-fetched archives, unused pointers: under the lock nobody is at work on them."""
         for place, is_ours in (
             ("versions", lambda name: name.endswith(PARTIAL)),
-            ("quarantine", lambda name: name.endswith(PART)),
+            ("quarantine", lambda name: name.endswith((PART, GONE))),
             ("receipts", lambda name: name.startswith(".tmp-")),
             ("", lambda name: name.startswith(".tmp-")),
         ):
@@ -94,7 +100,17 @@ class InstalledFolder:
     def previous(self) -> str | None:
         """The version before, by the receipt in force."""
         name = self.current()
-        return self.receipt(name).previous if name else None
+        before = self.receipt(name).previous if name else None
+        return before if before is not None and os.path.isdir(self.path(before)) else None
+
+    def names(self) -> list[str]:
+        """The versions that lie there whole, with their receipts."""
+        try:
+            found = os.listdir(os.path.join(self.folder, "receipts"))
+        except FileNotFoundError:
+            return []
+        named = (name.removesuffix(".json") for name in found if name.endswith(".json") and not name.startswith("."))
+        return sorted(n for n in named if not n.endswith(".product-manifest") and os.path.isdir(self.path(n)))
 
     def receipt(self, name: str) -> Receipt:
         """A version's receipt. Raises NoSuchObject, FormatError."""
@@ -114,6 +130,37 @@ class InstalledFolder:
         """Write receipt and ProductManifest, durable on return."""
         write_file(self._manifest_path(receipt.name), manifest)
         write_file(self._receipt_path(receipt.name), receipt.to_bytes())
+
+    def renew(self, receipt: Receipt) -> None:
+        """Another receipt for a version that lies there."""
+        write_file(self._receipt_path(receipt.name), receipt.to_bytes())
+
+    def remove(self, name: str) -> None:
+        """Take a version away that is not in force."""
+        target = self.quarantine(f"{check_name(name)}-{secrets.token_hex(4)}{GONE}")
+        try:
+            if os.path.lexists(self.path(name)):
+                os.rename(self.path(name), target)
+            for path in (self._receipt_path(name), self._manifest_path(name)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        except OSError as exc:
+            raise os_error(exc, self.path(name), writing=True) from exc
+        _remove(target)
+
+    def unpoint(self, pointer: str) -> None:
+        """Nothing is in force, or before."""
+        for path in (os.path.join(self.folder, pointer), os.path.join(self.folder, f"{pointer}.txt")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        sync_folder(self.folder)
+
+    def clear(self) -> None:
+        """Take away what installs made, and the folder where nothing else lies in it."""
+        for name in sorted(_OURS):
+            _remove(os.path.join(self.folder, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(self.folder)
 
     def path(self, name: str) -> str:
         """Where a version's files are."""

@@ -47,6 +47,12 @@ def link(folder: InstalledFolder, manifest: ProductManifest, into: str) -> tuple
     return tuple(wanted)
 
 
+def linked(folder: InstalledFolder, manifest: ProductManifest, into: str) -> tuple[str, ...]:
+    """The links of ours that lie there."""
+    wanted = _links(folder, manifest, into)
+    return tuple(path for path, target in wanted.items() if os.path.islink(path) and os.readlink(path) == target)
+
+
 def _links(folder: InstalledFolder, manifest: ProductManifest, into: str) -> dict[str, str]:
     """Where a link is to be, and where it leads."""
     current = os.path.join(folder.folder, "current")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import tomllib
 
 from attest import digests
-from casstore.config.model import Component, Config, Consumer, Destination, Network, StoreSettings
+from casstore.config.model import Component, Config, Consumer, Destination, Network, Notify, StoreSettings
 from casstore.config.products import Build, Product
 from casstore.errors import ConfigError
 from casstore.machine.config_files import MAX_BYTES, NAME, find_config
@@ -25,6 +25,7 @@ __all__ = [
     "Consumer",
     "Destination",
     "Network",
+    "Notify",
     "Product",
     "StoreSettings",
     "find_config",

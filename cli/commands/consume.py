@@ -9,7 +9,7 @@ import click
 
 from attest import digests
 from attest.errors import BadInput
-from cli.commands.params import clock_option, json_option, key_option, pass_session
+from cli.commands.params import clock_option, confirm_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file
 
@@ -105,6 +105,9 @@ def verify(
     "--platform", metavar="NAME", help="Another build than that for this machine: its name, or linux-x86_64-musl."
 )
 @click.option("--link-bin", metavar="FOLDER", help="Link the product's programs here, through `current`.")
+@click.option("--keep", type=click.IntRange(1), metavar="N", help="How many versions stay, the one in force counted.")
+@click.option("--dry-run", is_flag=True, help="Verify, and say what would be done; nothing changes.")
+@click.option("--list", "listed", is_flag=True, help="Show the versions that lie in FOLDER.")
 @click.option("--rollback", is_flag=True, help="Switch back to the version before.")
 @click.option("--verify-installed", is_flag=True, help="Check the files in force, and whether they may still be used.")
 @_trust_options
@@ -118,6 +121,9 @@ def install(
     into: str,
     platform: str | None,
     link_bin: str | None,
+    keep: int | None,
+    dry_run: bool,
+    listed: bool,
     rollback: bool,
     verify_installed: bool,
     trust_root: str | None,
@@ -141,6 +147,9 @@ def install(
     """
     from bundlers.consuming import install as installing
 
+    if listed:
+        _list(into, as_json)
+        return
     if rollback:
         report = installing.install_rollback(into, at=session.now)
     elif verify_installed:
@@ -149,7 +158,7 @@ def install(
             into, trust=trust, at=session.now, network=session.network, offline=session.offline
         )
     elif not product or not source:
-        raise click.UsageError("give PRODUCT and --from URL, or --rollback, or --verify-installed")
+        raise click.UsageError("give PRODUCT and --from URL, or --rollback, --list or --verify-installed")
     else:
         with render.bar() as bar:
             report = installing.install(
@@ -164,22 +173,76 @@ def install(
                 progress=bar,
                 platform=platform,
                 link_bin=link_bin,
+                keep=keep,
+                dry_run=dry_run,
             )
     if as_json:
         render.json_object(report.to_json())
     else:
         done = "in force" if report.changed else "in force already"
+        if report.dry_run and report.changed:
+            done = f"would be in force ({render.size(report.fetched)} to fetch)"
         receipt = report.receipt
         build = "" if receipt.build == "default" else f" ({receipt.build})"
         render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
         if others := [told for name, told in report.builds.items() if name != receipt.build]:
             render.say(f"other builds: {', '.join(others)} (--platform takes one)")
+        for name in report.pruned:
+            render.say(f"{'would be taken away' if report.dry_run else 'taken away'}: {name}")
         for path in report.links:
             render.line(f"linked: {path}")
         if report.added:
             render.say(
                 f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}"
             )
+
+
+def _list(into: str, as_json: bool) -> None:
+    from bundlers.consuming import keeping
+    from bundlers.consuming.installed import InstalledFolder
+
+    rows = keeping.versions(InstalledFolder(into))
+    if as_json:
+        render.json_object({"folder": os.path.abspath(into), "versions": [row.to_json() for row in rows]})
+        return
+    render.table(
+        ("VERSION", "STATE", "PRODUCT", "CHANNEL", "INSTALLED", "SIZE", "NAME"),
+        [
+            (r.version, r.state, r.product, r.channel, f"{r.installed_at:%Y-%m-%d %H:%M}", render.size(r.size), r.name)
+            for r in rows
+        ],
+    )
+
+
+@click.command()
+@click.option("--into", required=True, metavar="FOLDER", help="Where the product lives.")
+@click.option("--link-bin", "link_bins", multiple=True, metavar="FOLDER", help="Also the links of its programs here.")
+@confirm_option
+@json_option
+@pass_session
+def uninstall(_: Session, into: str, link_bins: tuple[str, ...], confirm: bool, as_json: bool) -> None:
+    """Take an installed product away: every version, its receipts, the links of its programs.
+
+    What lies in FOLDER and came from no install stays, and so does what is remembered of the publisher. Without
+    --confirm it only says what it would do.
+
+    \b
+    Example:
+      casstore uninstall --into /opt/core --link-bin /usr/local/bin --confirm
+    Exit status: 0 taken away (or told), 8 nothing is installed there, 9 an install is running there.
+    """
+    from bundlers.consuming import keeping
+    from bundlers.consuming.installed import InstalledFolder
+
+    report = keeping.uninstall(InstalledFolder(into), link_bins=link_bins, confirm=confirm)
+    if as_json:
+        render.json_object(report.to_json())
+        return
+    done = "taken away" if confirm else "would be taken away (give --confirm)"
+    for what in (*report.versions, *report.links):
+        render.line(f"{done}: {what}")
+    for name in report.left:
+        render.say(f"stays, for no install made it: {os.path.join(report.folder, name)}")
 
 
 @click.command()
@@ -299,4 +362,4 @@ def _is_tar(path: str) -> bool:
         raise BadInput(f"{path}: cannot be read: {exc.strerror}") from exc
 
 
-COMMANDS = {"verify": verify, "install": install, "export": export, "import": import_files}
+COMMANDS = {"verify": verify, "install": install, "uninstall": uninstall, "export": export, "import": import_files}

@@ -14,7 +14,7 @@ from cli.drawing import render, wording
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from casstore.promotion import RevocationReport
+    from casstore.promotion import MoveReport, RevocationReport
 
 
 @click.command()
@@ -108,10 +108,7 @@ def promote(session: Session, release: str, channel: str, key: str | None, as_js
         now=session.now,
         proposed=proposed_policies(session),
     )
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        wording.told_move(report)
+    _told(session, report, key, "", as_json)
 
 
 @click.command()
@@ -161,10 +158,7 @@ def rollback(
         now=session.now,
         confirm=confirm,
     )
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        wording.told_move(report)
+    _told(session, report, key, reason, as_json)
 
 
 @click.command()
@@ -191,10 +185,26 @@ def unpin(session: Session, channel: str, reason: str, key: str | None, as_json:
         signer=session.signer(key),
         now=session.now,
     )
+    _told(session, report, key, reason, as_json)
+
+
+def _told(session: Session, report: MoveReport, key: str | None, reason: str, as_json: bool) -> None:
+    """What a move did, here and to whom [notify] names."""
+    from casstore.promotion import notices
+
+    found: tuple[notices.Notice, ...] = ()
+    config = session.optional_config
+    if config is not None and config.notify and report.moved:
+        store, by = session.open_store().store_id, session.signer(key).identity
+        said = notices.message(report, store=store, ledger=session.ledger_name, by=by, reason=reason, now=session.now)
+        found = notices.tell(config.notify, report, said, folder=config.folder)
     if as_json:
-        render.json_object(report.to_json())
+        render.json_object({**report.to_json(), "notices": [notice.to_json() for notice in found]})
     else:
         wording.told_move(report)
+    for notice in found:
+        if not notice.told:
+            render.warning(f"notify {notice.name} was not told, after {notice.tries} tries: {notice.why}")
 
 
 @click.command()

@@ -9,7 +9,7 @@ to_prod("1.0.0")
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ url = "./store"
 [components.a]
 include = ["**"]
 root = "a"
+mode = { "tool" = "0755" }
 [products.one]
 components = ["a"]
 format = "tar.gz"
+bin = ["tool"]
 [channels.dev]
 approvals = 0
 [channels.prod]
@@ -76,6 +78,17 @@ def released(version: str) -> None:
 def to_prod(version: str) -> None:
     """Through dev, approved, into prod."""
     typed(f"promote {version} --to dev", f"approve {version} --channel prod", f"promote {version} --to prod")
+
+
+def shipped(folder: Path, clock: Clock, version: str) -> None:
+    """A release whose program says its version, published for prod; a day goes by."""
+    tool = folder / "a" / "tool"
+    tool.write_text(f"#!/bin/sh\necho {version}\n")
+    tool.chmod(0o755)
+    released(version)
+    to_prod(version)
+    typed("publish prod --to public --clock-checked")
+    clock.time += timedelta(days=1)
 
 
 def typed(*lines: str) -> None:
