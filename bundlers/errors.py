@@ -49,6 +49,12 @@ class RebuildDiffers(CasstoreError):
     exit_code = 10
 
 
+class Unhealthy(CasstoreError):
+    """A version failed the consumer's own health check."""
+
+    exit_code = 10
+
+
 class Unreadable(VerificationError):
     """What was written to a destination would be refused by consumers; its pointer was not moved."""
 

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "Lay a channel out as a static TUF repository."),
     "verify": ("consume", "Verify a published channel, a kit or one archive; offline if you like."),
     "install": ("consume", "Verify a product, then install it atomically."),
+    "update": ("update", "Bring what consumer.toml names to where its channels are."),
     "uninstall": ("consume", "Take an installed product away."),
     "export": ("consume", "Write a release with all its evidence into one file."),
     "import": ("consume", "Take in attestations or kits made elsewhere."),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from attest.errors import VerificationError
 from bundlers.consuming import choosing, keeping, linking, service
 from bundlers.consuming.extract import copy_files, extract
-from bundlers.consuming.installed import PART, InstalledFolder
+from bundlers.consuming.installed import PART, UNPROVEN, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.receipts import Receipt, same_but_for_time
 from bundlers.consuming.service import TrustSettings, Verified
@@ -30,6 +30,7 @@ from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.publishing import absence
 from casstore.errors import Conflict, NoSuchObject
+from casstore.ledger.views import Revocation
 from casstore.machine.progress import NullProgress, Progress
 from casstore.network.network import NetworkGuard
 from casstore.storage.base import os_error
@@ -89,18 +90,23 @@ def install(
     link_bin: str | None = None,
     keep: int | None = None,
     dry_run: bool = False,
+    accept: Callable[[Verified, Receipt], None] | None = None,
+    unproven: bool = False,
 ) -> InstallReport:
     """Install what a channel holds: the build for this machine, or that for `platform` (a build's name will do).
 
     `link_bin` is a folder where the product's programs are linked; `keep` how many versions stay, that in force
-    counted; `dry_run` verifies, changes nothing and pins nothing. Raises VerificationError, TrustError, Conflict,
-    NoSuchObject, ...
+    counted; `dry_run` verifies, changes nothing and pins nothing; `accept` is asked before anything changes and
+    raises what is against it; `unproven` marks a version before the switch, for whoever tries it afterwards.
+    Raises VerificationError, TrustError, Conflict, NoSuchObject, ...
     """
     folder = InstalledFolder(into, links=links)
     with service.guarded(network, offline):
         found = _open(url, channel, folder, trust, at, network, offline)
         builds = found.builds(product)
         item = choosing.choose(product, builds, platform)
+        if accept is not None:
+            accept(found, _receipt(found, item, at, previous=None))
         if link_bin is not None:
             linking.check(folder, item.manifest, link_bin)
         told = {build.manifest.build: choosing.told(build) for build in builds.values()}
@@ -108,7 +114,7 @@ def install(
             return replace(_would(folder, found, item, at, keep), builds=told)
         folder.prepare()
         with folder.locked():
-            report = _install(folder, found, item, at, progress or NullProgress())
+            report = _install(folder, found, item, at, progress or NullProgress(), unproven=unproven)
             pruned = keeping.prune(folder, keep) if keep is not None else ()
         service.remember(found, trust)
     linked = linking.link(folder, item.manifest, link_bin) if link_bin is not None else ()
@@ -154,7 +160,7 @@ def verify_installed(
     name = folder.current()
     if name is None:
         raise NoSuchObject(f"{folder.folder}: nothing is installed here")
-    receipt, added = folder.receipt(name), _check_files(folder, name)
+    receipt, added = folder.receipt(name), check_files(folder, name)
     with service.guarded(network, offline):
         found = _open(receipt.source, receipt.channel, folder, trust, at, network, offline)
         _check_still_good(folder, receipt, found)
@@ -162,16 +168,20 @@ def verify_installed(
     return InstallReport(folder.folder, folder.path(name), receipt, False, 0, added)
 
 
+def withdrawal_of(receipt: Receipt, found: Verified) -> Revocation | None:
+    """The revocation that meets what is installed."""
+    mine = {receipt.release, receipt.archive}
+    return next((row for row in found.channel.revocations if row.name in mine), None)
+
+
 def _check_still_good(folder: InstalledFolder, receipt: Receipt, found: Verified) -> None:
     """What is installed may be older than what the channel holds, and revoked since."""
-    mine = {receipt.release, receipt.archive}
-    for row in found.channel.revocations:
-        if row.name in mine:
-            raise VerificationError(
-                f"{folder.folder}: {receipt.product} {receipt.version}, which is installed, was revoked:"
-                f" {absence.told(row)}",
-                hint=f"install {found.channel.version}, which {found.channel.channel} holds now",
-            )
+    if (row := withdrawal_of(receipt, found)) is not None:
+        raise VerificationError(
+            f"{folder.folder}: {receipt.product} {receipt.version}, which is installed, was revoked:"
+            f" {absence.told(row)}",
+            hint=f"install {found.channel.version}, which {found.channel.channel} holds now",
+        )
 
 
 def _open(
@@ -210,13 +220,19 @@ def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") 
         if before is None:
             raise NoSuchObject(f"{folder.folder}: {current} is the first version that was installed here")
         receipt = folder.receipt(before)
-        added = _check_files(folder, before)
+        added = check_files(folder, before)
         folder.switch(before)
     return InstallReport(folder.folder, folder.path(before), replace(receipt, installed_at=at), True, 0, added)
 
 
 def _install(
-    folder: InstalledFolder, found: Verified, item: VerifiedBuild, at: datetime, progress: Progress
+    folder: InstalledFolder,
+    found: Verified,
+    item: VerifiedBuild,
+    at: datetime,
+    progress: Progress,
+    *,
+    unproven: bool = False,
 ) -> InstallReport:
     current = folder.current()
     receipt = _receipt(found, item, at, previous=None)
@@ -231,6 +247,8 @@ def _install(
     if _added(path, item.manifest) is None and not _from_before(folder, current, item, path):
         fetched = _fetch_and_extract(folder, found, item, path, progress)
     folder.keep(receipt, item.manifest_bytes)
+    if unproven:
+        folder.mark(receipt.name, UNPROVEN)
     folder.switch(receipt.name)
     return InstallReport(folder.folder, path, receipt, True, fetched)
 
@@ -312,7 +330,8 @@ def _set_aside(path: str, folder: InstalledFolder) -> None:
     os.rename(path, target)
 
 
-def _check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
+def check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
+    """What was added to a version. Raises VerificationError for a file that is not as it was, NoSuchObject."""
     data = folder.manifest(name)
     if data is None:
         raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")

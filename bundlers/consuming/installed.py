@@ -36,6 +36,9 @@ PART = ".part"
 GONE = ".gone"
 """A version that is being deleted."""
 
+UNPROVEN, UNHEALTHY = "unproven", "unhealthy"
+"""Marks of a version: its health check did not end yet, or failed."""
+
 
 class InstalledFolder:
     """DIR of `casstore install --into DIR`; `links=False` forces the pointer file."""
@@ -131,6 +134,24 @@ class InstalledFolder:
         write_file(self._manifest_path(receipt.name), manifest)
         write_file(self._receipt_path(receipt.name), receipt.to_bytes())
 
+    def mark(self, name: str, mark: str, why: str = "") -> None:
+        """Note something about a version, durable on return."""
+        write_file(self._mark_path(name, mark), why.encode("utf-8", "replace"))
+
+    def marked(self, name: str, mark: str) -> str | None:
+        """What was noted; None where nothing was."""
+        data = read_file(self._mark_path(name, mark))
+        return None if data is None else data.decode("utf-8", "replace")
+
+    def unmark(self, name: str, *marks: str) -> None:
+        """Take notes away."""
+        for mark in marks:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._mark_path(name, mark))
+
+    def _mark_path(self, name: str, mark: str) -> str:
+        return os.path.join(self.folder, "receipts", f"{check_name(name)}.{mark}")
+
     def renew(self, receipt: Receipt) -> None:
         """Another receipt for a version that lies there."""
         write_file(self._receipt_path(receipt.name), receipt.to_bytes())
@@ -144,6 +165,7 @@ class InstalledFolder:
             for path in (self._receipt_path(name), self._manifest_path(name)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
+            self.unmark(name, UNPROVEN, UNHEALTHY)
         except OSError as exc:
             raise os_error(exc, self.path(name), writing=True) from exc
         _remove(target)
