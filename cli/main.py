@@ -65,7 +65,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("upkeep", "Check the set-up: store, configuration, keys, trust root."),
     "help": ("help", "Show a guide, a format or a table; without a topic, list them."),
     "completion": ("completion", "Write the script by which a shell completes."),
-    "demo": ("demo", "Run a whole release of three products, one in two builds, from real files."),
+    "demo": ("demo", "Run a whole release of four products, one in two builds, from real files."),
 }
 
 

@@ -12,7 +12,7 @@ import click
     "--into", default="casstore-demo", show_default=True, metavar="FOLDER", help="Each run gets a new folder in it."
 )
 def demo(into: str) -> None:
-    """Run a whole release of three products, one in two builds, from real files, and show what is refused.
+    """Run a whole release of four products, one in two builds, from real files, and show what is refused.
 
     Store, keys, trust root, gates, isolation, archives, approvals, promotion, publishing, install and
     rollback, by the same commands that people type. Needs the [demo] extra.

@@ -50,8 +50,11 @@ format = "tar.gz"
 components = ["agent-windows-bin"]
 format = "zip"
 [products.dpi-probe]
-components = ["probe-engine", "probe-parsers", "licences"]
+components = ["probe-engine", "licences"]
 format = "tar.gz"
+[products.parsers]
+components = ["probe-parsers", "licences"]
+format = "tar.zst"
 
 [gates]
 seal = {}
@@ -102,7 +105,7 @@ def _set_up(stage: Stage) -> None:
     stage.title("Build outputs: real files of installed packages")
     size = materials.gather(os.path.join(stage.folder, "build"))
     stage.write("casstore.toml", CONFIG.replace("{here}", "macos" if sys.platform == "darwin" else "linux"))
-    stage.tell(f"{render.size(size)} in ./build, three products described in ./casstore.toml, one in two builds")
+    stage.tell(f"{render.size(size)} in ./build, four products described in ./casstore.toml, one in two builds")
     stage.title("A store, keys for seven roles, and the trust root that the owner signs")
     stage.run("init")
     for name in PEOPLE:
@@ -120,7 +123,7 @@ def _holders(role: str) -> str:
 
 
 def _first_release(stage: Stage) -> None:
-    stage.title("CI puts the components and releases: gates, isolation, four archives, attestations, ledger")
+    stage.title("CI puts the components and releases: gates, isolation, five archives, attestations, ledger")
     stage.run("put", "--all", "--release-version", "1.0.0", "--key", "ci.pem")
     stage.run("release", "1.0.0", "--key", "ci.pem", "--out", "dist/1.0.0")
     stage.tell(f"./dist/1.0.0: {', '.join(sorted(os.listdir('dist/1.0.0')))}")

@@ -132,7 +132,7 @@ LOGINS: tuple[Rule, ...] = (
     rule(
         "connection-password",
         (b"Password=", b"password=", b"PASSWORD=", b"Pwd=", b"PWD=", b"pwd="),
-        rb"(?P<value>[^;\"'\s<>{}]{6,128})",
+        rb"(?P<value>[^;,()=\"'\s<>{}]{6,128}={0,2})",
         before=rb"(?i:(?:user ?id|uid|user|username|server|data source|host|database|initial catalog|accountname)"
         rb" ?=[^;\"'\r\n]{1,80};)[^\"'\r\n]{0,40}",
         real=_password,
