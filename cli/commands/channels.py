@@ -14,13 +14,13 @@ from cli.session import Session
 
 
 class _Channels(click.Group):
-    """Says of a word that is no command of it how to ask for a channel."""
+    """A word that is no command is a channel, whose moves are told."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not ctx.resilient_parsing:
-            ctx.fail(f"no such command: {args[0]!r}; the moves of a channel: casstore channel log {args[0]}")
+            args = ["log", *args]
         return super().resolve_command(ctx, args)
 
 
@@ -28,12 +28,13 @@ class _Channels(click.Group):
 @json_option
 @click.pass_context
 def channel(ctx: click.Context, as_json: bool) -> None:
-    """Show what is in each channel, since when, and who allowed it.
+    """Show what is in each channel, since when, and who allowed it; with a NAME, its moves (as `log NAME`).
 
     \b
-    Example:
+    Examples:
       casstore channel
-    Exit status: 0 shown.
+      casstore channel prod
+    Exit status: 0 shown, 8 no such channel.
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -145,7 +145,6 @@ def test_explain_tells_of_a_rollback(here: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
-        ("channel prod", 2, "casstore channel log prod"),
         ("channel show prod@yesterday", 2, "is no time"),
         ("channel show nope", 8, "nope"),
         ("channel log nope", 8, "nope"),
