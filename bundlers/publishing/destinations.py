@@ -26,7 +26,7 @@ from bundlers.publishing.tuf_repository import Lifetimes
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged
 from casstore.machine.naming import give_name
 from casstore.storage import MAX_CREATE, Storage, open_storage
-from casstore.storage.base import os_error
+from casstore.storage.base import CopyingStorage, os_error
 from casstore.storage.file import make_folder, sync_folder
 
 if TYPE_CHECKING:
@@ -251,9 +251,12 @@ class StorageDestination:
             self._storage.put_file(path, file.name, blob.digest)
         return True
 
-    def copy(self, source: str, path: str, blob: Blob) -> bool:  # noqa: ARG002 - of the protocol
-        """As `put_blob`: a bucket has no links."""
-        return self.put_blob(path, blob)
+    def copy(self, source: str, path: str, blob: Blob) -> bool:
+        """By the server itself where it can, so that nothing is uploaded a second time; else as `put_blob`."""
+        if not isinstance(self._storage, CopyingStorage) or self._storage.size(check_path(path)) is not None:
+            return self.put_blob(path, blob)
+        self._storage.copy(source, path)
+        return True
 
     def point(self, path: str, data: bytes) -> None:
         """Replace by one PUT."""

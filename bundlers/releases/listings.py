@@ -66,7 +66,7 @@ class ArchiveListing:
 def preview(request: ReleaseRequest) -> tuple[ArchiveListing, ...]:
     """The archives of a release. Raises what its plan raises."""
     state = replay(request.ledger, request.store)
-    asked = (request.version, request.epoch, request.components, request.source)
+    asked = (request.version, request.epoch, request.components, request.source, request.times)
     return of(plans.make(request.store, state, request.config, *asked))
 
 

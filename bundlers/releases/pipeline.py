@@ -38,7 +38,7 @@ def release(request: ReleaseRequest) -> ReleaseReport:
     check_version(request.version)
     state = replay(request.ledger, request.store)
     require_role(state, request.signer, _BUILDER, request.now)
-    asked = (request.version, request.epoch, request.components, request.source)
+    asked = (request.version, request.epoch, request.components, request.source, request.times)
     plan = plans.make(request.store, state, request.config, *asked)
     if request.strict and plan.dropped:
         product, paths = next(iter(plan.dropped.items()))

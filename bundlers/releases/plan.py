@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 from attest.core import times
@@ -64,8 +65,11 @@ def make(
     epoch: int | None,
     named: Mapping[str, Digest],
     source: str | None = None,
+    times_of: Mapping[tuple[str, Digest], int] = MappingProxyType({}),
 ) -> Plan:
     """The plan of a version; `source` is a release or channel that components are taken from which were not put.
+
+    `times_of` has the times of trees as another release has them; they go before those of the puts here.
 
     Raises NoSuchObject for a component that nobody put, CrossProductLeak for one in two products,
     PolicyDenied for a revoked one, BadInput for a name that no product has.
@@ -79,7 +83,8 @@ def make(
     statements = {name: _statement(state, origin[name], name, trees[name]) for name in wanted}
     _check_revoked(store, state, trees, statements)
     predicates = {digest: parse_unverified(store.read(digest)).predicate for digest in set(statements.values())}
-    times = {name: _time(epoch, name, predicates[digest]) for name, digest in statements.items()}
+    known = {name: times_of.get((name, trees[name])) if epoch is None else epoch for name in wanted}
+    times = {name: _time(known[name], name, predicates[digest]) for name, digest in statements.items()}
     manifests = products.manifests(store, config, trees, version, times)
     return Plan(
         version,

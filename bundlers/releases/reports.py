@@ -33,6 +33,8 @@ class ReleaseRequest:
     """Seconds since 1970 for all files; by default each component has the time of its tree's first put."""
     components: Mapping[str, Digest] = field(default_factory=dict)
     """Trees by hand; the others are what the ledger has for this version."""
+    times: Mapping[tuple[str, Digest], int] = field(default_factory=dict)
+    """Component and tree -> the time that its files bear, as another release has it."""
     source: str | None = None
     """A release or channel that components are taken from which were not put for this version."""
     notes: bytes | None = None

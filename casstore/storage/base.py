@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
@@ -69,6 +69,14 @@ class Storage(Protocol):
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error. For gc only."""
+
+
+@runtime_checkable
+class CopyingStorage(Protocol):
+    """A storage whose server copies objects itself."""
+
+    def copy(self, source: str, key: str) -> None:
+        """Put under `key`, which is free, what lies under `source`. Raises NoSuchObject, StorageUnavailable."""
 
 
 def check_key(key: str) -> str:

@@ -53,6 +53,11 @@ class FsspecClient:
         with _sorted(self._url):
             self._fs.put_file(path, self._path(key))
 
+    def copy(self, source: str, key: str) -> None:
+        """Copy by the server."""
+        with _sorted(self._url):
+            self._fs.cp_file(self._path(source), self._path(key))
+
     def get(self, key: str, offset: int, length: int | None) -> bytes | None:
         """Bytes or None."""
         stop = None if length is None else offset + length

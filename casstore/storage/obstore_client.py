@@ -58,6 +58,13 @@ class ObstoreClient:
         with _sorted(self._url):
             obstore.put(self._store, key, Path(path), chunk_size=_CHUNK, max_concurrency=_CONNECTIONS)
 
+    def copy(self, source: str, key: str) -> None:
+        """Copy by the server."""
+        import obstore
+
+        with _sorted(self._url):
+            obstore.copy(self._store, source, key)
+
     def get(self, key: str, offset: int, length: int | None) -> bytes | None:
         """Bytes or None."""
         import obstore

@@ -29,6 +29,11 @@ _MAX_NOTES = 1024 * 1024
     "--component", "named", multiple=True, metavar="NAME=DIGEST", help="A tree by hand instead of the ledger's."
 )
 @click.option(
+    "--times-from",
+    metavar="RELEASE",
+    help="The times of a release of this ledger, or of a release's output folder, for the trees that it has too.",
+)
+@click.option(
     "--from", "source", metavar="RELEASE", help="Take what was not put for VERSION from this release or channel."
 )
 @click.option("--notes", metavar="FILE", help="A text for people, UTF-8: a part of what is signed.")
@@ -49,6 +54,7 @@ def release(
     version: str,
     out: str | None,
     named: tuple[str, ...],
+    times_from: str | None,
     source: str | None,
     notes: str | None,
     dry_run: bool,
@@ -92,6 +98,7 @@ def release(
             out=out,
             epoch=epoch,
             components=once(map(_named, named), "--component"),
+            times=_times(session, times_from) if times_from else {},
             source=source,
             notes=_text(notes) if notes else None,
             blockers=blockers,
@@ -144,6 +151,16 @@ def _tell_archives(archives: Sequence[ArchiveListing]) -> None:
         render.line(f"{archive.name}: {archive.build}{platform}, {len(archive.members)} files{kept}")
         for member in archive.members:
             render.line(f"  {member.mode:>4} {member.size:>12} {member.time} {member.told}")
+
+
+def _times(session: Session, named: str) -> dict[tuple[str, Digest], int]:
+    from bundlers.products import references
+    from bundlers.releases import times_of
+
+    if os.path.isdir(named):
+        return times_of.read(named)
+    store = session.open_store(read_only=True)
+    return times_of.of_manifests(references.manifests_of(store, session.state(), named).values())
 
 
 def _text(path: str) -> bytes:

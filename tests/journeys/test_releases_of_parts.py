@@ -105,6 +105,26 @@ def test_differences_of_everything_that_has_a_name(place: Place) -> None:
     assert "Binary files a/picture and b/picture differ" in gone
 
 
+def test_another_ledger_makes_the_same_archives_with_the_times_of_a_release(place: Place, tmp_path: Path) -> None:
+    place.must("release", "1.0.0", "--out", "dist")
+    (tmp_path / "elsewhere").mkdir()
+    other = Place(tmp_path / "elsewhere")
+    for name in ("casstore.toml", "core", "web"):
+        (other.folder / name).symlink_to(place.folder / name)
+    for words in BEGIN:
+        other.must(*words)
+    other.must("put", "--all", "--release-version", "7.0.0")
+    theirs = {row["digest"] for row in json.loads(place.must("release", "1.0.0", "--json"))["archives"]}
+
+    def mine(*options: str) -> set[str]:
+        rows = json.loads(other.must("release", "7.0.0", "--dry-run", "--json", *options))["archives"]
+        return {row["digest"] for row in rows}
+
+    assert mine("--times-from", str(place.folder / "dist")) == theirs
+    assert mine("--epoch", "1700000000").isdisjoint(theirs)
+    assert other.run("release", "7.0.0", "--times-from", str(other.folder)).returncode == 2
+
+
 def test_notes_are_signed_shown_and_published(place: Place) -> None:
     (place.folder / "NEWS.md").write_text("# 1.1.0\n\x1b[31mred\n- faster\n")
     place.must("put", "--all", "--release-version", "1.1.0")

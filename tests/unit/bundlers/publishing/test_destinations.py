@@ -11,8 +11,10 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import BadInput
-from bundlers.publishing.destinations import Blob, Destination, open_destination, put
+from bundlers.publishing.destinations import Blob, Destination, StorageDestination, open_destination, put
 from casstore.errors import Conflict, ObjectDamaged
+from casstore.storage.obstore_client import ObstoreClient
+from casstore.storage.remote import RemoteStorage
 
 BIG = os.urandom(3 * 1024 * 1024 + 17)
 
@@ -85,3 +87,31 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
 def test_odd_names_are_refused(destination: Destination, path: str) -> None:
     with pytest.raises(BadInput):
         put(destination, path, b"x")
+
+
+def test_a_bucket_copies_by_itself() -> None:
+    """A second name of the same bytes is no upload; what is there already is compared."""
+    store = pytest.importorskip("obstore.store")
+    uploads: list[str] = []
+
+    class Counting(ObstoreClient):
+        def put_new(self, key: str, data: bytes) -> None:
+            uploads.append(key)
+            super().put_new(key, data)
+
+        def put_path(self, key: str, path: str) -> None:
+            uploads.append(key)
+            super().put_path(key, path)
+
+    place = StorageDestination(RemoteStorage("s3://bucket", Counting(store.MemoryStore(), "s3://bucket")))
+    data = b"archive " * 400_000
+    blob = Blob(sha256(data), len(data), lambda: (data,))
+    assert place.put_blob("targets/archives/a.tar.gz", blob)
+    assert place.copy("targets/archives/a.tar.gz", "releases/1.0.0/a.tar.gz", blob)
+    assert place.copy("targets/archives/a.tar.gz", "releases/1.1.0/a.tar.gz", blob)
+    assert uploads == ["targets/archives/a.tar.gz"]
+    assert place.has("releases/1.1.0/a.tar.gz", len(data)) and place.read("releases/1.0.0/a.tar.gz") == data
+    assert not place.copy("targets/archives/a.tar.gz", "releases/1.1.0/a.tar.gz", blob)
+    other = Blob(sha256(b"x"), 1, lambda: (b"x",))
+    with pytest.raises(Conflict):
+        place.copy("targets/archives/a.tar.gz", "releases/1.1.0/a.tar.gz", other)
