@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import zlib
 from pathlib import Path
@@ -12,9 +13,14 @@ import pytest
 
 from attest.digests import sha256, to_raw
 from bundlers.isolation.scan_cache import ScanCache
+from casstore.errors import StoreDamaged
 from casstore.ingest.stat_cache import Record
+from casstore.ledger import seen
+from casstore.ledger.folding import replay
+from casstore.ledger.log import Ledger
 from casstore.machine import user_secrets
 from casstore.store.store import Store
+from tests.support.worlds import World
 
 GOOD, EVIL = b"good program " + bytes(3000), b"EVIL program " + bytes(3000)
 
@@ -113,3 +119,26 @@ def test_another_file_system_at_the_same_place_is_another_workspace(
         monkeypatch.setattr(mounts, "identity", lambda _: None)
         store.put_tree(str(work))
         assert len(caches(store)) == 2, "a file system that proves nothing has no cache"
+
+
+def test_a_ledger_that_was_cut_with_all_that_lies_beside_it_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promotion is taken back, its index too, and what this user saw is forged under another secret."""
+    world = World.make(str(tmp_path / "store"))
+    world.release("1.0.0")
+    world.promote("1.0.0", "dev")
+    world.store.close()
+    newest = max((tmp_path / "store/ledgers/main").glob("0*"))
+    newest.unlink()
+    shutil.rmtree(tmp_path / "store/index")
+    with Store.open(str(tmp_path / "store")) as store:
+        with pytest.raises(StoreDamaged, match=f"entry {int(newest.name)} is gone"):
+            replay(Ledger(store), store)
+        short = [path for path in (tmp_path / "store/ledgers/main").glob("0*") if path.is_file()]
+        own = user_secrets.own()
+        with monkeypatch.context() as forging:
+            forging.setattr(user_secrets, "own", lambda: bytes(32))
+            seen.keep(store.url, store.store_id, "main", seen.Seen(len(short), sha256(max(short).read_bytes())))
+        assert user_secrets.own() == own
+        assert seen.load(store.url, store.store_id, "main") is None
