@@ -101,6 +101,7 @@ def draft(
         _set_clock(set_clock) if set_clock else None,
         _settlement(settle) if settle else None,
     )
+    _say_instances(change.sigstore_root)
     _draft(session, change, out, as_json)
 
 
@@ -155,11 +156,18 @@ def revoke(session: Session, name: str, expires_days: int, out: str, as_json: bo
 @click.argument("draft_file", metavar="DRAFT")
 @click.option("--previous", metavar="FILE", help="The signed trust root before, for owners who are leaving.")
 @click.option("--out", metavar="FILE", help="The signature file; default: DRAFT.<identity>.sig.")
+@click.option("--sigstore-root", metavar="FILE", help="The trusted_root.json that it pins, to see what it asks for.")
 @key_option
 @json_option
 @pass_session
 def sign(
-    session: Session, draft_file: str, previous: str | None, out: str | None, key: str | None, as_json: bool
+    session: Session,
+    draft_file: str,
+    previous: str | None,
+    out: str | None,
+    sigstore_root: str | None,
+    key: str | None,
+    as_json: bool,
 ) -> None:
     """Sign a draft as one of its owners; needs no store, so it can be done offline.
 
@@ -179,6 +187,7 @@ def sign(
     before = trust_roots.parse_payload(trust_roots.payload_of(read_file(previous))) if previous else None
     _say_root(root)
     _say_all(payload, trust_roots.payload_of(read_file(previous)) if previous else None)
+    _say_pinned(root, read_file(sigstore_root) if sigstore_root else None)
     bundle = steps.sign(payload, signer, previous=before)
     target = out or f"{draft_file}.{identities.short(signer.identity).rpartition(':')[2]}.sig"
     write_new(target, bundle)
@@ -345,6 +354,29 @@ def _say_all(payload: bytes, before: bytes | None) -> None:
         render.say(f"  {line}")
     for line in told.changes(payload, before) if before is not None else ():
         render.say(f"  changes: {line}")
+
+
+def _say_pinned(root: TrustRoot, given: bytes | None) -> None:
+    """What the pinned sigstore root asks for. Raises BadInput for another file than the draft pins."""
+    from attest.digests import sha256
+    from attest.errors import BadInput
+
+    if given is not None and sha256(given) != root.sigstore_root:
+        raise BadInput(
+            "the sigstore root that was given is not the one that the draft pins",
+            hint=f"it pins {root.sigstore_root or 'none'}",
+        )
+    if given is None and root.sigstore_root is not None:
+        render.say("  what its sigstore root asks for is shown with --sigstore-root FILE")
+    _say_instances(given)
+
+
+def _say_instances(sigstore_root: bytes | None) -> None:
+    """Each instance that may vouch for keyless signers, and what it asks for: a log entry, or a time stamp alone."""
+    from attest.sigstore import sigstore_roots
+
+    for instance in sigstore_roots.parse(sigstore_root).instances if sigstore_root is not None else ():
+        render.say(f"  sigstore instance {instance.told}")
 
 
 def _say_root(root: TrustRoot) -> None:

@@ -14,6 +14,7 @@ from casstore.store.attestations import find
 from casstore.store.store import Store
 from cli.main import invoke
 
+ROOTS = Path(__file__).parents[3] / "data" / "sigstore-bundles" / "trusted_root.jsonl"
 CONFIG = '[store]\nurl = "./store"\n[channels.dev]\napprovals = 0\n'
 
 
@@ -100,13 +101,50 @@ def test_a_window_that_makes_no_sense_is_refused(wrong: str, capsys: pytest.Capt
 
 
 def test_a_sigstore_root_is_pinned_and_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "trusted_root.json").write_text("{}")
+    root = ROOTS.read_bytes()
+    (here / "trusted_root.json").write_bytes(root)
     people = ["--identity", "ann=ann.pem.pub", "--role", "owner=ann"]
     told(capsys, "keys", "ceremony", "draft", *people, "--sigstore-root", "trusted_root.json", "--out", "1.draft")
     told(capsys, "keys", "ceremony", "sign", "1.draft", "--key", "ann.pem", "--out", "1.ann")
     assert invoke(["keys", "ceremony", "finish", "1.draft", "1.ann"]) == 3, "the file is nowhere yet"
     told(capsys, "keys", "ceremony", "finish", "1.draft", "1.ann", "--sigstore-root", "trusted_root.json")
     pinned = told(capsys, "keys", "list")["sigstoreRoot"]
-    assert pinned == sha256(b"{}")
+    assert pinned == sha256(root)
     with Store.open(str(here / "store"), read_only=True) as store:
-        assert store.read(pinned) == b"{}"
+        assert store.read(pinned) == root
+
+
+def test_owners_see_what_each_instance_and_each_condition_asks_for(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conditions = {
+        "issuer": "https://token.actions.githubusercontent.com",
+        "repository": "https://github.com/team/core",
+        "repositoryId": "631710741",
+        "workflow": ".github/workflows/release.yml",
+        "tags": ["v*"],
+    }
+    (here / "actions.json").write_text(json.dumps(conditions))
+    people = [option for name in ("ann", "ben") for option in ("--identity", f"{name}={name}.pem.pub")]
+    roles = ["--role", "owner=ann,ben:2", "--role", "builder=actions", "--role", "auditor=ann"]
+    pinned = ("--sigstore-root", str(ROOTS))
+    words = ["keys", "ceremony", "draft", *people, "--identity", "actions=actions.json", *roles, *pinned]
+    assert invoke([*words, "--out", "1.draft"]) == 0
+    both = ("https://fulcio.sigstore.dev: log entry", "fulcio.githubapp.com: time stamp, no log")
+    drafted = capsys.readouterr().err
+    assert all(f"sigstore instance {text}" in drafted for text in both)
+    for name in ("ann", "ben"):
+        sign = ["keys", "ceremony", "sign", "1.draft", "--key", f"{name}.pem", "--out", f"1.{name}"]
+        assert invoke([*sign, *pinned]) == 0
+        said = capsys.readouterr().err
+        assert all(f"sigstore instance {text}" in said for text in both)
+        assert 'identities.actions.certificate.repositoryId = "631710741"' in said
+        assert 'identities.actions.certificate.tags.0 = "v*"' in said
+    wrong = ["keys", "ceremony", "sign", "1.draft", "--key", "ann.pem", "--out", "x", "--sigstore-root", "actions.json"]
+    assert invoke(wrong) == 2
+    assert invoke(["keys", "ceremony", "finish", "1.draft", "1.ann", "1.ben", *pinned]) == 0
+    capsys.readouterr()
+    assert invoke(["keys", "list"]) == 0
+    assert "actions is whose certificate says: issuer https://token.actions" in capsys.readouterr().out
+    (here / "actions.json").write_text(json.dumps({**conditions, "pattern": ".*"}))
+    assert invoke([*words, "--out", "2.draft"]) == 3
