@@ -167,6 +167,16 @@ class Session:
                 storages.append(open_storage(destination, network=self.network))
         clocks.check(storages, floor=self.state(read_only=False).floor, now=self.now)
 
+    def tell_void(self) -> None:
+        """After a seal: what it made void, by the time that it bounds, is told at once."""
+        from casstore.ledger.folding import replay
+        from cli.drawing import render
+
+        state = replay(self.ledger(), self.open_store())
+        before = () if state.sealed is None else [row for row in state.void if row[0] < state.sealed.number]
+        for number, reason in before:
+            render.warning(f"ledger entry {number} is void: {reason}")
+
     def trust_root(self) -> TrustRoot:
         """The trust root in force. Raises NoSuchObject before the ceremony."""
         return self.state().require_trust_root()

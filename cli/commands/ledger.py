@@ -97,6 +97,7 @@ def checkpoint(session: Session, out: str | None, clock_checked: bool, key: str 
 
     session.check_clock(clock_checked)
     made = checkpoints.make(session.open_store(), session.ledger(), signer=session.signer(key), now=session.now)
+    session.tell_void()
     if out:
         write_new(out, made.note)
     if as_json:

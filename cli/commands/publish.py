@@ -93,6 +93,7 @@ def publish(
             read_back=readback.check,
             repair=repair,
         )
+    session.tell_void()
     if as_json:
         render.json_object(report.to_json())
     else:

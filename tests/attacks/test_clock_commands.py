@@ -80,3 +80,24 @@ def test_a_line_goes_on_after_a_seal_that_was_dated_ahead(tmp_path: Path) -> Non
 def _last_seal(place: Place) -> int:
     entries = json.loads(place.must("ledger", "log", "--last", "100", "--json"))["entries"]
     return max(int(entry["number"]) for entry in entries if entry["kind"] == "seal")
+
+
+def test_what_a_seal_makes_void_is_told_at_once(tmp_path: Path) -> None:
+    """Put by a clock that has run ahead of a window: void until the seal, then moved; and the other way round."""
+    place = Place.make(tmp_path)
+    _at(place, "2026-03-01T09:00:00Z")
+    for words in BEGIN:
+        place.must(*words)
+    place.must("ledger", "checkpoint")
+    place.must("put", "--all", "--release-version", "1.0.0")
+    place.must("keys", "generate", "ci.pem", "--no-passphrase")
+    end = ("--identity", "ci=ci.pem.pub", "--role", "builder=ci", "--valid-until", "ci=2026-03-05")
+    place.must("keys", "ceremony", "draft", *end, "--out", "r.draft")
+    place.must("keys", "ceremony", "sign", "r.draft", "--out", "r.sig")
+    place.must("keys", "ceremony", "finish", "r.draft", "r.sig")
+    (place.folder / "a" / "file").write_bytes(b"more")
+    _at(place, "2026-03-04T09:00:00Z")
+    place.must("put", "--all", "--release-version", "1.1.0", "--key", "ci.pem")
+    _at(place, "2026-03-09T09:00:00Z")
+    told = place.run("ledger", "checkpoint")
+    assert told.returncode == 0 and "is void" in told.stderr and "until 2026-03-05T00:00:00Z" in told.stderr
