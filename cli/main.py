@@ -221,9 +221,21 @@ def _os_error(exc: OSError) -> int:
     except streams.OutputLost as lost:
         render.error(lost.message, hint=lost.hint)
         return lost.exit_code
+    if exc.errno == errno.ENOENT and not exc.filename and _is_gone():
+        render.error("the folder that this runs in is gone", hint="cd to one that is there")
+        return 1
     name = exc.filename if isinstance(exc.filename, str) else os.fsdecode(exc.filename or b"")
     render.error(f"{name or 'system'}: {exc.strerror or exc}", hint="nothing was half-written; mend it and run again")
     return 12 if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS) else 1
+
+
+def _is_gone() -> bool:
+    """Whether the folder that this runs in was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _unexpected(exc: Exception) -> int:

@@ -26,6 +26,7 @@ def sign_checksums(folder: str, *, key: str, program: str = "gpg") -> str:
     Raises NoSuchObject without checksums, FormatError where they are not ours, Conflict when the
     signature is there, SignerError when GPG does not sign.
     """
+    folder = os.path.abspath(folder)  # GPG runs in it
     path = os.path.join(folder, checksums.NAME)
     target = path + SUFFIX
     if not os.path.isfile(path):

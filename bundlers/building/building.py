@@ -103,7 +103,8 @@ def _own_folders(scratch: str, component: Component) -> dict[str, str]:
 def _check(name: str, component: Component, result: CommandResult) -> None:
     if result.ok:
         return
-    tail = " ".join((result.stderr or result.stdout)[-_TAIL:].decode("utf-8", "backslashreplace").split())
+    words = (result.stderr or result.stdout)[-_TAIL:].decode("utf-8", "backslashreplace").split()
+    tail = " ".join(words[1:] if len(words) > 1 else words)  # a word may have been cut, a token too
     how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
     without = ", without network," if result.network is runner.NetworkUse.NONE else ""
     raise BuildFailed(

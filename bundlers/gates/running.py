@@ -23,6 +23,7 @@ from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView
 from bundlers.gates.builtin.limits import LimitedStore
 from bundlers.gates.settings import problems, settings_of
+from bundlers.isolation.secret_forms import redacted
 from casstore.config import Consumer
 from casstore.config.gates import signed
 from casstore.errors import StoreDamaged
@@ -216,12 +217,16 @@ def _bounded(result: GateResult) -> GateResult:
     if len(result.messages) > _MAX_MESSAGES:
         messages += (f"and {len(result.messages) - _MAX_MESSAGES} more",)
     warnings = tuple(" ".join(_text(warning).split())[:_MAX_TEXT] for warning in result.warnings[:_MAX_MESSAGES])
-    files = tuple(dict.fromkeys(_text(file) for file in result.files))
+    files = tuple(dict.fromkeys(_valid(file) for file in result.files))
     fix = _text(result.suggested_fix)[:_MAX_TEXT]
     return replace(result, messages=messages, warnings=warnings, files=files, suggested_fix=fix)
 
 
 def _text(value: object) -> str:
+    return redacted(_valid(value))
+
+
+def _valid(value: object) -> str:
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 

@@ -57,6 +57,11 @@ def settings_of(config: Config, name: str) -> DestinationSettings:
         known = ", ".join(sorted(config.destinations)) or "none"
         raise NoSuchObject(f"casstore.toml names no destination {name!r}", hint=f"it names: {known}")
     table = config.destinations[name]
+    if table.url.startswith("memory:") or table.fallback.startswith("memory:"):
+        raise BadInput(
+            f"destinations.{name}: memory:// is gone when the command ends, so nothing would be published",
+            hint="name a folder, s3://, az:// or gs://",
+        )
     if short := [role for role, days in table.expires_days.items() if days < 1]:
         raise BadInput(f"destinations.{name}: {short[0]} must live for a day at least")
     return DestinationSettings(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import Finite, json_option, key_option, once, pass_session
+from cli.commands.params import Finite, json_option, key_option, once, pass_session, without_secrets
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -86,7 +86,7 @@ def _told(made: Metrics, out: str, as_json: bool) -> None:
 @click.argument("metrics")
 @click.option("--name", required=True, metavar="NAME", help="What it is the baseline of: a channel.")
 @click.option("--tolerance", "tolerances", multiple=True, metavar="FIGURE=xN|+N", help="How much larger it may become.")
-@click.option("--comment", default="", help="Kept in the baseline.")
+@click.option("--comment", callback=without_secrets, default="", help="Kept in the baseline.")
 @key_option
 @json_option
 @pass_session

@@ -10,7 +10,7 @@ import click
 
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli.commands.params import confirm_option, json_option, key_option, pass_session
+from cli.commands.params import confirm_option, json_option, key_option, pass_session, without_secrets
 from cli.drawing import render
 from cli.session import Session
 
@@ -75,7 +75,7 @@ def pin() -> None:
 
 @pin.command()
 @click.argument("digest")
-@click.option("--reason", default="", help="Why it is kept, for whoever finds the pin.")
+@click.option("--reason", callback=without_secrets, default="", help="Why it is kept, for whoever finds the pin.")
 @json_option
 @pass_session
 def add(session: Session, digest: str, reason: str, as_json: bool) -> None:

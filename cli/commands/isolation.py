@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from attest.errors import BadInput
-from cli.commands.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session, without_secrets
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
@@ -107,7 +107,7 @@ def _row(group: Group) -> tuple[str, str, str, str, str]:
 @isolation.command()
 @click.argument("report", metavar="REPORT")
 @click.argument("sides", nargs=-1, required=True, metavar="PRODUCT:GLOB...")
-@click.option("--reason", metavar="TEXT", help="Why both products may carry it.")
+@click.option("--reason", callback=without_secrets, metavar="TEXT", help="Why both products may carry it.")
 @click.option("--name", metavar="NAME", help="What it is called; by default the two products and a number.")
 @click.option("--whole", is_flag=True, help="Take whole files and copies of half a file by globs as well.")
 @click.option("--again", metavar="NAME", help="Add what is new to this acceptance.")

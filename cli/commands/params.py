@@ -11,6 +11,7 @@ import click
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
+from cli.drawing import render
 from cli.session import Session, check_no_key
 
 T = TypeVar("T")
@@ -84,3 +85,14 @@ def once(pairs: Iterable[tuple[str, T]], option: str) -> dict[str, T]:
         if found.setdefault(name, value) != value:
             raise BadInput(f"{option} {name}=... is given twice, with two values", hint="give the one that is meant")
     return found
+
+
+def without_secrets(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """For texts that are signed and shown to everyone: a secret in one is taken out, and told."""
+    if not value:
+        return value
+    from bundlers.isolation.secret_forms import redacted
+
+    if (clean := redacted(value)) != value:
+        render.warning(f"a secret in the text was taken out, for it would be signed and shown: {clean}")
+    return clean

@@ -8,7 +8,7 @@ import click
 
 from attest import digests
 from cli.commands import asking
-from cli.commands.params import Finite, confirm_option, json_option, key_option, pass_session
+from cli.commands.params import Finite, confirm_option, json_option, key_option, pass_session, without_secrets
 from cli.commands.whence import known_of_feed
 from cli.drawing import render, wording
 from cli.session import Session, read_file, write_new
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--channel", required=True, metavar="NAME", help="The channel that the approval is for.")
 @click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
 @click.option("--expires-days", type=Finite(0.001, 36500), default=7.0, show_default=True)
-@click.option("--comment", default="", help="Kept in the approval.")
+@click.option("--comment", callback=without_secrets, default="", help="Kept in the approval.")
 @click.option("--out", metavar="FILE", help="Write the signed approval here instead of handing it in.")
 @key_option
 @json_option
@@ -117,7 +117,7 @@ def promote(session: Session, release: str, channel: str, key: str | None, as_js
 @click.option(
     "--steps", type=click.IntRange(1, 10_000), help="So many releases back; what was withdrawn does not count."
 )
-@click.option("--reason", required=True, help="Kept in the ledger.")
+@click.option("--reason", callback=without_secrets, required=True, help="Kept in the ledger.")
 @confirm_option
 @key_option
 @json_option
@@ -163,7 +163,7 @@ def rollback(
 
 @click.command()
 @click.argument("channel")
-@click.option("--reason", required=True, help="Kept in the ledger.")
+@click.option("--reason", callback=without_secrets, required=True, help="Kept in the ledger.")
 @key_option
 @json_option
 @pass_session
@@ -252,7 +252,7 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
 @click.command()
 @click.argument("what", nargs=-1)
 @click.option("--kind", type=click.Choice(["artifact", "attestation", "identity"]), default="artifact")
-@click.option("--reason", metavar="TEXT", help="Kept in the ledger; consumers see it.")
+@click.option("--reason", callback=without_secrets, metavar="TEXT", help="Kept in the ledger; consumers see it.")
 @click.option(
     "--from-entry", type=click.IntRange(min=1), help="An identity: what was recorded before ENTRY stays good."
 )
@@ -364,7 +364,9 @@ def _join(session: Session, file: str, out: str | None, confirm: bool, key: str 
 
 @click.command()
 @click.argument("who")
-@click.option("--reason", required=True, metavar="TEXT", help="Kept in the ledger; consumers see it.")
+@click.option(
+    "--reason", callback=without_secrets, required=True, metavar="TEXT", help="Kept in the ledger; consumers see it."
+)
 @confirm_option
 @key_option
 @json_option

@@ -47,6 +47,11 @@ def test_gpg_takes_what_gpg_made(folder: Path) -> None:
     assert not verified(folder)
 
 
+def test_a_relative_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    assert gpg.sign_checksums(folder.name, key="releases@example.org") == str(folder / "SHA256SUMS.asc")
+
+
 def test_nothing_is_left_where_gpg_does_not_sign(folder: Path) -> None:
     with pytest.raises(SignerError, match="GPG did not sign"):
         gpg.sign_checksums(str(folder), key="nobody@example.org")

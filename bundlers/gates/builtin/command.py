@@ -24,6 +24,7 @@ from typing import Any
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.settings import Size
+from bundlers.isolation.secret_forms import redacted
 from casstore.machine import runner
 from casstore.machine.runner import CommandResult, NetworkUse
 
@@ -107,5 +108,6 @@ def _result(settings: Settings, result: CommandResult) -> GateResult:
         message, fix = f"'{words}' ended with exit code {result.exit_code}", "run it by hand and mend what it says"
     if result.network is NetworkUse.NONE:
         fix += "; it had no network, network = true allows it"
-    tail = (result.stderr.strip() or result.stdout.strip())[-_SHOWN:].decode("utf-8", "backslashreplace")
+    said = (result.stderr.strip() or result.stdout.strip()).decode("utf-8", "backslashreplace")
+    tail = redacted(said)[-_SHOWN:]  # before the cut: half a token is known by nobody
     return GateResult(False, (f"{message}: {tail}" if tail else message,), (), fix, result.to_json())

@@ -8,6 +8,7 @@ Called by the gate `secrets` and by isolation's scan (a secret in two products j
 """
 
 from bundlers.isolation.secret_forms.finding import Found, matches
+from bundlers.isolation.secret_forms.redacting import redacted
 from bundlers.isolation.secret_forms.stream import Secret, scan
 
-__all__ = ["Found", "Secret", "matches", "scan"]
+__all__ = ["Found", "Secret", "matches", "redacted", "scan"]

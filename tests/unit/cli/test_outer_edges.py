@@ -247,6 +247,11 @@ def test_talk_to_nobody_is_not_told_among_the_data(here: Path) -> None:
     assert shell(here, "casstore put in 2>&- | cut -c1-7").stdout == b"sha256:\n"
 
 
+def test_a_folder_that_is_gone_is_told(here: Path) -> None:
+    result = shell(here, "mkdir gone; cd gone; rmdir ../gone; casstore ls")
+    assert (result.returncode, b"the folder that this runs in is gone" in result.stderr) == (1, True)
+
+
 def test_a_reader_that_has_enough(here: Path) -> None:
     result = shell(
         here, "for i in $(seq 300); do echo in/file; done | casstore put --from-stdin | head -c 10; sleep 0.2"

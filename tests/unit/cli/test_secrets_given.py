@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cli.main import main as whole
 
 PASSWORD = "Tr0ub4dorAnd3xtra9"
 TOKEN = "ghp_" + "k9Zb3Qm7Tw2Xr5Yv8Lp4Nj6Hd1Fs0GcAeUiO"
+FINGERPRINT = hashlib.sha256(TOKEN.encode()).hexdigest()[:16]
 PEM = keys.private_to_pem(keys.generate("ed25519"), None).decode()
 BODY = PEM.splitlines()[1]
 GIVEN = {
@@ -147,7 +149,7 @@ def test_no_variable_is_shown(kind: str, name: str, here: Path, monkeypatch: pyt
     [
         ("https://ci:x@host/a: gone", "https://***@host/a: gone"),
         ("git@host:owner/x and ssh://git@host/x", "git@host:owner/x and ssh://git@host/x"),
-        (f"no such release: {TOKEN}", "no such release: ***"),
+        (f"no such release: {TOKEN}", f"no such release: [github-token {FINGERPRINT}]"),
         (f"a {PEM}", "a *** (a private key)"),
         (f"sha256:{'0a' * 32} is gone from /var/lib/Store2/some/long/path/to/file", None),
         ("oidc:https://token.actions.githubusercontent.com#repo:o/r:ref:refs/heads/main", None),
@@ -268,3 +270,46 @@ def test_a_second_value_under_a_name_is_refused(words: list[str], here: Path) ->
     assert invoke(["keys", "generate", "other.pem", "--no-passphrase"]) == 0
     assert "is given twice, with two values" in refused(words)
     assert not os.path.exists("d")
+
+
+# What is signed, kept and shown
+
+
+def test_a_reason_and_a_gate_say_no_secret(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        CONFIG
+        + f"""[gates.own]
+command = ["sh", "-c", "echo curl -H PRIVATE-TOKEN: {TOKEN} >&2; exit 1"]
+"""
+    )
+    (here / "casstore.toml").write_text(text.replace(TOKEN, "$T"))
+    monkeypatch.setenv("T", TOKEN)
+    (here / "casstore.toml").write_text(text.replace(TOKEN, "$T") + 'env = ["T"]\n')
+    assert invoke(["put", "a", "--release-version", "1.0.0"]) == 0
+    out, err = told(["release", "1.0.0", "--blockers", "blockers.json"])
+    assert "gate own failed" in err
+    kept = (here / "blockers.json").read_text()
+    assert TOKEN not in out + err + kept
+    assert f"{FINGERPRINT}]" in err and f"{FINGERPRINT}]" in kept
+
+
+def test_a_reason_is_signed_without_a_secret(here: Path) -> None:
+    assert invoke(["put", "a", "--release-version", "1.0.0"]) == 0
+    assert invoke(["release", "1.0.0"]) == 0
+    assert invoke(["promote", "1.0.0", "--to", "dev"]) == 0
+    (here / "in" / "file").write_text("other")
+    assert invoke(["put", "a", "--release-version", "1.1.0"]) == 0
+    assert invoke(["release", "1.1.0"]) == 0
+    assert invoke(["promote", "1.1.0", "--to", "dev"]) == 0
+    err = told(["rollback", "dev", "--reason", f"leaked {TOKEN} today", "--confirm"])[1]
+    assert "a secret in the text was taken out" in err
+    assert "error" not in err, err
+    out = told(["channel", "dev", "--json"])[0]
+    assert f"leaked [github-token {FINGERPRINT}] today" in out
+    table = told(["channel", "dev"])[0]
+    assert "rollback" in table and TOKEN not in table
+
+
+def test_a_publication_that_would_be_gone_is_refused(here: Path) -> None:
+    (here / "casstore.toml").write_text(CONFIG.replace("./public", "memory://x"))
+    assert "memory:// is gone when the command ends" in told(["publish", "dev", "--to", "public"])[1]
