@@ -40,6 +40,13 @@ def _found(folder: str) -> set[str]:
     return found
 
 
+def modes_agree(found: int, wanted: int) -> bool:
+    """Whether a file has its mode: execution counts, and nobody else reads what is not for all."""
+    private = not wanted & stat.S_IROTH
+    exact = stat.S_IMODE(found) == wanted
+    return exact if private else bool(found & stat.S_IXUSR) == bool(wanted & stat.S_IXUSR)
+
+
 def _check(folder: str, path: str, file: ProductFile) -> None:
     name = os.path.join(folder, *path.split("/"))
     about = os.lstat(name)
@@ -49,7 +56,7 @@ def _check(folder: str, path: str, file: ProductFile) -> None:
         return
     if not stat.S_ISREG(about.st_mode) or about.st_size != file.size:
         raise _wrong(folder, path, "was changed")
-    if os.name != "nt" and bool(about.st_mode & stat.S_IXUSR) != bool(file.mode & stat.S_IXUSR):
+    if os.name != "nt" and not modes_agree(about.st_mode, file.mode):
         raise _wrong(folder, path, "has another mode")
     hasher = hashlib.sha256()
     with open(os.open(name, os.O_RDONLY | _NOFOLLOW), "rb") as opened:

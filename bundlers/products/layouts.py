@@ -18,7 +18,8 @@ from attest.core.fields import Fields
 from attest.errors import BadInput, FormatError
 from casstore.ingest.globs import Selection
 
-_MODES = {"0644": 0o644, "0755": 0o755}
+MODES = {f"{mode:04o}": mode for mode in (0o600, 0o640, 0o644, 0o700, 0o750, 0o755)}
+"""What a file of a product may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Layout:
         """The JSON value to a layout. Raises FormatError."""
         f = Fields(value, "layout", required=(), optional=("to", "strip", "rename", "mode"))
         rename, mode = f.optional_mapping("rename"), f.optional_mapping("mode")
-        if not all(isinstance(new, str) for new in rename.values()) or not set(mode.values()) <= _MODES.keys():
+        if not all(isinstance(new, str) for new in rename.values()) or not set(mode.values()) <= MODES.keys():
             raise FormatError("layout: rename or mode has a value that it cannot have")
         return Layout(f.text("to", ""), f.integer("strip", 0), rename, mode)
 
@@ -56,7 +57,7 @@ class Laying:
     def __init__(self, component: str, layout: Layout) -> None:
         self._name, self._layout = component, layout
         self._used: set[str] = set()
-        self._rules = [(glob, Selection((glob,)), _MODES[mode]) for glob, mode in layout.mode.items()]
+        self._rules = [(glob, Selection((glob,)), MODES[mode]) for glob, mode in layout.mode.items()]
 
     def path(self, path: str) -> str:
         """Where a file lies, below the product's `wrap`. Raises BadInput."""

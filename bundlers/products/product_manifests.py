@@ -23,7 +23,7 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from bundlers.products import platforms
-from bundlers.products.layouts import Laying, Layout
+from bundlers.products.layouts import MODES, Laying, Layout
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT, build_key
 from casstore.objects.platforms import Platform
@@ -34,7 +34,6 @@ MAX_TIME = 8**11 - 1
 """What a tar header can say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-_MODES = {"0644": 0o644, "0755": 0o755}
 
 
 class TreeStore(Protocol):
@@ -273,9 +272,9 @@ def _row(value: object) -> ProductFile:
         f = Fields(value, "ProductManifest: file", required=("path", "link", "component"))
         return ProductFile(f.text("path"), link=f.text("link"), component=f.text("component"))
     f = Fields(value, "ProductManifest: file", required=("path", "mode", "size", "digest", "component"))
-    mode = _MODES.get(f.text("mode"))
+    mode = MODES.get(f.text("mode"))
     if mode is None:
-        raise FormatError(f"ProductManifest: {f.text('path')[:80]!r} has a mode that is not 0644 or 0755")
+        raise FormatError(f"ProductManifest: {f.text('path')[:80]!r} has a mode that no product keeps")
     return ProductFile(f.text("path"), mode, f.integer("size"), f.digest("digest"), component=f.text("component"))
 
 

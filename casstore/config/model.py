@@ -70,7 +70,7 @@ class Component(Table):
     """A file's path, without what is stripped -> its path in an archive, below `to`."""
     to: Annotated[str, AfterValidator(lambda text: _folder(text))] = ""
     """The folder of an archive that it lies in, below the product's `wrap`."""
-    mode: dict[str, Literal["0644", "0755"]] = {}
+    mode: dict[str, Literal["0600", "0640", "0644", "0700", "0750", "0755"]] = {}
     """Glob over paths in an archive, below `wrap` -> mode of the files."""
 
 

@@ -96,5 +96,5 @@ def require_none(losses: Sequence[Loss], what: str) -> None:
         more = f" (and {len(losses) - 1} more kinds)" if len(losses) > 1 else ""
         raise UnsupportedInput(
             f"{what}: {losses[0].told}{more}; nothing was recorded",
-            hint="mend the modes or the globs, or leave out --strict",
+            hint='mend them; a product keeps 0600 by mode = { GLOB = "0600" } of its component; or leave out --strict',
         )

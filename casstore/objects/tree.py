@@ -34,7 +34,9 @@ FILE = 0o100644
 EXECUTABLE = 0o100755
 DIR = 0o040000
 LINK = 0o120000
-_KEPT = frozenset((FILE, EXECUTABLE, DIR))
+_FILES = {mode: 0o100000 | mode for mode in (0o600, 0o640, 0o644, 0o700, 0o750, 0o755)}
+"""Mode of a file -> mode of its entry; a put writes 0644 and 0755, a product may say another."""
+_KEPT = frozenset((*_FILES.values(), DIR))
 _SIZELESS = frozenset((DIR, LINK))
 _DOTS = (b".", b"..")
 
@@ -113,7 +115,7 @@ def rows(data: bytes) -> list[list[Any]]:
 
 def files_again(data: bytes) -> list[list[Any]]:
     """The rows of the files, out of bytes that `rows` has accepted before."""
-    return [row for row in msgpack.unpackb(data)[1] if row[1] == FILE or row[1] == EXECUTABLE]
+    return [row for row in msgpack.unpackb(data)[1] if row[1] not in _SIZELESS]
 
 
 def _check_rows(found: list[Any]) -> None:
@@ -192,9 +194,6 @@ def show(name: bytes) -> str:
     return shown(name.decode("utf-8", "surrogateescape")) or "''"
 
 
-_MODES: dict[tuple[str, int], int] = {("file", 0o644): FILE, ("file", 0o755): EXECUTABLE}
-
-
 def _row(entry: TreeEntry) -> list[Any]:
     check_name(entry.name)
     if entry.kind == "link":
@@ -202,7 +201,7 @@ def _row(entry: TreeEntry) -> list[Any]:
         return [entry.name, LINK, 0, entry.target]
     if entry.kind == "dir":
         return [entry.name, DIR, 0, to_raw(entry.content)]
-    mode = _MODES.get((entry.kind, entry.mode))
+    mode = _FILES.get(entry.mode) if entry.kind == "file" else None
     if mode is None or not 0 <= entry.size < 2**63:
         raise UnsupportedInput(f"{show(entry.name)}: mode {entry.mode:o} or size {entry.size} is not kept")
     return [entry.name, mode, entry.size, to_raw(entry.content)]

@@ -116,7 +116,9 @@ def _file(file: ProductFile, path: str) -> str:
             return "not a regular file"
         if problem := _bytes(file, path):
             return problem
-        return "" if bool(mode & 0o100) == bool(file.mode & 0o100) else f"mode {mode & 0o777:04o}, not {file.mode:04o}"
+        private = not file.mode & stat.S_IROTH
+        same = stat.S_IMODE(mode) == file.mode if private else bool(mode & 0o100) == bool(file.mode & 0o100)
+        return "" if same else f"mode {mode & 0o777:04o}, not {file.mode:04o}"
     except OSError as exc:
         return f"cannot be read: {exc.strerror}"
 

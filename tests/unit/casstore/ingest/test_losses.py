@@ -121,3 +121,31 @@ def test_empty_folders_of_a_product(here: Path, capsys: pytest.CaptureFixture[st
     assert invoke(["release", "1.0.0", "--out", "dist", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dropped"] == {"p": ["var/log", "z"]}
     assert b"var" not in subprocess.run(["tar", "tzf", "dist/p-1.0.0.tar.gz"], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "tar.zst", "zip", "oci"])
+def test_a_product_keeps_private_files(form: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = 'mode = { "etc/secret.conf" = "0600", "run" = "0750" }'
+    text = CONFIG.replace("EXCLUDE", "[]").replace('root = "in"', f'root = "in"\n{rules}')
+    platform = 'format = "oci"\nplatform = "linux-x86_64"' if form == "oci" else f'format = "{form}"'
+    extra = '[destinations.public]\nurl = "./public"\n'
+    (here / "casstore.toml").write_text(text.replace('format = "tar.gz"', platform) + extra)
+    (here / "in" / "etc").mkdir()
+    write(here / "in" / "etc" / "secret.conf", 0o600)
+    write(here / "in" / "run", 0o755)
+    assert invoke(["put", "a", "--release-version", "1.0.0"]) == 0
+    assert invoke(["release", "1.0.0", "--out", "dist"]) == 0
+    assert invoke(["promote", "1.0.0", "--to", "dev"]) == 0
+    assert invoke(["get", "dev/p", "got"]) == 0
+    modes = {path: (here / "got" / path).stat().st_mode & 0o777 for path in ("etc/secret.conf", "run", "plain")}
+    assert modes == {"etc/secret.conf": 0o600, "run": 0o750, "plain": 0o644}
+    if form == "oci":
+        return
+    assert invoke(["publish", "dev", "--to", "public"]) == 0
+    assert invoke(["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]) == 0
+    installed = here / "opt" / "current"
+    assert {path: (installed / path).stat().st_mode & 0o777 for path in modes} == modes
+    (installed / "etc" / "secret.conf").chmod(0o644)
+    capsys.readouterr()
+    assert invoke(["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]) == 0
+    assert (here / "opt" / "current" / "etc" / "secret.conf").stat().st_mode & 0o777 == 0o600, "it is mended"
