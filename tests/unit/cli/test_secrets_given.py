@@ -304,9 +304,9 @@ def test_a_reason_is_signed_without_a_secret(here: Path) -> None:
     err = told(["rollback", "dev", "--reason", f"leaked {TOKEN} today", "--confirm"])[1]
     assert "a secret in the text was taken out" in err
     assert "error" not in err, err
-    out = told(["channel", "dev", "--json"])[0]
+    out = told(["channel", "log", "dev", "--json"])[0]
     assert f"leaked [github-token {FINGERPRINT}] today" in out
-    table = told(["channel", "dev"])[0]
+    table = told(["channel", "log", "dev"])[0]
     assert "rollback" in table and TOKEN not in table
 
 
