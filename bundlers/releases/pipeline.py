@@ -154,7 +154,9 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
         )
     if request.out and not request.dry_run:
         provenance = _provenance_of(request.store, made)
-        staging.restore(request.store, {**made.archives, **staging.papers(made, provenance)}, request.out)
+        staging.restore(
+            request.store, {**made.archives, **staging.papers(made, info.statement, provenance)}, request.out
+        )
     archives = tuple(
         StagedArchive(row.archive.name, "", row.archive.digest, row.archive.size, plan.manifests[key])
         for key, row in made.builds.items()
@@ -180,7 +182,7 @@ def _again(request: ReleaseRequest, state: LedgerState, plan: Plan) -> ReleaseRe
 def _papers(signed: Signed) -> dict[str, Digest]:
     """File name -> object, beside the archives."""
     made = {name: sha256(raw) for name, raw in signed.provenance.items()}
-    return staging.papers(signed.made, {**made, **signed.kept})
+    return staging.papers(signed.made, sha256(signed.statement), {**made, **signed.kept})
 
 
 def _provenance_of(store: Store, made: Release) -> dict[str, Digest]:

@@ -21,14 +21,13 @@ from bundlers.gates import StagedArchive
 from bundlers.products import checksums
 from bundlers.products.product_manifests import ProductManifest
 from bundlers.products.reader import ProductReader
+from bundlers.products.release_papers import NOTES, RELEASE, SIGNATURE, manifest_name, provenance_name
 from casstore.errors import Conflict, StorageUnavailable
-from casstore.ledger.release_objects import Release, label
+from casstore.ledger.release_objects import Release
 from casstore.machine import locks
 from casstore.store.store import Store
 
 _SUFFIX = ".partial"
-RELEASE = "release.json"
-NOTES = "NOTES"
 
 
 class Quarantine:
@@ -134,14 +133,15 @@ def check_free(out: str | None) -> None:
         raise Conflict(f"{out}: is there already and was not overwritten", hint="name a new output folder")
 
 
-def papers(release: Release, provenance: Mapping[str, Digest]) -> dict[str, Digest]:
+def papers(release: Release, statement: Digest, provenance: Mapping[str, Digest]) -> dict[str, Digest]:
     """What lies beside the archives, by file name; provenance is archive name -> attestation."""
     return {
         checksums.NAME: release.checksums,
         RELEASE: release.digest,
         **({NOTES: release.notes} if release.notes else {}),
-        **{f"{label(key)}.product-manifest.json": row.product_manifest for key, row in release.builds.items()},
-        **{f"{archive}.sigstore.json": attestation for archive, attestation in provenance.items()},
+        SIGNATURE: statement,
+        **{manifest_name(key): row.product_manifest for key, row in release.builds.items()},
+        **{provenance_name(archive): attestation for archive, attestation in provenance.items()},
     }
 
 

@@ -42,6 +42,9 @@ def _trust_options(function: Any) -> Any:
 @click.option("--channel", metavar="NAME", help="Which channel; a kit with one channel needs none.")
 @click.option("--product", metavar="NAME", help="Only this product's archive.")
 @click.option("--archive", metavar="FILE", help="A file at hand that must be one of the release's archives.")
+@click.option(
+    "--trust-root-file", metavar="FILE", help="For a release's folder: the signed trust root, instead of the store's."
+)
 @_trust_options
 @json_option
 @pass_session
@@ -55,20 +58,28 @@ def verify(
     tuf_root: str | None,
     sigstore_root: str | None,
     state: str | None,
+    trust_root_file: str | None,
     as_json: bool,
 ) -> None:
-    """Verify SOURCE: a published URL or folder, or a kit file.
+    """Verify SOURCE: a published URL or folder, a kit file, or the folder that `release --out` left.
 
     Trust root chain, ledger proof, the promotion decided again from its own evidence, and the
     archives' bytes. Being out of date is a verdict of its own ("stale", as of a time), no error.
 
+    Of a release's folder every file is held against the signed release; it knows no channel, approval
+    or revocation. Its trust root is the store's, or --trust-root-file (`keys ceremony finish --out`).
+
     \b
-    Example:
+    Examples:
       casstore --offline verify kit.tar
+      casstore verify dist/1.4.0 --trust-root-file root.signed
     Exit status: 0 valid or stale (told), 3 it does not verify, 8 no such channel or product, 12 unreachable.
     """
-    from bundlers.consuming import service
+    from bundlers.consuming import release_folder, service
 
+    if release_folder.is_release_folder(source):
+        _verify_folder(session, source, trust_root_file, trust_root, sigstore_root, as_json)
+        return
     report = service.verify(
         source,
         channel,
@@ -94,6 +105,28 @@ def verify(
         render.line(f"{key}{platform}: archive {build.archive.name}{read}")
     if found.first_use:
         render.say(f"first use: trust root pinned, {found.trust_root.digest}")
+
+
+def _verify_folder(
+    session: Session, folder: str, file: str | None, wanted: str | None, sigstore: str | None, as_json: bool
+) -> None:
+    from attest.errors import TrustError
+    from attest.trust import trust_roots
+    from bundlers.consuming import release_folder
+
+    root = trust_roots.parse_payload(trust_roots.payload_of(read_file(file))) if file else session.trust_root()
+    if wanted and root.digest != wanted:
+        raise TrustError(f"trust root {root.version} is {root.digest}, not {wanted} that was given")
+    given = read_file(sigstore) if sigstore else None
+    report = release_folder.verify_folder(folder, trust_root=root, at=session.now, sigstore_root=given)
+    if as_json:
+        render.json_object(report.to_json())
+        return
+    render.line(f"valid: {report.version}, release {report.release}")
+    render.line(f"signed by {', '.join(report.signed_by)}, trust root version {root.version} {root.digest}")
+    for name in report.archives:
+        render.line(f"archive {name}: every byte holds")
+    render.say("a folder knows no channel, approval or revocation: those are in what was published")
 
 
 @click.command()

@@ -64,6 +64,7 @@ def test_release_makes_everything_visible(line: Line) -> None:
         "core-1.0.0.tar.gz.sigstore.json",
         "core.product-manifest.json",
         "release.json",
+        "release.json.sigstore.json",
     ]
     subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, check=True)
     made = release_objects.parse((out / "release.json").read_bytes())
