@@ -9,12 +9,22 @@ escape, and bytes that are no UTF-8 as `\\xNN`; letters of all scripts stay as t
 
 from __future__ import annotations
 
+import re
+
+_LOGIN = re.compile(r"(?<=/)[^/\s@'\":]{0,64}:[^/\s@'\"]{1,400}@")
+HIDDEN = "***"
+
 
 def shown(text: str) -> str:
     """The text with each character that is not printable (as `str.isprintable` knows it) escaped."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def without_logins(text: str) -> str:
+    """The text without user and password in its URLs, whatever they are."""
+    return _LOGIN.sub(f"{HIDDEN}@", text) if "@" in text else text
 
 
 def _escape(char: str) -> str:

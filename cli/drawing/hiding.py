@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"(?<=/)[^/\s@'\":]{0,64}:[^/\s@'\"]{1,400}@")
+from attest.core.shown import HIDDEN, without_logins
+
 _KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*", re.DOTALL)
 _DOUBTFUL = re.compile(r"(?<![0-9A-Za-z+/_-])(?![0-9a-f]{32,}(?![0-9A-Za-z]))[A-Za-z0-9+/_.=-]{20,}")
-_HIDDEN = "***"
 
 
 def plain(text: str) -> str:
     """Without logins in URLs and keys: what costs nothing, for data."""
-    text = _LOGIN.sub(f"{_HIDDEN}@", text) if "@" in text else text
-    return _KEY.sub(f"{_HIDDEN} (a private key)", text) if "-----BEGIN" in text else text
+    text = without_logins(text)
+    return _KEY.sub(f"{HIDDEN} (a private key)", text) if "-----BEGIN" in text else text
 
 
 def hidden(text: str) -> str:
