@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -313,3 +314,9 @@ def test_a_reason_is_signed_without_a_secret(here: Path) -> None:
 def test_a_publication_that_would_be_gone_is_refused(here: Path) -> None:
     (here / "casstore.toml").write_text(CONFIG.replace("./public", "memory://x"))
     assert "memory:// is gone when the command ends" in told(["publish", "dev", "--to", "public"])[1]
+
+
+def test_an_error_is_told_where_the_rules_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bundlers.isolation.secret_forms", None)
+    assert hidden(f"no such release: {TOKEN}") == "no such release: ***"
+    assert hidden("no such release: 1.0.0") == "no such release: 1.0.0"
