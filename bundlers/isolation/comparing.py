@@ -138,7 +138,8 @@ class Comparison:
                         places.add(member.digest, member.digest, member.size, product, file.content, path)
         for key, one, two in self._not_allowed(places):
             digest, size = places.sizes[key]
-            if not self._is_licence(digest, size):
+            within = one.blob == two.blob and digest != one.blob  # of one file, which is told or allowed itself
+            if not within and not self._is_licence(digest, size):
                 nested = digest != one.blob or digest != two.blob
                 self._add("nested" if nested else "file", one, two, digest, size)
         return len(places.of)
@@ -171,6 +172,8 @@ class Comparison:
                     for path in self._paths[product, file.content]:
                         places.add(mark, file.content, file.size, product, file.content, _place(path, unit))
         for mark, one, two in self._not_allowed(places):
+            if one.blob == two.blob:
+                continue
             kind = "secret" if mark.startswith("secret:") else "variant"
             said = " ".join(mark.split(":")[:2])[:40]
             self._add(kind, one, two, *places.sizes[mark], mark=mark, why=f"same {said}")
@@ -187,7 +190,8 @@ class Comparison:
 
         def known(a: int, b: int) -> bool:
             pair = (rows[a][0], carried[a].blob, rows[b][0], carried[b].blob)
-            return carried[a].content == carried[b].content or pair in self._findings
+            same = carried[a].content == carried[b].content or carried[a].blob == carried[b].blob
+            return same or pair in self._findings
 
         opener = Opener(self._store, self._settings, ((row.blob, row.unit.path) for row in carried))
         for copy in copies.find(opener, carried, names, Cover(self._allowed, opener), self._settings, known):

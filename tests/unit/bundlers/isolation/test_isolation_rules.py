@@ -26,6 +26,7 @@ from casstore.store.store import Store
 
 RANDOM = random.Random(11)
 DEFAULT = Settings()
+SECRET = keys.private_to_pem(keys.generate("ed25519"), None)
 WORDS = [f"{RANDOM.choice('abcdefghijklmnop')}{RANDOM.getrandbits(28):x}" for _ in range(4000)]
 
 
@@ -116,6 +117,18 @@ def test_eight_pieces_in_one_pair_of_files_are_one_copy(store: Store, tmp_path: 
     assert found.size == 12_000 and len(found.stretches) == 8
 
 
+@pytest.mark.parametrize("inner", [1, 2, 3, 4])
+def test_one_file_with_things_packed_in_it_is_told_and_accepted_as_the_file(
+    store: Store, tmp_path: Path, inner: int
+) -> None:
+    packed = b"".join(gzip.compress(noise(3000), mtime=0) + noise(900) for _ in range(inner))
+    data = noise(700) + packed + b"\n" + SECRET + b"\n"
+    files = {name: {f"lib/{name}.so": data} for name in ("a", "b")}
+    (found,) = compare(store, tmp_path, files).findings
+    assert (found.kind, found.digest) == ("file", sha256(data))
+    assert not compare(store, tmp_path, files, accept(store, ("a", "b"), whole=(data,))).found
+
+
 # severity
 
 
@@ -145,9 +158,6 @@ def test_text_is_judged_more_strictly_than_programs(store: Store, tmp_path: Path
     report = compare(store, tmp_path, programs)
     assert report.reported and not report.findings
     report.require()
-
-
-SECRET = keys.private_to_pem(keys.generate("ed25519"), None)
 
 
 def test_one_secret_in_two_products_always_fails(store: Store, tmp_path: Path) -> None:
