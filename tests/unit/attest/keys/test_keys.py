@@ -125,7 +125,7 @@ def test_a_weak_hash_is_no_signature_of_a_strong_key() -> None:
 
 
 def test_a_private_key_is_no_public_key() -> None:
-    with pytest.raises(FormatError, match="not a public key"):
+    with pytest.raises(FormatError, match="where a public one is wanted"):
         keys.public_from_pem(keys.private_to_pem(keys.generate(), None))
 
 
