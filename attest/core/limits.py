@@ -34,7 +34,6 @@ PACKED_OBJECT = MIB
 """A larger one is published on its own."""
 OBJECTS_TAR = 16 * MIB
 """What is in one tar of objects."""
-TILE = 32 * MIB
 TUF_ROOT = 512_000
 TUF_TIMESTAMP = 16_384
 TUF_SNAPSHOT = 2_000_000

@@ -61,11 +61,16 @@ class PublishedObjects:
 
 def tar(source: Source, path: str) -> dict[Digest, bytes]:
     """The objects of a published tar; each is named by its digest, which is checked."""
-    file = KitFile(path, head=False, data=source.read(path))
+    return tar_of(path, source.read(path))
+
+
+def tar_of(path: str, data: bytes) -> dict[Digest, bytes]:
+    """As `tar`, of bytes at hand."""
+    file = KitFile(path, head=False, data=data)
     found: dict[Digest, bytes] = {}
     for name in sorted(file.names):
-        data = file.read(name)
-        if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(data):
+        held = file.read(name)
+        if not name.startswith(_OBJECTS) or from_hex(name.removeprefix(_OBJECTS)) != sha256(held):
             raise VerificationError(f"{path}: {name} has other bytes than its name says")
-        found[sha256(data)] = data
+        found[sha256(held)] = held
     return found

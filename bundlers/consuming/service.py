@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attest.core import times
 from attest.digests import Digest, from_hex
@@ -28,6 +28,9 @@ from casstore.errors import NoSuchObject
 from casstore.ledger.release_objects import build_key, split_key
 from casstore.network.network import NetworkGuard
 from casstore.storage.base import os_error
+
+if TYPE_CHECKING:
+    from bundlers.consuming.replaying import Replayed
 
 _PIECE = 1024 * 1024
 
@@ -71,6 +74,8 @@ class VerifyReport:
     """What was verified."""
 
     verified: Verified
+    replayed: Replayed | None
+    """The whole ledger, folded anew, where that was asked for."""
     archives: tuple[str, ...]
     """Archives whose bytes were read and hold."""
 
@@ -119,6 +124,9 @@ class VerifyReport:
             "checkpoint": {"size": found.checkpoint_size, "rootHash": found.root_hash},
             "firstUse": found.first_use,
             "archivesVerified": list(self.archives),
+            "replayed": None
+            if self.replayed is None
+            else {"entries": self.replayed.entries, "void": self.replayed.void},
         }
 
 
@@ -143,15 +151,18 @@ def verify(
     product: str | None = None,
     archive: str | None = None,
     read_archives: bool | None = None,
+    replay: bool = False,
 ) -> VerifyReport:
     """Verify a channel of a published URL, folder or kit.
 
     Archives are read too where that needs no network, or with `read_archives`; `product` limits it
-    to one. `archive` is a file at hand that must be one of the release's. Raises VerificationError,
+    to one. `replay` folds the whole ledger anew.
+    `archive` is a file at hand that must be one of the release's. Raises VerificationError,
     TrustError, NoSuchObject, StorageUnavailable, PolicyViolation.
     """
     with guarded(network, offline):
         found = open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        replayed = _replayed(found, trust) if replay else None
         products = list(found.builds(product).values())
         checked = []
         if archive is not None:
@@ -161,7 +172,15 @@ def verify(
                 check_archive(found.source, item)
                 checked.append(item.archive.name)
         remember(found, trust)
-    return VerifyReport(found, tuple(checked))
+    return VerifyReport(found, replayed, tuple(checked))
+
+
+def _replayed(found: Verified, trust: TrustSettings) -> Replayed:
+    from bundlers.consuming import replaying
+
+    if isinstance(found.source, sources.KitSource):
+        raise BadInput("a kit does not hold the whole ledger", hint="replay what was published: give its URL or folder")
+    return replaying.replay(found.source, found.channel, sigstore_root=trust.sigstore_root)
 
 
 def open_verified(

@@ -126,7 +126,7 @@ class PublishedSource:
 
     def plain(self, path: str) -> bytes:
         """A plain file's bytes."""
-        data = read_all(self._reader, path, max_bytes=limits.TILE)
+        data = read_all(self._reader, path, max_bytes=limits.OBJECT)
         self._client.fetched[path] = data
         return data
 

@@ -30,6 +30,7 @@ from attest.statements.predicates.publication import Publication, PublishedTarge
 from bundlers.errors import Unreadable
 from bundlers.publishing import (
     channel_proof,
+    feed,
     gathering,
     records,
     standing,
@@ -445,6 +446,7 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         reset=run.signers.reset,
         read_back=_reader(run, destination, state, claim),
         entries=lambda: (entry.raw for entry in run.ledger.entries()),
+        feed=lambda first, end: feed.parts(run.store, list(run.ledger.entries()), state, first, end),
         known=known,
     )
     return writing.write(job, destination, run.store, run.progress)

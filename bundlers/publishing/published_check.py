@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -23,7 +24,8 @@ from attest.log import checkpoints, tiles
 from attest.log.merkle import MemoryTree
 from attest.log.tiles import Tile
 from attest.statements.predicates import publication
-from bundlers.publishing import records, tuf_repository
+from bundlers.publishing import feed, records, tuf_repository
+from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, places
 from casstore.errors import NoSuchObject
@@ -67,6 +69,7 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     for row in rows:
         needed = _add_targets(report.expected, store, row.number, row.statement)
     needed |= _add_ledger(report.expected, store, ledger)
+    needed |= _add_feed(report.expected, storage, store, ledger)
     there = set(storage.list(""))
     raws = [entry.raw for entry in ledger.entries()]
     for path in sorted(there):
@@ -89,10 +92,15 @@ def mend(storage: Storage, store: Store, report: PublishedReport) -> None:
 
 def _add_targets(into: dict[str, Expected], store: Store, number: int, statement: Digest) -> set[str]:
     """The files of one publication; those that a reader of the newest one needs are returned."""
-    named = publication.parse(parse_unverified(store.read(statement)).predicate).targets
-    targets = {path: TargetInfo(info.digest, info.length) for path, info in named.items()}
+    claimed = publication.parse(parse_unverified(store.read(statement)).predicate).targets
+    targets = {path: TargetInfo(info.digest, info.length) for path, info in claimed.items()}
     targets[records.publication_path(number)] = TargetInfo(statement, store.size(statement))
     files = {place: Expected(info.digest) for path, info in targets.items() for place in places(path, info)}
+    for path, info in targets.items():
+        if path.startswith("channels/") and path.endswith(".json"):  # archives under the names that people know
+            record = ChannelRecord.parse(store.read(info.digest))
+            named = {records.release_path(record.version, one.archive): one.digest for one in record.builds.values()}
+            files |= {name: Expected(digest) for name, digest in named.items()}
     into.update(files)
     into[CHECKPOINT] = Expected(targets[records.CHECKPOINT].digest)
     return {*files, CHECKPOINT}
@@ -105,6 +113,37 @@ def _add_ledger(into: dict[str, Expected], store: Store, ledger: Ledger) -> set[
     found = [*tiles.grown(0, size), *tiles.grown_entries(0, size)]
     into.update({f"ledger/{tile.path}": _tile(tile, raws) for tile in found})
     return {f"ledger/{tile.path}" for tile in found}
+
+
+def _add_feed(into: dict[str, Expected], storage: Storage, store: Store, ledger: Ledger) -> set[str]:
+    """The feed up to the checkpoint that is shown: its index follows from the parts, else the parts from the index."""
+    size = checkpoints.parse(store.read(into[CHECKPOINT].digest))[0].size
+    state, entries = replay(ledger, store), list(ledger.entries())
+    rows = _feed_rows(storage, size)
+    into[feed.INDEX] = Expected(sha256(made := feed.index_of(rows)), made)
+    needed = {feed.INDEX}
+    for first, end in rows:
+        for part in feed.parts(store, entries, state, first, end):
+            files = {part.path: Expected(sha256(part.tar), part.tar)}
+            files |= {feed.object_path(digest): Expected(digest) for digest, _ in part.large}
+            into.update(files)
+            needed |= files.keys()
+    return needed
+
+
+def _feed_rows(storage: Storage, size: int) -> list[tuple[int, int]]:
+    """The parts that lead to a size: by their names, else by the index, else one for all."""
+    named = [found for name in storage.list("ledger/feed/") if (found := feed.range_of(name)) is not None]
+    ends = [0]
+    while ends[-1] < size and (after := [end for first, end in named if first == ends[-1] < end <= size]):
+        ends.append(max(after))
+    if ends[-1] == size:
+        return list(itertools.pairwise(ends))
+    with contextlib.suppress(CasstoreError):
+        rows = list(feed.parse_index(storage.read(feed.INDEX)))
+        if rows and rows[-1][1] == size:
+            return rows
+    return [(0, size)]
 
 
 def _tile(tile: Tile, raws: list[bytes]) -> Expected:

@@ -19,8 +19,9 @@ from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.log import checkpoints, tiles
 from attest.log.merkle import MemoryTree
-from bundlers.publishing import records, tuf_repository
+from bundlers.publishing import feed, records, tuf_repository
 from bundlers.publishing.destinations import Blob, Destination, put
+from bundlers.publishing.feed import Feed
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
@@ -53,6 +54,8 @@ class Job:
     """Identities with that role: all of TUF's keys are theirs."""
     entries: Callable[[], Iterable[bytes]]
     """The ledger's entries from 0 on, as stored."""
+    feed: Feed
+    """What a fold reads, of some entries."""
     known: frozenset[str] = frozenset()
     """Paths whose bytes an earlier, finished publication put there."""
     read_back: Callable[[bytes], None] | None = None
@@ -90,7 +93,10 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
     shown.finish()
     _write_names(new, destination, store, written)
     checkpoint = store.read(job.targets[records.CHECKPOINT].digest)
-    _write_tiles(checkpoints.parse(checkpoint)[0].size, job, destination, written)
+    size = checkpoints.parse(checkpoint)[0].size
+    _write_tiles(size, job, destination, written)
+    for was_new, length in feed.write(destination, store, job.feed, size):
+        written.count(was_new, length)
     _write_metadata(job, destination, checkpoint, written)
     return written
 

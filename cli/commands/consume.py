@@ -45,6 +45,7 @@ def _trust_options(function: Any) -> Any:
 @click.option(
     "--trust-root-file", metavar="FILE", help="For a release's folder: the signed trust root, instead of the store's."
 )
+@click.option("--replay", is_flag=True, help="Fold the whole ledger anew: nothing that was sealed is believed.")
 @_trust_options
 @json_option
 @pass_session
@@ -54,6 +55,7 @@ def verify(
     channel: str | None,
     product: str | None,
     archive: str | None,
+    replay: bool,
     trust_root: str | None,
     tuf_root: str | None,
     sigstore_root: str | None,
@@ -73,6 +75,7 @@ def verify(
     Examples:
       casstore --offline verify kit.tar
       casstore verify dist/1.4.0 --trust-root-file root.signed
+      casstore verify https://releases.example --channel prod --replay
     Exit status: 0 valid or stale (told), 3 it does not verify, 8 no such channel or product, 12 unreachable.
     """
     from bundlers.consuming import release_folder, service
@@ -89,6 +92,7 @@ def verify(
         offline=session.offline,
         product=product,
         archive=archive,
+        replay=replay,
     )
     if as_json:
         render.json_object(report.to_json())
@@ -103,6 +107,9 @@ def verify(
         read = ": every byte holds" if build.archive.name in report.archives else ""
         platform = f" for {build.manifest.platform.told}" if build.manifest.platform else ""
         render.line(f"{key}{platform}: archive {build.archive.name}{read}")
+    if report.replayed:
+        told = f"{report.replayed.entries} entries add up to what was sealed, {report.replayed.void} of them are void"
+        render.line(f"replayed: {told}")
     if found.first_use:
         render.say(f"first use: trust root pinned, {found.trust_root.digest}")
 
