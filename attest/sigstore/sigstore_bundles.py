@@ -20,6 +20,7 @@ from typing import Any
 
 from attest import canonical
 from attest.core import limits
+from attest.core.remembered import Remembered
 from attest.digests import Digest, from_raw, sha256
 from attest.errors import FormatError
 from attest.statements import envelopes
@@ -80,6 +81,10 @@ class SigstoreBundle:
     @staticmethod
     def parse(raw: bytes) -> SigstoreBundle:
         """Bytes to bundle. Raises FormatError."""
+        return _parsed(raw)
+
+    @staticmethod
+    def _parse(raw: bytes) -> SigstoreBundle:
         value = canonical.loads_object(raw, what="sigstore bundle", max_bytes=limits.ATTESTATION)
         media_type = value.get("mediaType")
         if media_type not in READ_MEDIA_TYPES:
@@ -129,6 +134,9 @@ class SigstoreBundle:
         if self.envelope is None:
             raise FormatError("sigstore bundle: it signs an artifact directly and holds no statement")
         return self.envelope
+
+
+_parsed = Remembered(SigstoreBundle._parse)
 
 
 def of_managed_key(envelope: Envelope, spki_der: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from attest import canonical
 from attest.core import limits
+from attest.core.remembered import Remembered
 from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 
@@ -96,6 +97,10 @@ def of_digests(digests: Mapping[str, Digest], predicate_type: str, predicate: Ma
 
 def parse(payload: bytes) -> Statement:
     """Payload bytes to statement; unknown top-level fields are ignored (spec). Raises FormatError."""
+    return _parsed(payload)
+
+
+def _parse(payload: bytes) -> Statement:
     value = canonical.loads_object(payload, what="statement", max_bytes=limits.STATEMENT)
     if value.get("_type") not in (STATEMENT_V1, STATEMENT_V01):
         raise FormatError(f"statement: _type is {str(value.get('_type'))[:80]!r}")
@@ -111,6 +116,9 @@ def parse(payload: bytes) -> Statement:
             hint="two readers could read two things: sign it again with casstore",
         )
     return Statement(tuple(_subjects(value.get("subject"))), predicate_type, predicate or {})
+
+
+_parsed = Remembered(_parse)
 
 
 def _subjects(value: Any) -> Iterable[Subject]:

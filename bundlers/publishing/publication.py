@@ -210,15 +210,16 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
             hint="this destination belongs to another ledger or store: publish to an empty one",
         )
     finished: tuple[int, ...] = ()
+    written = Written()
     if shown < len(rows) and not rooted:
         with contextlib.suppress(Unreadable):  # then the next one takes its place
-            _write(run, destination, state, len(rows), shown)
+            written = _write(run, destination, state, len(rows), shown)
             finished = (len(rows),)
     if rows and not rooted and (last := _last(run, state)) and _is_current(run, destination, state, last):
         if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
-        written = Written(skipped=len(last.targets))
+        written.skipped = written.skipped or len(last.targets)
         return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
     state = _record(run, state)
     number = len(state.publications[run.settings.name])

@@ -97,7 +97,9 @@ def publish(
     if as_json:
         render.json_object(report.to_json())
     else:
-        done = "shows this already" if report.unchanged else f"{report.files} files, {render.size(report.bytes)}"
+        done = f"{report.files} files, {render.size(report.bytes)}"
+        if report.unchanged and not report.files:
+            done = "shows this already"
         what = f"{channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
         render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
         if report.withdrawn:
