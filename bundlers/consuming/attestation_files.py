@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attest.errors import CasstoreError
-from bundlers.consuming.readers import HttpReader
 from casstore.network.network import NetworkGuard
 
 MAX_FILE = 16 * 1024 * 1024
@@ -47,6 +46,8 @@ def _fetched(url: str, network: NetworkGuard | None) -> FoundFile:
     try:
         if network is None:
             return FoundFile(url, problem="no network policy was given; no socket was opened")
+        from bundlers.consuming.downloads import HttpReader
+
         return FoundFile(url, HttpReader(url, network).document(max_bytes=MAX_FILE))
     except CasstoreError as exc:
         return FoundFile(url, problem=exc.message)

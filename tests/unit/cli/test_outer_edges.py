@@ -308,6 +308,7 @@ def test_an_answer_that_did_not_come_whole_is_no_forgery(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("bundlers.consuming.downloads.WAITS", (0.0,))
 
     def answer(path: str, body: bytes) -> bytes:
         return (bad_http.HOWS[how] if path.endswith(which) else bad_http.whole)(body)

@@ -35,6 +35,11 @@ def serving(answer: bytes) -> Iterator[str]:
         server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bundlers.consuming.downloads.WAITS", (0.0,))
+
+
 def answered(head: str, body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + head.encode() + b"\r\n\r\n" + body
 
