@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from attest.errors import VerificationError
-from bundlers.consuming import choosing, keeping, linking, service
+from bundlers.consuming import choosing, keeping, linking, own_files, service
 from bundlers.consuming.extract import copy_files, extract
 from bundlers.consuming.installed import PART, UNPROVEN, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
@@ -54,6 +54,8 @@ class InstallReport:
     """Every build that the product has -> its platform."""
     links: tuple[str, ...] = ()
     """Programs that were linked."""
+    kept: tuple[str, ...] = ()
+    """Files that the consumer changed, and that the version in force has as they were."""
     pruned: tuple[str, ...] = ()
     """Versions that were taken away, or would be."""
     dry_run: bool = False
@@ -68,6 +70,7 @@ class InstallReport:
             "added": list(self.added),
             "builds": dict(self.builds),
             "links": list(self.links),
+            "kept": list(self.kept),
             "pruned": list(self.pruned),
             "dryRun": self.dry_run,
             "receipt": self.receipt.to_json(),
@@ -243,14 +246,24 @@ def _install(
             return _keep(folder, old, receipt, item, added)
         receipt = replace(receipt, previous=old.previous if current == receipt.name else current)
     path = folder.path(receipt.name)
+    mine = _own_files(folder, current)
     fetched = 0
     if _added(path, item.manifest) is None and not _from_before(folder, current, item, path):
         fetched = _fetch_and_extract(folder, found, item, path, progress)
+    kept = own_files.carry(mine, path, item.manifest)
     folder.keep(receipt, item.manifest_bytes)
     if unproven:
         folder.mark(receipt.name, UNPROVEN)
     folder.switch(receipt.name)
-    return InstallReport(folder.folder, path, receipt, True, fetched)
+    return InstallReport(folder.folder, path, receipt, True, fetched, kept=kept)
+
+
+def _own_files(folder: InstalledFolder, current: str | None) -> dict[str, own_files.OwnFile]:
+    """What the consumer changed of the version in force."""
+    data = folder.manifest(current) if current is not None else None
+    if current is None or data is None:
+        return {}
+    return own_files.changed(folder.path(current), product_manifests.parse(data))
 
 
 def _keep(
@@ -314,12 +327,18 @@ def _from_before(folder: InstalledFolder, current: str | None, item: VerifiedBui
     """Whether the version in force had the very same files: then they are copied, and nothing is fetched."""
     if current is None or folder.manifest(current) != item.manifest_bytes:
         return False
-    if _added(folder.path(current), item.manifest) is None:
+    if _added(folder.path(current), item.manifest) is None or _lacks(folder.path(current), item.manifest):
         return False
     if os.path.lexists(path):
         _set_aside(path, folder)
     copy_files(folder.path(current), item.manifest, path)
     return True
+
+
+def _lacks(path: str, manifest: ProductManifest) -> bool:
+    """Whether a file that the consumer may change is not as it was shipped."""
+    gone = any(not os.path.lexists(os.path.join(path, *name.split("/"))) for name in manifest.config)
+    return gone or bool(own_files.changed(path, manifest))
 
 
 def _set_aside(path: str, folder: InstalledFolder) -> None:

@@ -20,10 +20,13 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
     """The paths that were added: a program that runs leaves caches, a person a configuration.
 
-    Raises VerificationError naming the first file that is not what the ProductManifest says.
+    What the product lists as `config` is the consumer's to change, or to take away. Raises VerificationError naming
+    the first other file that is not what the ProductManifest says.
     """
     expected = {file.path: file for file in manifest.files}
     for path, file in expected.items():
+        if path in manifest.config:
+            continue
         try:
             _check(folder, path, file)
         except OSError as exc:

@@ -55,7 +55,7 @@ def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: st
                 f"product {key}: its component {name} is {component.tree}, not that of the release",
                 hint=_HINT,
             )
-    wrap, bins, layouts = _layout(row)
+    wrap, bins, configs, layouts = _layout(row)
     try:
         made = product_manifests.build(
             trees,
@@ -66,6 +66,7 @@ def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: st
             platform=manifest.platform,
             wrap=wrap,
             bin=bins,
+            config=configs,
             foreign=manifest.foreign,
             layouts=layouts,
         )
@@ -81,14 +82,15 @@ def layout_json(manifest: ProductManifest, layouts: Mapping[str, Layout]) -> dic
     return {
         **({"wrap": manifest.wrap} if manifest.wrap else {}),
         **({"bin": list(manifest.bin)} if manifest.bin else {}),
+        **({"config": list(manifest.config)} if manifest.config else {}),
         **({"components": rows} if rows else {}),
     }
 
 
-def _layout(row: ReleaseBuild) -> tuple[str, tuple[str, ...], dict[str, Layout]]:
-    f = Fields(row.layout, "layout", required=(), optional=("wrap", "bin", "components"))
+def _layout(row: ReleaseBuild) -> tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Layout]]:
+    f = Fields(row.layout, "layout", required=(), optional=("wrap", "bin", "config", "components"))
     layouts = {name: Layout.parse(value) for name, value in f.optional_mapping("components").items()}
-    return f.text("wrap", ""), f.texts("bin", ()), layouts
+    return f.text("wrap", ""), f.texts("bin", ()), f.texts("config", ()), layouts
 
 
 def _first_difference(said: ProductManifest, made: ProductManifest) -> str:

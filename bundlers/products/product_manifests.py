@@ -94,6 +94,8 @@ class ProductManifest:
     """The folder of the archive that all files lie in."""
     bin: tuple[str, ...] = ()
     """Programs that an install may link."""
+    config: tuple[str, ...] = ()
+    """Files that a consumer may change: an update keeps theirs."""
     foreign: str = ""
     """Why it may hold programs of another platform."""
 
@@ -153,6 +155,7 @@ class ProductManifest:
             **({"platform": self.platform.to_json()} if self.platform else {}),
             **({"wrap": self.wrap} if self.wrap else {}),
             **({"bin": list(self.bin)} if self.bin else {}),
+            **({"config": list(self.config)} if self.config else {}),
             **({"foreign": self.foreign} if self.foreign else {}),
         }
 
@@ -167,6 +170,7 @@ def build(
     platform: Platform | None = None,
     wrap: str = "",
     bin: Sequence[str] = (),  # noqa: A002 - as the format calls it
+    config: Sequence[str] = (),
     foreign: str = "",
     layouts: Mapping[str, Layout] | None = None,
 ) -> ProductManifest:
@@ -189,7 +193,16 @@ def build(
         raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
     ordered = tuple(files[path] for path in sorted(files, key=str.encode))
     manifest = ProductManifest(
-        product, archive_format, dict(sorted(components.items())), ordered, name, platform, wrap, tuple(bin), foreign
+        product,
+        archive_format,
+        dict(sorted(components.items())),
+        ordered,
+        name,
+        platform,
+        wrap,
+        tuple(bin),
+        tuple(config),
+        foreign,
     )
     try:
         _check(manifest)
@@ -240,7 +253,7 @@ def parse(data: bytes) -> ProductManifest:
     """Canonical bytes to value. Raises FormatError."""
     value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST)
     names = ("format", "product", "build", "archiveFormat", "components", "files")
-    f = Fields(value, "ProductManifest", required=names, optional=("platform", "wrap", "bin", "foreign"))
+    f = Fields(value, "ProductManifest", required=names, optional=("platform", "wrap", "bin", "config", "foreign"))
     if f.text("format") != FORMAT:
         raise FormatError(f"ProductManifest: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     if not isinstance(value["files"], list):
@@ -254,6 +267,7 @@ def parse(data: bytes) -> ProductManifest:
         Platform.parse(value["platform"]) if "platform" in value else None,
         f.text("wrap", ""),
         f.texts("bin", ()),
+        f.texts("config", ()),
         f.text("foreign", ""),
     )
     if manifest.to_bytes() != data:
@@ -303,6 +317,9 @@ def _check(manifest: ProductManifest) -> None:
             _check_link(file)
     if lost := [path for path in manifest.bin if path not in known]:
         raise FormatError(f"ProductManifest: bin names {lost[0]}, which it has not")
+    plain = {file.path for file in manifest.files if file.digest is not None}
+    if lost := [path for path in manifest.config if path not in plain or path in manifest.bin]:
+        raise FormatError(f"ProductManifest: config names {lost[0]}, which is no plain file of it, or a program")
     if manifest.archive_format == "file" and (len(manifest.files) != 1 or manifest.files[0].digest is None):
         raise FormatError("ProductManifest: what is shipped as a finished file is one file, and no link")
 

@@ -178,6 +178,7 @@ def _manifest(
         platform=build.platform,
         wrap=_wrap(named, build, version),
         bin=build.bin,
+        config=build.config,
         foreign=build.foreign.strip(),
         layouts={name: layout_of(config.components[name]) for name in build.components},
     )

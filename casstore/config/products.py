@@ -84,6 +84,8 @@ class Build(Table):
     """The folder that all files of the archive lie in; an empty text is none."""
     bin: list[Inside] = []
     """Programs that `install --link-bin` links."""
+    config: list[Inside] = []
+    """Files that a consumer may change: an update keeps theirs."""
     foreign: str = ""
     """Why it may hold programs of another system or machine."""
 

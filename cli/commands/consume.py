@@ -227,6 +227,8 @@ def install(
         render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
         if others := [told for name, told in report.builds.items() if name != receipt.build]:
             render.say(f"other builds: {', '.join(others)} (--platform takes one)")
+        for name in report.kept:
+            render.say(f"kept as you have it: {name}")
         for name in report.pruned:
             render.say(f"{'would be taken away' if report.dry_run else 'taken away'}: {name}")
         for path in report.links:
