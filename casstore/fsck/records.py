@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from attest import canonical, digests
+from attest.digests import from_raw
 from attest.errors import CasstoreError, FormatError
 from attest.trust import trust_roots
 from casstore.fsck import announced
@@ -229,4 +230,4 @@ def _check_notes(store: Store, found: Records) -> None:
             continue
         for pack in packs:
             if pack not in there and pack not in doomed and store.packs.mended(pack) is None:
-                found.add(key, f"leads to pack {pack.hex()}, which is not there")
+                found.damaged.append(Damage(from_raw(pack), None, 0, f"this pack is gone, {key} leads to it"))

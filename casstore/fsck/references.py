@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from attest import canonical, digests
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
+from attest.statements.predicates import publication
 from attest.statements.statements import Statement
 from casstore.errors import NoSuchObject
 from casstore.fsck.paths import TreePaths
@@ -30,6 +31,7 @@ from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 _MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
+_COLLECTIONS = frozenset({EntryKind.CONDEMN, EntryKind.DELETE})
 _MOST = 20
 """So many references are told of one object."""
 
@@ -119,6 +121,11 @@ class References:
                 yield from _components(statement, gone_by_right=entry.number < deleted)
             elif entry.kind is EntryKind.RELEASE:
                 yield from self._release(statement)
+            elif entry.kind is EntryKind.PUBLISH:
+                yield from _published(statement)
+            elif entry.kind in _COLLECTIONS:
+                told = f"packs of the {entry.kind} entry {entry.number} of ledger {ledger}"
+                yield from (Root(told, subject.digest) for subject in statement.subjects)
             elif entry.kind in _MOVES and entry.channel is not None:
                 heads.update((entry.channel, digest) for name, digest in statement.named if name == "release")
         for channel, release in heads.items():
@@ -156,6 +163,14 @@ class References:
                 yield Root(f"configuration of {told}", made.config)
             for digest in made.evidence:
                 yield Root(f"evidence of {told}", digest)
+
+
+def _published(statement: Statement) -> Iterator[Root]:
+    """The files of a publication: all of them were in the store before its entry."""
+    with suppress(CasstoreError):
+        made = publication.parse(statement.predicate)
+        for path, target in made.targets.items():
+            yield Root(f"{path} of publication {made.number} to {made.destination}", target.digest)
 
 
 def _pins(store: Store) -> Iterator[Root]:

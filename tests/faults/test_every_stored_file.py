@@ -123,6 +123,8 @@ class Lived:
     folder: Path
     good: Path
     answers: Mapping[str, Any]
+    condemned: frozenset[str]
+    """Packs that nobody leans on any more."""
 
     @property
     def root(self) -> Path:
@@ -135,6 +137,7 @@ class Lived:
             name = str(path.relative_to(self.good))
             if path.is_file() and not re.fullmatch(r"index/isolation\.sqlite-(wal|shm)|index/g-\w+/\.held.*", name):
                 kinds = [kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, name)]
+                kinds = ["condemned pack"] if path.stem in self.condemned else kinds
                 assert kinds, f"{name}: of what kind is it?"
                 found.setdefault(kinds[0], []).append(name)
         return found
@@ -182,7 +185,9 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
                 (root / name).parent.mkdir(exist_ok=True)
                 (root / name).write_bytes(b"whose is this " * 100)
         shutil.copytree(root, folder / "good")
-        yield Lived(folder, folder / "good", asked(folder))
+        with Store.open(str(folder / "good"), read_only=True) as store:
+            condemned = frozenset(raw.hex() for raw in store.catalog.doomed())
+        yield Lived(folder, folder / "good", asked(folder), condemned)
 
 
 def test_every_damage_is_named_or_harmless(lived: Lived) -> None:

@@ -46,7 +46,8 @@ def whole_line(folder: Path) -> Path:
     collect(store, WEEK, now=world.now, signer=signer("pam"), confirm=True)
     mended(store, folder)
     world.later().publish("dev", str(folder / "public"))
-    store.put_tree(str(folder / "work"))
+    tree = store.put_tree(str(folder / "work")).tree
+    pins.add(store, tree, reason="else nothing would need it", now=world.now)
     scans = ScanCache(store.catalog.folder, "asked")
     scans.put(kept, {"prints": b"many"})
     scans.close()

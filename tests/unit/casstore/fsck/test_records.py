@@ -19,6 +19,7 @@ from casstore.objects.store_config import StoreConfig
 from casstore.storage import open_storage
 from casstore.store.store import Store
 from tests.support import lived_stores
+from tests.support.published import PublishedWorld
 
 
 @pytest.fixture
@@ -151,3 +152,21 @@ def test_what_a_pinned_tree_lacks_is_named_though_something_was_collected(tmp_pa
         assert found.needed_by == (f"pin {pin.token[:8]}: below0/file",)
         assert repair(store, good).ok
         assert store.has(file)
+
+
+def test_what_a_publication_names_is_needed_where_no_index_knows_it(tmp_path: Path) -> None:
+    made = PublishedWorld.make(str(tmp_path / "store"))
+    made.ship("1.0.0")
+    made.promote("1.0.0", "dev")
+    made.publish("dev", str(tmp_path / "public"))
+    shutil.copytree(tmp_path / "store", tmp_path / "good")
+    (target,) = (tmp_path / "public/targets/ledger").glob("*.checkpoint")
+    located = made.store.catalog.locate(bytes.fromhex(target.name.partition(".")[0]))
+    assert located is not None
+    made.store.close()
+    (tmp_path / "store" / key_of(located.pack)).unlink()
+    shutil.rmtree(tmp_path / "store" / "index")
+    with Store.open(str(tmp_path / "store")) as store, Store.open(str(tmp_path / "good"), read_only=True) as good:
+        needed = {told for one in fsck(store).damaged for told in one.needed_by}
+        assert "ledger/checkpoint of publication 1 to cdn" in needed
+        assert repair(store, good).ok
