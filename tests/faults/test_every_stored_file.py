@@ -248,6 +248,7 @@ def told(root: Path) -> tuple[set[str], bool]:
         names_it = "casstore.json" in exc.message or isinstance(exc, NoSuchStore)
         return {"casstore.json"} if names_it else set(), False
     named = {one.record for one in report.damaged if one.record}
+    named |= {one.object for one in report.damaged if one.object and one.needed_by}
     packs = {one.pack.removeprefix("sha256:") for one in report.damaged if one.pack}
     named |= {f"packs/{pack[:2]}/{pack}.pack" for pack in packs} | {f"mended/{pack}" for pack in packs}
     return named | set(report.strangers), bool(report.healed)
