@@ -14,7 +14,7 @@ import contextlib
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -130,8 +130,13 @@ class Chunks(Protocol):
         """An object's verified bytes in pieces."""
 
 
-def write(destination: Destination, store: Chunks, feed: Feed, size: int) -> list[tuple[bool, int]]:
-    """Bring the feed to `size` entries; (whether it was new, its bytes) of each file. Raises Conflict."""
+def write(
+    destination: Destination, store: Chunks, feed: Feed, size: int, placed: Mapping[Digest, str]
+) -> list[tuple[bool, int]]:
+    """Bring the feed to `size` entries; (whether it was new, its bytes) of each file. Raises Conflict.
+
+    `placed`: what lies at the destination already, by digest: a hard link will do.
+    """
     known = _known(destination.read(INDEX))
     done: list[tuple[bool, int]] = []
     before = known[-1][1] if known else 0
@@ -139,7 +144,9 @@ def write(destination: Destination, store: Chunks, feed: Feed, size: int) -> lis
     for part in feed(before, size) if before < size else ():
         for digest, length in part.large:
             blob = Blob(digest, length, lambda digest=digest: store.chunks(digest))  # type: ignore[misc]
-            done.append((destination.put_blob(object_path(digest), blob), length))
+            place = object_path(digest)
+            there = destination.copy(placed[digest], place, blob) if digest in placed else None
+            done.append((destination.put_blob(place, blob) if there is None else there, length))
         done.append((put(destination, part.path, part.tar), len(part.tar)))
         new.append((part.first, part.end))
     if new:

@@ -95,7 +95,8 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
     checkpoint = store.read(job.targets[records.CHECKPOINT].digest)
     size = checkpoints.parse(checkpoint)[0].size
     _write_tiles(size, job, destination, written)
-    for was_new, length in feed.write(destination, store, job.feed, size):
+    placed = {info.digest: places(path, info)[0] for path, info in job.targets.items()}
+    for was_new, length in feed.write(destination, store, job.feed, size, placed):
         written.count(was_new, length)
     _write_metadata(job, destination, checkpoint, written)
     return written

@@ -51,7 +51,7 @@ def test_it_is_fetched_on_its_own(tmp_path: Path, size: int) -> None:
     assert digest in {item.digest for item in found.verified.channel.evidence}
     tar = next((public / "targets/channels").glob("*.dev.objects.tar"))
     assert (tar.stat().st_size < size) == (size > limits.PACKED_OBJECT)
-    assert len(list(public.rglob(f"*{hex_of(digest)}*"))) == 1, "it lies there once"
+    assert len({path.stat().st_ino for path in public.rglob(f"*{hex_of(digest)}*")}) == 1, "it lies there once"
     export(world.store, world.ledger, "1.0.0", str(tmp_path / "k.tar"), signer=signer("log"), now=world.now)
     trust = TrustSettings(str(tmp_path / "st2"))
     assert verify(str(tmp_path / "k.tar"), "dev", trust=trust, at=world.now, offline=True).verdict == "valid"
