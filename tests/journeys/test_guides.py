@@ -153,7 +153,8 @@ STAGES: Mapping[str, Stage] = {
         codes={"casstore explain 1.4.0 --to prod": 4},  # nobody has approved it yet
     ),
     "consumer": Stage(
-        here="casstore export 1.4.0 kit.tar\ncp public/releases/1.4.0/* .\n",
+        here="casstore export 1.4.0 kit.tar\ncp public/releases/1.4.0/* .\n"
+        'printf \'[products.core]\\nfrom = "./public"\\nchannel = "prod"\\ninto = "./opt/core"\\n\' > consumer.toml\n',
         stands_for={"https://releases.example": "http://127.0.0.1:{port}", "/opt/core": "./opt/core"},
     ),
     "builds": Stage(
