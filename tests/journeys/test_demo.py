@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,9 +99,12 @@ def test_foreign_readers(run: tuple[Path, Path], tmp_path: Path, tool: str) -> N
 
 
 def openssl_steps() -> str:
-    """The commands of the consumer's guide, with the demo's names in them."""
+    """The commands of the consumer's guide, with the demo's names in them and its line for ECDSA keys."""
     page = Path(__file__).parents[2] / "docs" / "guide" / "consumer.md"
-    block = next(part for part in page.read_text().split("```") if "openssl dgst" in part).removeprefix("sh\n")
+    text = page.read_text()
+    block = next(part for part in text.split("```") if "openssl base64" in part).removeprefix("sh\n")
+    ecdsa = " ".join(re.search(r"`(openssl dgst [^`]+)`", text)[1].split())  # type: ignore[index]
+    block = re.sub(r"^openssl pkeyutl .*$", ecdsa, block, flags=re.MULTILINE)
     assert "core-1.4.0.tar.gz" in block and "ci.pem.pub" in block
     return block.replace("1.4.0", "1.0.0").replace("ci.pem.pub", '"$2"').replace("f=core", 'f="$3"/core')
 
