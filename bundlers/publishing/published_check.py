@@ -68,6 +68,9 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     needed: set[str] = set()
     for row in rows:
         needed = _add_targets(report.expected, store, row.number, row.statement)
+    held = {report.expected[path].digest for path in needed}
+    plain = (path for path in report.expected if path.startswith("releases/"))
+    needed |= {path for path in plain if report.expected[path].digest in held}  # names that earlier records gave
     needed |= _add_ledger(report.expected, store, ledger)
     needed |= _add_feed(report.expected, storage, store, ledger)
     there = set(storage.list(""))
