@@ -39,7 +39,29 @@ mkdir -p build/core/bin build/core/share LICENSES
 printf '#!/bin/sh\\necho core 1.3.0\\n' > build/core/bin/core
 chmod +x build/core/bin/core
 printf 'id,name\\n1,one\\n' > build/core/share/table.csv
-echo 'Permission is hereby granted' > LICENSES/MIT.txt
+cat > LICENSES/MIT.txt <<'END'
+MIT License
+
+Copyright (c) 2026 Example
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+END
 cat > casstore.toml <<'END'
 [store]
 url = "./store"
@@ -167,7 +189,9 @@ STAGES: Mapping[str, Stage] = {
         here=IN_COMMON,
         codes={"casstore isolation show 2.0.0 --report shared.json": 11},  # it is what stops the release
     ),
-    "cleaning-up": Stage(stands_for={"sha256:eb2f...e91b": TREE}),
+    "cleaning-up": Stage(
+        here="cp -r store ../mirror\n", stands_for={"sha256:eb2f...e91b": TREE, "s3://mirror/store": "../mirror"}
+    ),
 }
 
 
