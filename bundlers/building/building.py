@@ -103,8 +103,10 @@ def _own_folders(scratch: str, component: Component) -> dict[str, str]:
 def _check(name: str, component: Component, result: CommandResult) -> None:
     if result.ok:
         return
-    words = (result.stderr or result.stdout)[-_TAIL:].decode("utf-8", "backslashreplace").split()
-    tail = " ".join(words[1:] if len(words) > 1 else words)  # a word may have been cut, a token too
+    said = result.stderr or result.stdout
+    words = said[-_TAIL:].decode("utf-8", "backslashreplace").split()
+    cut = len(said) > _TAIL and len(words) > 1  # in the middle of a word, maybe of a token
+    tail = " ".join(words[1:] if cut else words)
     how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
     without = ", without network," if result.network is runner.NetworkUse.NONE else ""
     raise BuildFailed(

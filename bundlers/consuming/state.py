@@ -107,11 +107,11 @@ def _one_history(what: str, one: tuple[int, Digest], other: tuple[int, Digest]) 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
     """One process at a time; without file locks nobody is kept out."""
-    make_folder(os.path.dirname(path))
     try:
+        make_folder(os.path.dirname(path))
         file = open(path, "ab")  # noqa: SIM115 - closed below
     except OSError as exc:
-        raise os_error(exc, path, writing=True) from exc
+        raise unwritable(exc, path) from exc
     with file:
         with contextlib.suppress(locks.NoLocks, OSError):
             locks.take(file.fileno())

@@ -75,7 +75,7 @@ def opened(folder: Path) -> Line:
 
 def check_complete(out: Path) -> None:
     subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], cwd=out, check=True)
-    assert len(list(out.iterdir())) == 8
+    assert len(list(out.iterdir())) == 9
 
 
 @pytest.mark.slow

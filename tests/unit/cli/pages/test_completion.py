@@ -106,9 +106,11 @@ def typed(here: Path, shell: list[str], setup: bytes, line: bytes) -> str:
 def until(terminal: int, shown: bytes, wanted: bytes, *, keep: bool = False) -> bytes:
     """What comes after what is waited for, for 15 seconds at most; with `keep` what comes before it, and itself."""
     end = time.monotonic() + 15
+    ready = select.poll()  # of any descriptor: select takes those below 1024
+    ready.register(terminal, select.POLLIN)
     while wanted not in shown:
         assert time.monotonic() < end, (wanted, shown)
-        if select.select([terminal], [], [], 0.2)[0]:
+        if ready.poll(200):
             shown += os.read(terminal, 4096)
     before, _, after = shown.partition(wanted)
     return before + wanted if keep else after
