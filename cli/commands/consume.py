@@ -366,7 +366,7 @@ def import_files(
     \b
     Examples:
       casstore import alice-approval.sigstore.json
-      casstore import evidence/ https://pypi.org/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance
+      casstore import evidence/ https://INDEX/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance
     Exit status: 0 taken in, 3 one of them does not hold or cannot be read, 4 nothing of it can be evidence.
     """
     from bundlers.consuming import kits

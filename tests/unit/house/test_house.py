@@ -111,3 +111,17 @@ def test_actions_are_pinned_by_commit() -> None:
     for path in (ROOT / ".github" / "workflows").glob("*.yml"):
         for used in re.findall(r"uses:\s*(\S+)", path.read_text(encoding="utf-8")):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used), f"{path.name}: {used}"
+
+
+REGISTRIES = [
+    ".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"))
+]
+
+
+def test_no_package_registry_is_named() -> None:
+    """Where packages come from is the user's own choice: neither code nor documents name a host."""
+    folders = [*PACKAGES, "docs", "requirements", "benchmarks", ".ci", ".github", ".gitlab"]
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.glob("*") if path.is_file()]
+    texts = {path: path.read_bytes().decode("utf-8", "replace") for path in files if path.suffix != ".pyc"}
+    assert [(str(path), host) for path, text in texts.items() for host in REGISTRIES if host in text] == []
