@@ -26,7 +26,7 @@ from typing import Any
 
 _NEWUSER, _NEWNET, _NEWPID, _NEWNS = 0x10000000, 0x40000000, 0x20000000, 0x00020000
 _SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP = 1, 4, 24
-_PRIVATE_ALL, _NO_SUID_DEV_EXEC = 0x44000, 0xE
+_SLAVES_ALL, _NO_SUID_DEV_EXEC = 0x84000, 0xE
 _KILL, _SIGNALLED = 9, 128
 _MODULE, _RAWIO, _PTRACE, _ADMIN, _PERFMON, _BPF, _RESTORE = 16, 17, 19, 21, 38, 39, 40
 _WAYS_BACK = (_ADMIN, _PTRACE, _PERFMON, _BPF, _RESTORE, _MODULE, _RAWIO)
@@ -91,7 +91,7 @@ def _wait_and_end_as(child: int) -> None:
 
 
 def _own_proc() -> None:
-    for arguments in ((b"none", b"/", None, _PRIVATE_ALL), (b"proc", b"/proc", b"proc", _NO_SUID_DEV_EXEC)):
+    for arguments in ((b"none", b"/", None, _SLAVES_ALL), (b"proc", b"/proc", b"proc", _NO_SUID_DEV_EXEC)):
         if _libc.mount(*arguments, None):
             raise OSError(ctypes.get_errno(), "no /proc of its own")
 

@@ -82,9 +82,19 @@ class Disk:
         for _ in range(50):
             if subprocess.run(["umount", str(self.path)], capture_output=True).returncode == 0:
                 self._mounted = False
+                self._wait_until_released()
                 return
             time.sleep(0.1)
         pytest.fail(f"{self.path} cannot be unmounted")
+
+    def _wait_until_released(self) -> None:
+        """A program with mounts of its own (a build of another test) may hold the dead disk a little longer."""
+        for _ in range(300):
+            held = [path.read_text().strip() for path in Path("/sys/block").glob("loop*/loop/backing_file")]
+            if str(self._image) not in held:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"{self._image} is still held by a mount of another process")
 
 
 def _need() -> None:
