@@ -9,12 +9,11 @@ that opens to nothing is chance: a few bytes are found in any large file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
-
-Span = tuple[int, int]
 
 _PIECE = 1 << 18
 _OVERLAP = 512
@@ -51,16 +50,50 @@ _TWO = np.array(sorted({int.from_bytes(first[:2], "little") for first in _FIRST}
 _THREE = np.array(sorted(int.from_bytes(first, "little") for first in _FIRST), np.uint32)
 
 
-def beginnings(blob: IO[bytes], covered: Sequence[Span], tried_at_front: str) -> Iterator[tuple[int, str]]:
+class Covered:
+    """The parts of a file that are accounted for; asking costs the same however many they are."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        """Of the part that begins at the same place in `_starts`; parts that touch are one."""
+
+    def add(self, start: int, end: int) -> None:
+        """One more part."""
+        if end <= start:
+            return
+        first = bisect_left(self._ends, start)
+        last = bisect_right(self._starts, end)
+        if first < last:  # it touches these
+            start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
+        self._starts[first:last], self._ends[first:last] = [start], [end]
+
+    def holds(self, offset: int) -> bool:
+        """Whether the byte there is accounted for."""
+        place = bisect_right(self._starts, offset)
+        return place > 0 and offset < self._ends[place - 1]
+
+    def ends_at(self, offset: int) -> bool:
+        """Whether a part ends there."""
+        place = bisect_left(self._ends, offset)
+        return place < len(self._ends) and self._ends[place] == offset
+
+    def take(self, inner: Covered, by: int) -> None:
+        """What was accounted for in a part of the file that begins at `by`."""
+        for start, end in zip(inner._starts, inner._ends, strict=True):
+            self.add(start + by, end + by)
+
+
+def beginnings(blob: IO[bytes], covered: Covered, tried_at_front: str) -> Iterator[tuple[int, str]]:
     """(offset, kind) outside of what is covered, from front to back; `covered` may grow meanwhile."""
     at, tried = 0, 0
     while True:
         blob.seek(at)
         piece = blob.read(_PIECE + _OVERLAP)
         for start, kind in sorted(_in(piece, at)):
-            if start - at >= _PIECE or (start == 0 and kind == tried_at_front) or _is_covered(start, covered):
+            if start - at >= _PIECE or (start == 0 and kind == tried_at_front) or covered.holds(start):
                 continue
-            if kind == "skipped" and start and all(end != start for _, end in covered):
+            if kind == "skipped" and start and not covered.ends_at(start):
                 continue  # it follows a frame, or begins a file; elsewhere it is chance, and its bytes lie open
             tried += 1
             if tried > _MOST:
@@ -98,7 +131,3 @@ def _places(piece: bytes) -> list[int]:
     at = at[at + 2 < len(data)]
     keys = data[at].astype(np.uint32) | data[at + 1].astype(np.uint32) << 8 | data[at + 2].astype(np.uint32) << 16
     return [int(place) for place in at[np.isin(keys, _THREE)]]
-
-
-def _is_covered(offset: int, covered: Sequence[Span]) -> bool:
-    return any(start <= offset < end for start, end in covered)

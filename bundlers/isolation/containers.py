@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-from bundlers.isolation.carving import Span
+from bundlers.isolation.carving import Covered
 from bundlers.isolation.streams import Unpacked, ZstdFailed, skipped_end
 
 _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error, OverflowError, MemoryError)
@@ -26,7 +26,7 @@ _MAX_NAME = 65536
 _BUFFER = 64 * 1024
 
 Found = Iterator[tuple[str, "IO[bytes] | None"]]
-Reader = Callable[["IO[bytes]", list[Span]], Found]
+Reader = Callable[["IO[bytes]", Covered], Found]
 
 
 BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, KeyError, ZstdFailed)
@@ -43,12 +43,12 @@ def kind_of(blob: IO[bytes]) -> str:
     return "zip" if _ends_as_zip(blob) else ""
 
 
-def members(blob: IO[bytes], kind: str, covered: list[Span] | None = None) -> Found:
+def members(blob: IO[bytes], kind: str, covered: Covered | None = None) -> Found:
     """Every file inside; a stream is good until the next step. Raises one of BROKEN.
 
     `covered` is told which parts of the blob the form accounts for, as they are read.
     """
-    return _READERS[kind](blob, [] if covered is None else covered)
+    return _READERS[kind](blob, Covered() if covered is None else covered)
 
 
 def hidden(blob: IO[bytes], offset: int, kind: str) -> IO[bytes] | None:
@@ -58,14 +58,6 @@ def hidden(blob: IO[bytes], offset: int, kind: str) -> IO[bytes] | None:
     if kind == "tar" and not (len(head) >= 512 and _sum_holds(head)):
         return None
     return cast("IO[bytes]", io.BufferedReader(_Window(blob, offset), _BUFFER))
-
-
-def cover(covered: list[Span], start: int, end: int) -> None:
-    """One more part that is accounted for, joined with the one before where they touch."""
-    if covered and covered[-1][0] <= start <= covered[-1][1]:
-        covered[-1] = (covered[-1][0], max(end, covered[-1][1]))
-    elif end > start:
-        covered.append((start, end))
 
 
 def _ends_as_zip(blob: IO[bytes]) -> bool:
@@ -93,23 +85,23 @@ def _sum_holds(head: bytes) -> bool:
     return sum(head[:148]) + 8 * 32 + sum(head[156:512]) == int(field, 8)
 
 
-def _tar(blob: IO[bytes], covered: list[Span]) -> Found:
+def _tar(blob: IO[bytes], covered: Covered) -> Found:
     """What its headers say beside the members (pax) is not covered."""
     start, reached = blob.tell(), blob.tell()
     with tarfile.open(fileobj=blob, mode="r:") as tar:
         for info in tar:
-            cover(covered, reached, info.offset)
-            cover(covered, info.offset, info.offset + 512)
+            covered.add(reached, info.offset)
+            covered.add(info.offset, info.offset + 512)
             reached = max(info.offset_data - 512, start)
             if info.isreg():
                 yield info.name, tar.extractfile(info)
-        cover(covered, reached, max(tar.offset, reached + 512))
+        covered.add(reached, max(tar.offset, reached + 512))
 
 
-def _zip(blob: IO[bytes], covered: list[Span]) -> Found:
+def _zip(blob: IO[bytes], covered: Covered) -> Found:
     with zipfile.ZipFile(blob) as archive:
         for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
-            _cover_entry(blob, entry, covered)
+            _account_for(blob, entry, covered)
             if entry.is_dir():
                 continue
             if entry.flag_bits & 1:
@@ -119,36 +111,36 @@ def _zip(blob: IO[bytes], covered: list[Span]) -> Found:
                 yield entry.filename, stream
 
 
-def _cover_entry(blob: IO[bytes], entry: zipfile.ZipInfo, covered: list[Span]) -> None:
+def _account_for(blob: IO[bytes], entry: zipfile.ZipInfo, covered: Covered) -> None:
     """Its own header, name and data; not the extra field between them."""
     blob.seek(entry.header_offset + 26)
     name, extra = struct.unpack("<2H", _exactly(blob, 4))
     data = entry.header_offset + 30 + name + extra
-    cover(covered, entry.header_offset, data - extra)
-    cover(covered, data, data + entry.compress_size)
+    covered.add(entry.header_offset, data - extra)
+    covered.add(data, data + entry.compress_size)
 
 
 def _stream(kind: str) -> Reader:
-    def read(blob: IO[bytes], covered: list[Span]) -> Found:
+    def read(blob: IO[bytes], covered: Covered) -> Found:
         start = blob.tell()
         stream = Unpacked(blob, kind)
         yield "", cast("IO[bytes]", stream)
-        cover(covered, start, stream.end)
+        covered.add(start, stream.end)
 
     return read
 
 
-def _skipped(blob: IO[bytes], covered: list[Span]) -> Found:
+def _skipped(blob: IO[bytes], covered: Covered) -> Found:
     """A zstd frame that readers skip: whatever it holds."""
     start = blob.tell()
     end = skipped_end(blob, start)
     if end is None:
         raise ValueError("no frame to be skipped")
     yield "skipped", _part(blob, start + 8, end - start - 8)
-    cover(covered, start, end)
+    covered.add(start, end)
 
 
-def _entry(blob: IO[bytes], covered: list[Span]) -> Found:
+def _entry(blob: IO[bytes], covered: Covered) -> Found:
     """One file of a zip by its own header: one that the directory at the end does not list."""
     start = blob.tell()
     _, _, flags, method, _, _, size, _, name, extra = struct.unpack("<4s5H4x2I2H", _exactly(blob, 30))
@@ -166,7 +158,7 @@ def _entry(blob: IO[bytes], covered: list[Span]) -> Found:
         yield label, cast("IO[bytes]", Unpacked(blob, "deflate"))
     else:
         raise ValueError(f"it is packed by method {method}")
-    cover(covered, start, data + size)
+    covered.add(start, data + size)
 
 
 class _Part(io.RawIOBase):
@@ -230,12 +222,12 @@ def _exactly(blob: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _ar(blob: IO[bytes], covered: list[Span]) -> Found:
+def _ar(blob: IO[bytes], covered: Covered) -> Found:
     """ar(5): 60-byte headers, BSD (`#1/len`) and GNU (`/offset` into `//`) long names."""
     begin = blob.tell()
     at, long_names = begin + 8, b""
     while True:
-        cover(covered, begin, at)
+        covered.add(begin, at)
         blob.seek(at)
         head = blob.read(60)
         if not head.strip(b"\n"):
@@ -257,7 +249,7 @@ def _ar(blob: IO[bytes], covered: list[Span]) -> Found:
         yield (name.rstrip(b"/") or b"/").decode("utf-8", "replace"), _part(blob, start, size)
 
 
-def _cpio(blob: IO[bytes], covered: list[Span]) -> Found:
+def _cpio(blob: IO[bytes], covered: Covered) -> Found:
     """cpio(5): newc with and without checksum, and the old portable (odc) form."""
     begin = at = blob.tell()
     while True:
@@ -276,7 +268,7 @@ def _cpio(blob: IO[bytes], covered: list[Span]) -> Found:
         if not 0 < name_size <= _MAX_NAME or size < 0:
             raise ValueError("a name or size of cpio is broken")
         name = _exactly(blob, name_size).rstrip(b"\0").decode("utf-8", "replace")
-        cover(covered, begin, start)
+        covered.add(begin, start)
         if name == "TRAILER!!!":
             return
         if mode & 0o170000 == 0o100000 and size:
@@ -288,7 +280,7 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _rpm(blob: IO[bytes], covered: list[Span]) -> Found:
+def _rpm(blob: IO[bytes], covered: Covered) -> Found:
     """rpm: a lead of 96 bytes, two headers (the first padded to 8), then a packed cpio."""
     begin = blob.tell()
     at = begin + 96
@@ -302,7 +294,7 @@ def _rpm(blob: IO[bytes], covered: list[Span]) -> Found:
         at = begin + _up(at - begin, 8) if padded else at
     blob.seek(0, io.SEEK_END)
     end = blob.tell()
-    cover(covered, begin, end)
+    covered.add(begin, end)
     yield "payload", _part(blob, at, max(0, end - at))
 
 

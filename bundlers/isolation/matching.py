@@ -28,6 +28,8 @@ _SAMPLE, _LEAST = 256, 16
 _BUDGET = 20_000_000
 _AGREE = 3
 _PARTNERS = 4
+_OFFSET_BITS = 40
+"""Enough for a distance in a file, forward or back; above it stands a unit's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,8 @@ def _partners(
     other = np.concatenate(others)
     apart = products[owners[own]] != products[owners[other]]
     own, other = own[apart], other[apart]
-    keys = np.stack((owners[other], offsets[own] - offsets[other]))
-    _, of, counts = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+    keys = (owners[other] << _OFFSET_BITS) + (offsets[own] - offsets[other])
+    _, of, counts = np.unique(keys, return_inverse=True, return_counts=True)
     best = np.argsort(-counts, kind="stable")[:_PARTNERS]
     chosen = np.isin(of.reshape(-1), best[counts[best] >= _AGREE])
     own, other = own[chosen], other[chosen]

@@ -19,7 +19,7 @@ from typing import IO, cast
 from attest import digests
 from attest.digests import Digest
 from bundlers.isolation import carving, containers
-from bundlers.isolation.carving import Span
+from bundlers.isolation.carving import Covered
 
 _PIECE = 1024 * 1024
 _SPOOL = 16 * 1024 * 1024
@@ -86,7 +86,7 @@ class _Look:
     def at(self, blob: IO[bytes], prefix: str, depth: int) -> None:
         """Every member of what lies here."""
         kind = containers.kind_of(blob)
-        covered: list[Span] = []
+        covered = Covered()
         if kind and depth == 0:
             self._skip(prefix, f"it is packed {self._limits.max_depth} deep")
         elif kind:
@@ -100,14 +100,14 @@ class _Look:
             for offset, hint in carving.beginnings(blob, covered, kind):
                 self._hidden(blob, offset, hint, prefix, depth, covered)
 
-    def _hidden(self, blob: IO[bytes], offset: int, kind: str, prefix: str, depth: int, covered: list[Span]) -> None:
+    def _hidden(self, blob: IO[bytes], offset: int, kind: str, prefix: str, depth: int, covered: Covered) -> None:
         """What begins somewhere inside, beside what the file's own form accounts for."""
         if not kind:
             raise _TooMuch("it has more beginnings of packed things than are tried")
         window = containers.hidden(blob, offset, kind)
         if window is None:
             return
-        inner: list[Span] = []
+        inner = Covered()
         before = self._budget
         try:
             for path, stream in containers.members(window, kind, inner):
@@ -117,8 +117,7 @@ class _Look:
             if before - self._budget >= _NO_CHANCE:
                 why = f"{kind} begins at byte {offset} and cannot be opened whole: {type(exc).__name__}: {exc}"
                 self._skip(prefix, why[:200])
-        for start, end in inner:
-            containers.cover(covered, offset + start, offset + end)
+        covered.take(inner, offset)
 
     def _member(self, place: str, stream: IO[bytes] | None, depth: int, *, unnamed: bool) -> None:
         """One member; the inside of a packed single file has no name of its own."""

@@ -18,9 +18,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attest.digests import sha256
-from bundlers.isolation import fingerprints, nested, variants
+from bundlers.isolation import carving, fingerprints, nested, variants
 from bundlers.isolation.matching import Carried, candidates
 from bundlers.isolation.nested import Inside, Limits
 from bundlers.isolation.scanning import Unit
@@ -196,6 +198,31 @@ def test_many_streams_after_each_other_cost_no_more_than_one() -> None:
     began = time.process_time()
     inside = look(data)
     assert len(inside.members) == 1 and time.process_time() - began < 5
+
+
+def test_a_zip_with_many_gaps_costs_as_much_as_its_entries() -> None:
+    """As every zip of Info-ZIP is: an extra field after each name, which no entry's data accounts for."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        for number in range(20_000):
+            info = zipfile.ZipInfo(f"f{number}")
+            info.extra = struct.pack("<2HI", 0x5455, 4, 7)
+            packed.writestr(info, b"%d" % number)
+    began = time.process_time()
+    inside = look(out.getvalue())
+    assert len(inside.members) == 20_000 and not inside.unopened and time.process_time() - began < 8
+
+
+@given(parts=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=20))
+def test_what_is_accounted_for_is_the_union_of_the_parts(parts: list[tuple[int, int]]) -> None:
+    covered, union = carving.Covered(), set[int]()
+    for start, size in parts:
+        covered.add(start, start + size)
+        union |= set(range(start, start + size))
+    assert [covered.holds(at) for at in range(100)] == [at in union for at in range(100)]
+    assert [covered.ends_at(at) for at in range(1, 100)] == [
+        at - 1 in union and at not in union for at in range(1, 100)
+    ]
 
 
 def test_beginnings_without_end_are_told() -> None:
