@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from attest.signers import Signer
+    from attest.trust.policies import ChannelPolicy
     from attest.trust.trust_roots import TrustRoot
     from casstore.config import Config
     from casstore.ledger.log import Ledger
@@ -73,6 +74,12 @@ class Session:
         if self._config is None and self.config_path is None and config_files.find_config(os.getcwd()) is None:
             return None
         return self.config
+
+    @property
+    def proposed_policies(self) -> Mapping[str, ChannelPolicy] | None:
+        """The [channels] of casstore.toml as policies, or None where there are none."""
+        found = self.optional_config
+        return found.channels if found and found.channels else None
 
     @property
     def few(self) -> FewSettings | None:

@@ -1,40 +1,25 @@
-"""verify, install, export, import: for whoever receives a release."""
+"""verify, install, uninstall: for whoever receives a release."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from attest import digests
-from attest.errors import BadInput
-from cli.commands.params import clock_option, confirm_option, json_option, key_option, pass_session
+from cli.commands.params import (
+    confirm_option,
+    json_option,
+    pass_session,
+    trust_options,
+    trust_settings,
+)
 from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
-    from bundlers.consuming.service import TrustSettings
-
-
-def _go_offline(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.find_object(Session).offline = True  # type: ignore[union-attr]
-
-
-_TRUST_OPTIONS = (
-    click.option("--offline", is_flag=True, expose_value=False, callback=_go_offline, help="Open no socket."),
-    click.option("--trust-root", metavar="DIGEST", help="Digest of trust root 1; without it the first use is pinned."),
-    click.option("--tuf-root", metavar="DIGEST", help="Digest of metadata/1.root.json; the trust root is enough."),
-    click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by."),
-    click.option("--state", metavar="FOLDER", help="Where pins are kept; default: ~/.local/state/casstore."),
-)
-
-
-def _trust_options(function: Any) -> Any:
-    for option in reversed(_TRUST_OPTIONS):
-        function = option(function)
-    return function
+    from bundlers.consuming.install import InstallReport
+    from bundlers.consuming.service import VerifyReport
 
 
 @click.command()
@@ -46,7 +31,7 @@ def _trust_options(function: Any) -> Any:
     "--trust-root-file", metavar="FILE", help="For a release's folder: the signed trust root, instead of the store's."
 )
 @click.option("--replay", is_flag=True, help="Fold the whole ledger anew: nothing that was sealed is believed.")
-@_trust_options
+@trust_options
 @json_option
 @pass_session
 def verify(
@@ -86,7 +71,7 @@ def verify(
     report = service.verify(
         source,
         channel,
-        trust=_trust(trust_root, tuf_root, sigstore_root, state),
+        trust=trust_settings(trust_root, tuf_root, sigstore_root, state),
         at=session.now,
         network=session.network,
         offline=session.offline,
@@ -96,7 +81,11 @@ def verify(
     )
     if as_json:
         render.json_object(report.to_json())
-        return
+    else:
+        _told_verified(report)
+
+
+def _told_verified(report: VerifyReport) -> None:
     found = report.verified.channel
     render.line(f"{report.verdict}: {found.channel} {found.version}, as of {report.as_of:%Y-%m-%d %H:%M:%SZ}")
     render.line(f"release {found.release_digest}, ledger entry {found.move.number} ({found.action})")
@@ -150,7 +139,7 @@ def _verify_folder(
 @click.option("--list", "listed", is_flag=True, help="Show the versions that lie in FOLDER.")
 @click.option("--rollback", is_flag=True, help="Switch back to the version before.")
 @click.option("--verify-installed", is_flag=True, help="Check the files in force, and whether they may still be used.")
-@_trust_options
+@trust_options
 @json_option
 @pass_session
 def install(
@@ -193,7 +182,7 @@ def install(
     if rollback:
         report = installing.install_rollback(into, at=session.now)
     elif verify_installed:
-        trust = _trust(trust_root, tuf_root, sigstore_root, state)
+        trust = trust_settings(trust_root, tuf_root, sigstore_root, state)
         report = installing.verify_installed(
             into, trust=trust, at=session.now, network=session.network, offline=session.offline
         )
@@ -206,7 +195,7 @@ def install(
                 product,
                 channel=channel,
                 into=into,
-                trust=_trust(trust_root, tuf_root, sigstore_root, state),
+                trust=trust_settings(trust_root, tuf_root, sigstore_root, state),
                 at=session.now,
                 network=session.network,
                 offline=session.offline,
@@ -219,24 +208,26 @@ def install(
     if as_json:
         render.json_object(report.to_json())
     else:
-        done = "in force" if report.changed else "in force already"
-        if report.dry_run and report.changed:
-            done = f"would be in force ({render.size(report.fetched)} to fetch)"
-        receipt = report.receipt
-        build = "" if receipt.build == "default" else f" ({receipt.build})"
-        render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
-        if others := [told for name, told in report.builds.items() if name != receipt.build]:
-            render.say(f"other builds: {', '.join(others)} (--platform takes one)")
-        for name in report.kept:
-            render.say(f"kept as you have it: {name}")
-        for name in report.pruned:
-            render.say(f"{'would be taken away' if report.dry_run else 'taken away'}: {name}")
-        for path in report.links:
-            render.line(f"linked: {path}")
-        if report.added:
-            render.say(
-                f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}"
-            )
+        _told_installed(report)
+
+
+def _told_installed(report: InstallReport) -> None:
+    done = "in force" if report.changed else "in force already"
+    if report.dry_run and report.changed:
+        done = f"would be in force ({render.size(report.fetched)} to fetch)"
+    receipt = report.receipt
+    build = "" if receipt.build == "default" else f" ({receipt.build})"
+    render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
+    if others := [told for name, told in report.builds.items() if name != receipt.build]:
+        render.say(f"other builds: {', '.join(others)} (--platform takes one)")
+    for name in report.kept:
+        render.say(f"kept as you have it: {name}")
+    for name in report.pruned:
+        render.say(f"{'would be taken away' if report.dry_run else 'taken away'}: {name}")
+    for path in report.links:
+        render.line(f"linked: {path}")
+    if report.added:
+        render.say(f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}")
 
 
 def _list(into: str, as_json: bool) -> None:
@@ -287,121 +278,4 @@ def uninstall(_: Session, into: str, link_bins: tuple[str, ...], confirm: bool, 
         render.say(f"stays, for no install made it: {os.path.join(report.folder, name)}")
 
 
-@click.command()
-@click.argument("release")
-@click.argument("file")
-@click.option("--channel", metavar="NAME", help="Only for this channel; default: every channel that holds it.")
-@clock_option
-@key_option
-@json_option
-@pass_session
-def export(
-    session: Session,
-    release: str,
-    file: str,
-    channel: str | None,
-    clock_checked: bool,
-    key: str | None,
-    as_json: bool,
-) -> None:
-    """Write RELEASE into one kit FILE: bytes, evidence, trust roots, ledger proof, revocations.
-
-    --key is the ledger role's Ed25519 key and signs a fresh checkpoint; without it the newest
-    published one serves.
-
-    \b
-    Example:
-      casstore export prod kit.tar --key ledger.pem
-    Exit status: 0 written, 4 nothing holds it or no checkpoint, 8 no such release, 9 FILE exists.
-    """
-    from bundlers.consuming import kits
-
-    signer = session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None
-    if signer is not None:
-        session.check_clock(clock_checked)
-    report = kits.export(
-        session.open_store(read_only=signer is None),
-        session.ledger(read_only=signer is None),
-        release,
-        file,
-        signer=signer,
-        channel=channel,
-        now=session.now,
-    )
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        render.line(f"{report.version} ({', '.join(report.channels)}) -> {report.path}, {render.size(report.size)}")
-        which = f" --channel {report.channels[-1]}" if len(report.channels) > 1 else ""
-        render.say(f"anyone can check it: casstore --offline verify {file}{which}")
-
-
-@click.command(name="import")
-@click.argument("sources", nargs=-1, required=True, metavar="FILE|FOLDER|URL...")
-@click.option("--channel", metavar="NAME", help="Which channel of a kit.")
-@click.option("--rekor", metavar="URL", help="Ask this log for the entries of envelopes that came without one.")
-@click.option("--log-entry", metavar="FILE", help="That entry, as Rekor's API answered it, for one envelope.")
-@_trust_options
-@json_option
-@pass_session
-def import_files(
-    session: Session,
-    sources: tuple[str, ...],
-    channel: str | None,
-    rekor: str | None,
-    log_entry: str | None,
-    trust_root: str | None,
-    tuf_root: str | None,
-    sigstore_root: str | None,
-    state: str | None,
-    as_json: bool,
-) -> None:
-    """Take in what was made elsewhere: attestations of any tool (approvals, SBOMs, ...) and kits.
-
-    Reads sigstore bundles, one or many a file, what npm, PyPI and GitHub serve, bare DSSE envelopes and cosign's
-    blob bundles; says of each what it is, whom it names and whether it counts. One by somebody whom the trust
-    root knows becomes evidence in the ledger; a bad one does not stop the others. A kit is verified, then its
-    objects are kept.
-
-    \b
-    Examples:
-      casstore import alice-approval.sigstore.json
-      casstore import evidence/ https://INDEX/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance
-    Exit status: 0 taken in, 3 one of them does not hold or cannot be read, 4 nothing of it can be evidence.
-    """
-    from bundlers.consuming import kits
-    from cli.commands import importing
-
-    rows: list[dict[str, Any]] = []
-    for source in sources:
-        if os.path.isfile(source) and _is_tar(source):
-            trust = _trust(trust_root, tuf_root, sigstore_root, state)
-            kit = kits.import_kit(session.open_store(), source, trust=trust, at=session.now, channel=channel)
-            rows.append({"file": source, "kind": "kit", **kit.to_json()})
-        else:
-            rows += importing.take_source(session, source, rekor=rekor, log_entry=log_entry, root=sigstore_root)
-    importing.tell(rows, as_json=as_json)
-
-
-def _trust(trust_root: str | None, tuf_root: str | None, sigstore_root: str | None, state: str | None) -> TrustSettings:
-    from bundlers.consuming.service import TrustSettings
-
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return TrustSettings(
-        state or os.path.join(base, "casstore"),
-        digests.parse(trust_root) if trust_root else None,
-        digests.parse(tuf_root) if tuf_root else None,
-        read_file(sigstore_root) if sigstore_root else None,
-    )
-
-
-def _is_tar(path: str) -> bool:
-    """Whether a file is a kit; an attestation is JSON."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(512)[257:262] == b"ustar"
-    except OSError as exc:
-        raise BadInput(f"{path}: cannot be read: {exc.strerror}") from exc
-
-
-COMMANDS = {"verify": verify, "install": install, "uninstall": uninstall, "export": export, "import": import_files}
+COMMANDS = {"verify": verify, "install": install, "uninstall": uninstall}

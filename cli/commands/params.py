@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,7 +12,10 @@ from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
 from cli.drawing import render
-from cli.session import Session, check_no_key
+from cli.session import Session, check_no_key, read_file
+
+if TYPE_CHECKING:
+    from bundlers.consuming.service import TrustSettings
 
 T = TypeVar("T")
 
@@ -96,3 +99,39 @@ def without_secrets(_ctx: click.Context, _param: click.Parameter, value: str | N
     if (clean := redacted(value)) != value:
         render.warning(f"a secret in the text was taken out, for it would be signed and shown: {clean}")
     return clean
+
+
+def _go_offline(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_object(Session).offline = True  # type: ignore[union-attr]
+
+
+_TRUST_OPTIONS = (
+    click.option("--offline", is_flag=True, expose_value=False, callback=_go_offline, help="Open no socket."),
+    click.option("--trust-root", metavar="DIGEST", help="Digest of trust root 1; without it the first use is pinned."),
+    click.option("--tuf-root", metavar="DIGEST", help="Digest of metadata/1.root.json; the trust root is enough."),
+    click.option("--sigstore-root", metavar="FILE", help="trusted_root.json, to judge keyless signers by."),
+    click.option("--state", metavar="FOLDER", help="Where pins are kept; default: ~/.local/state/casstore."),
+)
+
+
+def trust_options(function: Any) -> Any:
+    """What a consumer knows beforehand, and where the rest is remembered."""
+    for option in reversed(_TRUST_OPTIONS):
+        function = option(function)
+    return function
+
+
+def trust_settings(
+    trust_root: str | None, tuf_root: str | None, sigstore_root: str | None, state: str | None
+) -> TrustSettings:
+    """The values of `trust_options`. Raises BadInput."""
+    from bundlers.consuming.service import TrustSettings
+
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return TrustSettings(
+        state or os.path.join(base, "casstore"),
+        digests.parse(trust_root) if trust_root else None,
+        digests.parse(tuf_root) if tuf_root else None,
+        read_file(sigstore_root) if sigstore_root else None,
+    )

@@ -1,4 +1,4 @@
-"""approve, promote, rollback, unpin, explain, revoke, suspend, policy."""
+"""approve, promote, rollback, unpin, explain."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from attest import digests
 from cli.commands import asking
 from cli.commands.params import Finite, confirm_option, json_option, key_option, pass_session, without_secrets
-from cli.commands.whence import known_of_feed
 from cli.drawing import render, wording
-from cli.session import Session, read_file, write_new
+from cli.session import Session, write_new
 
 if TYPE_CHECKING:
-    from casstore.promotion import MoveReport, RevocationReport
+    from casstore.promotion import MoveReport
 
 
 @click.command()
@@ -106,7 +104,7 @@ def promote(session: Session, release: str, channel: str, key: str | None, as_js
         channel=channel,
         signer=session.signer(key),
         now=session.now,
-        proposed=proposed_policies(session),
+        proposed=session.proposed_policies,
     )
     _told(session, report, key, "", as_json)
 
@@ -239,7 +237,7 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
         channel=channel,
         action=action,
         now=session.now,
-        proposed=proposed_policies(session),
+        proposed=session.proposed_policies,
     )
     if as_json:
         render.json_object(decision.to_json())
@@ -247,239 +245,6 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
         wording.told_decision(decision, release=release, channel=channel, action=action)
     if not decision.allowed:
         raise click.exceptions.Exit(4)
-
-
-@click.command()
-@click.argument("what", nargs=-1)
-@click.option("--kind", type=click.Choice(["artifact", "attestation", "identity"]), default="artifact")
-@click.option("--reason", callback=without_secrets, metavar="TEXT", help="Kept in the ledger; consumers see it.")
-@click.option(
-    "--from-entry", type=click.IntRange(min=1), help="An identity: what was recorded before ENTRY stays good."
-)
-@click.option("--out", metavar="FILE", help="Write it signed by this owner, for others to join.")
-@click.option(
-    "--join", metavar="FILE", help="Sign what another owner wrote with --out; it takes effect when enough did."
-)
-@click.option("--list", "feed", metavar="FILE", help="Also the digests of a feed, one a line, that something holds.")
-@click.option("--ahead", is_flag=True, help="Also what nothing here holds yet: it can never be put or released.")
-@confirm_option
-@key_option
-@json_option
-@pass_session
-def revoke(
-    session: Session,
-    what: tuple[str, ...],
-    kind: str,
-    reason: str | None,
-    from_entry: int | None,
-    out: str | None,
-    join: str | None,
-    feed: str | None,
-    ahead: bool,
-    confirm: bool,
-    key: str | None,
-    as_json: bool,
-) -> None:
-    """Withdraw an artifact, an attestation (digests) or an identity, for every reader, offline too.
-
-    An artifact is a release, an archive, a component's tree, or any file or folder inside one: every
-    release that holds it counts no more, and nothing that holds it can be put, released or moved.
-    An identity that holds a role, or held one, is revoked by as many owners as the trust root's threshold
-    says. What it signs then counts nowhere, and nobody can take that back; an approval that is revoked does
-    not keep its signer from making another.
-
-    \b
-    Examples:
-      casstore revoke sha256:... --reason "leaked token inside" --key owner.pem --confirm
-      casstore revoke laptop --kind identity --reason stolen --key owner.pem --confirm
-      casstore revoke ci --kind identity --from-entry 41 --reason leaked --key ann.pem --out ci.revoke
-      casstore revoke --join ci.revoke --key ben.pem --confirm
-      casstore revoke --list hashes.txt --reason "malware feed" --key owner.pem --confirm
-    Exit status: 0 revoked (or told), 4 this identity may not, 8 nothing here has this digest.
-    """
-    from casstore import promotion
-
-    if join is not None:
-        _join(session, join, out, confirm, key, as_json)
-        return
-    if not what and feed is None:
-        raise click.UsageError("name what to revoke, or give --list FILE")
-    if reason is None:
-        raise click.UsageError("say why: --reason TEXT")
-    named = [(one, ahead) for one in what]
-    if feed is not None:
-        named += [(digest, True) for digest in known_of_feed(session, feed, ahead=ahead)]
-    for one, unknown_too in named:
-        report = promotion.revoke(
-            session.open_store(),
-            session.ledger(),
-            one,
-            kind=kind,
-            reason=reason,
-            signer=session.signer(key),
-            now=session.now,
-            confirm=confirm,
-            ahead=unknown_too,
-            from_entry=from_entry,
-            hand_in=out is None,
-        )
-        if out is not None and confirm:
-            write_new(out, report.raw)
-        if as_json:
-            render.json_object(report.to_json())
-            continue
-        done = _done(report, out) if confirm else "would be revoked (give --confirm)"
-        render.line(f"{kind} {one}: {done}")
-        for affected in report.affected:
-            render.say(f"affected: {affected}")
-
-
-def _done(report: RevocationReport, out: str | None) -> str:
-    if report.number is not None:
-        return f"revoked, ledger entry {report.number}"
-    return f"signed, {out}; the next owner: casstore revoke --join {out} --key URI --confirm"
-
-
-def _join(session: Session, file: str, out: str | None, confirm: bool, key: str | None, as_json: bool) -> None:
-    from casstore import promotion
-
-    report = promotion.join(
-        session.open_store(),
-        session.ledger(),
-        read_file(file),
-        signer=session.signer(key),
-        now=session.now,
-        hand_in=confirm and out is None,
-    )
-    if out is not None and confirm:
-        write_new(out, report.raw)
-    if as_json:
-        render.json_object(report.to_json())
-        return
-    done = _done(report, out) if confirm else "would be signed (give --confirm)"
-    render.line(f"{report.kind} {report.subject}: {done}")
-    for affected in report.affected:
-        render.say(f"affected: {affected}")
-
-
-@click.command()
-@click.argument("who")
-@click.option(
-    "--reason", callback=without_secrets, required=True, metavar="TEXT", help="Kept in the ledger; consumers see it."
-)
-@confirm_option
-@key_option
-@json_option
-@pass_session
-def suspend(session: Session, who: str, reason: str, confirm: bool, key: str | None, as_json: bool) -> None:
-    """Take an identity out at once, for 72 hours; one owner or auditor is enough.
-
-    While it lasts nothing that it signed counts, for every reader. Under one trust root it can be done
-    once for each identity, and never so that fewer owners than their threshold are left. Within the three
-    days the owners revoke the identity, or let it count again.
-
-    \b
-    Example:
-      casstore suspend ci --reason "odd signatures at night" --key auditor.pem --confirm
-    Exit status: 0 suspended (or told), 4 this identity may not or too few owners were left, 9 it was before.
-    """
-    from casstore import promotion
-
-    report = promotion.suspend(
-        session.open_store(),
-        session.ledger(),
-        who,
-        reason=reason,
-        signer=session.signer(key),
-        now=session.now,
-        confirm=confirm,
-    )
-    if as_json:
-        render.json_object(report.to_json())
-        return
-    done = f"suspended, ledger entry {report.number}" if confirm else "would be suspended (give --confirm)"
-    render.line(f"{who}: {done}, until {report.until:%Y-%m-%dT%H:%M:%SZ}")
-    for affected in report.affected:
-        render.say(f"affected: {affected}")
-
-
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def policy(ctx: click.Context, as_json: bool) -> None:
-    """Show the signed policy of each channel and where casstore.toml proposes another.
-
-    \b
-    Example:
-      casstore policy
-    Exit status: 0 the same, 4 casstore.toml differs (sign it with `casstore keys ceremony`).
-    """
-    if ctx.invoked_subcommand is None:
-        _show_policy(ctx.find_object(Session) or ctx.fail("no session"), as_json)
-
-
-@policy.command(name="test")
-@click.argument("file")
-@click.option("--signed", is_flag=True, help="Test the policy that the owners signed, not casstore.toml's.")
-@json_option
-@pass_session
-def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> None:
-    """Decide every case of a table and compare with what it expects (casstore help policy-cases).
-
-    \b
-    Example:
-      casstore policy test policy-cases.toml
-    Exit status: 0 all as expected, 4 some are not, 2 or 3 the table cannot be read.
-    """
-    from attest.ceremony import policy_cases
-    from attest.errors import BadInput
-    from casstore.config.cases import read_table
-
-    channels = session.trust_root().channels if signed else proposed_policies(session)
-    if not channels:
-        raise BadInput("no channel policy is proposed", hint="write [channels.NAME] in casstore.toml, or give --signed")
-    table = policy_cases.parse(read_table(read_file(file), file))
-    results = policy_cases.run(table, channels, now=session.now)
-    failed = [result for result in results if not result.passed]
-    if as_json:
-        render.json_object({"cases": [result.to_json() for result in results], "failed": len(failed)})
-    else:
-        for result in results:
-            render.line(f"{'ok  ' if result.passed else 'FAIL'}  {result.told}")
-        render.line(f"{len(results)} cases, {len(failed)} not as expected")
-    if failed:
-        raise click.exceptions.Exit(4)
-
-
-def _show_policy(session: Session, as_json: bool) -> None:
-    proposed = proposed_policies(session)
-    root = session.trust_root()
-    differing = (
-        []
-        if proposed is None
-        else sorted(n for n in {*proposed, *root.channels} if proposed.get(n) != root.channels.get(n))
-    )
-    result = {
-        "trustRoot": {"version": root.version, "digest": root.digest},
-        "channels": {name: p.to_json() for name, p in root.channels.items()},
-        "differs": differing,
-    }
-    if as_json:
-        render.json_object(result)
-    else:
-        render.line(f"trust root {root.version} {digests.short(root.digest)}")
-        for name, p in root.channels.items():
-            render.line(f"{name}: {wording.policy_line(p)}")
-        for name in differing:
-            render.warning(f"casstore.toml proposes another policy for {name}")
-    if differing:
-        raise click.exceptions.Exit(4)
-
-
-def proposed_policies(session: Session):  # type: ignore[no-untyped-def]
-    """The [channels] of casstore.toml as policies, or None where there is no file."""
-    found = session.optional_config
-    return found.channels if found and found.channels else None
 
 
 def _check_agreement(session: Session, release: str) -> None:
@@ -498,7 +263,4 @@ COMMANDS = {
     "rollback": rollback,
     "unpin": unpin,
     "explain": explain,
-    "suspend": suspend,
-    "revoke": revoke,
-    "policy": policy,
 }

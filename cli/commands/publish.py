@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.commands.params import clock_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import LEDGER_PASSPHRASE, Session
+
+if TYPE_CHECKING:
+    from bundlers.publishing.reports import PublishReport
 
 
 @click.command()
@@ -97,19 +101,23 @@ def publish(
     if as_json:
         render.json_object(report.to_json())
     else:
-        done = f"{report.files} files, {render.size(report.bytes)}"
-        if report.unchanged and not report.files:
-            done = "shows this already"
-        what = f"{channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
-        render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
-        if report.withdrawn:
-            render.warning(f"consumers are told that {report.version} may not be installed, and why; promote another")
-        if report.fallback:
-            render.warning(f"{destination} stays away ({report.fallback}); published to its fallback folder")
-        for hook in report.hooks:
-            render.warning(f"invalidation failed: {hook}")
+        _told(report, destination)
     if report.exit_code:
         raise click.exceptions.Exit(report.exit_code)
+
+
+def _told(report: PublishReport, destination: str) -> None:
+    done = f"{report.files} files, {render.size(report.bytes)}"
+    if report.unchanged and not report.files:
+        done = "shows this already"
+    what = f"{report.channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
+    render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
+    if report.withdrawn:
+        render.warning(f"consumers are told that {report.version} may not be installed, and why; promote another")
+    if report.fallback:
+        render.warning(f"{destination} stays away ({report.fallback}); published to its fallback folder")
+    for hook in report.hooks:
+        render.warning(f"invalidation failed: {hook}")
 
 
 def _files(session: Session, name: str, *, mend: bool) -> dict[str, str]:

@@ -16,6 +16,7 @@ from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
+    from bundlers.releases import ReleaseReport
     from bundlers.releases.listings import ArchiveListing
 
 
@@ -117,7 +118,12 @@ def release(
     if as_json:
         listing = {"listing": [archive.to_json() for archive in archives]} if listed else {}
         render.json_object({**report.to_json(), **listing})
-        return
+    else:
+        _told(report)
+
+
+def _told(report: ReleaseReport) -> None:
+    version = report.version
     for name, origin in report.taken.items():
         render.say(f"{name}: not put for {version}, taken from {origin}")
     for outcome in report.outcomes:
@@ -125,7 +131,7 @@ def release(
         for warning in outcome.result.warnings:
             render.warning(warning)
     if report.isolation:
-        render.say(f"isolation: {report.isolation.compared} contents compared, nothing in two products")
+        render.say(f"isolation: {report.isolation.compared} contents compared, {_isolation(report)}")
     for product, paths in report.dropped.items():
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         render.warning(f"product {product}: empty folders are in no archive: {', '.join(paths[:3])}{more}")
@@ -142,6 +148,14 @@ def release(
     else:
         again = "is released already" if report.again else "is released"
         render.line(f"{version} {again}: {report.release}, ledger entry {report.entry}")
+
+
+def _isolation(report: ReleaseReport) -> str:
+    """What two products share, of which nothing stopped the release."""
+    count = len(report.isolation.reported) if report.isolation else 0
+    if not count:
+        return "nothing in two products"
+    return f"{count} small ones in two products: casstore isolation show {report.version}"
 
 
 def _tell_archives(archives: Sequence[ArchiveListing]) -> None:
