@@ -12,33 +12,23 @@ worth.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import ssl
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import (
     HTTPError,
-    LocationParseError,
-    MaxRetryError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    SSLError,
-    TimeoutError,  # noqa: A004 - urllib3's own
 )
 
 from attest.errors import BadInput
+from bundlers.consuming.web_answers import ASK, MOVED, TryAgain, check_status, failed, proxy_of, words
 from bundlers.publishing.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
-from casstore.machine import clock
 from casstore.network import circuit
 from casstore.network.network import NetworkGuard
 from casstore.storage import locations
@@ -57,19 +47,7 @@ CONNECT = 10.0
 REDIRECTS = 5
 
 _PIECE = 256 * 1024
-_ABSENT = frozenset({403, 404, 410})
-_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-_MOVED = frozenset({301, 302, 303, 307, 308})
-_ASK = "ask whoever runs the server to serve these files as they are"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-class _TryAgain(StorageUnavailable):
-    """It may go better in a moment; `wait` is what the server asks for."""
-
-    def __init__(self, message: str, *, hint: str = "try again later", wait: float | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.wait = wait
 
 
 @dataclass
@@ -133,21 +111,21 @@ class HttpReader:
             try:
                 yield from _read(progress, response)
                 return
-            except _TryAgain as broke:
+            except TryAgain as broke:
                 stuck = stuck + 1 if progress.done == before else 0
                 if stuck == TRIES:
                     raise StorageUnavailable(f"{broke.message} ({TRIES} tries)", hint=broke.hint) from broke
                 response = self._tried(progress, broke)
         raise StorageUnavailable(f"{progress.url}: broke off {RESUMES} times", hint="try again from elsewhere")
 
-    def _tried(self, progress: _Progress, last: _TryAgain | None = None) -> urllib3.BaseHTTPResponse:
+    def _tried(self, progress: _Progress, last: TryAgain | None = None) -> urllib3.BaseHTTPResponse:
         """The answer to a request for what is missing, tried again as often as it may get better."""
         for number in range(TRIES):
             if last is not None:
                 _pause(last, number)
             try:
                 return self._asked(progress)
-            except _TryAgain as exc:
+            except TryAgain as exc:
                 last = exc
         assert last is not None  # noqa: S101 - TRIES is not 0
         raise StorageUnavailable(f"{last.message} ({TRIES} tries)", hint=last.hint) from last
@@ -157,10 +135,10 @@ class HttpReader:
         for _ in range(REDIRECTS + 1):
             host = urlsplit(url).netloc
             response = circuit.OUTSIDE.call(host, lambda seconds, url=url: self._sent(progress, url, seconds))  # type: ignore[misc]
-            if response.status not in _MOVED:
+            if response.status not in MOVED:
                 return _checked(progress, response)
             url = self._redirected(url, response)
-        raise StorageUnavailable(f"{progress.url}: is redirected more than {REDIRECTS} times", hint=_ASK)
+        raise StorageUnavailable(f"{progress.url}: is redirected more than {REDIRECTS} times", hint=ASK)
 
     def _redirected(self, url: str, response: urllib3.BaseHTTPResponse) -> str:
         place = response.headers.get("Location", "")
@@ -172,14 +150,14 @@ class HttpReader:
         except ValueError:
             usable, found, parts = False, place, urlsplit(url)
         if not usable:
-            raise StorageUnavailable(f"{url}: redirects to {place[:200]!r}, which is no place", hint=_ASK)
+            raise StorageUnavailable(f"{url}: redirects to {place[:200]!r}, which is no place", hint=ASK)
         if parts.scheme not in ("https", urlsplit(url).scheme):
             raise PolicyViolation(f"{url}: redirects to {found}; not followed")
         self._network.check(found)
         return found
 
     def _sent(self, progress: _Progress, url: str, seconds: float) -> urllib3.BaseHTTPResponse:
-        """Raises _TryAgain, StorageUnavailable, NoSuchObject."""
+        """Raises TryAgain, StorageUnavailable, NoSuchObject."""
         headers = {"User-Agent": "casstore", "Accept-Encoding": "identity"}
         if progress.done:
             headers["Range"] = f"bytes={progress.done}-"
@@ -191,9 +169,9 @@ class HttpReader:
                 "GET", url, headers=headers, timeout=timeout, retries=False, redirect=False, preload_content=False
             )
         except (HTTPError, OSError, ValueError) as exc:
-            raise _failed(url, exc) from exc
+            raise failed(url, exc) from exc
         try:
-            _check_status(url, response)
+            check_status(url, response)
         except BaseException:
             response.close()
             raise
@@ -201,20 +179,11 @@ class HttpReader:
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         """By the proxy that the environment names for a URL; an empty text is none."""
-        proxy = _proxy_of(url)
+        proxy = proxy_of(url)
         if proxy not in self._pools:
             options: dict[str, Any] = {"num_pools": 4, "maxsize": 1, "ssl_context": ssl.create_default_context()}
             self._pools[proxy] = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
         return self._pools[proxy]
-
-
-def _proxy_of(url: str) -> str:
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.netloc):
-        return ""
-    proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return found if "://" in found or not found else f"http://{found}"
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
@@ -230,76 +199,13 @@ def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
     return urllib3.ProxyManager(bare, proxy_headers=headers, **options)
 
 
-def _check_status(url: str, response: urllib3.BaseHTTPResponse) -> None:
-    status = response.status
-    if status in _ABSENT:
-        raise NoSuchObject(f"{url}: the server answers {status}")
-    if status == 511:
-        raise StorageUnavailable(
-            f"{url}: the network wants a login first (511)", hint="open a web page in a browser, log in, run it again"
-        )
-    if status == 407:
-        raise StorageUnavailable(
-            f"{url}: the proxy wants a login (407)", hint="write it into https_proxy: http://NAME:PASSWORD@HOST:PORT"
-        )
-    if status in _LATER:
-        raise _TryAgain(
-            f"{url}: the server answers {status}", wait=_asked_wait(response.headers.get("Retry-After", ""))
-        )
-    if status not in (200, 206, *_MOVED) and (status >= 400 or status < 200):
-        raise StorageUnavailable(f"{url}: the server answers {status}", hint="try again later")
-
-
-def _asked_wait(text: str) -> float | None:
-    """`Retry-After`: seconds, or a date."""
-    text = text.strip()
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, (parsedate_to_datetime(text) - clock.now()).total_seconds())
-    return None
-
-
-def _pause(last: _TryAgain, number: int) -> None:
+def _pause(last: TryAgain, number: int) -> None:
     wait = WAITS[min(number, len(WAITS) - 1)] if last.wait is None else last.wait
     if wait > LONGEST_WAIT:
         raise StorageUnavailable(
             f"{last.message}, and asks us to wait {wait:g} seconds", hint="run the command again after that"
         ) from last
     time.sleep(wait)
-
-
-def _failed(url: str, exc: Exception) -> StorageUnavailable:
-    """What went wrong before there was an answer."""
-    cause: BaseException = exc.reason if isinstance(exc, MaxRetryError) and exc.reason is not None else exc
-    if isinstance(cause, ProxyError):
-        return _TryAgain(
-            f"{url}: the proxy {urlsplit(_proxy_of(url)).hostname} does not serve: {_words(cause.original_error)}",
-            hint="mend http_proxy or https_proxy, or name the host in no_proxy",
-        )
-    if isinstance(cause, SSLError):
-        return StorageUnavailable(
-            f"{url}: its certificate does not hold: {_words(cause)}",
-            hint="an authority of your own: SSL_CERT_FILE=FILE; else a portal or a proxy may answer in its place",
-        )
-    if isinstance(cause, NewConnectionError):  # which is a timeout to urllib3
-        return _TryAgain(f"{url}: {_words(cause)}", hint="check the network, or use --offline")
-    if isinstance(cause, TimeoutError):
-        return _TryAgain(f"{url}: no answer in time", hint="check the network, or try again later")
-    if isinstance(cause, LocationParseError | ValueError):
-        return StorageUnavailable(f"{url}: {_words(cause)}", hint="check the URL")
-    if isinstance(cause, ProtocolError):
-        return _TryAgain(
-            f"{url}: the server does not speak HTTP: {_words(cause)}", hint="try again, or ask who runs it"
-        )
-    return _TryAgain(f"{url}: {_words(cause)}", hint="check the network, or use --offline")
-
-
-def _words(exc: BaseException) -> str:
-    """An error's own words, without the objects around them."""
-    inner = next((arg for arg in reversed(exc.args) if isinstance(arg, BaseException)), None)
-    text = str(inner if inner is not None else exc) or type(inner or exc).__name__
-    return " ".join(re.sub(r"<[^>]*>:?|\([^()]*object at 0x[^)]*\):?", "", text).split())[:200]
 
 
 def _checked(progress: _Progress, response: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
@@ -319,7 +225,7 @@ def _check_body(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None
             f"{url}: the server answers a web page in its place", hint="check the URL with whoever runs it"
         )
     if (coding := headers.get("Content-Encoding", "identity").lower()) != "identity":
-        raise StorageUnavailable(f"{url}: is sent as {coding[:20]!r}, though it was asked for as it is", hint=_ASK)
+        raise StorageUnavailable(f"{url}: is sent as {coding[:20]!r}, though it was asked for as it is", hint=ASK)
     length = headers.get("Content-Length", "").strip()
     chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
     if response.status == 206 and progress.done:
@@ -327,7 +233,7 @@ def _check_body(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None
         return
     if response.status != 200 or not (chunked or (length.isascii() and length.isdecimal())):
         told = "does not say how long it is" if response.status == 200 else f"answers {response.status}"
-        raise StorageUnavailable(f"{url}: the server {told}, so it may not have come whole", hint=_ASK)
+        raise StorageUnavailable(f"{url}: the server {told}, so it may not have come whole", hint=ASK)
     total = None if chunked else int(length)
     mark = _mark(headers)
     if progress.done:
@@ -340,7 +246,7 @@ def _check_body(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None
 def _check_range(progress: _Progress, said: str) -> None:
     match = _RANGE.fullmatch(said.strip())
     if match is None or int(match[1]) != progress.done or progress.total not in (None, int(match[3])):
-        raise StorageUnavailable(f"{progress.url}: the server sends another part than was asked for", hint=_ASK)
+        raise StorageUnavailable(f"{progress.url}: the server sends another part than was asked for", hint=ASK)
 
 
 def _mark(headers: Any) -> str:
@@ -355,13 +261,13 @@ def _skip(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None:
         while left and (piece := response.read(min(left, _PIECE))):
             left -= len(piece)
     except (HTTPError, OSError) as exc:
-        raise _TryAgain(f"{progress.url}: broke off again, before {progress.done} bytes") from exc
+        raise TryAgain(f"{progress.url}: broke off again, before {progress.done} bytes") from exc
     if left:
-        raise _TryAgain(f"{progress.url}: broke off again, before {progress.done} bytes")
+        raise TryAgain(f"{progress.url}: broke off again, before {progress.done} bytes")
 
 
 def _read(progress: _Progress, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """Pieces as they come. Raises _TryAgain where the body breaks off, StorageUnavailable where it only drips."""
+    """Pieces as they come. Raises TryAgain where the body breaks off, StorageUnavailable where it only drips."""
     slow = _Slowness(progress.url)
     try:
         while True:
@@ -373,11 +279,11 @@ def _read(progress: _Progress, response: urllib3.BaseHTTPResponse) -> Iterator[b
             progress.done += len(piece)
             yield piece
     except (HTTPError, OSError, ValueError) as exc:
-        raise _TryAgain(f"{_broken(progress)}: {_words(exc)}", hint="try again") from exc
+        raise TryAgain(f"{_broken(progress)}: {words(exc)}", hint="try again") from exc
     finally:
         response.close() if progress.total != progress.done else response.release_conn()
     if progress.total is not None and progress.done < progress.total:
-        raise _TryAgain(_broken(progress), hint="try again")
+        raise TryAgain(_broken(progress), hint="try again")
 
 
 def _broken(progress: _Progress) -> str:

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from attest.core import limits
-from attest.digests import Digest, hex_of
+from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.log import checkpoints
 from attest.signers import Signer
@@ -29,7 +29,6 @@ from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
 from bundlers.errors import Unreadable
 from bundlers.publishing import (
-    channel_proof,
     feed,
     gathering,
     records,
@@ -39,6 +38,7 @@ from bundlers.publishing import (
     withdrawals,
     writing,
 )
+from bundlers.publishing.carried import carried
 from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.destinations import (
     Destination,
@@ -314,10 +314,14 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     why = withdrawals.because(run.store, state, history, run.channel, sigstore_root=run.sigstore_root)
     numbers = _gather_channel(run, gathered, state, history, why)
     last = _last(run, state)
-    carried = _carried(run, gathered, state, history, last, numbers) if last else {}
+    stays: dict[str, TargetInfo] = {}
+    if last:
+        stays = carried(
+            run.store, state, history, run.channel, last, gathered, numbers, sigstore_root=run.sigstore_root
+        )
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
-    targets = {**carried, **gathered.targets}
+    targets = {**stays, **gathered.targets}
     _check_limits(targets)
     number = len(state.publications.get(run.settings.name, ())) + 1
     found = state.channel(run.channel)
@@ -359,68 +363,6 @@ def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: Hist
     gathering.check_archives(run.store, files.release, known)
     gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
     return set(files.chosen.numbers)
-
-
-def _carried(
-    run: _Run, into: Gathered, state: LedgerState, history: History, last: Publication, numbers: set[int]
-) -> dict[str, TargetInfo]:
-    """Targets of the publication before that stay, and the entries that its other channels need."""
-    rows = state.publications[run.settings.name]
-    carried = {path: TargetInfo(info.digest, info.length) for path, info in last.targets.items()}
-    record = rows[-1].statement
-    carried[records.publication_path(len(rows))] = TargetInfo(record, run.store.size(record))
-    roots = {root.digest: root for root in state.trust_roots}
-    held = set() if records.objects_path(run.channel) not in into.targets else {state.channel(run.channel).version}
-    withdrawn = {state.channel(run.channel).version} - held
-    left: set[str] = set()
-    kept: set[str] = set()
-    for name in _channels_of(last):
-        other = ChannelRecord.parse(run.store.read(last.targets[records.channel_path(name)].digest))
-        stays = name != run.channel and _holds(state, name, other)
-        why = withdrawals.because(run.store, state, history, name, sigstore_root=run.sigstore_root) if stays else ()
-        if why or other.withdrawn or not stays:
-            left |= set(other.files)
-        else:
-            kept |= set(other.files)
-        if why:
-            withdrawals.gather(into, run.store, state, history, name, why)
-            withdrawn.add(other.version)
-        elif stays and not other.withdrawn:
-            held.add(other.version)
-            gathering.gather_absence(into, run.store, state, history, name, other.move_number, state.count)
-            chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
-            numbers |= chosen.numbers
-    revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
-    gone = tuple(_gone(state, revoked | (withdrawn - held)))
-    return {
-        path: info for path, info in carried.items() if path not in left - kept and not (gone and path.startswith(gone))
-    }
-
-
-def _channels_of(claim: Publication) -> tuple[str, ...]:
-    """The channels that a publication shows."""
-    names = (path.removeprefix("channels/").removesuffix(".json") for path in claim.targets)
-    return tuple(sorted({name for name in names if records.channel_path(name) in claim.targets}))
-
-
-def _gone(state: LedgerState, versions: set[str]) -> Iterator[str]:
-    """What paths of releases begin with that are shown no more; an archive that another release has as well stays."""
-    infos = state.releases.values()
-    stays = {digest for info in infos if info.version not in versions for digest in info.archives.values()}
-    for info in infos:
-        if info.version in versions:
-            yield f"releases/{info.version}/"
-            yield from (f"archives/{hex_of(digest)}." for digest in info.archives.values() if digest not in stays)
-
-
-def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:
-    """Whether the channel still names what its record shows; one that moved on is shown when it is published again."""
-    return state.channels[channel].move == record.move
-
-
-def _is_revoked(state: LedgerState, digest: Digest) -> bool:
-    info = state.releases[digest]
-    return state.is_revoked(digest, *info.archives.values(), *info.components.values())
 
 
 def _sign(run: _Run, claim: Publication, release: Digest) -> bytes:

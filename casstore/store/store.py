@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from attest.digests import Digest, from_raw, is_digest, to_raw
 from attest.errors import BadInput, FormatError
 from casstore.errors import Conflict, GivenUp, NoSuchObject, NotWritable, UnsupportedInput
-from casstore.index.catalog import Catalog, cache_folder, index_folder
+from casstore.index.catalog import Catalog
+from casstore.index.places import cache_folder, index_folder
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock
 from casstore.machine.progress import NullProgress

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from cli.commands import ceremony_values as values
 from cli.commands.params import Days, json_option, key_option, once, pass_session
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
 if TYPE_CHECKING:
-    from attest.digests import Digest
     from attest.statements.predicates.ceremony import Transcript
-    from attest.trust.certificate_conditions import CertificateConditions
     from attest.trust.trust_roots import TrustRoot
-    from casstore.promotion.trust import RoleChange, TrustChange
+    from casstore.promotion.trust import TrustChange
 
 MAX_DRAFT = 4 * 1024 * 1024
 
@@ -88,18 +86,18 @@ def draft(
     from casstore.promotion import trust
 
     change = trust.TrustChange(
-        once(((name, _identity(value)) for name, value in map(_pair, identities)), "--identity"),
-        once(((name, _role(value)) for name, value in map(_pair, roles)), "--role"),
+        once(((name, values.identity(value)) for name, value in map(values.pair, identities)), "--identity"),
+        once(((name, values.role(value)) for name, value in map(values.pair, roles)), "--role"),
         remove,
         expires_days,
-        once(((name, _time(value)) for name, value in map(_pair, valid_from)), "--valid-from"),
-        once(((name, _time(value)) for name, value in map(_pair, valid_until)), "--valid-until"),
-        _gathered(builders),
-        _gathered(sources),
+        once(((name, values.time(value)) for name, value in map(values.pair, valid_from)), "--valid-from"),
+        once(((name, values.time(value)) for name, value in map(values.pair, valid_until)), "--valid-until"),
+        values.gathered(builders),
+        values.gathered(sources),
         read_file(sigstore_root) if sigstore_root else None,
-        _gap(clock_gap) if clock_gap else None,
-        _set_clock(set_clock) if set_clock else None,
-        _settlement(settle) if settle else None,
+        values.gap(clock_gap) if clock_gap else None,
+        values.set_clock(set_clock) if set_clock else None,
+        values.settlement(settle) if settle else None,
     )
     _say_instances(change.sigstore_root)
     _draft(session, change, out, as_json)
@@ -126,7 +124,7 @@ def rotate(session: Session, name: str, new: str, expires_days: int, out: str, a
 
     root = session.trust_root()
     _known(root, name)
-    _draft(session, trust.TrustChange({name: _identity(new)}, expires_days=expires_days), out, as_json)
+    _draft(session, trust.TrustChange({name: values.identity(new)}, expires_days=expires_days), out, as_json)
     _say_leak(root, name)
 
 
@@ -395,76 +393,3 @@ def _warn_of_unmeetable(root: TrustRoot) -> None:
 
     for told in feasible.unmeetable(root):
         render.warning(f"nobody can meet this policy: {told}")
-
-
-def _gathered(pairs: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Values by name; a name may stand several times."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name, value in map(_pair, pairs):
-        found[name] = (*found.get(name, ()), value)
-    return found
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name or not value:
-        raise click.UsageError(f"not of the form NAME=VALUE: {text!r}")
-    return name, value
-
-
-def _time(text: str) -> datetime:
-    from attest.core import times
-    from attest.errors import FormatError
-
-    try:
-        return times.parse(text if "T" in text else f"{text}T00:00:00Z")
-    except FormatError as exc:
-        raise click.UsageError(f"not a time: {text!r} (write 2026-12-31 or 2026-12-31T12:00:00Z)") from exc
-
-
-def _gap(text: str) -> timedelta:
-    from casstore.config.channels import duration
-
-    seconds = duration(text, "--clock-gap")
-    return timedelta(seconds=int(seconds))
-
-
-def _entry(text: str) -> tuple[int, str]:
-    entry, value = _pair(text)
-    if not entry.isdigit():
-        raise click.UsageError(f"not the number of a ledger entry: {entry!r}")
-    return int(entry), value
-
-
-def _set_clock(text: str) -> tuple[int, datetime]:
-    entry, value = _entry(text)
-    return entry, _time(value)
-
-
-def _settlement(text: str) -> tuple[int, Digest]:
-    from attest import digests
-
-    entry, value = _entry(text)
-    return entry, digests.parse(value)
-
-
-def _identity(value: str) -> bytes | str | CertificateConditions:
-    """A keyless subject, or a file: a public key, or the conditions of a certificate as JSON."""
-    if value.startswith("oidc:"):
-        return value
-    raw = read_file(value)
-    if not raw.lstrip().startswith(b"{"):
-        return raw
-    from attest import canonical
-    from attest.trust import certificate_conditions
-
-    return certificate_conditions.parse(canonical.loads_object(raw, what=value), value)
-
-
-def _role(value: str) -> RoleChange:
-    from casstore.promotion.trust import RoleChange
-
-    names, separator, threshold = value.partition(":")
-    if separator and not (threshold.isdigit() and int(threshold)):
-        raise click.UsageError(f"not a threshold: {threshold!r}")
-    return RoleChange(tuple(name for name in names.split(",") if name), int(threshold) if separator else None)

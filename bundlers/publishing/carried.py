@@ -1,0 +1,100 @@
+"""What a publication keeps of the one before: other channels that it showed, and releases that may still be had.
+
+A channel that moved on, was withdrawn or shows what was revoked takes its files with it, unless another one shows
+them too.
+
+    targets = carried(store, state, history, "prod", last, gathered, numbers)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attest.digests import Digest, hex_of
+from attest.statements.predicates.publication import Publication
+from bundlers.publishing import (
+    channel_proof,
+    gathering,
+    records,
+    withdrawals,
+)
+from bundlers.publishing.channel_proof import History
+from bundlers.publishing.gathering import Gathered
+from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.ledger.state import LedgerState
+
+
+def carried(
+    store: gathering.ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    last: Publication,
+    into: Gathered,
+    numbers: set[int],
+    *,
+    sigstore_root: bytes | None,
+) -> dict[str, TargetInfo]:
+    """Targets of the publication before that stay beside those of `channel`.
+
+    What other channels need beside is gathered: entries into `numbers`, the rest into `into`.
+    """
+    rows = state.publications[last.destination]
+    stays_there = {path: TargetInfo(info.digest, info.length) for path, info in last.targets.items()}
+    record = rows[-1].statement
+    stays_there[records.publication_path(len(rows))] = TargetInfo(record, store.size(record))
+    roots = {root.digest: root for root in state.trust_roots}
+    held = set() if records.objects_path(channel) not in into.targets else {state.channel(channel).version}
+    withdrawn = {state.channel(channel).version} - held
+    left: set[str] = set()
+    kept: set[str] = set()
+    for name in _channels_of(last):
+        other = ChannelRecord.parse(store.read(last.targets[records.channel_path(name)].digest))
+        stays = name != channel and _holds(state, name, other)
+        why = withdrawals.because(store, state, history, name, sigstore_root=sigstore_root) if stays else ()
+        if why or other.withdrawn or not stays:
+            left |= set(other.files)
+        else:
+            kept |= set(other.files)
+        if why:
+            withdrawals.gather(into, store, state, history, name, why)
+            withdrawn.add(other.version)
+        elif stays and not other.withdrawn:
+            held.add(other.version)
+            gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
+            chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
+            numbers |= chosen.numbers
+    revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
+    gone = tuple(_gone(state, revoked | (withdrawn - held)))
+    return {
+        path: info
+        for path, info in stays_there.items()
+        if path not in left - kept and not (gone and path.startswith(gone))
+    }
+
+
+def _channels_of(claim: Publication) -> tuple[str, ...]:
+    """The channels that a publication shows."""
+    names = (path.removeprefix("channels/").removesuffix(".json") for path in claim.targets)
+    return tuple(sorted({name for name in names if records.channel_path(name) in claim.targets}))
+
+
+def _gone(state: LedgerState, versions: set[str]) -> Iterator[str]:
+    """What paths of releases begin with that are shown no more; an archive that another release has as well stays."""
+    infos = state.releases.values()
+    stays = {digest for info in infos if info.version not in versions for digest in info.archives.values()}
+    for info in infos:
+        if info.version in versions:
+            yield f"releases/{info.version}/"
+            yield from (f"archives/{hex_of(digest)}." for digest in info.archives.values() if digest not in stays)
+
+
+def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:
+    """Whether the channel still names what its record shows; one that moved on is shown when it is published again."""
+    return state.channels[channel].move == record.move
+
+
+def _is_revoked(state: LedgerState, digest: Digest) -> bool:
+    info = state.releases[digest]
+    return state.is_revoked(digest, *info.archives.values(), *info.components.values())
