@@ -182,7 +182,7 @@ def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Map
 
 
 def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
-    gone = state.is_revoked(info.digest, *info.archives.values(), *info.components.values())
+    gone = state.is_withdrawn(info)
     spans = tuple(span for channel in state.channels.values() for span in _spans(channel.name, state, info.digest))
     return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attest.digests import Digest, hex_of
+from attest.digests import hex_of
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing import (
     channel_proof,
@@ -65,7 +65,7 @@ def carried(
             gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
-    revoked = {info.version for info in state.releases.values() if _is_revoked(state, info.digest)}
+    revoked = {info.version for info in state.releases.values() if state.is_withdrawn(info)}
     gone = tuple(_gone(state, revoked | (withdrawn - held)))
     return {
         path: info
@@ -93,8 +93,3 @@ def _gone(state: LedgerState, versions: set[str]) -> Iterator[str]:
 def _holds(state: LedgerState, channel: str, record: ChannelRecord) -> bool:
     """Whether the channel still names what its record shows; one that moved on is shown when it is published again."""
     return state.channels[channel].move == record.move
-
-
-def _is_revoked(state: LedgerState, digest: Digest) -> bool:
-    info = state.releases[digest]
-    return state.is_revoked(digest, *info.archives.values(), *info.components.values())

@@ -195,6 +195,10 @@ class LedgerState:
         """Whether one of these digests or identities was revoked."""
         return not self.revoked.isdisjoint(subjects)
 
+    def is_withdrawn(self, release: ReleaseInfo) -> bool:
+        """Whether a release, or an archive or component of it, was revoked."""
+        return self.is_revoked(release.digest, *release.archives.values(), *release.components.values())
+
 
 def start(store: str, ledger: str) -> LedgerState:
     """The state before the first entry."""

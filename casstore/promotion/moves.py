@@ -126,7 +126,7 @@ def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
     channel = state.channel(name)
     heads = channel.releases
     before = heads[: heads.index(channel.release)] if channel.release is not None else ()
-    good = [found for found in dict.fromkeys(reversed(before)) if not _is_out(state.releases[found], state)]
+    good = [found for found in dict.fromkeys(reversed(before)) if not state.is_withdrawn(state.releases[found])]
     if len(good) < steps:
         told = f"only {len(good)} earlier releases" if good else "no earlier release"
         raise NoSuchObject(
@@ -134,10 +134,6 @@ def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
             hint="name one of its history with --to (casstore channel log), or promote a fixed release",
         )
     return good[steps - 1]
-
-
-def _is_out(release: ReleaseInfo, state: LedgerState) -> bool:
-    return state.is_revoked(release.digest, *release.archives.values(), *release.components.values())
 
 
 def _move(

@@ -147,7 +147,7 @@ def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) ->
         promoter=names.get(move.by, identities.short(move.by)),
         approvers=tuple(sorted(_approvers(store, state, move.evidence))),
         reason=move.reason,
-        revoked=state.is_revoked(release.digest, *release.archives.values(), *release.components.values()),
+        revoked=state.is_withdrawn(release),
     )
 
 

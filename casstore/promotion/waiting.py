@@ -121,7 +121,7 @@ def _moves(
     proposed: Mapping[str, ChannelPolicy] | None,
 ) -> Iterator[Wait]:
     release = candidate(state, channel, policy)
-    if release is None or _is_out(state, release):
+    if release is None or state.is_withdrawn(release):
         return
     at = Situation(state, channel, release, "promote")
     needs = _open(judge(store, at, now=now, promoter=None, proposed=proposed))
@@ -163,7 +163,3 @@ def _withdrawn(state: LedgerState, channel: ChannelState, now: datetime) -> Iter
     if found:
         since = times.format(found[0].time)
         yield Wait(WITHDRAWN, channel.name, release.version, since, counting(state, "promoter", now), channel.version)
-
-
-def _is_out(state: LedgerState, release: ReleaseInfo) -> bool:
-    return state.is_revoked(release.digest, *release.archives.values(), *release.components.values())

@@ -23,7 +23,7 @@ ORIGIN = "casstore.dev/5d41402abc4b2a76b9719d911017c592/main"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 
 
-def test_keys() -> dict[str, keys.PrivateKey]:
+def known_keys() -> dict[str, keys.PrivateKey]:
     return {
         "ecdsa-p256": ec.derive_private_key(0xCA55, ec.SECP256R1()),
         "ed25519": ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"casstore test key").digest()),
@@ -51,7 +51,7 @@ def _texts() -> dict[str, bytes]:
         "digest": digests.sha256(b""),
         "zero": digests.ZERO,
         "time": times.format(datetime(2026, 1, 31, 9, 0, 0, 999999, UTC)),
-        "key": {name: keys.identity_of(key.public_key()) for name, key in test_keys().items()},
+        "key": {name: keys.identity_of(key.public_key()) for name, key in known_keys().items()},
         "keyless": identities.of_oidc("https://accounts.example", "ann@example.com"),
     }
     return {"digest/examples.json": _pretty(examples), "statement/test-result.json": statement().to_bytes()}
@@ -59,14 +59,14 @@ def _texts() -> dict[str, bytes]:
 
 def _attestations() -> dict[str, bytes]:
     out = {}
-    for name, key in test_keys().items():
+    for name, key in known_keys().items():
         out[f"attestation/{name}.pub"] = keys.public_to_pem(key.public_key())
         out[f"attestation/{name}.sigstore.json"] = signers.from_private_key(key).sign_statement(statement().to_bytes())
     return out
 
 
 def _checkpoints() -> dict[str, bytes]:
-    signer = signers.from_private_key(test_keys()["ed25519"])
+    signer = signers.from_private_key(known_keys()["ed25519"])
     tree = merkle.MemoryTree(entries())
     out = {}
     for size in (0, 7, 259):

@@ -85,7 +85,7 @@ def check_rollback(channel: ChannelState, release: ReleaseInfo) -> None:
 
 def check_not_revoked(state: LedgerState, release: ReleaseInfo, at: datetime | None = None) -> None:
     """Raises PolicyDenied when who released it counts no more, or the release or one of its archives was revoked."""
-    if state.is_revoked(release.digest, *release.archives.values(), *release.components.values()):
+    if state.is_withdrawn(release):
         raise PolicyDenied(f"release {release.version}, or something in it, was revoked", hint="make a new release")
     limit = state.limited.get(release.builder)
     suspended = at is not None and release.builder in state.suspended(at)

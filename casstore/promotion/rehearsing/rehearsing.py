@@ -151,7 +151,7 @@ def _cast(state: LedgerState, channel: str, ref: str | None) -> tuple[ReleaseInf
             for info in state.releases.values()
             if info.number > (head.number if head else -1)
             and (before is None or before in state.in_channels(info.digest))
-            and not state.is_revoked(info.digest, *info.archives.values(), *info.components.values())
+            and not state.is_withdrawn(info)
         ]
         chosen = max(fit, key=lambda info: info.number) if fit else head  # type: ignore[assignment]
     if chosen is None or (chosen == head and len(at.releases) < 2):

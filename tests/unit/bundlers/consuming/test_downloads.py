@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bundlers.consuming import downloads
+from bundlers.consuming import downloads, web_answers
 from bundlers.consuming.downloads import HttpReader
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network import circuit
@@ -163,8 +163,8 @@ def test_waits_grow_and_dates_count(monkeypatch: pytest.MonkeyPatch) -> None:
             fetched(url)
         assert (len(server.asked) == 3 and waits == [2.0, 2.0]) or waits == [0.5, 2.0]
     soon = f"{datetime.now(UTC) + timedelta(seconds=20):%a, %d %b %Y %H:%M:%S} GMT"
-    assert 15 < (downloads._asked_wait(soon) or 0) <= 20
-    assert downloads._asked_wait("soon") is None
+    assert 15 < (web_answers._asked_wait(soon) or 0) <= 20
+    assert web_answers._asked_wait("soon") is None
 
 
 def test_a_server_that_asks_for_an_hour_is_told() -> None:
