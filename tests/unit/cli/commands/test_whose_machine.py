@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from casstore import config
-from casstore.index.catalog import index_folder
+from casstore.index.places import index_folder
 from casstore.machine import config_files
 from casstore.store.store import Store
 from tests.support.small_line import BEGIN, STEPS, Place
