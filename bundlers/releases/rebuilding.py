@@ -1,8 +1,9 @@
 """Builds a release again from what its provenance recorded, and signs that it came out the same.
 
 Promises: inputs are the recorded ones, by digest, in a folder that holds nothing else; arguments and network are the
-recorded ones; nothing is signed unless each tree and each archive has the digest of the release. Leaves to others:
-whether the policy asks for it (`rebuilds`), and compilers, which are this machine's.
+recorded ones; nothing is signed unless each tree and each archive has the digest of the release. What was recorded
+is another builder's word: it gets no network, no variable of ours and no place outside of its folder but by `Given`.
+Leaves to others: whether the policy asks for it (`rebuilds`), and compilers, which are this machine's.
 
     report = rebuild(store, ledger, "1.4.0", signer=second, now=now)
 """
@@ -19,7 +20,7 @@ from typing import Any
 from attest import digests
 from attest.core import times
 from attest.digests import Digest
-from attest.errors import VerificationError
+from attest.errors import BadInput, VerificationError
 from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import slsa_provenance
@@ -48,6 +49,14 @@ _OURS = ("CASSTORE_COMPONENT", "CASSTORE_VERSION", "HOME", "TMPDIR", *building.E
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a recorded build may have of this machine, if it had the same where it was built."""
+
+    network: bool = False
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RebuildReport:
     """What came out the same."""
 
@@ -68,11 +77,19 @@ def _plain(value: object) -> object:
 
 
 def rebuild(
-    store: Store, ledger: Ledger, release: str, names: Sequence[str] = (), *, signer: Signer, now: datetime
+    store: Store,
+    ledger: Ledger,
+    release: str,
+    names: Sequence[str] = (),
+    *,
+    signer: Signer,
+    now: datetime,
+    given: Given = Given(),
 ) -> RebuildReport:
     """Build all components of a release again, or those named; without names its archives too.
 
-    Raises RebuildDiffers, BuildFailed, NoSuchObject for what was not kept, PolicyDenied when the signer is no builder.
+    Raises RebuildDiffers, BuildFailed, NoSuchObject for what was not kept, PolicyDenied when the signer is no builder,
+    BadInput for a record that asks for more than is `given`, before anything runs.
     """
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
@@ -82,8 +99,10 @@ def rebuild(
     wanted = list(names) or sorted(info.components)
     records = {name: _record(store, state, info.version, name) for name in wanted}
     built = {name: found for name, found in records.items() if found is not None}
+    tables = {name: _as_recorded(name, said, given) for name, said in built.items()}
     made = [
-        _component(store, info.version, name, info.components[name], one, signer, now) for name, one in built.items()
+        _component(store, info.version, name, info.components[name], said, tables[name], signer, now)
+        for name, said in built.items()
     ]
     archives = (
         [] if names else list(_archives(store, release_objects.parse(store.read(info.digest)).evidence, signer, now))
@@ -108,24 +127,50 @@ def _record(store: Store, state: LedgerState, version: str, name: str) -> Mappin
     return said if name in builds else None
 
 
+def _as_recorded(name: str, said: Mapping[str, Any], given: Given) -> Component:
+    """The component by another builder's record. Raises BadInput for what it may not have here."""
+    try:
+        recorded = said["buildDefinition"]["internalParameters"]["builds"][name]
+        table = said["buildDefinition"]["externalParameters"]["components"][name]
+        inputs = recorded["inputs"]
+        component = Component.model_validate({**table, "build_env": []})
+        whole = component.build and digests.is_digest(inputs["digest"]) and isinstance(inputs["by"], str)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        whole = False
+    if not whole:
+        raise BadInput(
+            f"component {name}: the record of its build cannot be read", hint="its builder must put it again"
+        )
+    network = recorded.get("network") == NetworkUse.ALLOWED
+    variables = [str(one) for one in recorded.get("environment", ()) if one not in _OURS]
+    if network and not given.network:
+        raise BadInput(f"component {name} was built with the network", hint="to let it have that here: --build-network")
+    if more := sorted(set(variables) - set(given.variables)):
+        raise BadInput(
+            f"component {name} was built with the variable {more[0][:80]}",
+            hint=f"to let it see that here, and it alone: --build-env {more[0][:80]}",
+        )
+    component = component.model_copy(update={"build_network": network, "build_env": variables})
+    if os.path.isabs(component.root) or os.path.normpath(component.root).startswith(".."):
+        raise BadInput(f"component {name}: its recorded folder {component.root[:100]!r} lies outside of its inputs")
+    return component
+
+
 def _component(
-    store: Store, version: str, name: str, tree: Digest, said: Mapping[str, Any], signer: Signer, now: datetime
+    store: Store,
+    version: str,
+    name: str,
+    tree: Digest,
+    said: Mapping[str, Any],
+    component: Component,
+    signer: Signer,
+    now: datetime,
 ) -> bytes:
     definition = said["buildDefinition"]
-    recorded, table = (
-        definition["internalParameters"]["builds"][name],
-        definition["externalParameters"]["components"][name],
-    )
+    recorded = definition["internalParameters"]["builds"][name]
     sources = recorded.get("inputs", {}).get("tree")
     if not digests.is_digest(sources):
         raise NoSuchObject(f"component {name}: its inputs were not kept", hint="put it again with this casstore")
-    component = Component.model_validate(
-        {
-            **table,
-            "build_network": recorded.get("network") == NetworkUse.ALLOWED,
-            "build_env": [one for one in recorded.get("environment", ()) if one not in _OURS],
-        }
-    )
     with tempfile.TemporaryDirectory(prefix="casstore-rebuild-", ignore_cleanup_errors=True) as scratch:
         root = os.path.join(scratch, "inputs")
         store.checkout(digests.parse(sources), root)

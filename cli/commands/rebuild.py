@@ -12,24 +12,47 @@ from cli.session import Session
 @click.command()
 @click.argument("release")
 @click.option("--component", "names", multiple=True, metavar="NAME", help="Only this one; again for more. No archives.")
+@click.option("--build-network", is_flag=True, help="A build that had the network has it here, too.")
+@click.option(
+    "--build-env", "variables", multiple=True, metavar="NAME", help="A variable that it may see, if it did there."
+)
 @key_option
 @json_option
 @pass_session
-def rebuild(session: Session, release: str, names: tuple[str, ...], key: str | None, as_json: bool) -> None:
+def rebuild(
+    session: Session,
+    release: str,
+    names: tuple[str, ...],
+    build_network: bool,
+    variables: tuple[str, ...],
+    key: str | None,
+    as_json: bool,
+) -> None:
     """Build a release again from its recorded inputs and arguments; sign that it came out the same.
 
     The inputs are written by digest into an empty folder, the recorded command runs there, archives
     are made again from their manifests. What is signed counts for `rebuilds` of a policy; nothing is
-    signed when one byte differs.
+    signed when one byte differs. The command is what another builder recorded and runs with your rights:
+    rebuild where you would build. It gets no network and no variable of yours but by the options.
 
     \b
     Example:
       casstore rebuild 1.4.0 --key second-builder.pem
-    Exit status: 0 the same, 4 this identity is no builder, 8 the inputs were not kept, 10 other bytes came out.
+    Exit status: 0 the same, 4 this identity is no builder, 8 the inputs were not kept, 10 other bytes came out,
+    2 its record asks for more of this machine than it is given.
     """
+    from bundlers.releases.rebuilding import Given
     from bundlers.releases.rebuilding import rebuild as run
 
-    report = run(session.open_store(), session.ledger(), release, names, signer=session.signer(key), now=session.now)
+    report = run(
+        session.open_store(),
+        session.ledger(),
+        release,
+        names,
+        signer=session.signer(key),
+        now=session.now,
+        given=Given(build_network, variables),
+    )
     if as_json:
         render.json_object(report.to_json())
         return

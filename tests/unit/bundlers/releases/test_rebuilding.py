@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from attest.errors import PolicyDenied
+from attest.errors import BadInput, PolicyDenied
 from attest.keys import keys
 from attest.trust.policies import ChannelPolicy
 from bundlers.errors import RebuildDiffers
-from bundlers.releases.rebuilding import RebuildReport, rebuild
+from bundlers.releases.rebuilding import Given, RebuildReport, rebuild
 from casstore.errors import MoveDenied
 from casstore.promotion import promote
 from cli.main import invoke
@@ -98,6 +98,38 @@ def test_other_bytes_are_named_and_nothing_is_signed(tmp_path: Path) -> None:
     with pytest.raises(RebuildDiffers, match=r"component tool: built again it is .* out/stamp"):
         again(line)
     assert line.state.count == count
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("build_network = true", "was built with the network"),
+        ('build_env = ["AWS_SECRET_ACCESS_KEY"]', "was built with the variable AWS_SECRET_ACCESS_KEY"),
+        ('root = ".."', "lies outside of its inputs"),
+    ],
+)
+def test_another_builders_record_takes_nothing_from_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, told: str
+) -> None:
+    """The first builder writes down what the second one's machine shall give away: nothing runs."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    mark = tmp_path / "ran"
+    toml = TOML.replace("[components.tool]\n", f"[components.tool]\n{more}\n")
+    if more.startswith("root"):
+        toml = toml.replace('include = ["out/**"]', 'include = ["project/out/**"]')
+    line = made(tmp_path, toml, SCRIPT + f"open({str(mark)!r}, 'a').write('x')\n")
+    before = mark.read_text()
+    with pytest.raises(BadInput, match=told):
+        again(line)
+    assert mark.read_text() == before
+
+
+def test_what_it_had_there_it_may_be_given_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAVOUR", "sweet")
+    line = made(tmp_path, TOML.replace("[components.tool]\n", '[components.tool]\nbuild_env = ["FLAVOUR"]\n'))
+    bob, given = signer("builder-bob"), Given(variables=("FLAVOUR",))
+    report = rebuild(line.store, line.ledger, "1.0.0", signer=bob, now=line.now, given=given)
+    assert report.components == ("tool",)
 
 
 def test_who_is_no_builder_rebuilds_nothing(tmp_path: Path) -> None:
