@@ -59,12 +59,16 @@ def whence(session: Session, what: tuple[str, ...], as_json: bool) -> None:
 def known_of_feed(session: Session, path: str, *, ahead: bool) -> list[Digest]:
     """The digests of a feed's lines that something here holds, or all with `ahead`; the others are told."""
     from bundlers.audit.whence import origins
+    from casstore.promotion.revocations import EMPTY
 
     lines = [line.strip() for line in read_file(path).decode("utf-8", "replace").splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]
     if bad := [line for line in wanted if not _HEX.match(line)]:
         raise BadInput(f"{path}: no SHA-256 in the line {bad[0][:80]!r}", hint="one digest in hex a line; # for talk")
     asked = list(dict.fromkeys(digests.from_hex(_HEX.match(line)[1].lower()) for line in wanted))  # type: ignore[index]
+    if EMPTY in asked:
+        render.warning(f"{path}: the digest of an empty file is left out")
+        asked.remove(EMPTY)
     if ahead:
         return asked
     found = origins(session.open_store(read_only=True), session.state(), set(asked))
@@ -81,7 +85,10 @@ def _digests(what: str) -> Iterator[tuple[str, Digest]]:
             for name in sorted(names):
                 path = os.path.join(folder, name)
                 if os.path.isfile(path) and not os.path.islink(path):
-                    yield path, _of_file(path)
+                    try:
+                        yield path, _of_file(path)
+                    except BadInput as exc:  # one file of many: the others are told
+                        render.warning(exc.message)
     else:
         yield what, _of_file(what)
 

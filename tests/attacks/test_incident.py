@@ -128,3 +128,15 @@ def test_whence_tells_an_installed_file(here: Path, capsys: pytest.CaptureFixtur
     assert [one["channel"] for one in rows["found/other"]["releases"][0]["channels"]] == ["dev", "prod"]
     Path("stranger").write_bytes(b"never put")
     assert invoke(["whence", "stranger"]) == 8
+
+
+def test_the_empty_file_takes_nothing_away(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Feeds of hashes have it now and then, and nearly every release holds one."""
+    (here / "build" / "bin" / "empty").write_bytes(b"")
+    typed("put --all --release-version 1.1.0 --key key.pem", "release 1.1.0 --key key.pem")
+    empty = sha256(b"").hexdigest()
+    assert revoke(f"sha256:{empty}") == 2
+    Path("feed.txt").write_text(f"{empty}\n{sha256(BAD).hexdigest()}\n")
+    capsys.readouterr()
+    assert revoke("--list", "feed.txt") == 0
+    assert "the digest of an empty file is left out" in capsys.readouterr().err
