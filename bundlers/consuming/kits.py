@@ -125,7 +125,7 @@ def export(
     history = History(ledger.entries(), store.read, state.codes)
     gathered = Gathered()
     for name in names:
-        if why := withdrawals.because(store, state, history, name, sigstore_root=sigstore_root):
+        if why := withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root):
             raise PolicyDenied(
                 f"{info.version} may be used no more in {name}: {withdrawals.told(state, why)}",
                 hint=f"tell who has it: casstore publish {name} --to DESTINATION",

@@ -35,7 +35,7 @@ from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.rules import Reader, seals, step
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Revocation, Sealed
+from casstore.ledger.views import Revocation, Sealed, Suspension
 
 _ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 
@@ -80,6 +80,8 @@ class ProvenLedger:
     trust_roots: tuple[TrustRoot, ...]
     revocations: tuple[Revocation, ...]
     """Those whose entries are in the proof; that there are no others only the sealed state shows."""
+    suspensions: tuple[Suspension, ...]
+    """Likewise."""
     size: int
     root_hash: Digest
     seal: Seal
@@ -133,6 +135,7 @@ def prove(
         objects,
         roots,
         trusted.revocations,
+        trusted.suspensions,
         proof.size,
         from_raw(root_hash),
         seal,
@@ -169,7 +172,7 @@ def _parse_entries(proof: LedgerProof) -> list[Entry]:
 
 
 def _trusted(proof: LedgerProof, history: History, reader: Reader) -> LedgerState:
-    """Trust roots and revocations, by the ledger's own rules; an entry that is void there is void here.
+    """Trust roots, revocations and suspensions, by the ledger's own rules; an entry that is void there is void here.
 
     Each seal between them was signed as one.
     """

@@ -37,7 +37,7 @@ from casstore.ledger.release_objects import Release, ReleaseArchive
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo, Revocation
+from casstore.ledger.views import ReleaseInfo, Revocation, Suspension
 from casstore.store.attestations import parse_unverified
 
 CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
@@ -204,7 +204,7 @@ def _withdrawn(
     move = PinnedMove(record.move_number, record.move)
     return Withdrawn(
         f"{channel} {record.version} was withdrawn: {_reasons(ledger, record)}",
-        hint="do not use it; ask for a newer release",
+        hint=_until(ledger, record, at),
         release=record.release,
         pins=replace(after, channels={**after.channels, channel: move}),
         before=pins,
@@ -212,10 +212,21 @@ def _withdrawn(
 
 
 def _reasons(ledger: ProvenLedger, record: ChannelRecord) -> str:
-    rows = {row.entry: row for row in ledger.revocations}
+    rows: dict[int, Revocation | Suspension] = {row.entry: row for row in ledger.revocations}
+    rows |= {row.entry: row for row in ledger.suspensions}
     if missing := [number for number in record.withdrawn if number not in rows]:
         raise VerificationError(f"ledger entry {missing[0]} is named as the reason, and revokes nothing")
     return "; ".join(absence.told(rows[number]) for number in record.withdrawn)
+
+
+def _until(ledger: ProvenLedger, record: ChannelRecord, at: datetime) -> str:
+    """What can be done: what only a suspension took away may come back."""
+    ends = {row.entry: row.until for row in ledger.suspensions}
+    if not all(number in ends for number in record.withdrawn):
+        return "do not use it; ask for a newer release"
+    if max(ends[number] for number in record.withdrawn) <= at:
+        return "the suspension has ended: ask the publisher to publish again"
+    return "do not use it until the owners have settled that"
 
 
 def _check_seal(ledger: ProvenLedger, against: Against) -> None:

@@ -25,7 +25,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.publishing.channel_proof import History, Selection, brought_by
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
-from casstore.ledger.views import Revocation
+from casstore.ledger.views import Revocation, Suspension
 from casstore.store.attestations import id_of
 
 Answers = Mapping[str, Row | None]
@@ -150,9 +150,13 @@ def check_withdrawal(answers: Answers, channel: str, move: Digest, root: TrustRo
     return _named(answers, at)
 
 
-def told(row: Revocation) -> str:
-    """A revocation in a line: why, what, and where it is written."""
-    return f"{' '.join(row.reason.split())[:300]} ({row.kind} {row.name[:90]} revoked, ledger entry {row.entry})"
+def told(row: Revocation | Suspension) -> str:
+    """What took something away, in a line: why, what, and where it is written."""
+    if isinstance(row, Suspension):
+        what = f"identity {row.identity[:90]} suspended until {times.format(row.until)}"
+    else:
+        what = f"{row.kind} {row.name[:90]} revoked"
+    return f"{' '.join(row.reason.split())[:300]} ({what}, ledger entry {row.entry})"
 
 
 def _check_root(answers: Answers, root: TrustRoot) -> None:

@@ -3,12 +3,13 @@
 A channel that moved on, was withdrawn or shows what was revoked takes its files with it, unless another one shows
 them too.
 
-    targets = carried(store, state, history, "prod", last, gathered, numbers)
+    targets = carried(store, state, history, "prod", last, gathered, numbers, now)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from attest.digests import hex_of
 from attest.statements.predicates.publication import Publication
@@ -33,6 +34,7 @@ def carried(
     last: Publication,
     into: Gathered,
     numbers: set[int],
+    now: datetime,
     *,
     sigstore_root: bytes | None,
 ) -> dict[str, TargetInfo]:
@@ -52,7 +54,7 @@ def carried(
     for name in _channels_of(last):
         other = ChannelRecord.parse(store.read(last.targets[records.channel_path(name)].digest))
         stays = name != channel and _holds(state, name, other)
-        why = withdrawals.because(store, state, history, name, sigstore_root=sigstore_root) if stays else ()
+        why = withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root) if stays else ()
         if why or other.withdrawn or not stays:
             left |= set(other.files)
         else:

@@ -37,7 +37,7 @@ from casstore.ledger.views import Bound, ChannelState, Move, Sealed
 from casstore.store.attestations import parse_unverified
 
 ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
-TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE})
+TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE, EntryKind.SUSPEND})
 _HEADS = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
 _TAKES_IN = frozenset({EntryKind.EVIDENCE, EntryKind.COMPONENT, EntryKind.REHEARSAL})
 """Kinds whose statement is recorded evidence itself."""
@@ -251,7 +251,7 @@ def judge_channel(
     revoked: frozenset[str] = frozenset(),
     limited: Mapping[str, int] | None = None,
 ) -> ChannelJudgement:
-    """Fold trust roots, revocations and the chosen entries. Raises VerificationError, PolicyDenied, Conflict, ...
+    """Fold roots, who was revoked or suspended, chosen entries. Raises VerificationError, PolicyDenied, Conflict, ...
 
     `revoked`, `limited`: what a sealed state says is revoked, whether its entries are in the history or not.
     At the end the move that brought the release is decided once more with all that is revoked by

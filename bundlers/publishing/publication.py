@@ -272,7 +272,17 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
     newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
     fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
-    return fresh and not newer and shown.move == state.channel(run.channel).move
+    same = shown.move == state.channel(run.channel).move
+    return fresh and not newer and same and not _came_back(run, state, shown)
+
+
+def _came_back(run: _Run, state: LedgerState, shown: ChannelRecord) -> bool:
+    """Whether what was withdrawn may be installed again: a suspension has ended."""
+    if not shown.withdrawn:
+        return False
+    history = History(list(run.ledger.entries())[: state.count], run.store.read, state.codes)
+    why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
+    return why != shown.withdrawn
 
 
 def _record(run: _Run, state: LedgerState) -> LedgerState:
@@ -311,13 +321,13 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
     entries: list[Entry] = list(run.ledger.entries())[: state.count]
     history = History(entries, run.store.read, state.codes)
     gathered = Gathered()
-    why = withdrawals.because(run.store, state, history, run.channel, sigstore_root=run.sigstore_root)
+    why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     numbers = _gather_channel(run, gathered, state, history, why)
     last = _last(run, state)
     stays: dict[str, TargetInfo] = {}
     if last:
         stays = carried(
-            run.store, state, history, run.channel, last, gathered, numbers, sigstore_root=run.sigstore_root
+            run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
         )
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])

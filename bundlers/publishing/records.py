@@ -111,7 +111,7 @@ class ChannelRecord:
     alone: tuple[Digest, ...] = ()
     """The objects that lie on their own at `object_path`."""
     withdrawn: tuple[int, ...] = ()
-    """The entries of the revocations by which nothing of it may be installed; () while it may."""
+    """The entries of the revocations and suspensions by which nothing of it may be installed; () while it may."""
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""

@@ -4,10 +4,13 @@ Promises: a withdrawal takes away and never adds, so it needs no approval, no ev
 so, the revocations are in the ledger proof, and the sealed state shows that the channel still names this move.
 Leaves to others: how it is recorded (`publication`), how a consumer is told (`consuming.verification`).
 
-    because(store, state, history, "prod")            # (44,): the entries of the revocations; () while it holds
+    because(store, state, history, "prod", now)       # (44,): what took it away; () while it may be installed
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
@@ -21,10 +24,17 @@ from casstore.ledger import state as states
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
+from casstore.ledger.views import Revocation, Suspension
 
 
 def because(
-    store: ReadStore, state: LedgerState, history: History, channel: str, *, sigstore_root: bytes | None = None
+    store: ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    now: datetime,
+    *,
+    sigstore_root: bytes | None = None,
 ) -> tuple[int, ...]:
     """The entries that took away what the channel holds; none while it may be installed. Raises VerificationError."""
     head = gathering.require_moved(state, channel)
@@ -34,23 +44,37 @@ def because(
     asked = absence.ask(history, channel, head, digest, release, state.trust_roots, store.read)
     if direct := tuple(row.entry for row in state.revocations if row.name in asked.made):
         return direct
-    later = tuple(row.entry for row in state.revocations if row.name in asked.leaned_on and row.entry > brought.number)
-    return () if not later or _holds(store, state, history, channel, head, sigstore_root) else later
+    later = [row.entry for row in state.revocations if row.name in asked.leaned_on and row.entry > brought.number]
+    out = {row.identity: row.entry for row in _suspended(state, now) if row.identity in asked.leaned_on}
+    why = tuple(sorted({*later, *out.values()}))
+    return () if not why or _holds(store, state, history, channel, head, frozenset(out), sigstore_root) else why
 
 
 def told(state: LedgerState, entries: tuple[int, ...]) -> str:
     """The reasons in a line."""
-    return "; ".join(absence.told(row) for row in state.revocations if row.entry in entries)
+    rows: list[Revocation | Suspension] = [*state.revocations, *state.suspensions]
+    return "; ".join(absence.told(row) for row in rows if row.entry in entries)
+
+
+def _suspended(state: LedgerState, now: datetime) -> Iterator[Suspension]:
+    """Who counts for nothing now, as consumers see it by their own clocks."""
+    return (row for row in state.suspensions if now < row.until)
 
 
 def _holds(
-    store: ReadStore, state: LedgerState, history: History, channel: str, head: int, sigstore_root: bytes | None
+    store: ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    head: int,
+    suspended: frozenset[str],
+    sigstore_root: bytes | None,
 ) -> bool:
     roots = {root.digest: root for root in state.trust_roots}
     chosen = channel_proof.select(history, channel, head, roots.get, gathering.recorder(state))
     start, reader = states.start(state.store, state.ledger), Reader(store, sigstore_root)
     try:
-        judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader)
+        judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader, suspended)
         check_not_revoked(judged.state, judged.state.releases[history.release_of(judged.brought)])
     except (PolicyDenied, VerificationError, Conflict):
         return False

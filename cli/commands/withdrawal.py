@@ -136,7 +136,8 @@ def suspend(session: Session, who: str, reason: str, confirm: bool, key: str | N
 
     While it lasts nothing that it signed counts, for every reader. Under one trust root it can be done
     once for each identity, and never so that fewer owners than their threshold are left. Within the three
-    days the owners revoke the identity, or let it count again.
+    days the owners revoke the identity, or let it count again. Consumers hear it with the next publish of
+    each channel; what was withdrawn by it comes back with a publish after it has ended.
 
     \b
     Example:

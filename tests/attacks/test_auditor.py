@@ -12,6 +12,7 @@ from attest.sigstore import signed_files
 from attest.statements import statements
 from attest.statements.predicates import revocation
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
+from bundlers.consuming.verification import Withdrawn
 from casstore import promotion
 from casstore.errors import Conflict
 from casstore.ledger import sealing
@@ -104,10 +105,11 @@ def test_a_suspension_stops_at_once_and_ends_by_itself(world: PublishedWorld, tm
         world.release("1.1.0")
     sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
     world.publish("dev", str(tmp_path / "public"))
-    with pytest.raises(VerificationError):
+    with pytest.raises(Withdrawn, match="suspended until"):
         look(world, tmp_path, "dev")
     world.now += DAYS3
-    assert look(world, tmp_path, "dev").verdict == "valid", "the same publication, three days later"
+    world.publish("dev", str(tmp_path / "public"))
+    assert look(world, tmp_path, "dev").verdict == "valid", "the same move, three days later"
     world.release("1.1.0")
     assert replay_all(world.ledger, world.store) == world.state and not world.state.void
 

@@ -179,3 +179,69 @@ def test_it_is_not_exported(world: PublishedWorld, tmp_path: Path, key: str | No
             now=world.now,
         )
     assert caught.value.exit_code == 4 and not (tmp_path / "k.tar").exists()
+
+
+def suspend(world: PublishedWorld, who: str) -> str:
+    """By the auditor, alone; returns the reason in the words that consumers read."""
+    promotion.suspend(world.store, world.ledger, who, reason=f"{who} is odd", signer=signer("aud"), now=world.now)
+    return f"{who} is odd"
+
+
+@pytest.mark.parametrize(("who", "others"), [("ci", "withdrawn"), ("ann", "valid"), ("pam", "withdrawn")])
+def test_a_suspension_is_told_at_once_and_ends(world: PublishedWorld, tmp_path: Path, who: str, others: str) -> None:
+    """ci built it and pam moved it everywhere; ann approved it for prod alone."""
+    public = tmp_path / "public"
+    look(world, public, tmp_path / "st")
+    reason = suspend(world, who)
+    report = world.publish("prod", str(public))
+    assert report.withdrawn and not world.state.void
+    for state in ("st", "fresh"):
+        with pytest.raises(Withdrawn, match=rf"prod 1.0.0 was withdrawn: {reason} \(.* suspended until ") as told:
+            look(world, public, tmp_path / state)
+        assert told.value.hint == "do not use it until the owners have settled that"
+    targets = tuf_repository.targets_of((public / "metadata/3.targets.json").read_bytes())
+    assert any(path.startswith("releases/") for path in targets) is (others == "valid")
+    assert world.publish("prod", str(public)).unchanged
+    world.later(hours=73)
+    with pytest.raises(Withdrawn) as ended:
+        look(world, public, tmp_path / "st")
+    assert ended.value.hint == "the suspension has ended: ask the publisher to publish again"
+    again = world.publish("prod", str(public))
+    assert not again.withdrawn and not again.unchanged
+    for state in ("st", "fresh2"):
+        assert look(world, public, tmp_path / state).verified.channel.version == "1.0.0"
+    assert world.publish("prod", str(public)).unchanged
+
+
+def test_a_suspension_that_is_left_out(world: PublishedWorld, tmp_path: Path) -> None:
+    """The record of the time before, under the newest checkpoint, and a withdrawal without its reason."""
+    old = Public.of(tmp_path / "public").record("prod", "1.0.0")
+    suspend(world, "ci")
+    world.publish("prod", str(tmp_path / "public"))
+    public = Public.of(tmp_path / "public")
+    kit = public.kit(tmp_path / "old.tar", "prod", "1.0.0", record=old, drop={EntryKind.SUSPEND})
+    with pytest.raises(VerificationError, match=r"suspended|revoked|not shown that nothing speaks against it"):
+        look(world, kit, tmp_path / "st")
+    said = public.record("prod", "1.0.0")
+    kit = public.kit(tmp_path / "new.tar", "prod", "1.0.0", record=said, drop={EntryKind.SUSPEND})
+    with pytest.raises(VerificationError, match="revokes nothing"):
+        look(world, kit, tmp_path / "st")
+    assert not (tmp_path / "st/ledgers").exists()
+
+
+def test_what_leans_on_nobody_who_is_suspended_stays(world: PublishedWorld, tmp_path: Path) -> None:
+    """ann approved it for prod alone: dev is published as it was, prod is told beside it."""
+    suspend(world, "ann")
+    assert not world.publish("dev", str(tmp_path / "public")).withdrawn
+    assert look(world, tmp_path / "public", tmp_path / "st", "dev").verdict == "valid"
+    with pytest.raises(Withdrawn, match="ann is odd"):
+        look(world, tmp_path / "public", tmp_path / "st")
+
+
+def test_a_kit_of_what_leans_on_somebody_suspended(world: PublishedWorld, tmp_path: Path) -> None:
+    suspend(world, "ci")
+    with pytest.raises(PolicyDenied, match=r"may be used no more in dev: ci is odd \(identity .* suspended until"):
+        export(world.store, world.ledger, "1.0.0", str(tmp_path / "k.tar"), signer=signer("log"), now=world.now)
+    world.later(hours=73)
+    export(world.store, world.ledger, "1.0.0", str(tmp_path / "k.tar"), signer=signer("log"), now=world.now)
+    assert look(world, tmp_path / "k.tar", tmp_path / "st").verdict == "valid"

@@ -1,0 +1,50 @@
+"""A key is suspended at night, by the commands: consumers refuse what it made with the next publish, and hear why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.typed_line import Clock, begun, said, told, typed
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """ci has made and moved 1.0.0; another key owns the line. 1.0.0 is published and installed."""
+    clock = Clock.turned(monkeypatch)
+    begun(tmp_path, monkeypatch)
+    (tmp_path / "a" / "tool").write_text("#!/bin/sh\n")
+    typed(
+        "keys generate ci.pem --no-passphrase",
+        "keys ceremony draft --identity ci=ci.pem.pub --role builder=ci --role promoter=ci --out r.draft",
+        "keys ceremony sign r.draft --key key.pem --out r.sig",
+        "keys ceremony finish r.draft r.sig --key key.pem",
+        "put --all --release-version 1.0.0 --key ci.pem",
+        "release 1.0.0 --key ci.pem",
+        "promote 1.0.0 --to dev --key ci.pem",
+        "approve 1.0.0 --channel prod",
+        "promote 1.0.0 --to prod --key ci.pem",
+        "publish prod --to public",
+        "install one --from ./public --channel prod --into ./installed",
+    )
+    clock.time += timedelta(hours=1)
+    return clock
+
+
+def test_consumers_hear_it_and_it_ends(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verify = "verify ./public --channel prod"
+    typed("suspend ci --reason odd --confirm", "publish prod --to public")
+    refused = said(capsys, verify, 3)
+    assert "prod 1.0.0 was withdrawn: odd (identity key:" in refused
+    assert "suspended until 2026-01-04T10:00:00Z, ledger entry " in refused
+    assert "until the owners have settled that" in refused
+    assert "it is installed" in said(capsys, "install one --from ./public --channel prod --into ./installed", 3)
+    assert "odd" in said(capsys, "install --verify-installed --into ./installed", 3)
+    assert "may be used no more" in said(capsys, "export 1.0.0 kit.tar", 4)
+    assert not (tmp_path / "kit.tar").exists()
+    assert told(capsys, "publish prod --to public")["unchanged"] is True
+    clock.time += timedelta(hours=73)
+    assert "the suspension has ended: ask the publisher to publish again" in said(capsys, verify, 3)
+    typed("publish prod --to public --clock-checked", verify, "install --verify-installed --into ./installed")
