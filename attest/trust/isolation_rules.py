@@ -8,7 +8,7 @@ Without it nothing looser than the defaults counts, and no reference and no whol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attest import digests
@@ -17,7 +17,7 @@ from attest.errors import FormatError
 from attest.statements.predicates.isolation import FAILS, STRICT, Isolation
 
 ANY = "*"
-_KEYS = ("copies", "minSize", "minCopy", "unopened", "references", "accepted")
+_KEYS = ("copies", "minSize", "minCopy", "unopened", "references", "accepted", "never")
 _CHOICES = {"copies": ("fail", "off"), "unopened": ("report", "fail")}
 _AT_LEAST = ("maxDepth", "maxMember", "maxTotal", "maxRatio")
 
@@ -34,6 +34,8 @@ class IsolationRules:
     """Trees of references that may explain something; `*` for any."""
     accepted: tuple[str, ...] = ()
     """Trees of acceptances of whole files, and of most of a file; `*` for any."""
+    never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Product -> globs of paths that it was held never to hold."""
 
     def to_json(self) -> dict[str, Any]:
         """As it is signed: what says the default is left out."""
@@ -44,6 +46,7 @@ class IsolationRules:
             "unopened": self.unopened,
             "references": list(self.references),
             "accepted": list(self.accepted),
+            "never": {product: list(rules) for product, rules in sorted(self.never.items())},
         }
         return {key: item for key, item in value.items() if item != _DEFAULTS[key]}
 
@@ -58,6 +61,7 @@ class IsolationRules:
             f.text("unopened", "report"),
             f.texts("references", ()),
             f.texts("accepted", ()),
+            _never(f.optional_mapping("never"), what),
         )
         for key, choices in _CHOICES.items():
             if (said := f.text(key, choices[0])) not in choices:
@@ -72,6 +76,7 @@ class IsolationRules:
         if claim.findings:
             raise FormatError("the isolation check has findings")
         self._check_parameters(claim.parameters)
+        self._check_never(claim)
         for name, tree in _references(claim.parameters).items():
             if not {tree, ANY} & set(self.references):
                 raise FormatError(f"the policy does not list the reference {name[:60]!r} ({tree})")
@@ -79,6 +84,12 @@ class IsolationRules:
             if row.get("whole") is not False and not {row.get("tree"), ANY} & set(self.accepted):
                 told = f"{str(row.get('name'))[:60]!r} ({row.get('tree')})"
                 raise FormatError(f"the policy does not list the acceptance of whole files {told}")
+
+    def _check_never(self, claim: Isolation) -> None:
+        said = _never(claim.parameters.get("never", {}), "isolation")
+        for product, rules in self.never.items():
+            if product in claim.products and (missing := sorted(set(rules) - set(said.get(product, ())))):
+                raise FormatError(f"the policy asks that {product} never holds {missing[0][:80]!r}: nobody looked")
 
     def _check_parameters(self, said: Mapping[str, Any]) -> None:
         missing = sorted(STRICT.keys() - said.keys())
@@ -110,7 +121,15 @@ _DEFAULTS: dict[str, Any] = {
     "unopened": "report",
     "references": [],
     "accepted": [],
+    "never": {},
 }
+
+
+def _never(value: object, what: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{what}: never is no table of products")
+    f = Fields(value, f"{what}: never", required=(), optional=tuple(value))
+    return {str(product): f.texts(product) for product in sorted(value)}
 
 
 def _references(parameters: Mapping[str, Any]) -> dict[str, str]:

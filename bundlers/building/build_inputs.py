@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,7 @@ _GIT_SECONDS = 60.0
 _GIT_LIST = 64 * 1024 * 1024
 _WORKERS = 2
 _LINE_END = b"\n"
+BY_GLOBS = "globs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,23 @@ class BuildInputs:
         """For provenance and `--json`."""
         return {"by": self.by, "files": len(self.files), "bytes": self.size, "digest": self.digest}
 
+    def record(self, tree: Digest | None) -> dict[str, Any]:
+        """The same with the tree that they are kept as."""
+        return {**self.to_json(), **({"tree": tree} if tree else {})}
+
+
+def declared_tree(predicate: Mapping[str, Any], name: str) -> Digest | None:
+    """The tree of the inputs that a component names itself, by its provenance; None where it names none."""
+    definition = predicate.get("buildDefinition")
+    said = definition.get("internalParameters") if isinstance(definition, Mapping) else None
+    for table, within in (("inputs", ()), ("builds", ("inputs",))):
+        row = said.get(table) if isinstance(said, Mapping) else None
+        for key in (name, *within):
+            row = row.get(key) if isinstance(row, Mapping) else None
+        if isinstance(row, Mapping) and row.get("by") == BY_GLOBS and digests.is_digest(row.get("tree")):
+            return digests.parse(row["tree"])
+    return None
+
 
 def select(config: Config, name: str, root: str) -> Selected:
     """The inputs of a component. Raises NoSuchObject when its globs name no file."""
@@ -75,7 +93,7 @@ def select(config: Config, name: str, root: str) -> Selected:
         found = tuple(sorted(_walk(os.fsencode(root), Selection(globs))))
         if not found:
             raise NoSuchObject(f"component {name}: no file in {root} matches its inputs", hint=f"inputs = {globs!r}")
-        return Selected(found, "globs")
+        return Selected(found, BY_GLOBS)
     tracked = _tracked(root)
     if tracked is not None:
         return Selected(tracked, "git")

@@ -54,11 +54,10 @@ class Build:
 
     def to_json(self) -> dict[str, Any]:
         """For provenance (`internalParameters.builds`) and `--json`."""
-        kept = {"tree": self.sources} if self.sources else {}
         return {
             **self.command.to_json(),
             "environment": list(self.environment),
-            "inputs": {**self.inputs.to_json(), **kept},
+            "inputs": self.inputs.record(self.sources),
         }
 
 

@@ -25,7 +25,8 @@ from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.slsa_provenance import Dependency, GitRevision, Provenance
 from attest.trust import origins
 from attest.trust.verify import verify
-from bundlers.building import ci_systems, put_times
+from bundlers.building import build_inputs, ci_systems, put_times
+from bundlers.building.build_inputs import BuildInputs
 from bundlers.building.building import Build, BuildChangedInputs, build
 from bundlers.building.ci_systems import Run
 from bundlers.building.put_times import Times
@@ -66,6 +67,10 @@ class PutComponent:
     name: str
     report: IngestReport
     build: Build | None = None
+    inputs: BuildInputs | None = None
+    """What it is built from, of its build or as it says without one."""
+    sources: Digest | None = None
+    """The inputs as a tree."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -228,9 +233,11 @@ class _Job:
     def _store(self, name: str, built: Build | None) -> PutComponent:
         component = self.config.components[name]
         folder = os.path.join(self.root, component.root)
-        if built:
-            self.store.put_bytes(built.inputs.listing)
-            built = replace(built, sources=keep_inputs(self.store, self.root, built))
+        inputs, sources = built.inputs if built else self._declared(name), None
+        if inputs:
+            self.store.put_bytes(inputs.listing)
+            sources = keep_inputs(self.store, self.root, inputs)
+            built = replace(built, sources=sources) if built else None
         report = self.store.put_tree(
             folder,
             include=component.include,
@@ -242,14 +249,20 @@ class _Job:
             raise NoSuchObject(
                 f"component {name}: no file in {folder} matches its globs", hint=f"include = {component.include!r}"
             )
-        return PutComponent(name, report, built)
+        return PutComponent(name, report, built, inputs, sources)
+
+    def _declared(self, name: str) -> BuildInputs | None:
+        """The inputs that a component without a build names: they are its product's all the same."""
+        if not self.config.components[name].inputs:
+            return None
+        return build_inputs.record(build_inputs.select(self.config, name, self.root), self.root)
 
 
-def keep_inputs(store: Store, root: str, built: Build) -> Digest:
+def keep_inputs(store: Store, root: str, inputs: BuildInputs) -> Digest:
     """The inputs as a tree, for who builds it again. Raises BuildChangedInputs when they are others by now."""
-    tree = store.put_paths(root, list(built.inputs.files)).tree
+    tree = store.put_paths(root, list(inputs.files)).tree
     kept = {path: _hex(entry) for path, entry in store.walk(tree) if entry.kind != "dir"}
-    for path, value in built.inputs.files.items():
+    for path, value in inputs.files.items():
         if kept.get(path) != value:
             raise BuildChangedInputs(f"{os.fsdecode(path)}: an input was changed while it was put")
     return tree
@@ -315,7 +328,7 @@ def _statement(
         builder_id=builder_id(identity, run),
         dependencies=(
             Dependency("casstore.toml", config.digest),
-            *(Dependency(INPUTS + item.name, item.build.inputs.digest) for item in put if item.build),
+            *(Dependency(INPUTS + item.name, item.inputs.digest) for item in put if item.inputs),
             *source,
         ),
         invocation_id=run.invocation if run else "",
@@ -336,7 +349,12 @@ def _parameters(component: Component) -> dict[str, Any]:
 
 def _measured(put: Sequence[PutComponent], revision: Revision | None) -> Mapping[str, Any]:
     builds = {item.name: item.build.to_json() for item in put if item.build}
-    return {"builds": builds, **({"revision": revision.to_json()} if revision else {})}
+    given = {item.name: item.inputs.record(item.sources) for item in put if item.inputs and not item.build}
+    return {
+        "builds": builds,
+        **({"inputs": given} if given else {}),
+        **({"revision": revision.to_json()} if revision else {}),
+    }
 
 
 def archive_provenance(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
 
-from bundlers import formats
+from bundlers.consuming import ruled_members
 from bundlers.formats.members import PIECE, ExactReader, content
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from casstore.errors import Conflict
@@ -32,10 +32,11 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW"
 def extract(manifest: ProductManifest, source: BinaryIO, into: str) -> int:
     """Unpack into a folder that does not exist yet; returns how many bytes were written.
 
-    Raises HostileArchive when the archive is not exactly what the ProductManifest gives, Conflict
-    when the target is there, StorageUnavailable when the disk is full.
+    Raises HostileArchive when the archive is not exactly what the ProductManifest gives, VerificationError
+    when it holds what the product may never hold, Conflict when the target is there, StorageUnavailable when the
+    disk is full.
     """
-    return _place(formats.read(manifest, source), into)
+    return _place(ruled_members.members(manifest, source), into)
 
 
 def copy_files(folder: str, manifest: ProductManifest, into: str) -> int:

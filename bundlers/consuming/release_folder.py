@@ -23,7 +23,7 @@ from attest.statements.predicates import release as releases
 from attest.statements.predicates import slsa_provenance
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement, verify
-from bundlers import formats
+from bundlers.consuming import ruled_members
 from bundlers.products import checksums, product_manifests
 from bundlers.products.release_papers import NOTES, RELEASE, SIGNATURE, manifest_name, provenance_name
 from casstore.errors import NoSuchObject
@@ -127,9 +127,7 @@ class _Folder:
             raise self._wrong(manifest_name(key), f"is that of {manifest.key}")
         self._hashed(row.archive.name, row.archive.digest, row.archive.size)
         with self._open(row.archive.name) as source:
-            for _, chunks in formats.read(manifest, source):
-                for _ in chunks:
-                    pass
+            ruled_members.read_all(manifest, source)
         name = provenance_name(row.archive.name)
         claim = self.signed(name, slsa_provenance.TYPE, {row.archive.name: row.archive.digest})
         if claim.bundle not in made.evidence:

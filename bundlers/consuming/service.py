@@ -244,12 +244,10 @@ def check_archive(source: OpenSource, product: VerifiedBuild) -> None:
 
 
 def check_members(product: VerifiedBuild, file: BinaryIO) -> None:
-    """The archive against its ProductManifest. Raises HostileArchive."""
-    from bundlers import formats
+    """The archive against its ProductManifest, and what it may never hold. Raises HostileArchive, VerificationError."""
+    from bundlers.consuming import ruled_members
 
-    for _, chunks in formats.read(product.manifest, file):
-        for _ in chunks:
-            pass
+    ruled_members.read_all(product.manifest, file)
 
 
 @contextlib.contextmanager

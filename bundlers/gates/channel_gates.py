@@ -192,7 +192,7 @@ def _view(
         config.folder if config else "",
         config=made.config,
         previous=previous,
-        provenance=_provenance(store, state, made),
+        provenance=provenance_of(store, state, made),
         now=now,
         allow=tuple(config.network.allow) if config else (),
         urls=config.urls if config else {},
@@ -201,7 +201,8 @@ def _view(
     )
 
 
-def _provenance(store: Store, state: LedgerState, made: Release) -> Mapping[str, Mapping[str, Any]]:
+def provenance_of(store: Store, state: LedgerState, made: Release) -> Mapping[str, Mapping[str, Any]]:
+    """Component -> the predicate of its provenance that the ledger accepted."""
     found = {}
     for name in made.components:
         digest = state.component_statements.get((made.taken.get(name, made.version), name))

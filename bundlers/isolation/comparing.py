@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attest.digests import Digest
-from bundlers.isolation import licences, severity
+from attest.digests import Digest, sha256
+from bundlers.isolation import forbidden, licences, severity
 from bundlers.isolation.allowed import Allowed, Group, Source
 from bundlers.isolation.contents import Contents
 from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct
 from bundlers.isolation.scanning import ContentStore, Unit, is_text, scan
 from bundlers.isolation.settings import Settings
+from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile
 
 _Pair = tuple[str, Digest, str, Digest]
@@ -66,9 +67,12 @@ class Comparison:
         self._products = dict(sorted(products.items()))
         self._allowed = Allowed.of(store, self._products, settings, workers)
         self._files = {product: list(self._compared(product)) for product in self._products}
+        self._given = {p: {file.content for file in contents.inputs} for p, contents in self._products.items()}
+        """Product -> what it is built from, and does not ship as it is."""
         sizes = {file.content: file.size for contents in self._products.values() for file in contents.files}
         if not self._allowed.references():
-            sizes = {file.content: file.size for files in self._files.values() for file in files}
+            sizes = {f.content: f.size for contents in self._products.values() for f, _ in contents.never if f.digest}
+        sizes |= {file.content: file.size for files in self._files.values() for file in files}
         self._scans = dict(scan(store, {d: s for d, s in sizes.items() if s}, settings, workers))
         self._paths = _paths_of(self._files)
         self._findings: dict[_Pair, Finding] = {}
@@ -91,10 +95,13 @@ class Comparison:
             {product: (len(c.files), c.size) for product, c in self._products.items()},
             self._allowed.taken,
             {group.source[0]: (len(group.why), group.size) for group in self._allowed.references()},
+            {product: contents.rules for product, contents in self._products.items() if contents.rules},
+            {p: (len(c.inputs), sum(f.size for f in c.inputs)) for p, c in self._products.items() if c.inputs},
         )
 
     def _beyond_files(self) -> Iterator[Finding]:
-        """What could not be looked into, and references that explain too much."""
+        """What could not be looked into, what a product may never hold, and references that explain too much."""
+        yield from self._never()
         if self._settings.unopened == "fail":
             for product, path, why, digest in self._unopened:
                 yield Finding("unopened", product, path, product, path, digest, 0, why=why)
@@ -105,6 +112,18 @@ class Comparison:
                     told = f"it explains {size} of {contents.size} bytes, a quarter is the most"
                     tree = self._settings.references[group.source[0]]
                     yield Finding("reference", product, group.source[0], product, group.source[0], tree, size, why=told)
+
+    def _never(self) -> Iterator[Finding]:
+        for product, contents in self._products.items():
+            for file, rules in contents.never:
+                ruled = Forbidden(rules)
+                rows = [(file.path, file.digest or sha256(file.link.encode()), file.size, ruled.rule(file.path))]
+                if file.digest is not None and file.size:
+                    inside = forbidden.broken(ruled, file.path, self._scans[file.digest].members)
+                    rows += [(place, member.digest, member.size, rule) for place, member, rule in inside]
+                for place, digest, size, rule in rows:
+                    if rule:
+                        yield Finding("never", product, place, product, place, digest, size, why=rule)
 
     def _explained(self, group: Group, contents: Contents) -> int:
         """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others."""
@@ -119,7 +138,7 @@ class Comparison:
         return total
 
     def _compared(self, product: str) -> Iterator[ProductFile]:
-        for file in self._products[product].files:
+        for file in (*self._products[product].files, *self._products[product].inputs):
             if self._counts(file.content, file.size, product):
                 yield file
 
@@ -130,7 +149,7 @@ class Comparison:
             for file in files:
                 found = self._scans[file.content]
                 places.add(file.content, file.content, file.size, product, file.content, file.path)
-                for place, why in found.unopened:
+                for place, why in found.unopened if file.content not in self._given[product] else ():
                     self._unopened.append((product, f"{file.path}{place}", why, file.content))
                 for member in found.members:
                     if self._counts(member.digest, member.size, product):
@@ -161,7 +180,11 @@ class Comparison:
             found
             for found in places.in_two()
             if not self._allowed.between(found[0], found[1].product, found[2].product)
+            and not (self._is_input(found[1]) and self._is_input(found[2]))
         )
+
+    def _is_input(self, place: _Place) -> bool:
+        return place.blob in self._given[place.product]
 
     def _by_marks(self) -> None:
         """The same program or the same secret in two products, though not the same bytes."""
@@ -191,6 +214,7 @@ class Comparison:
         def known(a: int, b: int) -> bool:
             pair = (rows[a][0], carried[a].blob, rows[b][0], carried[b].blob)
             same = carried[a].content == carried[b].content or carried[a].blob == carried[b].blob
+            same = same or all(rows[at][1].content in self._given[rows[at][0]] for at in (a, b))
             return same or pair in self._findings
 
         opener = Opener(self._store, self._settings, ((row.blob, row.unit.path) for row in carried))
@@ -229,6 +253,9 @@ class Comparison:
 
     def _add(self, kind: str, one: _Place, two: _Place, digest: Digest, size: int, **more: Any) -> None:
         """One finding for two outer files, the first is the plainest; all their paths are kept."""
+        built = [f"{place.paths[0]} is an input of {place.product}" for place in (one, two) if self._is_input(place)]
+        if built:
+            more["why"] = "; ".join([*([more["why"]] if more.get("why") else []), *built])
         finding = Finding(
             kind,
             one.product,

@@ -1,13 +1,18 @@
 """What one product carries in all its builds: the union of their files, and the components behind them.
 
+Beside that what it is built from: an input that only this product has belongs to it like a file that it ships, what
+several products are built from is common ground. And its own word on what it may never hold.
+
 Contents.of({"default": manifest})
 Contents.of({"linux-x86_64": one, "windows-x86_64": two})
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from attest.digests import Digest
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
@@ -22,27 +27,64 @@ class Contents:
     components: tuple[tuple[str, ComponentTree], ...]
     files: tuple[ProductFile, ...]
     """Each path and content once; links are left out."""
+    inputs: tuple[ProductFile, ...] = ()
+    """What only this product is built from, and does not ship as it is; no part of its size."""
+    never: tuple[tuple[ProductFile, tuple[str, ...]], ...] = ()
+    """Files and links of builds that have rules, with these."""
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What none of its builds, or one of them, may ever hold."""
+        return tuple(sorted({rule for _, rules in self.never for rule in rules}))
+
     @staticmethod
     def of(builds: Mapping[str, ProductManifest]) -> Contents:
         """The union of a product's builds."""
         components = {(name, tree) for made in builds.values() for name, tree in made.components.items()}
         files = {(f.path, f.digest): f for made in builds.values() for f in made.files if f.digest is not None}
+        never = {(f.path, f.digest, made.never): f for made in builds.values() if made.never for f in made.files}
         return Contents(
             {name: made.digest for name, made in sorted(builds.items())},
             tuple(sorted(components, key=lambda item: (item[0], item[1].tree, item[1].shared))),
             tuple(files[key] for key in sorted(files, key=lambda key: (key[0].encode(), key[1] or ""))),
+            never=tuple((file, rules) for (_, _, rules), file in never.items()),
         )
 
     @staticmethod
-    def each(manifests: Mapping[str, ProductManifest]) -> dict[str, Contents]:
-        """Product -> what all its builds carry."""
+    def each(
+        manifests: Mapping[str, ProductManifest], inputs: Mapping[str, Sequence[ProductFile]] = MappingProxyType({})
+    ) -> dict[str, Contents]:
+        """Product -> what all its builds carry. `inputs`: component -> what it says that it is built from."""
         builds: dict[str, dict[str, ProductManifest]] = {}
         for made in manifests.values():
             builds.setdefault(made.product, {})[made.build] = made
-        return {product: Contents.of(held) for product, held in sorted(builds.items())}
+        found = {product: Contents.of(held) for product, held in sorted(builds.items())}
+        taken = {product: dict(_inputs(held, inputs)) for product, held in found.items()}
+        users = Counter(digest for rows in taken.values() for digest in {digest for _, digest in rows})
+        return {
+            product: replace(held, inputs=tuple(_owned(held, taken[product], users))) for product, held in found.items()
+        }
+
+
+def _inputs(
+    held: Contents, inputs: Mapping[str, Sequence[ProductFile]]
+) -> Iterator[tuple[tuple[str, Digest], ProductFile]]:
+    for name, _ in held.components:
+        for file in inputs.get(name, ()):
+            yield (file.path, file.content), file
+
+
+def _owned(
+    held: Contents, rows: Mapping[tuple[str, Digest], ProductFile], users: Mapping[Digest, int]
+) -> Iterator[ProductFile]:
+    shipped = {file.digest for file in held.files}
+    for (_, digest), file in sorted(
+        rows.items(), key=lambda row: (row[0][0].encode("utf-8", "surrogatepass"), row[0][1])
+    ):
+        if users[digest] == 1 and digest not in shipped:
+            yield file

@@ -15,6 +15,9 @@ from bundlers.isolation.allowed import Taken
 from bundlers.isolation.settings import Settings
 from bundlers.isolation.spans import Span
 
+NEVER = "never"
+"""The kind of what a product holds and may never."""
+NEVER_FIX = "leave it out of the component, or let the owners of the product take the rule back: never = [...]"
 FIX = "take it out of one product, share it with a reason, or accept it: casstore isolation accept"
 
 
@@ -33,7 +36,8 @@ class Finding:
     """The same content in two products. A nested place is written `outer.zip!inner/path`."""
 
     kind: str
-    """`file`, `nested`, `variant` (the same program, stripped or signed), `secret`, `copy`, `unopened`, `reference`."""
+    """`file`, `nested`, `variant` (the same program, stripped or signed), `secret`, `copy`; of one product alone
+    `never`, `unopened`, `reference`."""
     product_a: str
     path_a: str
     product_b: str
@@ -94,6 +98,8 @@ class Finding:
     def told(self) -> str:
         """One line."""
         a, b = f"{self.product_a}: {self.path_a}", f"{self.product_b}: {self.path_b}"
+        if self.kind == NEVER:
+            return f"{a} may never be in {self.product_a} ({self.why})"
         if self.kind == "unopened":
             return f"{a} could not be looked into: {self.why}"
         if self.kind == "reference":
@@ -108,7 +114,13 @@ class Finding:
                 f"{a} at byte {first.at_a} has {first.length} bytes of {b} at byte {first.at_b}"
                 f" ({self.digest}, {self.size} bytes copied in all{beside})"
             )
-        return f"{a} is {b} ({self.digest}, {self.size} bytes)"
+        beside = f"; {self.why}" if self.why else ""
+        return f"{a} is {b} ({self.digest}, {self.size} bytes{beside})"
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+        return NEVER_FIX if self.kind == NEVER else FIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,10 @@ class IsolationReport:
     accepted: tuple[Taken, ...] = ()
     references: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Name -> (files, bytes)."""
+    never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Product -> its rules on what it may never hold."""
+    inputs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Product -> (files, bytes) of what only it is built from."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -172,7 +188,7 @@ class IsolationReport:
         """Raises CrossProductLeak naming the first finding and how many there are."""
         if self.findings:
             more = f" (and {len(self.findings) - 1} more)" if len(self.findings) > 1 else ""
-            raise CrossProductLeak(f"{self.findings[0].told}{more}", hint=FIX)
+            raise CrossProductLeak(f"{self.findings[0].told}{more}", hint=self.findings[0].fix)
 
     @property
     def explained(self) -> tuple[Explained, ...]:
@@ -200,13 +216,17 @@ class IsolationReport:
         """The claim to sign."""
         return Isolation(
             self.products,
-            self.settings.to_json(),
+            {
+                **self.settings.to_json(),
+                **({"never": {product: list(rules) for product, rules in self.never.items()}} if self.never else {}),
+            },
             self.shared,
             tuple(finding.to_json() for finding in self.findings),
             tuple(_reported(self.reported)),
             tuple(_accepted(row) for row in self.accepted),
             self.compared,
             self.unopened,
+            {product: {"files": files, "bytes": size} for product, (files, size) in self.inputs.items()},
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: st
                 f"product {key}: its component {name} is {component.tree}, not that of the release",
                 hint=_HINT,
             )
-    wrap, bins, configs, layouts = _layout(row)
+    laid, layouts = _layout(row)
     try:
         made = product_manifests.build(
             trees,
@@ -64,10 +64,11 @@ def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: st
             manifest.components,
             name=manifest.build,
             platform=manifest.platform,
-            wrap=wrap,
-            bin=bins,
-            config=configs,
+            wrap=laid.text("wrap", ""),
+            bin=laid.texts("bin", ()),
+            config=laid.texts("config", ()),
             foreign=manifest.foreign,
+            never=laid.texts("never", ()),
             layouts=layouts,
         )
     except (BadInput, UnsupportedInput) as exc:
@@ -83,14 +84,14 @@ def layout_json(manifest: ProductManifest, layouts: Mapping[str, Layout]) -> dic
         **({"wrap": manifest.wrap} if manifest.wrap else {}),
         **({"bin": list(manifest.bin)} if manifest.bin else {}),
         **({"config": list(manifest.config)} if manifest.config else {}),
+        **({"never": list(manifest.never)} if manifest.never else {}),
         **({"components": rows} if rows else {}),
     }
 
 
-def _layout(row: ReleaseBuild) -> tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Layout]]:
-    f = Fields(row.layout, "layout", required=(), optional=("wrap", "bin", "config", "components"))
-    layouts = {name: Layout.parse(value) for name, value in f.optional_mapping("components").items()}
-    return f.text("wrap", ""), f.texts("bin", ()), f.texts("config", ()), layouts
+def _layout(row: ReleaseBuild) -> tuple[Fields, dict[str, Layout]]:
+    f = Fields(row.layout, "layout", required=(), optional=("wrap", "bin", "config", "never", "components"))
+    return f, {name: Layout.parse(value) for name, value in f.optional_mapping("components").items()}
 
 
 def _first_difference(said: ProductManifest, made: ProductManifest) -> str:

@@ -23,6 +23,7 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from bundlers.products import platforms
+from bundlers.products.forbidden import Forbidden
 from bundlers.products.layouts import MODES, Laying, Layout
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT, build_key
@@ -34,6 +35,7 @@ MAX_TIME = 8**11 - 1
 """What a tar header can say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_OPTIONAL = ("platform", "wrap", "bin", "config", "foreign", "never")
 
 
 class TreeStore(Protocol):
@@ -98,6 +100,8 @@ class ProductManifest:
     """Files that a consumer may change: an update keeps theirs."""
     foreign: str = ""
     """Why it may hold programs of another platform."""
+    never: tuple[str, ...] = ()
+    """Globs of paths that may not be in it, nor in what is packed in it (`forbidden`)."""
 
     @property
     def key(self) -> str:
@@ -157,6 +161,7 @@ class ProductManifest:
             **({"bin": list(self.bin)} if self.bin else {}),
             **({"config": list(self.config)} if self.config else {}),
             **({"foreign": self.foreign} if self.foreign else {}),
+            **({"never": list(self.never)} if self.never else {}),
         }
 
 
@@ -172,6 +177,7 @@ def build(
     bin: Sequence[str] = (),  # noqa: A002 - as the format calls it
     config: Sequence[str] = (),
     foreign: str = "",
+    never: Sequence[str] = (),
     layouts: Mapping[str, Layout] | None = None,
 ) -> ProductManifest:
     """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
@@ -203,7 +209,9 @@ def build(
         tuple(bin),
         tuple(config),
         foreign,
+        tuple(sorted(set(never))),
     )
+    Forbidden(manifest.never)
     try:
         _check(manifest)
     except FormatError as exc:
@@ -253,7 +261,7 @@ def parse(data: bytes) -> ProductManifest:
     """Canonical bytes to value. Raises FormatError."""
     value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST)
     names = ("format", "product", "build", "archiveFormat", "components", "files")
-    f = Fields(value, "ProductManifest", required=names, optional=("platform", "wrap", "bin", "config", "foreign"))
+    f = Fields(value, "ProductManifest", required=names, optional=_OPTIONAL)
     if f.text("format") != FORMAT:
         raise FormatError(f"ProductManifest: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     if not isinstance(value["files"], list):
@@ -269,11 +277,26 @@ def parse(data: bytes) -> ProductManifest:
         f.texts("bin", ()),
         f.texts("config", ()),
         f.text("foreign", ""),
+        f.texts("never", ()),
     )
     if manifest.to_bytes() != data:
         raise FormatError("ProductManifest: an empty field that would be left out")
     _check(manifest)
+    _check_never(manifest)
     return manifest
+
+
+def _check_never(manifest: ProductManifest) -> None:
+    """Whoever reads it holds it to its own word."""
+    if manifest.never != tuple(sorted(set(manifest.never))):
+        raise FormatError("ProductManifest: never is not sorted, or names a rule twice")
+    try:
+        forbidden = Forbidden(manifest.never)
+    except BadInput as exc:
+        raise FormatError(f"ProductManifest: never: {exc.message}") from exc
+    for file in manifest.files:
+        if rule := forbidden.rule(file.path):
+            raise FormatError(f"ProductManifest: {manifest.key} holds {file.path}, which it may never ({rule})")
 
 
 def _component(name: str, value: object) -> ComponentTree:

@@ -180,6 +180,7 @@ def _manifest(
         bin=build.bin,
         config=build.config,
         foreign=build.foreign.strip(),
+        never=build.never,
         layouts={name: layout_of(config.components[name]) for name in build.components},
     )
     _check_programs(made)

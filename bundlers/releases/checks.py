@@ -14,8 +14,8 @@ from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive, running
 from bundlers.isolation import IsolationReport, foreign, grouping
-from bundlers.isolation.reports import FIX
-from bundlers.releases import signing
+from bundlers.isolation.reports import NEVER_FIX
+from bundlers.releases import owned_inputs, signing
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
 from casstore.config import Config
@@ -47,7 +47,8 @@ def inputs(request: ReleaseRequest, state: LedgerState, plan: Plan) -> InputsChe
     settings = isolation.Settings.parse(request.config.isolation)
     for name, tree in settings.references.items():
         foreign.require_foreign(request.store, state.components, name, tree)
-    compared = isolation.check(request.store, isolation.Contents.each(plan.manifests), settings)
+    contents = isolation.Contents.each(plan.manifests, owned_inputs.of(request.store, plan.provenance))
+    compared = isolation.check(request.store, contents, settings)
     _settle(request, outcomes, _leaks(compared), plan.trees)
     return InputsChecked(outcomes, compared)
 
@@ -101,7 +102,9 @@ def opens_archives(config: Config) -> bool:
 
 def _leaks(compared: IsolationReport) -> list[Blocker]:
     """One record for what is in common, the largest first; the report itself has the last word."""
-    found = [Blocker(ISOLATION, group.told, _places(group), FIX) for group in grouping.groups(compared.findings)]
+    found = [
+        Blocker(ISOLATION, group.told, _places(group), group.first.fix) for group in grouping.groups(compared.findings)
+    ]
     try:
         compared.require()
     except CrossProductLeak as exc:
@@ -146,5 +149,6 @@ def _message(found: Sequence[Blocker]) -> str:
     first = found[0].message if len(names) == 1 else f"{found[0].gate}: {found[0].message}"
     failed = f"gate {names[0]} failed" if len(names) == 1 else f"gates {', '.join(names)} failed"
     if names == [ISOLATION]:
-        failed = "one product carries another's content"
+        own = found[0].suggested_fix == NEVER_FIX
+        failed = "a product carries what it may never" if own else "one product carries another's content"
     return f"{failed}: {first}{more}"

@@ -9,14 +9,15 @@ from datetime import datetime
 
 from attest.errors import BadInput
 from bundlers import gates
-from bundlers.gates import Outcome, Phase, running
+from bundlers.gates import Outcome, Phase, channel_gates, running
 from bundlers.isolation import Contents
 from bundlers.products import references
-from bundlers.releases import checks
+from bundlers.releases import checks, owned_inputs
 from bundlers.releases import plan as plans
 from bundlers.releases.staging import Quarantine
 from casstore.config import Config
 from casstore.errors import NoSuchObject
+from casstore.ledger import release_objects
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
@@ -48,8 +49,13 @@ def contents(
 ) -> dict[str, Contents]:
     """What the products of a release carry, or of a version that was put; all or those named. Raises NoSuchObject."""
     if config is not None and ref not in state.versions and any(version == ref for version, _ in state.components):
-        made = Contents.each(plans.make(store, state, config, ref, None, {}).manifests)
+        plan = plans.make(store, state, config, ref, None, {})
+        made = Contents.each(plan.manifests, owned_inputs.of(store, plan.provenance))
         if unknown := [name for name in names if name not in made]:
             raise NoSuchObject(f"{ref} has no product {unknown[0]!r}", hint=f"it has: {', '.join(made)}")
         return {name: made[name] for name in sorted(names or made)}
-    return Contents.each(references.manifests_of(store, state, ref, names))
+    wanted = references.manifests_of(store, state, ref, names)
+    release = release_objects.parse(store.read(state.find_release(ref).digest))
+    inputs = owned_inputs.of(store, channel_gates.provenance_of(store, state, release))
+    found = Contents.each(references.manifests_of(store, state, ref), inputs)
+    return {name: found[name] for name in sorted({made.product for made in wanted.values()})}

@@ -33,7 +33,8 @@ Key = tuple[str, ...]
 def channels(value: Any, text: str, path: str, others: Mapping[str, Any]) -> dict[str, ChannelPolicy]:
     """The table of all channels to policies; none where there is none. Raises ConfigError.
 
-    `others`: the other tables of the file, whose `gates` and `consumers` are signed with what asks for them.
+    `others`: the other tables of the file, whose `gates`, `consumers` and `never` of products are signed with what
+    asks for them.
     """
     if value is None or value == {}:
         return {}
@@ -71,7 +72,27 @@ def _signed_form(value: Any, others: Mapping[str, Any], path: str) -> dict[str, 
                 consumers=[_whole(one) for one in consumers or () if isinstance(one, dict)],
             )
             table |= {"gates": settings} if settings else {}
+        if isinstance(table, dict):
+            _take_never(table, others.get("products"))
     return found
+
+
+def _take_never(table: dict[str, Any], products: object) -> None:
+    """What products may never hold is signed where isolation is required, unless the channel says it itself."""
+    require, own = table.get("require"), table.get("isolation", {})
+    if not isinstance(require, list) or "isolation" not in require or not isinstance(own, dict) or "never" in own:
+        return
+    rows = products.items() if isinstance(products, dict) else ()
+    rules = {name: found for name, row in rows if isinstance(row, dict) and (found := _ruled(row))}
+    table |= {"isolation": {**own, "never": rules}} if rules else {}
+
+
+def _ruled(product: Mapping[str, Any]) -> list[str]:
+    """The rules of a product and of all its builds, which the isolation check knows by product."""
+    builds = product.get("builds")
+    tables = [product, *(builds.values() if isinstance(builds, dict) else ())]
+    lists = [table.get("never") for table in tables if isinstance(table, dict)]
+    return sorted({rule for rules in lists if isinstance(rules, list) for rule in rules if isinstance(rule, str)})
 
 
 def _wrongly_typed(table: Mapping[str, Any]) -> set[str]:

@@ -88,6 +88,8 @@ class Build(Table):
     """Files that a consumer may change: an update keeps theirs."""
     foreign: str = ""
     """Why it may hold programs of another system or machine."""
+    never: list[str] = []
+    """Globs of paths that may not be in it, nor in what is packed in it; those of the product hold for each build."""
 
 
 class Product(Build):
@@ -126,7 +128,9 @@ class Product(Build):
         """What the build says, else what the product says; without a platform its name may be one."""
         said = build.model_fields_set
         fields = {key: getattr(build if key in said else self, key) for key in Build.model_fields}
-        fields["components"] = [*self.components, *(n for n in build.components if n not in self.components)]
+        for key in ("components", "never"):
+            own, more = getattr(self, key), getattr(build, key)
+            fields[key] = [*own, *(item for item in more if item not in own)]
         if fields["platform"] is None:
             fields["platform"] = _named(name)
         return Build.model_construct(**fields)

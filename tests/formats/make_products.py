@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from attest.digests import Digest, sha256
@@ -61,6 +62,11 @@ def plain() -> ProductManifest:
     return ProductManifest("plain", "zip", {"c": ComponentTree(sha256(b"tree"))}, files)
 
 
+def ruled() -> ProductManifest:
+    """A product that says what it may never hold."""
+    return replace(plain(), product="ruled", never=("*.pdb", "edge/**"))
+
+
 def _by(path: str) -> str:
     return "licences" if path == "LICENSE" else "core-bin"
 
@@ -77,6 +83,7 @@ def files() -> dict[str, bytes]:
     made = {
         "product-manifest/core.json": manifest("tar.gz").to_bytes(),
         "product-manifest/plain.json": plain().to_bytes(),
+        "product-manifest/ruled.json": ruled().to_bytes(),
     }
     sums: dict[str, Digest] = {}
     for name in formats.FORMATS:

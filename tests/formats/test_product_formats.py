@@ -37,7 +37,9 @@ def test_golden_archives_stay_readable(name: str) -> None:
     assert read == ({"bin/tool": whole["bin/tool"]} if name == "file" else whole)
 
 
-@pytest.mark.parametrize(("name", "made"), [("core", MADE["manifest"]("tar.gz")), ("plain", MADE["plain"]())])
+@pytest.mark.parametrize(
+    ("name", "made"), [("core", MADE["manifest"]("tar.gz")), ("plain", MADE["plain"]()), ("ruled", MADE["ruled"]())]
+)
 def test_golden_manifests_stay_readable(name: str, made: ProductManifest) -> None:
     assert product_manifests.parse((GOLDEN / "product-manifest" / f"{name}.json").read_bytes()) == made
 

@@ -58,6 +58,8 @@ class Isolation:
     compared: int
     unopened: tuple[str, ...] = field(default=())
     """Nested archives that could not be looked into, as product/path."""
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Product -> how many files, and bytes, only it is built from: they were compared like what it ships."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
@@ -70,13 +72,14 @@ class Isolation:
             "accepted": [dict(item) for item in self.accepted],
             "compared": self.compared,
             "unopened": list(self.unopened),
+            **({"inputs": {name: dict(row) for name, row in self.inputs.items()}} if self.inputs else {}),
         }
 
 
 def parse(value: object) -> Isolation:
     """The predicate's JSON to value. Raises FormatError."""
     names = ("products", "parameters", "shared", "findings", "reported", "accepted", "compared")
-    f = Fields(value, "isolation", required=names, optional=("unopened",))
+    f = Fields(value, "isolation", required=names, optional=("unopened", "inputs"))
     return Isolation(
         {name: _builds(name, builds) for name, builds in f.mapping("products").items()},
         f.mapping("parameters"),
@@ -86,6 +89,7 @@ def parse(value: object) -> Isolation:
         f.objects("accepted"),
         f.integer("compared"),
         f.texts("unopened", ()),
+        f.optional_mapping("inputs"),
     )
 
 
