@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest.errors import CasstoreError, VerificationError
+from attest.errors import CasstoreError, TrustError, VerificationError
 
 if TYPE_CHECKING:
     from bundlers.blockers import Blocker
@@ -61,3 +62,11 @@ class Unreadable(VerificationError):
 
 class HostileArchive(VerificationError):
     """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""
+
+
+class Ended(TrustError):
+    """What was good until a time: a trust root expired, the window of who signed is over. Offline it is stale."""
+
+    def __init__(self, message: str, *, hint: str = "", until: datetime) -> None:
+        super().__init__(message, hint=hint)
+        self.until = until

@@ -11,7 +11,7 @@ roots are those that the ledger's own entries brought. Leaves to others: what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,7 +25,8 @@ from attest.statements.predicates.seal import Seal
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
-from bundlers.publishing import records
+from bundlers.errors import Ended
+from bundlers.publishing import records, tuf_bond
 from bundlers.publishing.channel_proof import TRUST, History
 from bundlers.publishing.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
@@ -122,12 +123,12 @@ def prove(
     trusted = _trusted(proof, history, Reader(objects, sigstore_root))
     roots = trusted.trust_roots
     _check_roots(roots, first_trust_root, pins, at)
-    root_hash = _checkpoint(source, proof, roots[-1], at)
+    seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
+    root_hash = _checkpoint(source, proof, roots[-1], seal.time, at)
     for entry, item in zip(entries, proof.entries, strict=True):
         leaf = merkle.leaf_hash(item.entry)
         merkle.verify_inclusion(leaf, index=entry.number, size=proof.size, proof=item.inclusion, root=root_hash)
     _check_history(source, proof.size, root_hash, pins)
-    seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
     return ProvenLedger(
         proof.store,
         proof.ledger,
@@ -247,9 +248,10 @@ def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins 
         raise TrustError(f"trust root {pins.trust_root_version} is another one than was seen before")
     told = times.format(at)
     if at >= roots[-1].expires:
-        raise TrustError(
+        raise Ended(
             f"trust root {roots[-1].version} expired at {times.format(roots[-1].expires)}",
             hint=f"the owners must sign the next version and publish it, unless this machine's clock is wrong: {told}",
+            until=roots[-1].expires,
         )
     if at + _SKEW < roots[-1].created:
         raise TrustError(
@@ -259,17 +261,32 @@ def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins 
         )
 
 
-def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, at: datetime) -> bytes:
-    """The root hash that an identity with the role `ledger` signed."""
+def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, sealed_at: datetime, at: datetime) -> bytes:
+    """The root hash that an identity signed which had the role `ledger` when it was sealed."""
     origin = ledger_checkpoints.origin(proof.store, proof.ledger)
-    found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=note_keys(root, origin, at))
+    known = note_keys(root, origin, sealed_at)
+    found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=known)
+    _check_ends(root, found.identities, at)
     if found.checkpoint.size != proof.size:
         raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")
     return found.checkpoint.root
 
 
+def _check_ends(root: TrustRoot, signers: Collection[str], at: datetime) -> None:
+    """Raises Ended when the window of all who signed ended over 30 days ago: what they sealed before that counts on."""
+    ends = [entry.valid_until for entry in root.identities if entry.identity in signers]
+    if any(end is None or at < end + tuf_bond.AFTER_END for end in ends):
+        return
+    last = max(end for end in ends if end is not None)
+    raise Ended(
+        f"who sealed the ledger may do so no more since {times.format(last)}, over 30 days ago",
+        hint=f"the publisher must publish again, unless this machine's clock is wrong: {times.format(at)}",
+        until=last + tuf_bond.AFTER_END,
+    )
+
+
 def note_keys(root: TrustRoot, origin: str, at: datetime) -> list[NoteKey]:
-    """Keys of the role `ledger`; those that cannot sign checkpoints (not Ed25519) are left out."""
+    """Keys that have the role `ledger` at a time; those that cannot sign checkpoints (not Ed25519) are left out."""
     found = []
     for identity in root.identities:
         if identity.public_pem is not None and "ledger" in root.roles_of(identity.identity, at):

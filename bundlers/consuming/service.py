@@ -24,6 +24,7 @@ from bundlers.consuming import sources
 from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
 from bundlers.consuming.verification import VerifiedBuild, VerifiedChannel, Withdrawn, verify_channel
+from bundlers.errors import Ended
 from casstore.errors import NoSuchObject
 from casstore.ledger.release_objects import build_key, split_key
 from casstore.network.network import NetworkGuard
@@ -191,15 +192,7 @@ def open_verified(
     pinned = Pinned(trust.first_trust_root, trust.tuf_root, trust.sigstore_root)
     source = sources.open_source(url, state, network=network, offline=offline, at=at, pinned=pinned)
     try:
-        found = verify_channel(
-            source,
-            sources.only_channel(source, channel),
-            at=source.judged_at,
-            pins_of=state.pins,
-            first_trust_root=trust.first_trust_root,
-            sigstore_root=trust.sigstore_root,
-            check_keys=source.check_keys,
-        )
+        found = _in_date(source, sources.only_channel(source, channel), state, trust)
     except Withdrawn as exc:
         source.check_ledger(exc.pins.store, exc.pins.ledger)
         source.remember(exc.pins.store, exc.pins.ledger)
@@ -210,6 +203,24 @@ def open_verified(
         source.check_copies(found.known, frozenset(build.path for build in found.builds.values()))
     verdict, as_of, until = source.verdict(found.newest)
     return Verified(source, found, verdict, as_of, until)
+
+
+def _in_date(source: OpenSource, channel: str, state: ConsumerState, trust: TrustSettings) -> VerifiedChannel:
+    """Judged now, or where that is enough for the last time at which nothing of it had ended."""
+    while True:
+        try:
+            return verify_channel(
+                source,
+                channel,
+                at=source.judged_at,
+                pins_of=state.pins,
+                first_trust_root=trust.first_trust_root,
+                sigstore_root=trust.sigstore_root,
+                check_keys=source.check_keys,
+            )
+        except Ended as exc:
+            if not source.set_back(exc.until):
+                raise
 
 
 def remember(found: Verified, trust: TrustSettings) -> None:

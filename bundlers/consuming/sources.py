@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 VALID, STALE = "valid", "stale"
 KIT_FORMAT = "casstore-kit/1"
 KIT_FRESH = timedelta(days=30)
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class OpenSource(Protocol):
     @property
     def judged_at(self) -> datetime:
         """The time to verify for."""
+
+    def set_back(self, before: datetime) -> bool:
+        """Verify for the last second before a time, at which something ended; False where only now counts."""
 
     def read(self, path: str) -> bytes:
         """A target's bytes. Raises NoSuchObject."""
@@ -103,10 +107,19 @@ class PublishedSource:
     """A TUF repository whose metadata was verified."""
 
     def __init__(
-        self, client: TufClient, reader: Reader, here: SourceState, root: bytes, start: bytes | None, at: datetime
+        self,
+        client: TufClient,
+        reader: Reader,
+        here: SourceState,
+        root: bytes,
+        start: bytes | None,
+        at: datetime,
+        offline: bool,
     ) -> None:
         self._client, self._reader, self._here, self._root, self._at = client, reader, here, root, at
         self._start = start
+        self._offline = offline
+        self._judged_at = client.at
         self.url = here.url
         self._mirrored = reader.url == os.path.abspath(here.mirror)
 
@@ -117,8 +130,15 @@ class PublishedSource:
 
     @property
     def judged_at(self) -> datetime:
-        """Now, or the last time at which the metadata was in date."""
-        return self._client.at
+        """Now, or the last time at which all of it was in date."""
+        return self._judged_at
+
+    def set_back(self, before: datetime) -> bool:
+        """Offline it may have been in date once; online it has to be now."""
+        if not self._offline or before > self._judged_at:
+            return False
+        self._judged_at = before - _SECOND
+        return True
 
     def read(self, path: str) -> bytes:
         """A target's verified bytes."""
@@ -140,7 +160,8 @@ class PublishedSource:
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:  # noqa: ARG002 - of the protocol
         """Stale when it had to be judged for an earlier time."""
-        return (VALID if self._client.at == self._at else STALE), self._client.at, self._client.valid_until
+        verdict = VALID if self._judged_at == self._at else STALE
+        return verdict, self._judged_at, self._client.valid_until
 
     def check_ledger(self, store: str, ledger: str) -> None:
         """Raises TrustError when this URL served another ledger before."""
@@ -154,7 +175,7 @@ class PublishedSource:
     def check_keys(self, ledger: ProvenLedger, revoked: frozenset[str]) -> None:
         """Every key of every TUF role is a publisher's, by the root under which the ledger was sealed."""
         sealed_at = ledger.seal.time
-        tuf_bond.check(self._client.root, ledger.trust_root, revoked, sealed_at=sealed_at, at=self._client.at)
+        tuf_bond.check(self._client.root, ledger.trust_root, revoked, sealed_at=sealed_at, at=self._judged_at)
 
     def remember(self, store: str, ledger: str) -> None:
         """Pin the TUF roots and the ledger; keep the offline mirror."""
@@ -213,7 +234,7 @@ def refreshed(reader: Reader, here: SourceState, *, offline: bool, at: datetime,
             raise
         client = _client(reader, here, start, offline=offline, at=at)
     client.fetched.update(plain)
-    return PublishedSource(client, reader, here, root, start, at)
+    return PublishedSource(client, reader, here, root, start, at, offline)
 
 
 def _client(reader: Reader, here: SourceState, start: bytes, *, offline: bool, at: datetime) -> TufClient:
@@ -269,7 +290,7 @@ class KitSource:
 
     def __init__(self, path: str, at: datetime) -> None:
         self._kit = KitFile(path)
-        self._at = at
+        self._at = self._judged_at = at
         self.url = os.path.abspath(path)
         self.local = True
         self.head = canonical.loads_canonical(self._kit.read(HEAD), what=path)
@@ -278,8 +299,15 @@ class KitSource:
 
     @property
     def judged_at(self) -> datetime:
-        """Now; a kit's age is told by the verdict."""
-        return self._at
+        """Now, or the last time at which all of it was in date; its age is told by the verdict."""
+        return self._judged_at
+
+    def set_back(self, before: datetime) -> bool:
+        """A kit is read offline."""
+        if before > self._judged_at:
+            return False
+        self._judged_at = before - _SECOND
+        return True
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -310,9 +338,9 @@ class KitSource:
                 )
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:
-        """As of its newest ledger entry: valid for 30 days, stale later."""
+        """As of its newest ledger entry: valid for 30 days and while nothing of it ended, stale later."""
         until = newest + KIT_FRESH
-        return (VALID if self._at <= until else STALE), newest, until
+        return (VALID if self._judged_at == self._at <= until else STALE), newest, until
 
     def check_ledger(self, store: str, ledger: str) -> None:
         """A kit is judged by the pins of the ledger that it names."""

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from attest.core import times
 from attest.errors import BadInput, FormatError, TrustError, VerificationError
 from attest.keys import identities, keys
-from attest.trust.trust_roots import TrustRoot
+from attest.trust.trust_roots import TrustIdentity, TrustRoot
+from bundlers.errors import Ended
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
@@ -58,25 +59,40 @@ def check(data: bytes, root: TrustRoot, revoked: Collection[str], *, sealed_at: 
     """Raises TrustError when a key of a TUF role is none of the publishers that counted when the ledger was sealed."""
     for role, found in holders(load(data).signed).items():
         for identity in sorted(found):
-            if why := _not_now(identity, root, revoked, sealed_at, at):
+            if why := _not_now(identity, root, revoked, sealed_at):
                 raise TrustError(
                     f"TUF's {role} is signed by {identities.short(identity)}, who {why}",
                     hint="do not install from here; ask the owners who may publish",
                 )
+            if (until := _counts_until(identity, root)) is not None and at >= until:
+                raise Ended(
+                    f"TUF's {role} is signed by {identities.short(identity)}, who is a publisher no more for over"
+                    f" {AFTER_END.days} days",
+                    hint="do not install from here; ask the owners who may publish",
+                    until=until,
+                )
 
 
-def _not_now(identity: str, root: TrustRoot, revoked: Collection[str], sealed_at: datetime, at: datetime) -> str | None:
+def _not_now(identity: str, root: TrustRoot, revoked: Collection[str], sealed_at: datetime) -> str | None:
     if identity in revoked:
         return "was revoked or suspended"
-    names = set(root.holders(PUBLISHER))
-    mine = [entry for entry in root.identities if entry.identity == identity and entry.name in names]
+    mine = _entries(identity, root)
     if not mine:
         return f"is no publisher of trust root version {root.version}"
     if not any(entry.valid_at(sealed_at) for entry in mine):
         return f"was no publisher when the ledger was sealed, at {times.format(sealed_at)}"
-    if not any(entry.valid_until is None or at < entry.valid_until + AFTER_END for entry in mine):
-        return "is a publisher no more for over 30 days"
     return None
+
+
+def _counts_until(identity: str, root: TrustRoot) -> datetime | None:
+    """So long what a publisher published counts; None: for good."""
+    ends = [entry.valid_until for entry in _entries(identity, root)]
+    return None if None in ends else max(end for end in ends if end is not None) + AFTER_END
+
+
+def _entries(identity: str, root: TrustRoot) -> list[TrustIdentity]:
+    names = set(root.holders(PUBLISHER))
+    return [entry for entry in root.identities if entry.identity == identity and entry.name in names]
 
 
 def lost(before: Root, known: Collection[str]) -> bool:

@@ -192,10 +192,22 @@ def test_every_entry_of_the_proof_is_needed(world: PublishedWorld, public: str) 
         refuse(world, forged, "missing|genesis|in order|deny|does not hold|no move|denied|end in a seal")
 
 
+def test_an_older_checkpoint_beside_a_newer_proof(world: PublishedWorld, public: str) -> None:
+    world.publish("prod", public)
+    older = Forged.of(public).targets[records.CHECKPOINT]
+    world.later()
+    world.ship("1.1.0", content=b"x")
+    world.to_prod("1.1.0")
+    world.publish("prod", public)
+    forged = Forged.of(public)
+    forged.targets[records.CHECKPOINT] = older
+    refuse(world, forged, "the checkpoint is over")
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda v: v.update(size=v["size"] - 1), "checkpoint is over"),
+        (lambda v: v.update(size=v["size"] - 1), "does not end in a seal"),
         (lambda v: v["entries"][3].update(inclusion=v["entries"][2]["inclusion"]), "inclusion"),
         (lambda v: v["entries"][3].update(statement=v["entries"][2]["statement"]), "another one"),
         (lambda v: v["entries"].reverse(), "in order"),
