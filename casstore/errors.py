@@ -20,6 +20,7 @@ __all__ = [
     "NoSuchStore",
     "NotWritable",
     "ObjectDamaged",
+    "OverBudget",
     "PolicyDenied",
     "PolicyViolation",
     "SealDisputed",
@@ -34,6 +35,12 @@ class ConfigError(CasstoreError):
     """`casstore.toml` cannot be read as it is; the message names file, line and key."""
 
     exit_code = 2
+
+
+class OverBudget(CasstoreError):
+    """Foreign bytes cost more time or memory than a file may, or ended their parser; nothing of them was believed."""
+
+    exit_code = 3
 
 
 class UnsupportedInput(CasstoreError):

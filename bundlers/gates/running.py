@@ -23,7 +23,7 @@ from bundlers.errors import BaselineFailed, BranchProtectionMissing, GateFailed
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView
 from bundlers.gates.builtin.limits import LimitedStore
 from bundlers.gates.settings import problems, settings_of
-from bundlers.isolation.secret_forms import redacted
+from bundlers.inspection.secret_forms import redacted
 from casstore.config import Consumer
 from casstore.config.gates import signed
 from casstore.errors import StoreDamaged

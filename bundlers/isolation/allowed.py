@@ -18,10 +18,11 @@ from itertools import accumulate
 
 from attest.digests import Digest
 from attest.errors import BadInput
+from bundlers.inspection.units import Unit
 from bundlers.isolation import acceptances, scanning
 from bundlers.isolation.acceptances import Acceptance
 from bundlers.isolation.contents import Contents
-from bundlers.isolation.scanning import ContentStore, Scan, Unit
+from bundlers.isolation.scanning import ContentStore, Scan
 from bundlers.isolation.settings import Accepted, Settings
 
 Source = tuple[str, str]
@@ -79,7 +80,11 @@ class Taken:
 class Allowed:
     """See the module."""
 
-    def __init__(self, products: Sequence[str], groups: Sequence[Group], taken: Sequence[Taken]) -> None:
+    def __init__(
+        self, products: Sequence[str], groups: Sequence[Group], taken: Sequence[Taken], refused: Mapping[Digest, str]
+    ) -> None:
+        self.refused = refused
+        """Files that could not be looked into within their budget, and why."""
         self._products = tuple(products)
         self.groups = tuple(groups)
         self.taken = tuple(taken)
@@ -93,7 +98,10 @@ class Allowed:
             for digest in group.why:
                 holders.setdefault(digest, []).append(group)
         sizes = {digest: size for group in groups for digest, size in group.why.items()}
+        refused = {}
         for digest, found in scanning.scan(store, sizes, settings, workers):
+            if found.refused:
+                refused[digest] = found.refused
             for group in holders[digest]:
                 group.take(digest, found)
         taken = [
@@ -102,7 +110,7 @@ class Allowed:
             for made, group in [_accepted(store, row, settings, workers)]
             if not groups.append(group)  # type: ignore[func-returns-value]
         ]
-        return Allowed(list(products), groups, taken)
+        return Allowed(list(products), groups, taken, refused)
 
     def between(self, key: str, one: str, two: str) -> bool:
         """Whether both products may carry this content, or a program with this mark."""

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attest.digests import Digest, sha256
+from bundlers.inspection.units import Unit, is_text
 from bundlers.isolation import forbidden, licences, severity
 from bundlers.isolation.allowed import Allowed, Group, Source
 from bundlers.isolation.contents import Contents
 from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct
-from bundlers.isolation.scanning import ContentStore, Unit, is_text, scan
+from bundlers.isolation.scanning import ContentStore, scan
 from bundlers.isolation.settings import Settings
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile
@@ -99,8 +100,18 @@ class Comparison:
             {p: (len(c.inputs), sum(f.size for f in c.inputs)) for p, c in self._products.items() if c.inputs},
         )
 
+    def _refused(self) -> Iterator[Finding]:
+        """Files that cost more than their budget: nothing of them was compared, so they stop a release."""
+        refused = {**self._allowed.refused, **{d: found.refused for d, found in self._scans.items() if found.refused}}
+        for product, contents in self._products.items():
+            for file in (*contents.files, *contents.inputs):
+                if file.content in refused:
+                    why, path = refused[file.content], file.path
+                    yield Finding("unopened", product, path, product, path, file.content, 0, why=why)
+
     def _beyond_files(self) -> Iterator[Finding]:
         """What could not be looked into, what a product may never hold, and references that explain too much."""
+        yield from self._refused()
         yield from self._never()
         if self._settings.unopened == "fail":
             for product, path, why, digest in self._unopened:

@@ -16,10 +16,10 @@ from typing import IO
 import numpy as np
 
 from attest import digests
+from bundlers.inspection.fingerprints import K, Prints
 from bundlers.isolation import severity, spans, telling
 from bundlers.isolation.cover import Cover
 from bundlers.isolation.equal_bytes import equal_before, equal_from
-from bundlers.isolation.fingerprints import K, Prints
 from bundlers.isolation.matching import Candidate, Carried, candidates
 from bundlers.isolation.reopening import Opener
 from bundlers.isolation.reports import Stretch

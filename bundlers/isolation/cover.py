@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bundlers.inspection.fingerprints import Hashes, K, Offsets, Prints
 from bundlers.isolation import licences, spans
 from bundlers.isolation.allowed import Allowed, Group, KnownUnit
 from bundlers.isolation.equal_bytes import equal_before, equal_from
-from bundlers.isolation.fingerprints import Hashes, K, Offsets, Prints
 from bundlers.isolation.matching import Carried
 from bundlers.isolation.reopening import Opener
 from bundlers.isolation.spans import Span

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
 from attest.errors import VerificationError
-from bundlers.isolation import nested
-from bundlers.isolation.nested import Limits, Member
+from bundlers.inspection import door
+from bundlers.inspection.units import Limits, Member
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile, ProductManifest
+from casstore.errors import OverBudget
+from casstore.hostile import Budget
 
 _SPOOL = 16 * 1024 * 1024
 
@@ -35,13 +37,21 @@ def looked_into(
     for file, chunks in rows:
         with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
             yield file, _copied(chunks, cast("IO[bytes]", spool))
-            size = spool.tell()
-            inside = nested.look_inside(cast("IO[bytes]", spool), size, Limits())
-        for place, _, rule in broken(forbidden, file.path, inside.members):
+            members = _members(manifest, file, cast("IO[bytes]", spool))
+        for place, _, rule in broken(forbidden, file.path, members):
             raise VerificationError(
                 f"product {manifest.key}: it holds {place}, which it may never ({rule})",
                 hint="do not use it; its builder must release again",
             )
+
+
+def _members(manifest: ProductManifest, file: ProductFile, data: IO[bytes]) -> list[Member]:
+    size = data.tell()
+    data.seek(0)
+    try:
+        return door.listed(data, size, Limits(), Budget())
+    except OverBudget as exc:
+        raise VerificationError(f"product {manifest.key}: {file.path}: {exc.message}", hint=exc.hint) from exc
 
 
 def _copied(chunks: Iterator[bytes], copy: IO[bytes]) -> Iterator[bytes]:

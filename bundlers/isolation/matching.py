@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from attest.digests import Digest
-from bundlers.isolation.fingerprints import Hashes, Offsets, Prints
-from bundlers.isolation.scanning import Unit
+from bundlers.inspection.fingerprints import Hashes, Offsets, Prints
+from bundlers.inspection.units import Unit
 
 _REACH = 8
 """Among many equal fingerprints each is held against so many neighbours; every product meets another."""

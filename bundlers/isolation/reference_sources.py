@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from glob import glob
 from typing import IO, Any
 
-from attest.errors import BadInput
-from bundlers.isolation import containers
+from attest.errors import BadInput, CasstoreError
+from bundlers.inspection import door
+from casstore.hostile import Budget
 
 PYTHON = "python:"
-_SINGLE = frozenset({"gzip", "bzip2", "xz", "lzma", "zstd"})
 _MAX_LOCK = 256 << 20
 
 
@@ -65,23 +65,24 @@ def _filled(source: str, folder: str) -> Source:
 
 
 def _unpack(packed: IO[bytes], name: str, folder: str) -> None:
-    kind = containers.kind_of(packed)
-    if not kind:
-        raise BadInput(f"{name}: is not packed in a form that is known", hint="unpack it and name the folder")
+    """Its members as files; what is no member of a form that is known is refused."""
+    size, out, count = packed.seek(0, os.SEEK_END), None, 0
     packed.seek(0)
     try:
-        if kind in _SINGLE:
-            with tempfile.TemporaryFile() as inner:
-                for _, stream in containers.members(packed, kind):
-                    if stream is not None:
-                        shutil.copyfileobj(stream, inner, 1 << 20)
-                _unpack(inner, name, folder)
-            return
-        for path, stream in containers.members(packed, kind):
-            if stream is not None:
-                _write(stream, os.path.join(folder, *_safe(path)))
-    except containers.BROKEN as exc:
-        raise BadInput(f"{name}: cannot be unpacked: {exc}", hint="unpack it and name the folder") from exc
+        for path, piece in door.unpack(packed, size, Budget()):
+            if piece is not None and out is not None:
+                out.write(piece)
+                continue
+            if out is not None:
+                out.close()
+            out, count = _create(os.path.join(folder, *_safe(path))), count + 1
+    except CasstoreError as exc:
+        raise BadInput(f"{name}: {exc.message}", hint=exc.hint) from exc
+    finally:
+        if out is not None:
+            out.close()
+    if not count:
+        raise BadInput(f"{name}: is not packed in a form that is known", hint="unpack it and name the folder")
 
 
 def _safe(path: str) -> list[str]:
@@ -90,9 +91,13 @@ def _safe(path: str) -> list[str]:
     return parts or ["content"]
 
 
-def _write(stream: IO[bytes], path: str) -> None:
+def _create(path: str) -> IO[bytes]:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as file:
+    return open(path, "wb")
+
+
+def _write(stream: IO[bytes], path: str) -> None:
+    with _create(path) as file:
         shutil.copyfileobj(stream, file, 1 << 20)
 
 

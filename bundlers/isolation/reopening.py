@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from typing import IO, cast
 
 from attest.digests import Digest
-from bundlers.isolation import nested
-from bundlers.isolation.nested import Limits
+from bundlers.inspection import door
 from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
+from casstore.errors import OverBudget
 
 _HELD = 96 << 20
 _SPOOL = 16 << 20
@@ -30,8 +30,10 @@ class Opener:
 
     def __init__(self, store: ContentStore, settings: Settings, wanted: Iterable[tuple[Digest, str]]) -> None:
         self._store = store
-        self._limits = Limits(settings.max_depth, settings.max_member, settings.max_total, settings.max_ratio)
-        self._wanted = frozenset(wanted)
+        self._settings = settings
+        self._wanted: dict[Digest, set[str]] = {}
+        for digest, path in wanted:
+            self._wanted.setdefault(digest, set()).add(path)
         self._held: OrderedDict[tuple[Digest, str], tuple[IO[bytes], int]] = OrderedDict()
         self._bytes = 0
 
@@ -50,12 +52,26 @@ class Opener:
                 self._hold(digest, path, blob)
                 return
 
-            def take(place: str, data: IO[bytes]) -> None:
-                if place == path or ((digest, place) in self._wanted and self._bytes < _HELD):
-                    self._hold(digest, place, data)
+            others = sorted(self._wanted.get(digest, set()) - {path})
+            size, limits = blob.seek(0, 2), self._settings.limits
+            blob.seek(0)
+            told = door.members(blob, size, limits, path, others, max(0, _HELD - self._bytes), self._settings.budget)
+            try:
+                self._take(digest, told)
+            except OverBudget as exc:
+                raise OverBudget(f"{digest}: {exc.message}", hint=exc.hint) from exc
 
-            size = blob.seek(0, 2)
-            nested.look_inside(blob, size, self._limits, take)
+    def _take(self, digest: Digest, told: Iterable[tuple[str, bytes | None]]) -> None:
+        place, data = "", _spool()
+        for name, piece in told:
+            if piece is not None:
+                data.write(piece)
+                continue
+            if place:
+                self._keep(digest, place, data)
+            place, data = name, _spool()
+        if place:
+            self._keep(digest, place, data)
 
     def _make_room(self) -> None:
         """Lets go of the oldest, but never of the last one: it is being compared."""
@@ -63,9 +79,17 @@ class Opener:
             self._bytes -= self._held.popitem(last=False)[1][1]
 
     def _hold(self, digest: Digest, path: str, data: IO[bytes]) -> None:
-        out = cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL))  # noqa: SIM115  closed when it is let go
+        out = _spool()
         shutil.copyfileobj(data, out, 1 << 20)
+        self._keep(digest, path, out)
+
+    def _keep(self, digest: Digest, path: str, out: IO[bytes]) -> None:
+        """What was copied whole."""
         size = out.tell() if out.tell() <= _SPOOL else _SPOOL // 8
         before = self._held.pop((digest, path), None)
         self._held[digest, path] = (out, size)
         self._bytes += size - (before[1] if before else 0)
+
+
+def _spool() -> IO[bytes]:
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL))

@@ -13,6 +13,8 @@ from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
 from attest.statements.predicates.isolation import FAILS
+from bundlers.inspection.units import Limits
+from casstore.hostile import MEMORY, SECONDS, Budget
 
 _CHOICES = {"copies": ("fail", "off"), "unopened": ("report", "fail")}
 MIN_COPY = 512
@@ -70,6 +72,20 @@ class Settings:
     """What two products may both carry since somebody looked at it (`casstore isolation accept`)."""
     unopened: str = "report"
     """Whether something packed that cannot be opened is a finding: `report` or `fail`."""
+    max_seconds: int = SECONDS
+    """By the clock, for one file, and one more for each MiB of it; a file that takes longer is always a finding."""
+    max_memory: int = MEMORY
+    """Bytes for one file, likewise."""
+
+    @property
+    def limits(self) -> Limits:
+        """What is looked at in one file."""
+        return Limits(self.max_depth, self.max_member, self.max_total, self.max_ratio)
+
+    @property
+    def budget(self) -> Budget:
+        """What one file may cost."""
+        return Budget(self.max_seconds, self.max_memory)
 
     @staticmethod
     def parse(table: Mapping[str, Any]) -> Settings:

@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -46,7 +47,10 @@ ENDED: Final = Ended()
 class WorkerProcess:
     """One started interpreter and our ends of its pipes. Raises OSError when none can be started."""
 
-    def __init__(self, module: str, setup: Any) -> None:
+    def __init__(
+        self, module: str, setup: Any, *, environment: Mapping[str, str] | None = None, files: Sequence[int] = ()
+    ) -> None:
+        """`environment` is ours without secrets, or what is given; `files` become its files 3, 4 and so on."""
         if not sys.executable:
             raise OSError("there is no interpreter to start")
         theirs_in, self.input = os.pipe()
@@ -55,10 +59,12 @@ class WorkerProcess:
             (os.POSIX_SPAWN_DUP2, theirs_in, 0),
             (os.POSIX_SPAWN_DUP2, theirs_out, 1),
             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            *((os.POSIX_SPAWN_DUP2, file, number) for number, file in enumerate(files, 3)),
         ]
+        variables = without_secrets() if environment is None else environment
         argv = [sys.executable, "-I", "-c", _CODE % module, *sys.path]
         try:
-            self.pid = os.posix_spawn(sys.executable, argv, without_secrets(), file_actions=actions)
+            self.pid = os.posix_spawn(sys.executable, argv, variables, file_actions=actions)
         except BaseException:
             os.close(self.input)
             os.close(self.output)
@@ -66,21 +72,22 @@ class WorkerProcess:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        self._ended = False
+        self._ended, self._code = False, 0
         with contextlib.suppress(BrokenPipeError):
             send(self.input, setup)
 
-    def end(self, *, kill: bool) -> None:
-        """Wait for its end, once; `output` is left to who reads it."""
+    def end(self, *, kill: bool) -> int:
+        """Wait for its end, once: its exit code, or less than 0 for a signal; `output` is left to who reads it."""
         if self._ended:
-            return
+            return self._code
         self._ended = True
         if kill:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         os.close(self.input)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._code
 
 
 def send(fd: int, value: Any) -> None:

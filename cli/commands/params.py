@@ -94,7 +94,7 @@ def without_secrets(_ctx: click.Context, _param: click.Parameter, value: str | N
     """For texts that are signed and shown to everyone: a secret in one is taken out, and told."""
     if not value:
         return value
-    from bundlers.isolation.secret_forms import redacted
+    from bundlers.inspection.secret_forms import redacted
 
     if (clean := redacted(value)) != value:
         render.warning(f"a secret in the text was taken out, for it would be signed and shown: {clean}")

@@ -35,7 +35,7 @@ def _has_mark(text: str) -> bool:
 
 def _searched(text: str) -> str:
     try:
-        from bundlers.isolation.secret_forms import redacted
+        from bundlers.inspection.secret_forms import redacted
 
         return redacted(text)
     except Exception:  # no memory, a broken library: an error must be told all the same, without its doubtful words

@@ -22,10 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest.digests import sha256
-from bundlers.isolation import carving, fingerprints, nested, variants
+from bundlers.inspection import fingerprints, variants
+from bundlers.inspection.packed import carving, nested
+from bundlers.inspection.packed.nested import Inside
+from bundlers.inspection.units import Limits, Unit
 from bundlers.isolation.matching import Carried, candidates
-from bundlers.isolation.nested import Inside, Limits
-from bundlers.isolation.scanning import Unit
 from tests.unit.bundlers.isolation.test_isolation_nested import PACKED, ar, newc, odc, rpm, tar, zipped
 
 HIDDEN = random.Random(7).randbytes(9_000)

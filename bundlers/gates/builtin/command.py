@@ -24,7 +24,7 @@ from typing import Any
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.settings import Size
-from bundlers.isolation.secret_forms import redacted
+from bundlers.inspection.secret_forms import redacted
 from casstore.machine import runner
 from casstore.machine.runner import CommandResult, NetworkUse
 

@@ -6,7 +6,7 @@
 A finding names rule, file, offset and fingerprint (the first 16 digits of the SHA-256 of the
 secret), never the secret. A false alarm is allowed by its fingerprint; the list is part of the
 settings, and their digest stands in the signed test-result. On its own it scans any folder, logs
-and reports too: `scan_folder`. Rules: `bundlers.isolation.secret_forms`. What it cannot see: `casstore help gates`.
+and reports too: `scan_folder`. Rules: `bundlers.inspection.secret_forms`. What it cannot see: `casstore help gates`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import fnmatch
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
-from bundlers.isolation import nested
-from bundlers.isolation.secret_forms import Secret, scan
+from bundlers.inspection import door
+from bundlers.inspection.secret_forms import Secret
+from bundlers.inspection.units import Limits, text_of
+from casstore.errors import OverBudget
+from casstore.hostile import MEMORY, SECONDS, Budget
 
 NAME = "secrets"
 PHASE = Phase.INPUTS
@@ -40,6 +43,10 @@ class Settings:
     """How many archives inside each other are opened."""
     max_member: int = 256 * 1024 * 1024
     """Larger members are not opened; they are told as warnings."""
+    max_seconds: int = SECONDS
+    """By the clock, for one file, and one more for each MiB of it; a file that takes longer fails the gate."""
+    max_memory: int = MEMORY
+    """Bytes for one file, likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,8 @@ class Scanned:
     secrets: tuple[Secret, ...]
     unopened: tuple[tuple[str, str], ...] = ()
     """(place below the file, why)"""
+    refused: str = ""
+    """Why nothing of it is known."""
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:
@@ -93,6 +102,9 @@ def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateR
     messages, files, unopened, count, allowed = [], [], [], 0, set()
     for name, found in scanned:
         count += 1
+        if found.refused:
+            messages.append(f"{name}: could not be searched: {found.refused}")
+            files.append(name)
         unopened += [f"{name}{place}: was searched as it is: {why}" for place, why in found.unopened]
         for secret in found.secrets:
             if secret.fingerprint in settings.allow:
@@ -109,15 +121,13 @@ def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateR
 
 def scan_blob(blob: BinaryIO, settings: Settings = Settings()) -> Scanned:
     """A file as it is, and what is inside when it is an archive; each secret once, where it lies deepest."""
-    secrets = list(scan(blob))
-    blob.seek(0)
-
-    def visit(path: str, member: IO[bytes]) -> None:
-        place = path if path.startswith("!") else f"!{path}"
-        secrets.extend(Secret(found.rule, found.fingerprint, found.offset, place) for found in scan(member))
-
     size = blob.seek(0, os.SEEK_END)
-    limits = nested.Limits(max_depth=settings.max_depth, max_member=settings.max_member)
-    inside = nested.look_inside(blob, size, limits, visit)
+    blob.seek(0)
+    limits = Limits(max_depth=settings.max_depth, max_member=settings.max_member)
+    try:
+        found = door.secrets(blob, size, limits, Budget(settings.max_seconds, settings.max_memory))
+    except OverBudget as exc:
+        return Scanned((), (), exc.message)
+    secrets = [Secret(rule, mark, offset, text_of(place)) for rule, mark, offset, place in found["secrets"]]
     deepest = {(secret.rule, secret.fingerprint): secret for secret in secrets}
-    return Scanned(tuple(deepest.values()), tuple(inside.unopened))
+    return Scanned(tuple(deepest.values()), tuple((text_of(place), why) for place, why in found["unopened"]))

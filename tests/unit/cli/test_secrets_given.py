@@ -317,6 +317,6 @@ def test_a_publication_that_would_be_gone_is_refused(here: Path) -> None:
 
 
 def test_an_error_is_told_where_the_rules_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bundlers.isolation.secret_forms", None)
+    monkeypatch.setitem(sys.modules, "bundlers.inspection.secret_forms", None)
     assert hidden(f"no such release: {TOKEN}") == "no such release: ***"
     assert hidden("no such release: 1.0.0") == "no such release: 1.0.0"

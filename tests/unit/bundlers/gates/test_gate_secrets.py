@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from attest.keys import keys
 from bundlers.gates import Phase
 from bundlers.gates.base import ReleaseView
-from bundlers.gates.builtin.secrets import Settings, check, scan, scan_blob, scan_folder
+from bundlers.gates.builtin.secrets import Settings, check, scan_blob, scan_folder
+from bundlers.inspection.secret_forms import scan
 from casstore.store.store import Store
 
 _DICE = random.Random(7)  # a fixed seed: no real secret stands in this file

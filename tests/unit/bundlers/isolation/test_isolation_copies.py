@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from attest.errors import BadInput
 from bundlers import isolation
-from bundlers.isolation import IsolationReport, Settings, fingerprints, reopening, scanning, variants
+from bundlers.inspection import fingerprints, variants
+from bundlers.isolation import IsolationReport, Settings, reopening, scanning
 from bundlers.isolation.reports import Common
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ComponentTree, ProductManifest

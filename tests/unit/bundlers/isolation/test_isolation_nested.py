@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attest.digests import sha256
-from bundlers.isolation import containers, nested
-from bundlers.isolation.nested import Inside, Limits
+from bundlers.inspection.packed import containers, nested
+from bundlers.inspection.packed.nested import Inside
+from bundlers.inspection.units import Limits
 
 SECRET = b"what another product holds " * 40
 

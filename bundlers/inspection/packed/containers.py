@@ -17,8 +17,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any, cast
 
-from bundlers.isolation.carving import Covered
-from bundlers.isolation.streams import Unpacked, ZstdFailed, skipped_end
+from attest.errors import FormatError
+from bundlers.inspection.packed.carving import Covered
+from bundlers.inspection.packed.streams import Unpacked, ZstdFailed, skipped_end
 
 _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error, OverflowError, MemoryError)
 _HEAD = 600
@@ -31,6 +32,11 @@ Reader = Callable[["IO[bytes]", Covered], Found]
 
 BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, KeyError, ZstdFailed)
 """What a reader raises for bytes that are not what they look like."""
+
+
+def cannot_open(exc: BaseException) -> FormatError:
+    """The error for one packed file that somebody named."""
+    return FormatError(f"cannot be unpacked: {type(exc).__name__}: {exc}"[:300], hint="unpack it and name the folder")
 
 
 def kind_of(blob: IO[bytes]) -> str:

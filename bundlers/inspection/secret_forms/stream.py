@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from bundlers.isolation.secret_forms.finding import matches
-from bundlers.isolation.secret_forms.readings import readings
-from bundlers.isolation.secret_forms.rules import LONGEST
+from bundlers.inspection.secret_forms.finding import matches
+from bundlers.inspection.secret_forms.readings import readings
+from bundlers.inspection.secret_forms.rules import LONGEST
 
 _PIECE = 1024 * 1024
 

@@ -7,8 +7,8 @@ Called by the gate `secrets` and by isolation's scan (a secret in two products j
 `logins` are the rules; `guesses` tells a value that somebody made up from one that a machine drew.
 """
 
-from bundlers.isolation.secret_forms.finding import Found, matches
-from bundlers.isolation.secret_forms.redacting import redacted
-from bundlers.isolation.secret_forms.stream import Secret, scan
+from bundlers.inspection.secret_forms.finding import Found, matches
+from bundlers.inspection.secret_forms.redacting import redacted
+from bundlers.inspection.secret_forms.stream import Secret, scan
 
 __all__ = ["Found", "Secret", "matches", "redacted", "scan"]

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 _MAX_SECTIONS = 4096
 _MIN_CODE = 512
 """Less code than this is start-up code that many programs have."""
+_PIECE = 1 << 20
 _EXEC = 0x4
 _NOTE, _NOBITS = 7, 8
 _PE_CODE = 0x20000020
@@ -96,8 +97,17 @@ def _unsigned(view: memoryview, optional: int, magic: int) -> str:
     entry = optional + (144 if magic == 0x20B else 128)
     start, size = struct.unpack_from("<2I", view, entry)
     end = start if 0 < start <= len(view) and size else len(view)
-    body = bytes(view[entry + 8 : end]).rstrip(b"\0")
     hashing = hashlib.sha256(view[: optional + 64])
     hashing.update(view[optional + 68 : entry])
-    hashing.update(body)
+    hashing.update(view[entry + 8 : _last(view, entry + 8, end)])
     return hashing.hexdigest()
+
+
+def _last(view: memoryview, start: int, end: int) -> int:
+    """Behind the last byte that is not zero, without a copy of all."""
+    while end > start:
+        low = max(start, end - _PIECE)
+        if rest := len(bytes(view[low:end]).rstrip(b"\0")):
+            return low + rest
+        end = low
+    return max(start, end)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import re
 
-from bundlers.isolation.secret_forms import guesses
-from bundlers.isolation.secret_forms.rules import Rule, always, rule
+from bundlers.inspection.secret_forms import guesses
+from bundlers.inspection.secret_forms.rules import Rule, always, rule
 
 _SPACE = rb"(?: |%20|\+|\\u0020|&#32;)"
 _GAP = (

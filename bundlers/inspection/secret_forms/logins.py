@@ -10,8 +10,8 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
-from bundlers.isolation.secret_forms import guesses
-from bundlers.isolation.secret_forms.rules import Rule, Test, rule
+from bundlers.inspection.secret_forms import guesses
+from bundlers.inspection.secret_forms.rules import Rule, Test, rule
 
 _HERE = (b"localhost", b"127.", b"0.0.0.0", b"::1", b"[::1")
 _NOWHERE = re.compile(

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bundlers.isolation.secret_forms.logins import LOGINS
-from bundlers.isolation.secret_forms.private_keys import PRIVATE_KEYS
-from bundlers.isolation.secret_forms.rules import Rule
-from bundlers.isolation.secret_forms.tokens import TOKENS
+from bundlers.inspection.secret_forms.logins import LOGINS
+from bundlers.inspection.secret_forms.private_keys import PRIVATE_KEYS
+from bundlers.inspection.secret_forms.rules import Rule
+from bundlers.inspection.secret_forms.tokens import TOKENS
 
 RULES: tuple[Rule, ...] = (*PRIVATE_KEYS, *TOKENS, *LOGINS)
 _Pairs = NDArray[np.bool_]

@@ -1,7 +1,7 @@
 """What is inside a file that is itself packed: members by digest, as deep and as large as the caps allow.
 
 Which forms are opened stands in `containers`. Nothing is extracted and names are only labels; a
-member lies in memory, or in an unnamed temporary file when it is large. What looks packed and
+member lies in memory, or in a scratch without a name when it is large. What looks packed and
 cannot be opened, or lies beyond a cap, is listed as unopened, with the reason.
 
     inside = look_inside(blob, size, Limits())
@@ -10,43 +10,24 @@ cannot be opened, or lies beyond a cap, is listed as unopened, with the reason.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO, cast
+from typing import IO
 
 from attest import digests
 from attest.digests import Digest
-from bundlers.isolation import carving, containers
-from bundlers.isolation.carving import Covered
+from bundlers.inspection.packed import carving, containers
+from bundlers.inspection.packed.carving import Covered
+from bundlers.inspection.units import Limits, Member
+from casstore.hostile.scratch import Part, Scratch
 
 _PIECE = 1024 * 1024
-_SPOOL = 16 * 1024 * 1024
 _MAX_MEMBERS = 200_000
 _NO_CHANCE = 512
 """So many bytes that unpack are no chance."""
 _SMALL = 64 * 1024
 """A tiny file may unpack to so many bytes times the ratio."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Caps (see `settings`)."""
-
-    max_depth: int = 4
-    max_member: int = 256 << 20
-    max_total: int = 8 << 30
-    max_ratio: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One file inside."""
-
-    path: str
-    digest: Digest
-    size: int
 
 
 @dataclass
@@ -65,9 +46,12 @@ class _TooMuch(Exception):
     """A cap of the whole file is reached; the message says which."""
 
 
-def look_inside(blob: IO[bytes], size: int, limits: Limits, visit: Visit | None = None) -> Inside:
+def look_inside(
+    blob: IO[bytes], size: int, limits: Limits, visit: Visit | None = None, scratch: Scratch | None = None
+) -> Inside:
     """Members of an archive, and of archives in it; an ordinary file has none. `visit` sees each one's bytes."""
-    look = _Look(limits, min(limits.max_total, limits.max_ratio * max(size, _SMALL)), visit)
+    budget = min(limits.max_total, limits.max_ratio * max(size, _SMALL))
+    look = _Look(limits, budget, visit, scratch or Scratch())
     try:
         look.at(blob, "", limits.max_depth)
     except _TooMuch as exc:
@@ -78,8 +62,8 @@ def look_inside(blob: IO[bytes], size: int, limits: Limits, visit: Visit | None 
 class _Look:
     """One walk through one file."""
 
-    def __init__(self, limits: Limits, budget: int, visit: Visit | None) -> None:
-        self.inside = Inside()
+    def __init__(self, limits: Limits, budget: int, visit: Visit | None, scratch: Scratch) -> None:
+        self.inside, self._scratch = Inside(), scratch
         self._limits, self._budget, self._visit = limits, budget, visit
         self._labels: Counter[str] = Counter()
 
@@ -126,17 +110,14 @@ class _Look:
             return
         if len(self.inside.members) >= _MAX_MEMBERS:
             raise _TooMuch(f"it has more than {_MAX_MEMBERS} members")
-        with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
-            copied = self._copy(stream, cast("IO[bytes]", spool))
-            if copied is None:
+        with self._scratch.part() as part:
+            digest = self._copy(stream, part)
+            if digest is None:
                 self._skip(place, f"it is larger than {self._limits.max_member} bytes")
                 return
-            digest, size = copied
-            data = cast("IO[bytes]", spool)
-            label = self._named_once((f"{place}!content" if unnamed else place).removeprefix("!"))
-            self.inside.members.append(Member(label, digest, size))
+            label, data = self._named_once((f"{place}!content" if unnamed else place).removeprefix("!")), part.reader()
+            self.inside.members.append(Member(label, digest, part.size))
             if self._visit is not None:
-                data.seek(0)
                 self._visit(label, data)
             self.at(data, place, depth - 1)
 
@@ -146,18 +127,17 @@ class _Look:
         count = self._labels[label]
         return label if count == 1 else self._named_once(f"{label}#{count}")
 
-    def _copy(self, stream: IO[bytes], out: IO[bytes]) -> tuple[Digest, int] | None:
-        hashing, size = hashlib.sha256(), 0
+    def _copy(self, stream: IO[bytes], out: Part) -> Digest | None:
+        hashing = hashlib.sha256()
         while piece := stream.read(_PIECE):
-            size += len(piece)
             self._budget -= len(piece)
             if self._budget < 0:
                 raise _TooMuch("it unpacks to more bytes than the caps allow")
-            if size > self._limits.max_member:
+            if out.size + len(piece) > self._limits.max_member:
                 return None
             hashing.update(piece)
             out.write(piece)
-        return digests.from_raw(hashing.digest()), size
+        return digests.from_raw(hashing.digest())
 
     def _skip(self, place: str, why: str) -> None:
         self.inside.unopened.append((place if not place or place.startswith("!") else f"!{place}", why))

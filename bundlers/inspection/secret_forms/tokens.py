@@ -7,8 +7,8 @@ their own (thirty-two letters beside a company's name) are left out, for they fi
 
 from __future__ import annotations
 
-from bundlers.isolation.secret_forms import guesses
-from bundlers.isolation.secret_forms.rules import Rule, always, rule
+from bundlers.inspection.secret_forms import guesses
+from bundlers.inspection.secret_forms.rules import Rule, always, rule
 
 _ALNUM, _WORD, _HEX = rb"[A-Za-z0-9]", rb"[A-Za-z0-9_-]", rb"[0-9a-f]"
 _UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from attest.core.shown import without_logins
-from bundlers.isolation.secret_forms.finding import matches
+from bundlers.inspection.secret_forms.finding import matches
 
 
 def redacted(text: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bundlers.isolation.secret_forms import guesses
+from bundlers.inspection.secret_forms import guesses
 
 LONGEST = 16 * 1024
 """No secret is looked at further than this."""

@@ -1,0 +1,53 @@
+"""Where the parsers of what others packed are asked, in a cell: `casstore.hostile` has the limits.
+
+units, told = look(stream, size, Limits(), prints=True, budget=Budget())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
+
+from bundlers.inspection.units import Limits, Member, raw_of, text_of
+from casstore.hostile import Budget, Door
+
+DOOR = Door("bundlers.inspection.looking")
+
+
+def look(
+    stream: IO[bytes], size: int, limits: Limits, *, prints: bool, budget: Budget
+) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Rows of units; `members` and `unopened`. Raises OverBudget."""
+    *units, inside = DOOR.ask("look", stream, size, [limits.to_row(), prints], budget)
+    return units, inside
+
+
+def listed(stream: IO[bytes], size: int, limits: Limits, budget: Budget) -> list[Member]:
+    """What is packed in a file. Raises OverBudget."""
+    (rows,) = DOOR.ask("listed", stream, size, [limits.to_row()], budget)
+    return [Member.of_row(row) for row in rows]
+
+
+def secrets(stream: IO[bytes], size: int, limits: Limits, budget: Budget) -> dict[str, Any]:
+    """`secrets` as [rule, fingerprint, offset, place], and `unopened`. Raises OverBudget."""
+    (found,) = DOOR.ask("secrets", stream, size, [limits.to_row()], budget)
+    return dict(found)
+
+
+def members(
+    stream: IO[bytes], size: int, limits: Limits, path: str, others: Iterable[str], room: int, budget: Budget
+) -> Iterator[tuple[str, bytes | None]]:
+    """The bytes of some members, each begun by None. Raises OverBudget."""
+    asked = [limits.to_row(), raw_of(path), [raw_of(other) for other in others], room]
+    return _files(DOOR.ask("members", stream, size, asked, budget))
+
+
+def unpack(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[str, bytes | None]]:
+    """All members of a packed file, each begun by None; none where it is not packed. Raises OverBudget, FormatError."""
+    return _files(DOOR.ask("unpack", stream, size, None, budget))
+
+
+def _files(told: Iterator[Any]) -> Iterator[tuple[str, bytes | None]]:
+    for row in told:
+        if isinstance(row, list):
+            yield text_of(row[0]), row[1]

@@ -1,0 +1,1 @@
+"""Packed forms, opened: runs in a cell alone (see `bundlers.inspection`)."""
