@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
@@ -18,6 +18,7 @@ from casstore.machine.config_files import FewSettings
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from attest.digests import Digest
     from attest.signers import Signer
     from attest.trust.policies import ChannelPolicy
     from attest.trust.trust_roots import TrustRoot
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from casstore.ledger.log import Ledger
     from casstore.ledger.state import LedgerState
     from casstore.network.network import NetworkGuard
+    from casstore.store.holders import Inside
     from casstore.store.store import Store
 
 PASSPHRASE, LEDGER_PASSPHRASE = "CASSTORE_PASSWORD", "CASSTORE_LEDGER_PASSWORD"
@@ -137,6 +139,7 @@ class Session:
         url = self.store_url
         network = self.network if "://" in url else None  # a folder needs none, and costs nothing to load
         store = self._stores[read_only] = Store.open(url, network=network, read_only=read_only)
+        store.inside = _inside(store)
         self._closers.append(store.close)
         return store
 
@@ -249,6 +252,20 @@ def read_file(path: str, *, max_bytes: int = MAX_INPUT) -> bytes:
     if len(data) > max_bytes:
         raise BadInput(f"{path}: larger than {max_bytes} bytes")
     return data
+
+
+def _inside(store: Store) -> Inside:
+    """Who reads what is packed in files of a store; loaded when it is asked."""
+    made: list[Inside] = []
+
+    def inside(files: Mapping[Digest, int]) -> Iterator[tuple[Digest, Iterable[tuple[str, Digest]]]]:
+        from bundlers.isolation import packed_members
+
+        if not made:
+            made.append(packed_members.reader(store))
+        return made[0](files)
+
+    return inside
 
 
 def check_no_key(path: str) -> None:

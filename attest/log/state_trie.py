@@ -12,7 +12,7 @@ checked by its digest and its place. Leaves to others: what rows mean, and where
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256 as _sha256
 from itertools import islice
@@ -88,9 +88,25 @@ def change(root: Digest, read: ReadBlob, changes: Mapping[str, Any], gone: froze
 
 def look_up(root: Digest, read: ReadBlob, name: str) -> Row | None:
     """The row of that name, None when it is shown that there is none. Raises FormatError, VerificationError."""
+    return _look_up(root, lambda digest, prefix: _parse(read(digest), digest, prefix), name)
+
+
+def look_up_all(root: Digest, read: ReadBlob, names: Iterable[str]) -> dict[str, Row | None]:
+    """As `look_up`, for many names: each blob is read and parsed once."""
+    parsed: dict[tuple[Digest, str], _Leaf | _Node] = {}
+
+    def at(digest: Digest, prefix: str) -> _Leaf | _Node:
+        if (digest, prefix) not in parsed:
+            parsed[digest, prefix] = _parse(read(digest), digest, prefix)
+        return parsed[digest, prefix]
+
+    return {name: _look_up(root, at, name) for name in names}
+
+
+def _look_up(root: Digest, at: Callable[[Digest, str], _Leaf | _Node], name: str) -> Row | None:
     key, digest, prefix = key_of(name), root, ""
     while True:
-        found = _parse(read(digest), digest, prefix)
+        found = at(digest, prefix)
         if isinstance(found, _Leaf):
             return Row(name, found.values[name]) if name in found.values else None
         child = found.children[int(key[len(prefix)], 16)]

@@ -1,7 +1,7 @@
 """Where bytes come from: from a digest found on any machine to components, releases, channels and builders.
 
 Promises: only what entries that hold say; a digest that nothing holds is told as unknown. Looks at
-files and folders of components, archives, releases. Leaves to others: members inside packed files.
+files and folders of components, at members of what is packed in them, at archives and releases.
 
     origins(store, state, {digest})[digest].releases
 """
@@ -131,7 +131,7 @@ def origins(store: Store, state: LedgerState, wanted: Collection[Digest]) -> dic
     """What is known of each digest. Raises StoreDamaged, ObjectDamaged."""
     found = {digest: Origin(revoked=_revoked(state, digest)) for digest in wanted}
     trees = {*state.components.values(), *(t for info in state.releases.values() for t in info.components.values())}
-    places = {tree: dict(of) for tree, of in holding(store.tree, sorted(trees), wanted).items()}
+    places = {tree: dict(of) for tree, of in holding(store, sorted(trees), wanted).items()}
     for tree in trees & found.keys():
         places.setdefault(tree, {})[tree] = (b"",)
     for (version, name), tree in sorted(state.components.items()):

@@ -56,7 +56,7 @@ def scan(
     store: ContentStore, blobs: Mapping[Digest, int], settings: Settings, workers: int = 2
 ) -> Iterator[tuple[Digest, Scan]]:
     """The scan of every blob; known ones from the cache. Raises ObjectDamaged, NoSuchObject."""
-    cache = ScanCache(_cache_folder(store), _asked(settings))
+    cache = ScanCache(cache_folder(store), _asked(settings))
     try:
         new = {}
         for digest, size in blobs.items():
@@ -73,7 +73,8 @@ def scan(
         cache.close()
 
 
-def _cache_folder(store: ContentStore) -> str | None:
+def cache_folder(store: object) -> str | None:
+    """Where a store's index lies on this machine, if it has one."""
     catalog = getattr(store, "catalog", None)
     folder = getattr(catalog, "folder", None)
     return folder if isinstance(folder, str) and os.path.isdir(folder) else None

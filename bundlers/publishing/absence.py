@@ -11,7 +11,7 @@ to others: that the seal holds its place (`consuming.ledger_proof`), and what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from bundlers.publishing.channel_proof import History, Selection, brought_by
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
 from casstore.ledger.views import Revocation, Suspension
+from casstore.objects import tree as trees
 from casstore.store.attestations import id_of
 
 Answers = Mapping[str, Row | None]
@@ -41,7 +42,7 @@ class Question:
     release: Digest
     root: TrustRoot
     made: frozenset[str]
-    """The release and what it consists of: revoked, it cannot be used."""
+    """The release and what it consists of, down to each folder and file: revoked, it cannot be used."""
     leaned_on: frozenset[str]
     """Attestations (their ids) and identities: revoked, they do not count."""
     seals: frozenset[int]
@@ -80,7 +81,9 @@ def ask(
     read: Callable[[Digest], bytes],
     chosen: Selection | None = None,
 ) -> Question:
-    """The question for a channel whose last move is `head`; `read` gives attestations. Raises VerificationError.
+    """The question for a channel whose last move is `head`; `read` gives attestations and folders of the release.
+
+    Raises VerificationError.
 
     `chosen`: the entries that are judged, each between two seals that must have held.
     """
@@ -94,7 +97,7 @@ def ask(
         brought,
         digest,
         chain[-1],
-        frozenset({digest, *release.archives.values(), *release.components.values()}),
+        frozenset({digest, *release.archives.values(), *_contents(release.components.values(), read, set())}),
         frozenset(
             {
                 *(id_of(read(digest)) for digest in attestations),
@@ -103,6 +106,18 @@ def ask(
         ),
         frozenset() if chosen is None else history.around(chosen.judged | chosen.seeds),
     )
+
+
+def _contents(folders: Iterable[Digest], read: Callable[[Digest], bytes], seen: set[Digest]) -> Iterator[Digest]:
+    """Some trees, and every folder and file below them."""
+    for folder in folders:
+        if folder in seen:
+            continue
+        seen.add(folder)
+        yield folder
+        entries = trees.parse(read(folder)).entries
+        yield from (entry.content for entry in entries if entry.kind == "file")
+        yield from _contents([entry.content for entry in entries if entry.kind == "dir"], read, seen)
 
 
 def names_of_withdrawal(channel: str, roots: Iterable[TrustRoot]) -> tuple[str, ...]:
@@ -116,7 +131,7 @@ def names_of_withdrawal(channel: str, roots: Iterable[TrustRoot]) -> tuple[str, 
 
 def answer(root: Digest, read: Callable[[Digest], bytes], names: Iterable[str]) -> Answers:
     """The rows under a root; None where it is shown that there is none."""
-    return {name: state_trie.look_up(root, read, name) for name in names}
+    return state_trie.look_up_all(root, read, names)
 
 
 def check(question: Question, answers: Answers, at: datetime) -> Against:

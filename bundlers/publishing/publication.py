@@ -273,13 +273,11 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
     fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
     same = shown.move == state.channel(run.channel).move
-    return fresh and not newer and same and not _came_back(run, state, shown)
+    return fresh and not newer and same and not _withdrawn_otherwise(run, state, shown)
 
 
-def _came_back(run: _Run, state: LedgerState, shown: ChannelRecord) -> bool:
-    """Whether what was withdrawn may be installed again: a suspension has ended."""
-    if not shown.withdrawn:
-        return False
+def _withdrawn_otherwise(run: _Run, state: LedgerState, shown: ChannelRecord) -> bool:
+    """Whether it says another thing of what was taken away: a suspension has ended, or its publisher left it out."""
     history = History(list(run.ledger.entries())[: state.count], run.store.read, state.codes)
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     return why != shown.withdrawn

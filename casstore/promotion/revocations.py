@@ -49,7 +49,8 @@ def revoke(
 ) -> RevocationReport:
     """Revoke a digest, a release (artifact), an attestation's digest, or an identity (or its name).
 
-    An artifact may be any file or folder inside a component: the trees that hold it are revoked with it.
+    An artifact may be any file or folder inside a component, or packed in a file of one: the trees that hold it
+    are revoked with it.
     `ahead`: also one that nothing here holds yet. `from_entry`: what an identity signed stays good, as far as the
     ledger recorded it before this entry. Where several owners must sign, `hand_in=False` gives the file that the
     others `join`. Without `confirm` only what it would touch is reported;
@@ -166,13 +167,13 @@ def _identity(state: LedgerState, what: str) -> tuple[str, Digest]:
 
 
 def _holders(store: PromotionStore, state: LedgerState, subject: Digest, ahead: bool) -> set[Digest]:
-    """The component trees that hold it below their top. Raises NoSuchObject where nothing has it at all."""
+    """The component trees that hold it below their top, packed or not. Raises NoSuchObject where nothing has it."""
     trees = {
         *state.components.values(),
         *(tree for info in state.releases.values() for tree in info.components.values()),
     }
     known = {*state.releases, *trees, *(one for info in state.releases.values() for one in info.archives.values())}
-    holders = set(holding(store.tree, sorted(trees), {subject}))
+    holders = set(holding(store, sorted(trees), {subject}))
     if not holders and subject not in known and not ahead:
         raise NoSuchObject(
             f"no release, archive, component or file of one is {subject}",

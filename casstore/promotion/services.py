@@ -23,7 +23,7 @@ from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.tree import Tree, show
 from casstore.store import attestations
 from casstore.store.attestations import AttestationStore, parse_unverified
-from casstore.store.holders import holding
+from casstore.store.holders import Inside, holding
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
@@ -43,6 +43,10 @@ class PromotionStore(KeepStore, Protocol):
     @property
     def store_id(self) -> str:
         """The id that statements name."""
+
+    @property
+    def inside(self) -> Inside | None:
+        """Who reads what is packed in files; None where nobody does."""
 
     def tree(self, digest: Digest) -> Tree:
         """A folder object. Raises NoSuchObject."""
@@ -206,7 +210,7 @@ def check_contents(store: PromotionStore, state: LedgerState, trees: Mapping[str
     """Components by name. Raises PolicyDenied when one holds what was revoked by its bytes."""
     if not (wanted := state.revoked_contents):
         return
-    found = holding(store.tree, trees.values(), wanted)
+    found = holding(store, trees.values(), wanted)
     for name, tree in trees.items():
         for content, paths in found.get(tree, {}).items():
             raise PolicyDenied(
@@ -216,8 +220,6 @@ def check_contents(store: PromotionStore, state: LedgerState, trees: Mapping[str
 
 
 def _content_rules(store: PromotionStore, at: Situation) -> list[Rule]:
-    if at.action != "promote":
-        return []
     try:
         check_contents(store, at.state, at.release.components)
     except PolicyDenied as exc:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from casstore.machine.progress import Progress
     from casstore.network.network import NetworkGuard
     from casstore.storage import Storage
+    from casstore.store.holders import Inside
 
 __all__ = ["Kind", "NewObject", "Store", "StoreOptions", "TreeEntry"]
 
@@ -75,6 +76,8 @@ class Store:
         self._new_packs: list[bytes] = []
         self._met_known = False
         self._lock = threading.Lock()
+        self.inside: Inside | None = None
+        """Who reads what is packed in files, for `holders`; whoever opens the store for people gives it."""
         self._catalog.refresh()
         self._epoch = self._now_epoch()
 

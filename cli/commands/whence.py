@@ -31,8 +31,9 @@ _PIECE = 1 << 20
 def whence(session: Session, what: tuple[str, ...], as_json: bool) -> None:
     """Tell where files come from: FILE, FOLDER (each file in it) or DIGEST.
 
-    For each: the component and path that hold it, who built that from which commit, the releases and
-    products it went into, the channels that named them and since when, and what was revoked.
+    For each: the component and path that hold it (`outer.whl!inner` for what is packed in a file), who
+    built that from which commit, the releases and products it went into, the channels that named them
+    and since when, and what was revoked.
 
     \b
     Examples:

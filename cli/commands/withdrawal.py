@@ -48,8 +48,9 @@ def revoke(
 ) -> None:
     """Withdraw an artifact, an attestation (digests) or an identity, for every reader, offline too.
 
-    An artifact is a release, an archive, a component's tree, or any file or folder inside one: every
-    release that holds it counts no more, and nothing that holds it can be put, released or moved.
+    An artifact is a release, an archive, a component's tree, or any file or folder inside one, also one
+    packed in an archive or wheel there: every release that holds it counts no more, and nothing that
+    holds it can be put, released or moved. Consumers refuse it in any tree.
     An identity that holds a role, or held one, is revoked by as many owners as the trust root's threshold
     says. What it signs then counts nowhere, and nobody can take that back; an approval that is revoked does
     not keep its signer from making another.

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from bundlers.building import provenance
+from bundlers.publishing import absence, withdrawals
+from bundlers.publishing.absence import Against
+from bundlers.releases import plan
+from casstore.promotion import services
 from cli.main import invoke
 
 BAD = b"#!/bin/sh\necho backdoor\n"
@@ -140,3 +148,75 @@ def test_the_empty_file_takes_nothing_away(here: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert revoke("--list", "feed.txt") == 0
     assert "the digest of an empty file is left out" in capsys.readouterr().err
+
+
+def wheel(*members: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+        for number, member in enumerate(members):
+            file.writestr(f"pkg/{number}.bin", member)
+    return made.getvalue()
+
+
+def test_what_is_packed_is_looked_up(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a wheel, and in a wheel in a tar."""
+    inner = b"\x7fELF bad module\n" * 50
+    (here / "build" / "bin" / "tool").write_bytes(b"good now\n")
+    with tarfile.open(here / "build" / "deps.tar.gz", "w:gz") as file:
+        member = tarfile.TarInfo("a/b.whl")
+        data = wheel(b"fine", inner)
+        member.size = len(data)
+        file.addfile(member, io.BytesIO(data))
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem",
+        "promote 1.1.0 --to dev --key key.pem",
+    )
+    digest = f"sha256:{sha256(inner).hexdigest()}"
+    capsys.readouterr()
+    assert invoke(["whence", digest]) == 0
+    assert "deps.tar.gz!a/b.whl!pkg/1.bin" in capsys.readouterr().out
+    assert revoke(digest) == 0
+    told = capsys.readouterr().err
+    assert "affected: release 1.1.0" in told and "affected: channel dev (now 1.1.0)" in told and "1.0.0" not in told
+    (here / "build" / "deps.tar.gz").unlink()
+    (here / "build" / "other.whl").write_bytes(wheel(b"new", b"also new", inner))
+    assert invoke(["put", "--all", "--release-version", "1.2.0", "--key", "key.pem"]) == 4
+    assert "other.whl!pkg/2.bin" in capsys.readouterr().err
+
+
+def test_readers_find_what_the_writers_let_through(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Builder, promoter and publisher look away: a new tree with a revoked file reaches no consumer."""
+    assert revoke(DIGEST) == 0
+    (here / "build" / "bin" / "more").write_bytes(b"makes another tree\n")
+    looked = [(module, module.check_contents) for module in (services, plan, provenance)]
+    check, because = absence.check, withdrawals.because
+    for module, _ in looked:
+        monkeypatch.setattr(module, "check_contents", lambda *_: None)
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem",
+        "promote 1.1.0 --to dev --key key.pem",
+        "promote 1.1.0 --to prod --key key.pem",
+    )
+    monkeypatch.setattr(withdrawals, "because", lambda *_, **__: ())
+    capsys.readouterr()
+    assert invoke(["publish", "prod", "--to", "public", "--key", "key.pem"]) == 3, "an honest reading back"
+    monkeypatch.setattr(absence, "check", lambda *words: Against(frozenset(), {}))
+    typed("publish prod --to public --key key.pem")
+    monkeypatch.setattr(absence, "check", check)
+    capsys.readouterr()
+    assert invoke(["verify", "./public", "--channel", "prod"]) == 3
+    assert DIGEST in capsys.readouterr().err
+    assert invoke(["install", "app", "--from", "./public", "--channel", "prod", "--into", "./installed"]) == 3
+    monkeypatch.setattr(withdrawals, "because", because)
+    typed("publish prod --to public --key key.pem")
+    for module, check_contents in looked:
+        monkeypatch.setattr(module, "check_contents", check_contents)
+    capsys.readouterr()
+    assert invoke(["verify", "./public", "--channel", "prod"]) == 3
+    assert "a back door" in capsys.readouterr().err, "an honest publisher tells the withdrawal and why"
+    assert invoke(["audit", "prod"]) != 0
+    assert DIGEST in capsys.readouterr().out
