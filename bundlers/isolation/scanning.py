@@ -24,7 +24,7 @@ from bundlers.isolation.settings import Settings
 from casstore.errors import OverBudget
 from casstore.objects.tree import TreeEntry
 
-_VERSION = 5
+_VERSION = 6
 """Of what a scan looks for; the fingerprints have their own."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -104,6 +105,115 @@ def png(data: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + image + chunk(b"IEND", b"") + zipped(data)
 
 
+def says_less(data: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A member that says that it has 1 KiB, and the sum of that."""
+    first, out = b"harmless" * 128, io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as packed:
+        packed.writestr("listed", first + data)
+    made, directory = bytearray(out.getvalue()), out.getvalue().index(b"PK\1\2")
+    for at in (14, directory + 16):
+        struct.pack_into("<I", made, at, zlib.crc32(first))
+        struct.pack_into("<I", made, at + 8, 1024)
+    return bytes(made)
+
+
+def behind_a_stream(data: bytes) -> bytes:
+    """In an entry's own part, behind the end of what unpacks there."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = deflate.compress(b"harmless") + deflate.flush() + gzip.compress(data)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        packed.writestr("listed", body)
+    made, directory = bytearray(out.getvalue()), out.getvalue().index(b"PK\1\2")
+    for at in (8, directory + 10):
+        struct.pack_into("<H", made, at, zipfile.ZIP_DEFLATED)
+        struct.pack_into("<I", made, at + 6, zlib.crc32(b"harmless"))
+        struct.pack_into("<I", made, at + 14, 8)
+    return bytes(made)
+
+
+def header(name: bytes, kind: bytes, size: int, extra: bytes = b"") -> bytes:
+    """A header of GNU tar; `extra` stands where its sparse map would."""
+    made = bytearray(512)
+    made[: len(name)] = name
+    made[100:136] = b"0000644\0" + b"0000000\0" * 2 + b"%011o\0" % size
+    made[136:157] = b"00000000000\0" + b" " * 8 + kind
+    made[257:265] = b"ustar  \0"
+    made[386 : 386 + len(extra)] = extra
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+def in_tar(kind: bytes, body: bytes, extra: bytes = b"") -> bytes:
+    """An entry of some type, then a harmless file."""
+    return header(b"entry", kind, len(body), extra) + body + bytes(-len(body) % 512) + tar(b"harmless")
+
+
+def sparse(data: bytes) -> bytes:
+    """A sparse file of 8 GiB, whose map names 512 of the bytes that are stored."""
+    body = bytes(512) + gzip.compress(data)
+    extent = b"%011o\0%011o\0" % (0, 512)
+    return in_tar(b"S", body, extent + bytes(72) + b"\0" + b"%011o\0" % (1 << 13))
+
+
+def pax(data: bytes, size: int = 0) -> bytes:
+    """In what a pax header says."""
+    value = gzip.compress(data) + bytes(size)
+    length = len(value) + 12
+    record = b"%d comment=" % (length + len(str(length))) + value + b"\n"
+    return in_tar(b"x", record)
+
+
+def cpio_folder(data: bytes) -> bytes:
+    """A folder that has content."""
+    made = newc(gzip.compress(data))
+    return made.replace(b"%08X" % 0o100644, b"%08X" % 0o040755)
+
+
+def cpio_name(data: bytes) -> bytes:
+    name = b"n" + gzip.compress(data)
+    fields = [1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, len(name) + 1, 0]
+    head = b"070701" + b"".join(b"%08X" % field for field in fields) + name + b"\0"
+    return head + bytes(-len(head) % 4) + newc(b"harmless")
+
+
+def gzip_header(flag: int, data: bytes) -> bytes:
+    """In a field of its header that tools skip; a comment has no zeros, so what it holds is base64."""
+    inner = gzip.compress(data)
+    field = struct.pack("<H", len(inner)) + inner if flag == 4 else base64.b64encode(inner) + b"\0"
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = deflate.compress(b"harmless") + deflate.flush() + struct.pack("<2I", zlib.crc32(b"harmless"), 8)
+    return b"\x1f\x8b\x08" + bytes([flag]) + bytes(6) + field + body
+
+
+def ar_names(data: bytes) -> bytes:
+    names = gzip.compress(data)
+    row = b"//".ljust(48) + b"%d" % len(names)
+    return b"!<arch>\n" + row.ljust(58) + b"`\n" + names + b"\n" * (len(names) % 2) + ar(b"harmless")[8:]
+
+
+def bsd_name(data: bytes) -> bytes:
+    name = gzip.compress(data)
+    row = (b"#1/%d" % len(name)).ljust(48) + b"%d" % (len(name) + 8)
+    return b"!<arch>\n" + row.ljust(58) + b"`\n" + name + b"harmless" + b"\n" * (len(name) % 2)
+
+
+def zip_name(data: bytes) -> bytes:
+    """A name of an entry that is a packed file."""
+    out, name = io.BytesIO(), gzip.compress(data)
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("n" * len(name), b"harmless")
+    return out.getvalue().replace(b"n" * len(name), name)
+
+
+def rpm_header(data: bytes) -> bytes:
+    """In the values of a header."""
+    held = gzip.compress(data)
+    head = b"\x8e\xad\xe8\1" + bytes(4) + struct.pack(">II", 1, len(held)) + bytes(16) + held
+    lead = b"\xed\xab\xee\xdb\3".ljust(96, b"\0")
+    return lead + head + bytes(-(96 + len(head)) % 8) + head + gzip.compress(newc(b"harmless"))
+
+
 WAYS: dict[str, Hide] = {
     **{f"as {form}": pack for form, pack in PACKED.items()},
     **{
@@ -140,9 +250,29 @@ WAYS: dict[str, Hide] = {
     "behind a picture": png,
     "in an ELF's tail": lambda data: b"\x7fELF" + bytes(60) + NOISE + lzma.compress(tar(data)),
     "gzip in zip in noise in tar": lambda data: tar(NOISE + zipped(gzip.compress(data))),
+    "zip entry that says less than it has": says_less,
+    "zip entry that says less, by bzip2": lambda data: says_less(data, zipfile.ZIP_BZIP2),
+    "zip entry that says less, by lzma": lambda data: says_less(data, zipfile.ZIP_LZMA),
+    "zip entry, behind the end of its stream": behind_a_stream,
+    "zip entry's name": zip_name,
+    "sparse tar, outside of its map": sparse,
+    "tar entry of a type that nobody knows": lambda data: in_tar(b"Z", gzip.compress(data)),
+    "tar's long name": lambda data: in_tar(b"L", gzip.compress(data)),
+    "tar's folder that has content": lambda data: in_tar(b"5", gzip.compress(data)),
+    "tar's hard link that has content": lambda data: in_tar(b"1", gzip.compress(data)),
+    "tar's pax header": pax,
+    "tar's pax header of 10 MB": lambda data: pax(data, 10_000_000),
+    "cpio's folder that has content": cpio_folder,
+    "cpio's name": cpio_name,
+    "gzip's extra field": lambda data: gzip_header(4, data),
+    "ar's table of names": ar_names,
+    "BSD ar's name": bsd_name,
+    "rpm's header": rpm_header,
+    "wheel in zip in tar, four deep": lambda data: gzip.compress(tar(zipped(zipped(data)))),
     "half in each of two gzip members": lambda data: gzip.compress(data[:4500]) + gzip.compress(data[4500:]),
 }
 TOLD: dict[str, Hide] = {
+    "wheel in a zip in a tar, six deep": lambda data: tar(zipped(tar(zipped(tar(zipped(data)))))),
     "five deep": lambda data: zipped(zipped(zipped(zipped(zipped(data))))),
     "encrypted zip": lambda data: zipped(data, password=True),
     "cut gzip behind noise": lambda data: NOISE + gzip.compress(data)[:-2000],

@@ -8,6 +8,7 @@ stream), the inside of a single packed file has no name, what is encrypted has n
 
 from __future__ import annotations
 
+import copy
 import io
 import lzma
 import struct
@@ -25,6 +26,9 @@ _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, str
 _HEAD = 600
 _MAX_NAME = 65536
 _BUFFER = 64 * 1024
+_ANY_LENGTH = 1 << 62
+_METHODS = {zipfile.ZIP_DEFLATED: "deflate", zipfile.ZIP_BZIP2: "bzip2"}
+"""Of zip: those whose streams say where they end."""
 
 Found = Iterator[tuple[str, "IO[bytes] | None"]]
 Reader = Callable[["IO[bytes]", Covered], Found]
@@ -92,38 +96,56 @@ def _sum_holds(head: bytes) -> bool:
 
 
 def _tar(blob: IO[bytes], covered: Covered) -> Found:
-    """What its headers say beside the members (pax) is not covered."""
-    start, reached = blob.tell(), blob.tell()
+    """What stands beside the members is not covered: what headers say (pax), what a sparse file's map leaves out."""
     with tarfile.open(fileobj=blob, mode="r:") as tar:
         for info in tar:
-            covered.add(reached, info.offset)
             covered.add(info.offset, info.offset + 512)
-            reached = max(info.offset_data - 512, start)
-            if info.isreg():
+            covered.add(info.offset_data - 512, info.offset_data)
+            if info.isreg() or info.type not in tarfile.SUPPORTED_TYPES:  # readers take what they do not know for files
                 yield info.name, tar.extractfile(info)
-        covered.add(reached, max(tar.offset, reached + 512))
+                if not info.issparse():
+                    covered.add(info.offset_data, info.offset_data + info.size)
 
 
 def _zip(blob: IO[bytes], covered: Covered) -> Found:
+    """By where entries lie and how they are packed; how long they are is seen, not believed."""
     with zipfile.ZipFile(blob) as archive:
         for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
-            _account_for(blob, entry, covered)
-            if entry.is_dir():
+            if entry.is_dir() and not entry.compress_size:
                 continue
+            start = _data_of(blob, entry, covered)
             if entry.flag_bits & 1:
                 yield entry.filename, None
-                continue
-            with archive.open(entry) as stream:
-                yield entry.filename, stream
+                covered.add(start, start + entry.compress_size)
+            elif entry.compress_type == zipfile.ZIP_STORED:
+                yield entry.filename, _part(blob, start, entry.compress_size)
+                covered.add(start, start + entry.compress_size)
+            elif entry.compress_type in _METHODS:
+                blob.seek(start)
+                stream = Unpacked(blob, _METHODS[entry.compress_type])
+                yield entry.filename, cast("IO[bytes]", stream)
+                covered.add(start, stream.end)
+            else:
+                with archive.open(_however_long(entry)) as other:
+                    yield entry.filename, other
 
 
-def _account_for(blob: IO[bytes], entry: zipfile.ZipInfo, covered: Covered) -> None:
-    """Its own header, name and data; not the extra field between them."""
-    blob.seek(entry.header_offset + 26)
-    name, extra = struct.unpack("<2H", _exactly(blob, 4))
-    data = entry.header_offset + 30 + name + extra
-    covered.add(entry.header_offset, data - extra)
-    covered.add(data, data + entry.compress_size)
+def _data_of(blob: IO[bytes], entry: zipfile.ZipInfo, covered: Covered) -> int:
+    """Where its data begin. Its name and extra field are not covered."""
+    blob.seek(entry.header_offset)
+    magic, name, extra = struct.unpack("<4s22x2H", _exactly(blob, 30))
+    if magic != b"PK\3\4":
+        raise ValueError("a header of zip is broken")
+    covered.add(entry.header_offset, entry.header_offset + 30)
+    return entry.header_offset + 30 + int(name) + int(extra)
+
+
+def _however_long(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """As if it said that it may be of any length, and nothing of its sum."""
+    made = copy.copy(entry)
+    made.file_size = _ANY_LENGTH
+    made.CRC = cast("int", None)
+    return made
 
 
 def _stream(kind: str) -> Reader:
@@ -131,7 +153,9 @@ def _stream(kind: str) -> Reader:
         start = blob.tell()
         stream = Unpacked(blob, kind)
         yield "", cast("IO[bytes]", stream)
-        covered.add(start, stream.end)
+        for first, last in (*stream.gaps, (stream.end, stream.end)):
+            covered.add(start, first)
+            start = last
 
     return read
 
@@ -153,18 +177,21 @@ def _entry(blob: IO[bytes], covered: Covered) -> Found:
     if not 0 < name <= _MAX_NAME:
         raise ValueError("a header of zip is broken")
     label, data = _exactly(blob, name).decode("utf-8", "replace"), start + 30 + name + extra
-    if label.endswith("/"):
+    if label.endswith("/") and not size:
         return
     if flags & 1:
         yield label, None
     elif method == zipfile.ZIP_STORED:
         yield label, _part(blob, data, size)
-    elif method == zipfile.ZIP_DEFLATED:
+        covered.add(data, data + size)
+    elif method in _METHODS:
         blob.seek(data)
-        yield label, cast("IO[bytes]", Unpacked(blob, "deflate"))
+        stream = Unpacked(blob, _METHODS[method])
+        yield label, cast("IO[bytes]", stream)
+        covered.add(data, stream.end)
     else:
         raise ValueError(f"it is packed by method {method}")
-    covered.add(start, data + size)
+    covered.add(start, start + 30)
 
 
 class _Part(io.RawIOBase):
@@ -229,17 +256,18 @@ def _exactly(blob: IO[bytes], size: int) -> bytes:
 
 
 def _ar(blob: IO[bytes], covered: Covered) -> Found:
-    """ar(5): 60-byte headers, BSD (`#1/len`) and GNU (`/offset` into `//`) long names."""
+    """ar(5): 60-byte headers, BSD (`#1/len`) and GNU (`/offset` into `//`) long names, which are not covered."""
     begin = blob.tell()
     at, long_names = begin + 8, b""
+    covered.add(begin, at)
     while True:
-        covered.add(begin, at)
         blob.seek(at)
         head = blob.read(60)
         if not head.strip(b"\n"):
             return
         if len(head) != 60 or head[58:] != b"`\n":
             raise ValueError("a header of ar is broken")
+        covered.add(at, at + 60)
         name, size, start = head[:16].rstrip(), int(head[48:58]), at + 60
         if size < 0:
             raise ValueError("a negative size")
@@ -253,32 +281,34 @@ def _ar(blob: IO[bytes], covered: Covered) -> Found:
         elif name[:1] == b"/" and name[1:].isdigit():
             name = long_names[int(name[1:]) :].partition(b"\n")[0]
         yield (name.rstrip(b"/") or b"/").decode("utf-8", "replace"), _part(blob, start, size)
+        covered.add(start, start + size)
 
 
 def _cpio(blob: IO[bytes], covered: Covered) -> Found:
-    """cpio(5): newc with and without checksum, and the old portable (odc) form."""
-    begin = at = blob.tell()
+    """cpio(5): newc with and without checksum, and the old portable (odc) form. Names are not covered."""
+    at = blob.tell()
     while True:
         blob.seek(at)
         magic = _exactly(blob, 6)
         if magic == b"070707":
             head = _exactly(blob, 70)
             mode, name_size, size = int(head[12:18], 8), int(head[53:59], 8), int(head[59:70], 8)
-            start, pad = at + 76 + name_size, 1
+            length, start, pad = 76, at + 76 + name_size, 1
         elif magic in (b"070701", b"070702"):
             fields = [int(_exactly(blob, 8), 16) for _ in range(13)]
             mode, size, name_size = fields[1], fields[6], fields[11]
-            start, pad = at + _up(110 + name_size, 4), 4
+            length, start, pad = 110, at + _up(110 + name_size, 4), 4
         else:
             raise ValueError("a header of cpio is broken")
         if not 0 < name_size <= _MAX_NAME or size < 0:
             raise ValueError("a name or size of cpio is broken")
         name = _exactly(blob, name_size).rstrip(b"\0").decode("utf-8", "replace")
-        covered.add(begin, start)
+        covered.add(at, at + length)
         if name == "TRAILER!!!":
             return
         if mode & 0o170000 == 0o100000 and size:
             yield name, _part(blob, start, size)
+            covered.add(start, start + size)
         at = start + _up(size, pad)
 
 
@@ -287,7 +317,7 @@ def _up(value: int, multiple: int) -> int:
 
 
 def _rpm(blob: IO[bytes], covered: Covered) -> Found:
-    """rpm: a lead of 96 bytes, two headers (the first padded to 8), then a packed cpio."""
+    """rpm: a lead of 96 bytes, two headers (the first padded to 8) that are not covered, then a packed cpio."""
     begin = blob.tell()
     at = begin + 96
     for padded in (True, False):
@@ -300,8 +330,9 @@ def _rpm(blob: IO[bytes], covered: Covered) -> Found:
         at = begin + _up(at - begin, 8) if padded else at
     blob.seek(0, io.SEEK_END)
     end = blob.tell()
-    covered.add(begin, end)
+    covered.add(begin, begin + 96)
     yield "payload", _part(blob, at, max(0, end - at))
+    covered.add(at, end)
 
 
 _KINDS: dict[str, tuple[Callable[[bytes], bool], Reader]] = {

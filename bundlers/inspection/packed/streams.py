@@ -34,6 +34,8 @@ _MADE: dict[str, Callable[[], Any]] = {
 }
 _SKIPPED = range(0x184D2A50, 0x184D2A60)
 _WINDOW = 128 << 20
+_SHORT = 128
+"""Such a header holds nothing that is worth to be looked at."""
 
 
 class ZstdFailed(Exception):
@@ -47,7 +49,9 @@ class Unpacked(io.RawIOBase):
         self._blob, self._kind = blob, kind
         self._start = self.end = blob.tell()
         """Behind the last stream that was read to its end."""
-        self._open: _One | None = _one(blob, kind, self.end)
+        self.gaps: list[tuple[int, int]] = []
+        """What headers of gzip say, where it is much: no part of the content."""
+        self._open: _One | None = self._begin(self.end)
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, at most a piece. Raises what the library does, EOFError for a cut stream."""
@@ -65,7 +69,12 @@ class Unpacked(io.RawIOBase):
         gap = len(head) - len(head.lstrip(b"\0")) if self._kind in ("gzip", "xz") else 0
         again = MAGIC.get(self._kind, b"")
         found = bool(again) and self._kind != "lzma" and head[gap:].startswith(again)
-        return _one(self._blob, self._kind, at + gap) if found else None
+        return self._begin(at + gap) if found else None
+
+    def _begin(self, start: int) -> Any:
+        if self._kind == "gzip" and (end := header_end(self._blob, start)) - start > _SHORT:
+            self.gaps.append((start + 10, end))
+        return _one(self._blob, self._kind, start)
 
 
 class _One:
@@ -129,6 +138,29 @@ class _Between(io.RawIOBase):
 
 def _one(blob: IO[bytes], kind: str, start: int) -> Any:
     return _Zstd(blob, start) if kind == "zstd" else _One(blob, start, _MADE[kind]())
+
+
+def header_end(blob: IO[bytes], start: int) -> int:
+    """Where the header of a gzip stream ends (RFC 1952, 2.3); what has no end ends with the file."""
+    blob.seek(start)
+    head = blob.read(12)
+    flags = head[3] if len(head) == 12 else 0
+    at = start + 10
+    if flags & 4:
+        at += 2 + int.from_bytes(head[10:12], "little")
+    for flag in (8, 16):
+        if flags & flag:
+            at = _text_end(blob, at)
+    return at + (2 if flags & 2 else 0)
+
+
+def _text_end(blob: IO[bytes], at: int) -> int:
+    blob.seek(at)
+    while piece := blob.read(PIECE):
+        if (found := piece.find(b"\0")) >= 0:
+            return at + found + 1
+        at += len(piece)
+    return at
 
 
 def frame_end(blob: IO[bytes], start: int) -> int:
