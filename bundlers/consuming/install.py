@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from attest.errors import VerificationError
-from bundlers.consuming import choosing, keeping, linking, own_files, service
+from attest.errors import CasstoreError, VerificationError
+from bundlers.consuming import choosing, counting, keeping, linking, own_files, service
 from bundlers.consuming.extract import copy_files, extract
 from bundlers.consuming.installed import PART, UNPROVEN, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
@@ -28,9 +28,7 @@ from bundlers.consuming.service import TrustSettings, Verified
 from bundlers.consuming.verification import VerifiedBuild, Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
-from bundlers.publishing import absence
 from casstore.errors import Conflict, NoSuchObject
-from casstore.ledger.views import Revocation
 from casstore.machine.progress import NullProgress, Progress
 from casstore.network.network import NetworkGuard
 from casstore.storage.base import os_error
@@ -59,6 +57,8 @@ class InstallReport:
     pruned: tuple[str, ...] = ()
     """Versions that were taken away, or would be."""
     dry_run: bool = False
+    unasked: str = ""
+    """Why nobody could be asked whether it may still be used; what was heard before was gone by."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -73,6 +73,7 @@ class InstallReport:
             "kept": list(self.kept),
             "pruned": list(self.pruned),
             "dryRun": self.dry_run,
+            "unasked": self.unasked or None,
             "receipt": self.receipt.to_json(),
         }
 
@@ -166,23 +167,19 @@ def verify_installed(
     receipt, added = folder.receipt(name), check_files(folder, name)
     with service.guarded(network, offline):
         found = _open(receipt.source, receipt.channel, folder, trust, at, network, offline)
-        _check_still_good(folder, receipt, found)
+        _check_still_good(folder, receipt, found, at)
         service.remember(found, trust)
     return InstallReport(folder.folder, folder.path(name), receipt, False, 0, added)
 
 
-def withdrawal_of(receipt: Receipt, found: Verified) -> Revocation | None:
-    """The revocation that meets what is installed."""
-    mine = {receipt.release, receipt.archive}
-    return next((row for row in found.channel.revocations if row.name in mine), None)
-
-
-def _check_still_good(folder: InstalledFolder, receipt: Receipt, found: Verified) -> None:
-    """What is installed may be older than what the channel holds, and revoked since."""
-    if (row := withdrawal_of(receipt, found)) is not None:
+def _check_still_good(folder: InstalledFolder, receipt: Receipt, found: Verified, at: datetime) -> None:
+    """What is installed may be older than what the channel holds, and count no more since."""
+    if receipt.release == found.channel.release_digest:
+        return
+    row = counting.against(receipt, found.channel.revocations, found.channel.suspensions)
+    if row is not None and (row.until is None or at < row.until):
         raise VerificationError(
-            f"{folder.folder}: {receipt.product} {receipt.version}, which is installed, was revoked:"
-            f" {absence.told(row)}",
+            f"{folder.folder}: {receipt.product} {receipt.version}, which is installed, was revoked: {row.told}",
             hint=f"install {found.channel.version}, which {found.channel.channel} holds now",
         )
 
@@ -196,10 +193,17 @@ def _open(
     network: NetworkGuard | None,
     offline: bool,
 ) -> Verified:
-    """What a channel holds; that it was withdrawn is told with what of it is installed here."""
+    """What a channel holds; that it was withdrawn is told with what of it is installed here.
+
+    What speaks against any version that lies there is noted.
+    """
     try:
-        return service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        found = service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
+        good = found.channel.release_digest
+        counting.note(folder, found.channel.revocations, found.channel.suspensions, good=good)
+        return found
     except Withdrawn as exc:
+        counting.note(folder, exc.revocations, exc.suspensions, good=None)
         name = folder.current()
         if name is None or folder.receipt(name).release != exc.release:
             raise
@@ -209,11 +213,25 @@ def _open(
             release=exc.release,
             pins=exc.pins,
             before=exc.before,
+            revocations=exc.revocations,
+            suspensions=exc.suspensions,
         ) from exc
 
 
-def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") -> InstallReport:
-    """Switch to the version before, after its files were checked. Raises NoSuchObject, VerificationError."""
+def install_rollback(
+    into: str,
+    *,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None = None,
+    offline: bool = False,
+    links: bool = os.name != "nt",
+) -> InstallReport:
+    """Switch to the version before, if it may still be used and its files are whole.
+
+    Where the version in force came from is asked; if it cannot say, what was heard before counts, and the report
+    tells. Raises NoSuchObject, VerificationError.
+    """
     folder = InstalledFolder(into, links=links)
     current = folder.current()
     if current is None:
@@ -222,10 +240,37 @@ def install_rollback(into: str, *, at: datetime, links: bool = os.name != "nt") 
         before = folder.previous()
         if before is None:
             raise NoSuchObject(f"{folder.folder}: {current} is the first version that was installed here")
+        unasked = _ask(folder, folder.receipt(current), trust, at, network, offline)
         receipt = folder.receipt(before)
+        if why := counting.why_not(folder, before, at):
+            raise VerificationError(
+                f"{folder.folder}: the version before, {receipt.version}, may be used no more: {why}",
+                hint=f"install what {receipt.channel} holds, or take it away: casstore uninstall --into {into}",
+            )
         added = check_files(folder, before)
         folder.switch(before)
-    return InstallReport(folder.folder, folder.path(before), replace(receipt, installed_at=at), True, 0, added)
+    installed = replace(receipt, installed_at=at)
+    return InstallReport(folder.folder, folder.path(before), installed, True, 0, added, unasked=unasked)
+
+
+def _ask(
+    folder: InstalledFolder,
+    receipt: Receipt,
+    trust: TrustSettings,
+    at: datetime,
+    network: NetworkGuard | None,
+    offline: bool,
+) -> str:
+    """Hear what was revoked since; why that could not be heard, empty where it was."""
+    try:
+        with service.guarded(network, offline):
+            found = _open(receipt.source, receipt.channel, folder, trust, at, network, offline)
+            service.remember(found, trust)
+    except Withdrawn:
+        return ""
+    except CasstoreError as exc:
+        return exc.message
+    return ""
 
 
 def _install(
@@ -380,6 +425,11 @@ def _receipt(found: Verified, item: VerifiedBuild, at: datetime, *, previous: st
         root_hash=channel.root_hash,
         evidence=tuple(sorted(item.digest for item in channel.evidence)),
         approved_by=channel.approved_by,
+        made=tuple(
+            sorted({channel.release_digest, *channel.release.archives.values(), *channel.release.components.values()})
+        ),
+        attestations=channel.attestations,
+        signers=channel.signers,
         source=found.source.url,
         verdict=found.verdict,
         as_of=found.as_of,

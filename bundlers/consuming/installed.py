@@ -36,8 +36,8 @@ PART = ".part"
 GONE = ".gone"
 """A version that is being deleted."""
 
-UNPROVEN, UNHEALTHY = "unproven", "unhealthy"
-"""Marks of a version: its health check did not end yet, or failed."""
+UNPROVEN, UNHEALTHY, WITHDRAWN = "unproven", "unhealthy", "withdrawn"
+"""Marks of a version: its health check did not end yet, or failed; it may be used no more."""
 
 
 class InstalledFolder:
@@ -165,7 +165,7 @@ class InstalledFolder:
             for path in (self._receipt_path(name), self._manifest_path(name)):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-            self.unmark(name, UNPROVEN, UNHEALTHY)
+            self.unmark(name, UNPROVEN, UNHEALTHY, WITHDRAWN)
         except OSError as exc:
             raise os_error(exc, self.path(name), writing=True) from exc
         _remove(target)

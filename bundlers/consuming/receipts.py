@@ -18,8 +18,16 @@ from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
 from casstore.ledger.release_objects import build_key
 
-FORMAT = "casstore-receipt/2"
+FORMAT = "casstore-receipt/3"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,150}-[0-9a-f]{12}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Signer:
+    """Somebody whose signature a version leans on, and the ledger entry by which it was recorded at the latest."""
+
+    identity: str
+    entry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,11 @@ class Receipt:
     root_hash: Digest
     evidence: tuple[Digest, ...]
     approved_by: tuple[str, ...]
+    made: tuple[Digest, ...]
+    """The release, all its archives and the trees of its components."""
+    attestations: tuple[Digest, ...]
+    """The ids of all that it leans on."""
+    signers: tuple[Signer, ...]
     source: str
     verdict: str
     as_of: datetime
@@ -82,6 +95,11 @@ class Receipt:
             "checkpoint": {"size": self.checkpoint_size, "rootHash": self.root_hash},
             "evidence": list(self.evidence),
             "approvedBy": list(self.approved_by),
+            "leansOn": {
+                "made": list(self.made),
+                "attestations": list(self.attestations),
+                "signers": [{"identity": signer.identity, "entry": signer.entry} for signer in self.signers],
+            },
             "source": self.source,
             "verdict": self.verdict,
             "asOf": times.format(self.as_of),
@@ -143,6 +161,9 @@ def _receipt(value: Mapping[str, Any]) -> Receipt:
         root_hash=parse(value["checkpoint"]["rootHash"]),
         evidence=tuple(parse(item) for item in value["evidence"]),
         approved_by=tuple(_text(item) for item in value["approvedBy"]),
+        made=tuple(parse(item) for item in value["leansOn"]["made"]),
+        attestations=tuple(parse(item) for item in value["leansOn"]["attestations"]),
+        signers=tuple(Signer(_text(item["identity"]), _number(item["entry"])) for item in value["leansOn"]["signers"]),
         source=_text(value["source"]),
         verdict=value["verdict"],
         as_of=times.parse(value["asOf"]),

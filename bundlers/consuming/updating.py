@@ -20,8 +20,8 @@ from typing import Any
 
 from attest.core import times
 from attest.errors import CasstoreError, VerificationError
+from bundlers.consuming import counting, keeping
 from bundlers.consuming import install as installing
-from bundlers.consuming import keeping
 from bundlers.consuming.installed import UNHEALTHY, UNPROVEN, InstalledFolder
 from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.service import TrustSettings, Verified
@@ -106,7 +106,6 @@ class Update:
     again: bool = False
     """Try a version again whose check failed."""
     progress: Progress | None = None
-    _found: Verified | None = None
 
     def __post_init__(self) -> None:
         self._folder = InstalledFolder(self.plan.into)
@@ -152,7 +151,6 @@ class Update:
 
     def _accept(self, found: Verified, receipt: Receipt) -> None:
         """Before anything changes: is it new enough, and no version whose check failed? Raises what is wrong."""
-        self._found = found
         newest = min(found.as_of, found.channel.newest)
         if self.plan.fresh is not None and self.at - newest > timedelta(seconds=self.plan.fresh):
             raise VerificationError(
@@ -226,9 +224,8 @@ class Update:
         if name is None:
             return None, "there is no version before" if named is None else f"{named} is not there any more"
         receipt = folder.receipt(name)
-        assert self._found is not None  # noqa: S101 - it was accepted
-        if (row := installing.withdrawal_of(receipt, self._found)) is not None:
-            return None, f"the version before, {receipt.version}, was revoked: {row.reason}"
+        if why := counting.why_not(folder, name, self.at):
+            return None, f"the version before, {receipt.version}, was revoked: {why}"
         try:
             installing.check_files(folder, name)
         except CasstoreError as exc:

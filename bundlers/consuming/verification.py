@@ -23,6 +23,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming import ledger_proof
 from bundlers.consuming.ledger_proof import Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import PublishedObjects, tar
+from bundlers.consuming.receipts import Signer
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.products import agreement, product_manifests
 from bundlers.products.product_manifests import ProductManifest
@@ -38,7 +39,7 @@ from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo, Revocation, Suspension
-from casstore.store.attestations import parse_unverified
+from casstore.store.attestations import id_of, parse_unverified
 
 CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
 
@@ -46,9 +47,21 @@ CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
 class Withdrawn(VerificationError):
     """A channel holds nothing that may be installed: what it names was taken back, and nothing better is there."""
 
-    def __init__(self, message: str, *, hint: str = "", release: Digest, pins: Pins, before: Pins | None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        release: Digest,
+        pins: Pins,
+        before: Pins | None,
+        revocations: tuple[Revocation, ...],
+        suspensions: tuple[Suspension, ...],
+    ) -> None:
         super().__init__(message, hint=hint)
         self.release = release
+        self.revocations = revocations
+        self.suspensions = suspensions
         self.pins = pins
         """What to remember, so that nobody can show the time before again."""
         self.before = before
@@ -75,6 +88,10 @@ class Signed:
     predicate_type: str
     names: tuple[str, ...]
     """Who signed it, by the trust root's names; empty when nobody counts whom it names."""
+    identities: tuple[str, ...] = ()
+    """Likewise; a certificate's own subject beside whom the trust root means by it."""
+    entry: int | None = None
+    """The ledger entry that recorded it first, where that was proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +120,12 @@ class VerifiedChannel:
     """Nothing of this ledger was remembered, and no digest of trust root 1 was given."""
     revocations: tuple[Revocation, ...]
     """Of the whole line, as far as the proof has them."""
+    suspensions: tuple[Suspension, ...]
+    """Likewise."""
+    attestations: tuple[Digest, ...]
+    """The ids of what was leaned on: evidence, the moves, the release's own statement."""
+    signers: tuple[Signer, ...]
+    """Who signed these."""
     known: frozenset[Digest]
     """All that was proven: statements, objects, manifests."""
     pins: Pins
@@ -171,6 +194,11 @@ def verify_channel(
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
         revocations=ledger.revocations,
+        suspensions=ledger.suspensions,
+        attestations=tuple(
+            sorted({id_of(objects.read(digest)) for digest in _leaned_on(ledger, judged, info, closed)})
+        ),
+        signers=_signers(judged, info, signed, channel),
         known=frozenset({*objects.known, *_papers(release)}),
         pins=replace(after, channels={**after.channels, channel: move}),
         before=pins,
@@ -208,6 +236,8 @@ def _withdrawn(
         release=record.release,
         pins=replace(after, channels={**after.channels, channel: move}),
         before=pins,
+        revocations=ledger.revocations,
+        suspensions=ledger.suspensions,
     )
 
 
@@ -323,6 +353,25 @@ def _check_record(
         raise VerificationError(f"the channel record of {channel} says something else than the ledger")
 
 
+def _leaned_on(
+    ledger: ProvenLedger, judged: ChannelJudgement, info: ReleaseInfo, closed: list[Digest]
+) -> Iterator[Digest]:
+    yield from closed
+    yield from (judged.head.statement, judged.brought.statement)
+    yield ledger.history.number(info.number).statement
+
+
+def _signers(
+    judged: ChannelJudgement, info: ReleaseInfo, signed: tuple[Signed, ...], channel: str
+) -> tuple[Signer, ...]:
+    """Builder, promoters and who signed evidence, which was there by the move at the latest."""
+    held = {judged.head.number, judged.brought.number}
+    moves = [(move.by, move.number) for move in judged.state.channels[channel].history if move.number in held]
+    last = judged.brought.number
+    evidence = [(who, last if item.entry is None else item.entry) for item in signed for who in item.identities]
+    return tuple(sorted({Signer(*row) for row in [(info.builder, info.number), *moves, *evidence]}))
+
+
 def _papers(release: Release) -> Iterator[Digest]:
     """What the release object names beside archives and evidence."""
     yield from (build.product_manifest for build in release.builds.values())
@@ -371,4 +420,6 @@ def _signed(raw: bytes, state: LedgerState, at: datetime, reader: Reader) -> Sig
         )
     except VerificationError:
         return Signed(sha256(raw), said.predicate_type, ())
-    return Signed(sha256(raw), said.predicate_type, tuple(sorted(found.names)))
+    who = tuple(sorted({found.identity, found.proven}))
+    entry = record.number if record else None
+    return Signed(sha256(raw), said.predicate_type, tuple(sorted(found.names)), who, entry)

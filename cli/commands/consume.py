@@ -137,7 +137,7 @@ def _verify_folder(
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="How many versions stay, the one in force counted.")
 @click.option("--dry-run", is_flag=True, help="Verify, and say what would be done; nothing changes.")
 @click.option("--list", "listed", is_flag=True, help="Show the versions that lie in FOLDER.")
-@click.option("--rollback", is_flag=True, help="Switch back to the version before.")
+@click.option("--rollback", is_flag=True, help="Switch back to the version before, if it still counts.")
 @click.option("--verify-installed", is_flag=True, help="Check the files in force, and whether they may still be used.")
 @trust_options
 @json_option
@@ -163,7 +163,8 @@ def install(
 ) -> None:
     """Verify PRODUCT, then install it by one switch of FOLDER/current; the version before stays.
 
-    Of several builds the one for this machine is taken; --platform takes another.
+    Of several builds the one for this machine is taken; --platform takes another. --rollback asks where the
+    product came from, and goes back to no version that was withdrawn.
 
     \b
     Examples:
@@ -180,7 +181,10 @@ def install(
         _list(into, as_json)
         return
     if rollback:
-        report = installing.install_rollback(into, at=session.now)
+        trust = trust_settings(trust_root, tuf_root, sigstore_root, state)
+        report = installing.install_rollback(
+            into, trust=trust, at=session.now, network=session.network, offline=session.offline
+        )
     elif verify_installed:
         trust = trust_settings(trust_root, tuf_root, sigstore_root, state)
         report = installing.verify_installed(
@@ -226,6 +230,8 @@ def _told_installed(report: InstallReport) -> None:
         render.say(f"{'would be taken away' if report.dry_run else 'taken away'}: {name}")
     for path in report.links:
         render.line(f"linked: {path}")
+    if report.unasked:
+        render.say(f"what was heard before counts, nobody could be asked whether it may be used: {report.unasked}")
     if report.added:
         render.say(f"{len(report.added)} files lie there beside those of the archive: {', '.join(report.added[:3])}")
 

@@ -33,6 +33,37 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def test_the_way_back_is_closed_while_it_lasts(
+    clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ci is suspended and a new key ships 1.1.0: nobody goes back to what ci made."""
+    (tmp_path / "a" / "tool").write_text("#!/bin/sh\necho new\n")
+    typed(
+        "suspend ci --reason odd --confirm",
+        "keys generate new.pem --no-passphrase",
+        "keys ceremony draft --identity new=new.pem.pub --role builder=new --role promoter=new --out n.draft",
+        "keys ceremony sign n.draft --key key.pem --out n.sig",
+        "keys ceremony finish n.draft n.sig --key key.pem",
+        "put --all --release-version 1.1.0 --key new.pem",
+        "release 1.1.0 --key new.pem",
+        "promote 1.1.0 --to dev --key new.pem",
+        "approve 1.1.0 --channel prod",
+        "promote 1.1.0 --to prod --key new.pem",
+        "publish prod --to public",
+        "install one --from ./public --channel prod --into ./installed",
+    )
+    back = "install --rollback --into ./installed"
+    for line in (back, f"--offline {back}"):
+        refused = said(capsys, line, 3)
+        assert "the version before, 1.0.0, may be used no more: odd (identity key:" in refused
+    (tmp_path / "public").rename(tmp_path / "away")
+    assert "1.0.0, may be used no more: odd" in said(capsys, back, 3)
+    clock.time += timedelta(hours=73)
+    assert "what was heard before counts, nobody could be asked" in said(capsys, back)
+    rows = told(capsys, "install --list --into ./installed")["versions"]
+    assert [row["version"] for row in rows if row["state"] == "in force"] == ["1.0.0"]
+
+
 def test_consumers_hear_it_and_it_ends(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify = "verify ./public --channel prod"
     typed("suspend ci --reason odd --confirm", "publish prod --to public")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from attest import canonical, digests, signers
 from attest.digests import Digest, sha256
 from attest.log.merkle import MemoryTree
-from bundlers.consuming.receipts import Receipt
+from bundlers.consuming.receipts import Receipt, Signer
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.publishing import kit_files, records, tuf_repository
 from bundlers.publishing.kit_files import Member
@@ -100,6 +100,9 @@ def receipt() -> Receipt:
         root_hash=known("tree"),
         evidence=tuple(sorted((known("provenance"), known("approval")))),
         approved_by=("alice", "bob"),
+        made=tuple(sorted((known("release"), known("core"), known("tree of core")))),
+        attestations=tuple(sorted((known("provenance's id"), known("approval's id")))),
+        signers=(Signer(f"key:{known('ci')}", 38), Signer(f"key:{known('alice')}", 40)),
         source="https://cdn.example/releases",
         verdict="valid",
         as_of=NOW,

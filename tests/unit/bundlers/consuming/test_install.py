@@ -47,6 +47,13 @@ def do(
     return install.install(str(tmp_path / "public"), product, **arguments)  # type: ignore[arg-type]
 
 
+def back_again(
+    world: PublishedWorld, tmp_path: Path, into: str = "core", *, links: bool = True, offline: bool = False
+) -> InstallReport:
+    trust = TrustSettings(str(tmp_path / "state"))
+    return install_rollback(str(tmp_path / into), trust=trust, at=world.now, links=links, offline=offline)
+
+
 @pytest.mark.parametrize(("product", "links"), [("core", True), ("agent", True), ("core", False)])
 def test_install_again_and_next_and_back(world: PublishedWorld, tmp_path: Path, product: str, links: bool) -> None:
     first = do(world, tmp_path, product=product, links=links)
@@ -60,12 +67,12 @@ def test_install_again_and_next_and_back(world: PublishedWorld, tmp_path: Path, 
     next_version(world, tmp_path)
     second = do(world, tmp_path, product=product, links=links)
     assert second.receipt.version == "1.1.0" and second.receipt.previous == first.receipt.name
-    back = install_rollback(str(tmp_path / "core"), at=world.now, links=links)
+    back = back_again(world, tmp_path, links=links)
     assert back.receipt.version == "1.0.0"
     folder = InstalledFolder(str(tmp_path / "core"), links=links)
     assert folder.current() == first.receipt.name and os.listdir(tmp_path / "core/quarantine") == []
     with pytest.raises(NoSuchObject, match="first version"):
-        install_rollback(str(tmp_path / "core"), at=world.now, links=links)
+        back_again(world, tmp_path, links=links)
     forward = do(world, tmp_path, product=product, links=links)
     assert forward.receipt.version == "1.1.0" and forward.fetched == 0, "the files were still there"
 
@@ -184,7 +191,7 @@ def test_changed_files_are_not_switched_to(world: PublishedWorld, tmp_path: Path
     second = do(world, tmp_path)
     (tmp_path / "core/versions" / first.receipt.name / "bin/core").write_bytes(b"trojan")
     with pytest.raises(VerificationError, match="bin/core"):
-        install_rollback(str(tmp_path / "core"), at=world.now)
+        back_again(world, tmp_path)
     assert InstalledFolder(str(tmp_path / "core")).current() == second.receipt.name
     world.later()
     world.rollback("prod")
@@ -226,7 +233,7 @@ def test_one_folder_one_product(world: PublishedWorld, tmp_path: Path) -> None:
     with pytest.raises(Conflict, match=r"notes\.txt"):
         do(world, tmp_path, into="mine")
     with pytest.raises(NoSuchObject):
-        install_rollback(str(tmp_path / "nothing"), at=world.now)
+        back_again(world, tmp_path, into="nothing")
 
 
 def test_older_entry_than_installed_is_refused_with_fresh_state(world: PublishedWorld, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
 from bundlers.consuming.installed import InstalledFolder
-from bundlers.consuming.receipts import Receipt, same_but_for_time
+from bundlers.consuming.receipts import Receipt, Signer, same_but_for_time
 from casstore.errors import Conflict, NoSuchObject
 
 WHEN = datetime(2026, 7, 1, 10, tzinfo=UTC)
@@ -25,7 +25,8 @@ def receipt(version: str = "1.2.0", archive: Digest = ANY, previous: str | None 
         version=version, release=ANY,
         archive_name="core-1.2.0.tar.gz", archive=archive, archive_size=3, product_manifest=ANY, move_number=4,
         move=ANY, trust_root_version=1, trust_root=ANY, checkpoint_size=5, root_hash=ANY, evidence=(ANY,),
-        approved_by=("alice",), source="./public", verdict="valid", as_of=WHEN, installed_at=WHEN, previous=previous,
+        approved_by=("alice",), made=(ANY,), attestations=(ANY,), signers=(Signer("key:x", 4),),
+        source="./public", verdict="valid", as_of=WHEN, installed_at=WHEN, previous=previous,
     )  # fmt: skip
 
 
