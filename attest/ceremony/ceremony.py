@@ -168,12 +168,25 @@ def changes(root: TrustRoot, previous: TrustRoot | None) -> tuple[str, ...]:
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
                 said.append(f"{what} {name}: {_change(before.get(name), after.get(name))}")
+    said += _witness_changes(old.get("witnesses", {}), new.get("witnesses", {}))
     for name in ("clock", "settle"):
         if old.get(name) != new.get(name):
             said.append(f"{name}: {_short(old.get(name))} -> {_short(new.get(name))}")
     if old.get("sigstoreRoot") != new.get("sigstoreRoot"):
         said.append(f"sigstore root: {old.get('sigstoreRoot', 'none')} -> {new.get('sigstoreRoot', 'none')}")
     return tuple(said)
+
+
+def _witness_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    old, new = before.get("keys", {}), after.get("keys", {})
+    said = [
+        f"witness {name}: {_change(old.get(name), new.get(name)) or 'another key'}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+    if before.get("quorum") != after.get("quorum"):
+        said.append(f"quorum of witnesses: {_short(before.get('quorum'))} -> {_short(after.get('quorum'))}")
+    return said
 
 
 def _change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:

@@ -107,16 +107,7 @@ def sign(checkpoint: Checkpoint, name: str, public_pem: bytes | None, sign_bytes
     if public_pem is None:
         raise BadInput("a keyless identity cannot sign checkpoints", hint="use an Ed25519 key")
     text = checkpoint.to_text()
-    return f"{text}\n{_line(NoteKey.of_pem(name, public_pem), text, sign_bytes)}".encode()
-
-
-def cosign(raw: bytes, name: str, public_pem: bytes, sign_bytes: Callable[[bytes], bytes]) -> bytes:
-    """The note with one more signature; the same key twice changes nothing. Raises FormatError, BadInput."""
-    text, signatures = _split(raw)
-    key = NoteKey.of_pem(name, public_pem)
-    if any((s.name, s.key_id) == (key.name, key.key_id) for s in signatures):
-        return raw
-    return raw + _line(key, text, sign_bytes).encode()
+    return f"{text}\n".encode() + _line(NoteKey.of_pem(name, public_pem), text, sign_bytes)
 
 
 def parse(raw: bytes) -> tuple[Checkpoint, tuple[NoteSignature, ...]]:
@@ -151,10 +142,22 @@ def verify(raw: bytes, *, origin: str, known: Collection[NoteKey], threshold: in
     return VerifiedCheckpoint(checkpoint, frozenset(signed))
 
 
-def _line(key: NoteKey, text: str, sign_bytes: Callable[[bytes], bytes]) -> str:
+def only(raw: bytes, wanted: Collection[tuple[str, bytes]]) -> bytes:
+    """The note with the lines of these (name, key id) alone. Raises FormatError."""
+    text, signatures = _split(raw)
+    kept = [s for s in signatures if (s.name, s.key_id) in wanted]
+    return f"{text}\n".encode() + b"".join(line(s.name, s.key_id + s.signature) for s in kept)
+
+
+def line(name: str, signature: bytes) -> bytes:
+    """A signature line: whose, and the bytes that it holds, key id first."""
+    return f"{_DASH}{name} {base64.b64encode(signature).decode()}\n".encode()
+
+
+def _line(key: NoteKey, text: str, sign_bytes: Callable[[bytes], bytes]) -> bytes:
     signature = sign_bytes(text.encode())
     keys.verify_signature(key.public, signature, text.encode())  # the two arguments may not belong together
-    return f"{_DASH}{key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+    return line(key.name, key.key_id + signature)
 
 
 def _split(raw: bytes) -> tuple[str, tuple[NoteSignature, ...]]:

@@ -25,10 +25,11 @@ from attest.sigstore import signed_files
 from attest.statements import statements
 from attest.statements.predicates import OWN
 from attest.statements.statements import Statement, Subject
-from attest.trust import certificate_conditions, origins
+from attest.trust import certificate_conditions, origins, witnesses
 from attest.trust.certificate_conditions import CertificateConditions
 from attest.trust.policies import ChannelPolicy, parse_channels
 from attest.trust.requirements import ROLES
+from attest.trust.witnesses import Witnesses
 
 TYPE = OWN.format("trust-root")
 FORMAT = "casstore-trust-root/1"
@@ -143,6 +144,8 @@ class TrustRoot:
     features: tuple[str, ...] = ()
     clock: Clock | None = None
     settle: Settlement | None = None
+    witnesses: Witnesses | None = None
+    """Whose lines a reader asks for below a checkpoint; None: nobody's."""
 
     def to_json(self) -> dict[str, Any]:
         """The document, the predicate of its statement."""
@@ -160,6 +163,7 @@ class TrustRoot:
             **({"sigstoreRoot": self.sigstore_root} if self.sigstore_root else {}),
             **({"clock": self.clock.to_json()} if self.clock else {}),
             **({"settle": self.settle.to_json()} if self.settle else {}),
+            **({"witnesses": self.witnesses.to_json()} if self.witnesses else {}),
         }
 
     @cached_property
@@ -201,7 +205,7 @@ def parse(value: object) -> TrustRoot:
     """The document to value, with every rule of its format. Raises FormatError, TooNew."""
     check_known(value)
     names = ("format", "version", "store", "rules", "features", "created", "expires", "identities", "roles", "channels")
-    f = Fields(value, "trust root", required=names, optional=("sigstoreRoot", "clock", "settle"))
+    f = Fields(value, "trust root", required=names, optional=("sigstoreRoot", "clock", "settle", "witnesses"))
     if f.text("format") != FORMAT:
         raise FormatError(f"trust root: the format is {f.text('format')[:60]!r}, not {FORMAT}")
     entries = tuple(_identity(name, item) for name, item in sorted(f.mapping("identities").items()))
@@ -219,7 +223,10 @@ def parse(value: object) -> TrustRoot:
         f.texts("features"),
         _clock(f.mapping("clock")) if f.has("clock") else None,
         _settlement(f.mapping("settle")) if f.has("settle") else None,
+        witnesses.parse(f.mapping("witnesses"), "trust root: witnesses") if f.has("witnesses") else None,
     )
+    if root.witnesses is not None:
+        witnesses.check_apart(root.witnesses, {entry.identity: entry.name for entry in entries})
     if not root.store:
         raise FormatError("trust root: it names no store")
     if root.expires <= root.created:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -28,8 +28,9 @@ from attest.statements.predicates import publication
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
-from bundlers.publishing import channel_proof, gathering, kit_files, records, withdrawals
+from bundlers.publishing import channel_proof, cosigned, gathering, kit_files, records, withdrawals
 from bundlers.publishing.channel_proof import History
+from bundlers.publishing.cosigned import ReadLine
 from bundlers.publishing.gathering import ChannelFiles, Gathered
 from bundlers.publishing.kit_files import HEAD, KitFile, Member
 from bundlers.publishing.tuf_repository import TargetInfo
@@ -110,16 +111,20 @@ def export(
     channel: str | None = None,
     now: datetime,
     sigstore_root: bytes | None = None,
+    lines_from: Sequence[ReadLine] = (),
 ) -> ExportReport:
     """Write a kit of a release for the channels that hold it (or one of them).
 
-    `signer` seals the ledger and signs a fresh checkpoint (role `ledger`); without it the newest published checkpoint
-    serves, if it is not older than what must be proven. Raises PolicyDenied, Conflict, NoSuchObject.
+    `signer` seals the ledger and signs a fresh checkpoint (role `ledger`); without it, or where the trust root names
+    witnesses, the newest published checkpoint serves, if it is not older than what must be proven; `lines_from` are
+    the places where lines of witnesses lie. Raises PolicyDenied, Conflict, NoSuchObject.
     """
-    made = None
-    if signer is not None:
-        made = ledger_checkpoints.make(store, ledger, signer=signer, now=now, sigstore_root=sigstore_root)
     state = replay(ledger, store, sigstore_root=sigstore_root)
+    asked = state.require_trust_root().witnesses
+    made = None
+    if signer is not None and asked is None:
+        made = ledger_checkpoints.make(store, ledger, signer=signer, now=now, sigstore_root=sigstore_root)
+        state = replay(ledger, store, state, sigstore_root=sigstore_root)
     info = state.find_release(release)
     names = _channels(state, info.digest, channel)
     history = History(ledger.entries(), store.read, state.codes)
@@ -136,7 +141,11 @@ def export(
         )
         for name in names
     ]
-    checkpoint = made.note if made is not None else _checkpoint(store, state, history, files)
+    lines: Mapping[str, bytes] = {}
+    if made is not None:
+        checkpoint = made.note
+    else:
+        checkpoint, lines = _checkpoint(store, state, history, files, lines_from)
     size = checkpoints.parse(checkpoint)[0].size
     numbers = {number for item in files for number in item.chosen.numbers}
     for item in files:
@@ -144,6 +153,8 @@ def export(
         gathering.gather_absence(gathered, store, state, history, item.record.channel, head, size)
     gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
     _add_tiles(gathered, history, size)
+    for place, note in lines.items():
+        gathered.add(place, note)
     gathered.add(HEAD, _head(state, info.version, info.digest, names))
     written = _write(path, gathered, store, files[0].release.epoch)
     return ExportReport(os.path.abspath(path), info.version, info.digest, names, len(gathered.targets), written)
@@ -202,12 +213,22 @@ def _checkpoint(
     state: LedgerState,
     history: History,
     files: Sequence[ChannelFiles],
-) -> bytes:
+    lines_from: Sequence[ReadLine],
+) -> tuple[bytes, Mapping[str, bytes]]:
+    """The newest published checkpoint that covers what must be proven, and the witnesses' lines below it."""
+    asked, lacking = state.require_trust_root().witnesses, ""
     trust = max(number for number, entry in history.entries.items() if entry.kind in channel_proof.TRUST)
     needed = max(trust, *(number for item in files for number in item.chosen.numbers)) + 1
     for raw in _published_checkpoints(store, state):
-        if checkpoints.parse(raw)[0].size >= needed:
-            return raw
+        checkpoint = checkpoints.parse(raw)[0]
+        if checkpoint.size < needed:
+            continue
+        found = cosigned.look(lines_from, asked, checkpoint)
+        if found.enough:
+            return raw, found.files()
+        lacking = lacking or found.lacking or ""
+    if lacking:
+        raise PolicyDenied(lacking, hint="publish the channel with --wait, or come back when they have signed")
     raise PolicyDenied(
         f"no published checkpoint covers ledger entry {needed - 1} yet",
         hint="give the ledger's key, or publish the channel first",

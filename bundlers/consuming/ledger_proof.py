@@ -20,14 +20,15 @@ from attest.core import times
 from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
 from attest.log import checkpoints, merkle, tiles
-from attest.log.checkpoints import NoteKey
+from attest.log.checkpoints import Checkpoint, NoteKey
 from attest.statements.predicates.seal import Seal
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
 from bundlers.errors import Ended
-from bundlers.publishing import records, tuf_bond
+from bundlers.publishing import cosigned, records, tuf_bond
 from bundlers.publishing.channel_proof import TRUST, History
+from bundlers.publishing.cosigned import Cosigned
 from bundlers.publishing.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
@@ -89,6 +90,8 @@ class ProvenLedger:
     """What the ledger adds up to, by the role `ledger`: believed for what is not there."""
     sealed_by: str
     """The identity that signed it."""
+    cosigned: Cosigned
+    """Which witnesses signed the checkpoint."""
 
     @property
     def trust_root(self) -> TrustRoot:
@@ -124,7 +127,8 @@ def prove(
     roots = trusted.trust_roots
     _check_roots(roots, first_trust_root, pins, at)
     seal, sealed_by = _seal(proof, entries[-1], roots, Reader(objects, sigstore_root))
-    root_hash = _checkpoint(source, proof, roots[-1], seal.time, at)
+    checkpoint = _checkpoint(source, proof, roots[-1], seal.time, at)
+    root_hash = checkpoint.root
     for entry, item in zip(entries, proof.entries, strict=True):
         leaf = merkle.leaf_hash(item.entry)
         merkle.verify_inclusion(leaf, index=entry.number, size=proof.size, proof=item.inclusion, root=root_hash)
@@ -141,6 +145,7 @@ def prove(
         from_raw(root_hash),
         seal,
         sealed_by,
+        cosigned.look([_plain_or_none(source)], roots[-1].witnesses, checkpoint),
     )
 
 
@@ -261,15 +266,25 @@ def _check_roots(roots: tuple[TrustRoot, ...], given: Digest | None, pins: Pins 
         )
 
 
-def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, sealed_at: datetime, at: datetime) -> bytes:
-    """The root hash that an identity signed which had the role `ledger` when it was sealed."""
+def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, sealed_at: datetime, at: datetime) -> Checkpoint:
+    """What an identity signed which had the role `ledger` when it was sealed."""
     origin = ledger_checkpoints.origin(proof.store, proof.ledger)
     known = note_keys(root, origin, sealed_at)
     found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=known)
     _check_ends(root, found.identities, at)
     if found.checkpoint.size != proof.size:
         raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")
-    return found.checkpoint.root
+    return found.checkpoint
+
+
+def _plain_or_none(source: Source) -> cosigned.ReadLine:
+    def read(path: str) -> bytes | None:
+        try:
+            return source.plain(path)
+        except NoSuchObject:
+            return None
+
+    return read
 
 
 def _check_ends(root: TrustRoot, signers: Collection[str], at: datetime) -> None:

@@ -53,7 +53,7 @@ class _Objects:
         if digest not in self._known:
             data = self._source.plain(feed.object_path(digest))
             if sha256(data) != digest:
-                raise VerificationError(f"{feed.object_path(digest)}: has other bytes than its name says")
+                raise StoreDamaged(f"{feed.object_path(digest)}: has other bytes than its name says")
             return data
         return self._known[digest]
 

@@ -122,7 +122,11 @@ class VerifyReport:
                 "digest": found.trust_root.digest,
                 "expires": times.format(found.trust_root.expires),
             },
-            "checkpoint": {"size": found.checkpoint_size, "rootHash": found.root_hash},
+            "checkpoint": {
+                "size": found.checkpoint_size,
+                "rootHash": found.root_hash,
+                "witnesses": list(found.cosigned_by),
+            },
             "firstUse": found.first_use,
             "archivesVerified": list(self.archives),
             "replayed": None
@@ -194,9 +198,10 @@ def open_verified(
     try:
         found = _in_date(source, sources.only_channel(source, channel), state, trust)
     except Withdrawn as exc:
-        source.check_ledger(exc.pins.store, exc.pins.ledger)
-        source.remember(exc.pins.store, exc.pins.ledger)
-        state.save(exc.pins, exc.before)
+        if exc.pins is not None:
+            source.check_ledger(exc.pins.store, exc.pins.ledger)
+            source.remember(exc.pins.store, exc.pins.ledger)
+            state.save(exc.pins, exc.before)
         raise
     source.check_ledger(found.store, found.ledger)
     if isinstance(source, sources.KitSource):

@@ -53,7 +53,7 @@ class Withdrawn(VerificationError):
         *,
         hint: str = "",
         release: Digest,
-        pins: Pins,
+        pins: Pins | None,
         before: Pins | None,
         revocations: tuple[Revocation, ...],
         suspensions: tuple[Suspension, ...],
@@ -63,7 +63,7 @@ class Withdrawn(VerificationError):
         self.revocations = revocations
         self.suspensions = suspensions
         self.pins = pins
-        """What to remember, so that nobody can show the time before again."""
+        """What to remember, so that nobody can show the time before again; None where witnesses are missing."""
         self.before = before
 
 
@@ -114,6 +114,8 @@ class VerifiedChannel:
     trust_root: TrustRoot
     checkpoint_size: int
     root_hash: Digest
+    cosigned_by: tuple[str, ...]
+    """The witnesses that were asked for and signed the checkpoint."""
     newest: datetime
     """The time of the newest ledger entry that was proven."""
     first_use: bool
@@ -157,6 +159,10 @@ def verify_channel(
     pins = pins_of(ledger.store, ledger.ledger)
     if record.withdrawn:
         raise _withdrawn(source, ledger, record, channel, pins, check_keys, at)
+    if ledger.cosigned.lacking is not None:
+        raise VerificationError(
+            f"channel {channel}: {ledger.cosigned.lacking}", hint="wait for them; the version before stays good"
+        )
     objects = PublishedObjects(ledger.objects, source, record)
     against = _sealed(source, ledger, objects, record, channel, at)
     if check_keys is not None:
@@ -191,6 +197,7 @@ def verify_channel(
         trust_root=ledger.trust_root,
         checkpoint_size=ledger.size,
         root_hash=ledger.root_hash,
+        cosigned_by=tuple(ledger.cosigned.notes),
         newest=ledger.newest,
         first_use=pins is None and first_trust_root is None,
         revocations=ledger.revocations,
@@ -234,7 +241,7 @@ def _withdrawn(
         f"{channel} {record.version} was withdrawn: {_reasons(ledger, record)}",
         hint=_until(ledger, record, at),
         release=record.release,
-        pins=replace(after, channels={**after.channels, channel: move}),
+        pins=replace(after, channels={**after.channels, channel: move}) if ledger.cosigned.enough else None,
         before=pins,
         revocations=ledger.revocations,
         suspensions=ledger.suspensions,

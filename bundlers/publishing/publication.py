@@ -16,7 +16,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from attest.core import limits
@@ -29,6 +29,7 @@ from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
 from bundlers.errors import Unreadable
 from bundlers.publishing import (
+    cosigned,
     feed,
     gathering,
     records,
@@ -40,6 +41,7 @@ from bundlers.publishing import (
 )
 from bundlers.publishing.carried import carried
 from bundlers.publishing.channel_proof import TRUST, History
+from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
 from bundlers.publishing.destinations import (
     Destination,
     DestinationSettings,
@@ -117,6 +119,7 @@ class _Run:
     progress: Progress | None
     read_back: ReadBack | None
     repair: bool = False
+    lines: CosignatureLines = NO_LINES
 
 
 def publish(
@@ -137,6 +140,7 @@ def publish(
     sigstore_root: bytes | None = None,
     read_back: ReadBack | None = None,
     repair: bool = False,
+    lines: CosignatureLines = NO_LINES,
 ) -> PublishReport:
     """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
 
@@ -161,6 +165,7 @@ def publish(
         folder=config.folder,
         read_back=read_back,
         repair=repair,
+        lines=lines,
     )
 
 
@@ -178,14 +183,16 @@ def publish_to(
     folder: str = ".",
     read_back: ReadBack | None = None,
     repair: bool = False,
+    lines: CosignatureLines = NO_LINES,
 ) -> PublishReport:
     """Publish what a channel holds; `folder` is where invalidation commands run.
 
     `repair`: metadata that is damaged is followed by another publication; files are `published_check.mend`'s.
-    `read_back` (`consuming.readback.check`) reads what was written before the pointer moves.
+    `read_back` (`consuming.readback.check`) reads what was written before the pointer moves. `lines`: where witnesses'
+    lines are found beside the destination; without the quorum the report is `staged`, and the same call finishes it.
     Raises Unreadable, PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
     """
-    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back, repair)
+    run = _Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back, repair, lines)
     try:
         report = _publish_to(run, open_destination(settings.url, network=network))
     except StorageUnavailable as exc:
@@ -194,7 +201,7 @@ def publish_to(
         away = replace(run, settings=replace(settings, name=f"{settings.name}.fallback", url=settings.fallback))
         report = _publish_to(away, open_destination(settings.fallback, network=network))
         return replace(report, fallback=exc.message)
-    if report.unchanged and not report.finished:
+    if report.staged is not None or (report.unchanged and not report.finished):
         return report
     return replace(report, hooks=tuple(invalidate(settings, folder)))
 
@@ -214,11 +221,13 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
     if shown < len(rows) and not rooted:
         with contextlib.suppress(Unreadable):  # then the next one takes its place
             written = _write(run, destination, state, len(rows), shown)
-            finished = (len(rows),)
-    if rows and not rooted and (last := _last(run, state)) and _is_current(run, destination, state, last):
+            finished = () if written.staged else (len(rows),)
+    if rows and not rooted and (last := _last(run, state)) and _is_current(run, destination, state, last, written):
         if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
+        if last.withdrawn:
+            _lacking(run, destination, state, last)  # nobody waited for the lines; they may be there by now
         written.skipped = written.skipped or len(last.targets)
         return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
     state = _record(run, state)
@@ -254,8 +263,11 @@ def _predicate(run: _Run, statement: Digest) -> Publication:
     return publication.parse(parse_unverified(run.store.read(statement)).predicate)
 
 
-def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication) -> bool:
-    """The channel's head is shown, trust and revocations too, and enough of each role's life is left."""
+def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication, written: Written) -> bool:
+    """The channel's head is shown, trust and revocations too, and enough of each role's life is left.
+
+    Of one that is staged the timestamp is not there yet, and lives from when it was recorded.
+    """
     rows = state.publications[run.settings.name]
     there = destination.read(f"metadata/{len(rows)}.targets.json")
     if there is None or (run.repair and not standing.readable(destination, len(rows))):
@@ -271,7 +283,10 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     shown = ChannelRecord.parse(run.store.read(record.digest))
     size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
     newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
-    fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
+    if written.staged:
+        fresh = run.now - last.time < timedelta(days=run.settings.lifetimes.timestamp) / 2
+    else:
+        fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
     same = shown.move == state.channel(run.channel).move
     return fresh and not newer and same and not _withdrawn_otherwise(run, state, shown)
 
@@ -396,11 +411,26 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         publishers=tuf_bond.publishers(state.require_trust_root()),
         reset=run.signers.reset,
         read_back=_reader(run, destination, state, claim),
+        cosigned=lambda: _lacking(run, destination, state, claim),
         entries=lambda: (entry.raw for entry in run.ledger.entries()),
         feed=lambda first, end: feed.parts(run.store, list(run.ledger.entries()), state, first, end),
         known=known,
     )
     return writing.write(job, destination, run.store, run.progress)
+
+
+def _lacking(run: _Run, destination: Destination, state: LedgerState, claim: Publication) -> str | None:
+    """The witnesses that have not signed the checkpoint, after waiting for them; a withdrawal waits for nobody."""
+    checkpoint = checkpoints.parse(run.store.read(claim.targets[records.CHECKPOINT].digest))[0]
+    asked = state.require_trust_root().witnesses
+
+    def look() -> str | None:
+        return cosigned.bring(destination, run.lines.places, asked, checkpoint).lacking
+
+    if claim.withdrawn:
+        look()
+        return None
+    return run.lines.wait_until(look)
 
 
 def _reader(
@@ -447,5 +477,6 @@ def _report(
         files=written.files,
         bytes=written.bytes,
         skipped=written.skipped,
+        staged=written.staged,
         withdrawn=bool(record.withdrawn),
     )

@@ -20,17 +20,18 @@ from dataclasses import dataclass, field
 
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import CasstoreError, FormatError
-from attest.log import checkpoints, tiles
+from attest.log import checkpoints, cosignatures, tiles
 from attest.log.merkle import MemoryTree
 from attest.log.tiles import Tile
 from attest.statements.predicates import publication
-from bundlers.publishing import feed, records, tuf_repository
+from bundlers.publishing import cosigned, feed, records, tuf_repository
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, places
 from casstore.errors import NoSuchObject
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState
 from casstore.storage import Storage
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
@@ -38,6 +39,7 @@ from casstore.store.store import Store
 _PIECE = 1024 * 1024
 _MISSING, _OTHER = "is missing", "has other bytes than were published"
 _METADATA = "metadata/"
+_LINES = "ledger/cosignatures/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class PublishedReport:
 def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> PublishedReport:
     """Every file. Raises NoSuchObject where nothing was published there, StorageUnavailable, StoreDamaged."""
     report = PublishedReport()
-    rows = replay(ledger, store).publications.get(destination, ())
+    state = replay(ledger, store)
+    rows = state.publications.get(destination, ())
     if not rows:
         raise NoSuchObject(f"nothing was published to {destination}", hint="casstore ledger log shows what was")
     needed: set[str] = set()
@@ -75,11 +78,18 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     needed |= _add_feed(report.expected, storage, store, ledger)
     there = set(storage.list(""))
     raws = [entry.raw for entry in ledger.entries()]
+    asked = state.require_trust_root().witnesses
     for path in sorted(there):
-        _check_file(report, storage, path, raws)
+        if path.startswith(_LINES):
+            _check_line(report, storage, path, state)
+        else:
+            _check_file(report, storage, path, raws)
     for path in sorted(needed - there):
         report.damaged[path] = _MISSING
-    _check_metadata(report, storage, there, len(rows))
+    newest = checkpoints.parse(store.read(report.expected[CHECKPOINT].digest))[0]
+    read = lambda path: storage.read(path) if path in there else None  # noqa: E731
+    staged = not cosigned.look([read], asked, newest).enough
+    _check_metadata(report, storage, there, len(rows), staged=staged)
     return report
 
 
@@ -177,6 +187,24 @@ def _check_file(report: PublishedReport, storage: Storage, path: str, raws: list
         report.damaged[path] = _OTHER
 
 
+def _check_line(report: PublishedReport, storage: Storage, path: str, state: LedgerState) -> None:
+    """A witness's line: over the checkpoint of its size, or its newest one; by a witness of any trust root."""
+    report.files += 1
+    known = {one.key_id: one for root in state.trust_roots if root.witnesses for one in root.witnesses.keys}
+    place, _, key_id = path.removeprefix(_LINES).partition("/")
+    try:
+        note = storage.read(path)
+        checkpoint = checkpoints.parse(note)[0]
+        if key_id not in known:
+            report.strangers.append(path)
+        elif place not in ("newest", str(checkpoint.size)):
+            raise FormatError(f"is over {checkpoint.size} entries")
+        else:
+            cosignatures.time_of(note, known[key_id].key, checkpoint)
+    except CasstoreError as exc:
+        report.damaged[path] = f"is no line of a witness over this size: {exc.message}"
+
+
 def _digest(storage: Storage, path: str) -> Digest:
     hasher, offset = hashlib.sha256(), 0
     while data := storage.read(path, offset, _PIECE):
@@ -185,8 +213,11 @@ def _digest(storage: Storage, path: str) -> Digest:
     return from_hex(hasher.hexdigest())
 
 
-def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int) -> None:
-    """Signatures by the newest root, and the number that is shown; files of earlier roots are their own affair."""
+def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int, *, staged: bool) -> None:
+    """Signatures by the newest root, and the number that is shown; files of earlier roots are their own affair.
+
+    One that is staged waits for witnesses: the pointer shows the one before, or is not there yet.
+    """
 
     def read(path: str) -> bytes | None:
         return storage.read(path) if path in there else None
@@ -203,9 +234,11 @@ def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], 
         data, path = read(_METADATA + name), _METADATA + name
         report.files += data is not None
         try:
+            shown = {number, number - 1} if staged and name == "timestamp.json" else {number}
             if data is None:
-                report.damaged[path] = _MISSING
-            elif not tuf_repository.is_signed(root, data) or tuf_repository.version_of(data) != number:
+                if shown == {number} or number > 1:
+                    report.damaged[path] = _MISSING
+            elif not tuf_repository.is_signed(root, data) or tuf_repository.version_of(data) not in shown:
                 report.damaged[path] = f"is not signed by its keys, or not of publication {number}"
         except CasstoreError as exc:
             report.damaged[path] = exc.message

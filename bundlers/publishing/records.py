@@ -80,6 +80,16 @@ def publication_path(number: int) -> str:
     return f"publications/{number}.sigstore.json"
 
 
+def cosignature_path(size: int, key_id: str) -> str:
+    """Where a witness's line over a checkpoint lies; no target."""
+    return f"ledger/cosignatures/{size}/{key_id}"
+
+
+def newest_cosignature_path(key_id: str) -> str:
+    """Where the newest line of a witness lies, for its peers."""
+    return f"ledger/cosignatures/newest/{key_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedBuild:
     """Where one build's archive and manifest lie."""

@@ -45,6 +45,8 @@ class PublishReport:
     files: int
     bytes: int
     skipped: int
+    staged: str | None = None
+    """Which witnesses are lacking: all is written, and consumers are shown the publication before."""
     withdrawn: bool = False
     """It says that what the channel names may be installed no more."""
     fallback: str | None = None
@@ -54,8 +56,8 @@ class PublishReport:
 
     @property
     def exit_code(self) -> int:
-        """12 when it went to the fallback folder, 1 when an invalidation failed, else 0."""
-        return 12 if self.fallback is not None else 1 if self.hooks else 0
+        """12: it went to the fallback folder; 4: witnesses are lacking; 1: an invalidation failed; else 0."""
+        return 12 if self.fallback is not None else 4 if self.staged is not None else 1 if self.hooks else 0
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -72,6 +74,7 @@ class PublishReport:
             "bytes": self.bytes,
             "skipped": self.skipped,
             "withdrawn": self.withdrawn,
+            "staged": self.staged,
             "fallback": self.fallback,
             "failedHooks": list(self.hooks),
         }

@@ -60,6 +60,8 @@ class Job:
     """Paths whose bytes an earlier, finished publication put there."""
     read_back: Callable[[bytes], None] | None = None
     """Given the timestamp, reads what was written as consumers will. Raises Unreadable, and the pointer stays."""
+    cosigned: Callable[[], str | None] | None = None
+    """Looks for the witnesses' lines once all is written but the pointer; what is lacking, and the pointer stays."""
     reset: bool = False
     """When TUF starts anew: whatever number the pointer has, it is replaced."""
 
@@ -71,6 +73,8 @@ class Written:
     files: int = 0
     bytes: int = 0
     skipped: int = 0
+    staged: str | None = None
+    """Why the pointer was not moved: lines of witnesses are lacking."""
     pointers: list[str] = field(default_factory=list)
 
     def count(self, written: bool, size: int) -> None:
@@ -178,10 +182,13 @@ def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, writt
     )
     for file in files[:-1]:
         written.count(put(destination, f"metadata/{file.name}", file.data), len(file.data))
-    if job.read_back is not None:
-        job.read_back(files[-1].data)
     if _published_size(destination) < checkpoints.parse(checkpoint)[0].size:
         _point(destination, CHECKPOINT, checkpoint, written)
+    if job.cosigned is not None and (lacking := job.cosigned()) is not None:
+        written.staged = lacking
+        return
+    if job.read_back is not None:
+        job.read_back(files[-1].data)
     _point(destination, TIMESTAMP, files[-1].data, written)
 
 

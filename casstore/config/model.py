@@ -120,6 +120,7 @@ class _File(Table):
     products: dict[Name, Product] = {}
     gates: dict[Name, dict[str, Any]] = {}
     destinations: dict[Name, Destination] = {}
+    witnesses: dict[str, str] = {}
     notify: dict[Name, Notify] = {}
     network: Network = Network()
     isolation: dict[str, Any] = {}
@@ -149,6 +150,7 @@ class Config(_File):
         found = {"store.url": self.store.url}
         for name, place in self.destinations.items():
             found |= {f"destinations.{name}.url": place.url, f"destinations.{name}.fallback": place.fallback}
+        found |= {f"witnesses.{name}": url for name, url in self.witnesses.items()}
         return found | {f"consumers.{one.name}.forge": one.forge for one in self.consumers}
 
     def absolute(self, url: str) -> str:

@@ -21,6 +21,7 @@ from attest.trust import trust_roots
 from attest.trust.certificate_conditions import CertificateConditions
 from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import ROLES, Clock, Role, Settlement, TrustIdentity, TrustRoot
+from attest.trust.witnesses import Witness, Witnesses
 from casstore.errors import Conflict
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -63,6 +64,10 @@ class TrustChange:
     """A seal whose clock was wrong, and the floor of time in its place."""
     settle: tuple[int, Digest] | None = None
     """A disputed seal, and the state that was true."""
+    witnesses: Mapping[str, tuple[str, bytes] | None] = field(default_factory=dict)
+    """Name -> kind and public key of a witness; None takes it out."""
+    quorum: int | None = None
+    """How many witnesses must sign; None keeps what was said before, or asks all."""
 
 
 def propose(
@@ -97,6 +102,7 @@ def propose(
         sigstore_root=before if change.sigstore_root is None else sha256(change.sigstore_root),
         clock=_clock(change, previous),
         settle=None if change.settle is None else Settlement(*change.settle),
+        witnesses=_witnesses(change, previous),
     )
     return ceremony.draft(root)
 
@@ -107,6 +113,24 @@ def _clock(change: TrustChange, previous: TrustRoot | None) -> Clock | None:
     if wrong is None:
         return None if gap is None else Clock(gap)
     return Clock(gap, *wrong)
+
+
+def _witnesses(change: TrustChange, previous: TrustRoot | None) -> Witnesses | None:
+    before = previous.witnesses if previous is not None else None
+    known = {one.name: one for one in before.keys} if before else {}
+    if unknown := [name for name, value in change.witnesses.items() if value is None and name not in known]:
+        raise BadInput(f"{unknown[0]!r} is no witness of the trust root", hint=f"known: {', '.join(known) or 'none'}")
+    for name, value in change.witnesses.items():
+        if value is None:
+            del known[name]
+        else:
+            known[name] = Witness(name, value[0], keys.public_to_pem(keys.public_from_pem(value[1])))
+    if not known:
+        if change.quorum is not None:
+            raise BadInput("a quorum needs witnesses", hint="--witness NAME=PUBKEY")
+        return None
+    quorum = change.quorum or (before.quorum if before else len(known))
+    return Witnesses(quorum, tuple(known[name] for name in sorted(known)))
 
 
 def adopt(store: Store, ledger: Ledger, signed: bytes, *, now: datetime, sigstore_root: bytes | None = None) -> Entry:

@@ -52,6 +52,16 @@ def ceremony() -> None:
     "--set-clock", metavar="ENTRY=TIME", help="The seal of ENTRY had a wrong clock: the floor of time is TIME."
 )
 @click.option("--settle", metavar="ENTRY=DIGEST", help="Which state was true at the disputed seal of ENTRY.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="NAME=PUBKEY[:KIND]",
+    help="Who must sign each checkpoint: fold (default) or consistency; NAME=- takes one out.",
+)
+@click.option(
+    "--quorum", type=click.IntRange(min=1), metavar="K", help="How many witnesses; default: all, or as before."
+)
 @out_option
 @json_option
 @pass_session
@@ -69,6 +79,8 @@ def draft(
     clock_gap: str | None,
     set_clock: str | None,
     settle: str | None,
+    witnesses: tuple[str, ...],
+    quorum: int | None,
     out: str,
     as_json: bool,
 ) -> None:
@@ -98,6 +110,8 @@ def draft(
         values.gap(clock_gap) if clock_gap else None,
         values.set_clock(set_clock) if set_clock else None,
         values.settlement(settle) if settle else None,
+        once(((name, values.witness(value)) for name, value in map(values.pair, witnesses)), "--witness"),
+        quorum,
     )
     _say_instances(change.sigstore_root)
     _draft(session, change, out, as_json)
@@ -319,6 +333,7 @@ def _draft(session: Session, change: TrustChange, out: str, as_json: bool) -> No
     render.line(f"draft of trust root version {root.version}, {root.digest}, written to {out}")
     for line in changes if previous else ():
         render.say(f"  changes: {line}")
+    _say_witnesses(root)
     render.say(f"next, each owner ({', '.join(root.holders('owner'))}): casstore keys ceremony sign {out} --key URI")
 
 
@@ -385,7 +400,14 @@ def _say_root(root: TrustRoot) -> None:
         render.say(f"  {role.name}: {', '.join(role.identities)} (threshold {role.threshold})")
     for name, policy in root.channels.items():
         render.say(f"  channel {name}: {policy.approvals} approvals, requires {', '.join(policy.require) or 'nothing'}")
+    _say_witnesses(root)
     _warn_of_unmeetable(root)
+
+
+def _say_witnesses(root: TrustRoot) -> None:
+    """What the quorum stands for, which its two numbers do not say."""
+    for line in root.witnesses.told if root.witnesses else ():
+        render.say(f"  {line}")
 
 
 def _warn_of_unmeetable(root: TrustRoot) -> None:

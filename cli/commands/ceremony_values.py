@@ -92,3 +92,15 @@ def role(value: str) -> RoleChange:
     if separator and not (threshold.isdigit() and int(threshold)):
         raise click.UsageError(f"not a threshold: {threshold!r}")
     return RoleChange(tuple(name for name in names.split(",") if name), int(threshold) if separator else None)
+
+
+def witness(value: str) -> tuple[str, bytes] | None:
+    """`PUBKEY[:KIND]`, a .pub file and `fold` or `consistency`; `-` takes a witness out."""
+    from attest.trust.witnesses import CONSISTENCY, FOLD
+
+    if value == "-":
+        return None
+    path, separator, kind = value.rpartition(":")
+    if not separator or kind not in (CONSISTENCY, FOLD):
+        path, kind = value, FOLD
+    return kind, read_file(path)

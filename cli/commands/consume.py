@@ -92,6 +92,8 @@ def _told_verified(report: VerifyReport) -> None:
     approvers = ", ".join(found.approved_by) or "nobody (none needed)"
     render.line(f"promoted by {', '.join(found.promoted_by)}; approved by {approvers}")
     render.line(f"{len(found.evidence)} attestations hold under trust root version {found.trust_root.version}")
+    if found.cosigned_by:
+        render.line(f"ledger of {found.checkpoint_size} entries, witnessed by {', '.join(found.cosigned_by)}")
     for key, build in found.builds.items():
         read = ": every byte holds" if build.archive.name in report.archives else ""
         platform = f" for {build.manifest.platform.told}" if build.manifest.platform else ""

@@ -40,14 +40,15 @@ def export(
     """Write RELEASE into one kit FILE: bytes, evidence, trust roots, ledger proof, revocations.
 
     --key is the ledger role's Ed25519 key and signs a fresh checkpoint; without it the newest
-    published one serves.
+    published one serves, and where the trust root names witnesses: their lines are taken from the
+    destinations and [witnesses] of casstore.toml.
 
     \b
     Example:
       casstore export prod kit.tar --key ledger.pem
     Exit status: 0 written, 4 nothing holds it or no checkpoint, 8 no such release, 9 FILE exists.
     """
-    from bundlers.consuming import kits
+    from bundlers.consuming import kits, witness_lines
 
     signer = session.signer(key) if key or os.environ.get("CASSTORE_KEY") else None
     if signer is not None:
@@ -60,6 +61,7 @@ def export(
         signer=signer,
         channel=channel,
         now=session.now,
+        lines_from=witness_lines.read_from(_places(session), network=session.network),
     )
     if as_json:
         render.json_object(report.to_json())
@@ -67,6 +69,16 @@ def export(
         render.line(f"{report.version} ({', '.join(report.channels)}) -> {report.path}, {render.size(report.size)}")
         which = f" --channel {report.channels[-1]}" if len(report.channels) > 1 else ""
         render.say(f"anyone can check it: casstore --offline verify {file}{which}")
+
+
+def _places(session: Session) -> list[str]:
+    """Where lines of witnesses may lie."""
+    config = session.optional_config
+    if config is None:
+        return []
+    return [
+        config.absolute(url) for url in (*config.witnesses.values(), *(d.url for d in config.destinations.values()))
+    ]
 
 
 @click.command(name="import")

@@ -1,4 +1,4 @@
-"""ledger: log, verify, proof, checkpoint."""
+"""ledger: log, verify, proof, checkpoint, witness."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from attest import digests
 from cli.commands.params import clock_option, json_option, key_option, pass_session
+from cli.commands.witness import witness
 from cli.drawing import render
 from cli.session import Session, write_new
 
@@ -125,5 +126,7 @@ def proof(session: Session, number: int, as_json: bool) -> None:
     else:
         render.lines(made.text)
 
+
+ledger.add_command(witness)
 
 COMMANDS = {"ledger": ledger}

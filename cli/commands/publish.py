@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands.params import clock_option, json_option, key_option, pass_session
+from cli.commands.params import Finite, clock_option, json_option, key_option, pass_session
 from cli.drawing import render
 from cli.session import LEDGER_PASSPHRASE, Session
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     "--reset", is_flag=True, help="After a lost key: consumers forget the numbers that it may have counted up."
 )
 @clock_option
+@click.option(
+    "--wait", type=Finite(0, 86400), default=0, metavar="SECONDS", help="Wait so long for the witnesses' lines."
+)
 @click.option("--check", is_flag=True, help="Publish nothing: look at it as a consumer does; needs no key.")
 @click.option("--verify", is_flag=True, help="As --check, and read every file that is published there.")
 @click.option("--repair", is_flag=True, help="Read every file that is there; put back what is lost or damaged.")
@@ -42,6 +45,7 @@ def publish(
     previous_root_key: str | None,
     reset: bool,
     clock_checked: bool,
+    wait: float,
     check: bool,
     verify: bool,
     repair: bool,
@@ -54,6 +58,10 @@ def publish(
     metadata, reads them back as consumers do, and moves the pointer (timestamp) last.
     Interrupted, the same command finishes it: the same bytes are skipped, other bytes are refused.
 
+    Where the trust root names witnesses, the pointer waits for their lines. They are looked for at the
+    destination and at the places of [witnesses] in casstore.toml. Without them all is written and staged:
+    consumers are shown the publication before, and the same command finishes it.
+
     Where what CHANNEL points to was revoked, that is published, at once: consumers refuse and are told
     why, its files are targets no more.
 
@@ -63,13 +71,16 @@ def publish(
     \b
     Example:
       casstore publish prod --to cdn --key publisher.pem --ledger-key ledger.pem
+      casstore publish prod --to cdn --key publisher.pem --wait 900
       casstore publish prod --to cdn --check
     Exit status: 0 published, or well; 1 it shows something else than the channel holds, 2 its time is
-    nearly over, 3 something does not verify, 7 files are lost or damaged, 9 other bytes are there,
+    nearly over, 3 something does not verify, 4 staged: witnesses are missing, 7 files are lost or
+    damaged, 9 other bytes are there,
     12 the destination stays away (published to its fallback where one is set).
     """
-    from bundlers.consuming import readback
+    from bundlers.consuming import readback, witness_lines
     from bundlers.publishing import publication
+    from bundlers.publishing.cosigned import CosignatureLines
 
     if check or verify:
         _look(session, channel, destination, every_file=verify, as_json=as_json)
@@ -96,6 +107,12 @@ def publish(
             progress=bar,
             read_back=readback.check,
             repair=repair,
+            lines=CosignatureLines(
+                witness_lines.read_from(
+                    map(session.config.absolute, session.config.witnesses.values()), network=session.network
+                ),
+                wait,
+            ),
         )
     session.tell_void()
     if as_json:
@@ -112,6 +129,8 @@ def _told(report: PublishReport, destination: str) -> None:
         done = "shows this already"
     what = f"{report.channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
     render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
+    if report.staged:
+        render.warning(f"staged, consumers are shown the publication before: {report.staged}; run it again, or --wait")
     if report.withdrawn:
         render.warning(f"consumers are told that {report.version} may not be installed, and why; promote another")
     if report.fallback:

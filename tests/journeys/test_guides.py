@@ -148,6 +148,10 @@ cat >> casstore.toml <<'END'
 {re.findall(r"```toml(.*?)```", (GUIDES / "two-products.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
 END
 """
+FIRST_ROOT = (
+    "$(python -c 'from attest.trust import trust_roots as t;"
+    ' print(t.parse_payload(t.payload_of(open("public/trust-root/1.json", "rb").read())).digest)\')'
+)
 TREE = '$(casstore ls --json | python -c \'import json, sys; print(json.load(sys.stdin)["components"][0]["tree"])\')'
 
 
@@ -188,6 +192,12 @@ STAGES: Mapping[str, Stage] = {
         before=(PROJECT, BEGUN),
         here=IN_COMMON,
         codes={"casstore isolation show 2.0.0 --report shared.json": 11},  # it is what stops the release
+    ),
+    "witnesses": Stage(
+        here='printf \'[witnesses]\\n"w1.example.org" = "./w1-site"\\n\' >> casstore.toml\n',
+        environment={"CASSTORE_PASSWORD": "some words"},
+        stands_for={"https://releases.example": "http://127.0.0.1:{port}", "sha256:5f2b...90aa": FIRST_ROOT},
+        codes={"casstore publish prod --to cdn --key pia.pem --ledger-key log.pem": 4},  # staged
     ),
     "cleaning-up": Stage(
         here="cp -r store ../mirror\n", stands_for={"sha256:eb2f...e91b": TREE, "s3://mirror/store": "../mirror"}

@@ -14,9 +14,11 @@ from typing import Any, Self
 
 from attest.digests import Digest
 from bundlers import formats
+from bundlers.consuming import readback
 from bundlers.products.checksums import to_bytes
 from bundlers.products.product_manifests import ComponentTree, build
 from bundlers.products.reader import ProductReader
+from bundlers.publishing.cosigned import CosignatureLines
 from bundlers.publishing.destinations import DestinationSettings
 from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from casstore.ledger.commit import commit
@@ -86,5 +88,15 @@ class PublishedWorld(World):
 
     def publish(self, channel: str, url: str, **changes: Any) -> PublishReport:
         """Publish to a destination named `cdn`."""
+        lines = CosignatureLines(changes.pop("places", ()))
         settings = replace(DestinationSettings("cdn", url), **changes)
-        return publish_to(self.store, self.ledger, channel, settings, self.signers, now=self.now)
+        return publish_to(
+            self.store,
+            self.ledger,
+            channel,
+            settings,
+            self.signers,
+            now=self.now,
+            lines=lines,
+            read_back=readback.check,
+        )

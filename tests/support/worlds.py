@@ -51,6 +51,7 @@ ROLES = {
     "pia": ("publisher",),
     "aud": ("auditor",),
 }
+WITNESSES = ("w1", "w2", "w3", "w4")
 CHANNELS = {
     "dev": ChannelPolicy(None, 0),
     "staging": ChannelPolicy("dev", 1),
@@ -61,7 +62,7 @@ CHANNELS = {
 @cache
 def signer(name: str) -> Signer:
     """The same key for the same name, within one test run."""
-    return signers.from_private_key(keys.generate("ed25519" if name == "log" else "ecdsa-p256"))
+    return signers.from_private_key(keys.generate("ed25519" if name == "log" or name in WITNESSES else "ecdsa-p256"))
 
 
 def trust_root(store_id: str, **changes: Any) -> TrustRoot:

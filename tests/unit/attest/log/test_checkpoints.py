@@ -11,6 +11,7 @@ from attest.errors import BadInput, FormatError, TrustError, VerificationError
 from attest.keys import keys
 from attest.log import checkpoints
 from attest.log.checkpoints import Checkpoint, NoteKey
+from attest.signers import Signer
 
 ORIGIN = "casstore.dev/store/main"
 ROOT = to_raw(sha256(b"root"))
@@ -21,7 +22,15 @@ assert SIGNER.public_pem and OTHER.public_pem
 KEY = NoteKey.of_pem(ORIGIN, SIGNER.public_pem)
 OTHER_KEY = NoteKey.of_pem("witness.example", OTHER.public_pem)
 RAW = checkpoints.sign(CHECKPOINT, ORIGIN, SIGNER.public_pem, SIGNER.sign_bytes)
-TWICE = checkpoints.cosign(RAW, "witness.example", OTHER.public_pem, OTHER.sign_bytes)
+
+
+def _signed_too(raw: bytes, name: str, signer: Signer) -> bytes:
+    """One more signature line below a note."""
+    signature = signer.sign_bytes(raw.partition(b"\n\n")[0] + b"\n")
+    return raw + checkpoints.line(name, NoteKey.of_pem(name, signer.public_pem or b"").key_id + signature)
+
+
+TWICE = _signed_too(RAW, "witness.example", OTHER)
 
 
 def test_signed_and_verified() -> None:
@@ -46,7 +55,7 @@ def test_key_ids_are_those_of_other_tools() -> None:
 
 
 def test_a_second_signature_joins_and_the_same_one_does_not() -> None:
-    assert checkpoints.cosign(TWICE, ORIGIN, SIGNER.public_pem or b"", SIGNER.sign_bytes) == TWICE
+    assert checkpoints.only(TWICE, {(KEY.name, KEY.key_id)}) == RAW
     found = checkpoints.verify(TWICE, origin=ORIGIN, known=[KEY, OTHER_KEY], threshold=2)
     assert found.identities == {SIGNER.identity, OTHER.identity}
 
@@ -58,7 +67,7 @@ def test_unknown_signatures_are_ignored() -> None:
 
 
 def test_one_identity_under_two_names_counts_once() -> None:
-    again = checkpoints.cosign(RAW, "second-name", SIGNER.public_pem or b"", SIGNER.sign_bytes)
+    again = _signed_too(RAW, "second-name", SIGNER)
     known = [KEY, NoteKey.of_pem("second-name", SIGNER.public_pem or b"")]
     with pytest.raises(TrustError, match="1 known signatures, 2 are needed"):
         checkpoints.verify(again, origin=ORIGIN, known=known, threshold=2)

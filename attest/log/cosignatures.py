@@ -1,0 +1,93 @@
+"""Cosignatures: a witness's line below a checkpoint, with the time at which it was made (docs/formats/witness.md).
+
+Promises: one valid writing; a line is verified over the very text of the checkpoint that is asked about. Leaves to
+others: who the witnesses are (`attest.trust.witnesses`), and what one checks before it signs.
+
+    note = cosign(note, WitnessKey.of_pem("w1.example.org", public_pem), signer.sign_bytes, at=now)
+    time_of(note, key, checkpoint)
+
+Source: https://c2sp.org/tlog-cosignature
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from attest.errors import BadInput, FormatError, VerificationError
+from attest.keys import keys
+from attest.keys.keys import ED25519, PublicKey
+from attest.log import checkpoints
+from attest.log.checkpoints import Checkpoint
+
+_TYPE = b"\x04"
+_NAME = re.compile(r"[!-*,-~]{1,128}", re.ASCII)
+"""Printable, without space and plus sign."""
+_TIME_SIZE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessKey:
+    """A witness's Ed25519 key under its name."""
+
+    name: str
+    public: PublicKey
+
+    @staticmethod
+    def of_pem(name: str, pem: bytes) -> WitnessKey:
+        """From a PEM key. Raises BadInput unless it is Ed25519 and the name can stand in a note."""
+        public = keys.public_from_pem(pem)
+        if keys.algorithm_of(public) != ED25519:
+            raise BadInput(
+                f"the witness {name[:80]} must have an Ed25519 key", hint="casstore keys generate --algorithm ed25519"
+            )
+        if not _NAME.fullmatch(name):
+            raise BadInput(
+                f"not a name for a witness: {name[:80]!r}", hint="1 to 128 characters, no space, no plus sign"
+            )
+        return WitnessKey(name, public)
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes that lead its lines."""
+        typed = _TYPE + keys.public_to_der(self.public)[-32:]  # the last 32 bytes are the key itself (RFC 8410)
+        return hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:4]
+
+
+def cosign(note: bytes, key: WitnessKey, sign_bytes: Callable[[bytes], bytes], *, at: datetime) -> bytes:
+    """The note with one more line. Raises FormatError for what is no note."""
+    text, _, _ = checkpoints.parse_note(note)
+    seconds = int(at.timestamp())
+    message = _message(text, seconds)
+    signature = sign_bytes(message)
+    keys.verify_signature(key.public, signature, message)  # the two arguments may not belong together
+    raw = key.key_id + seconds.to_bytes(_TIME_SIZE, "big") + signature
+    return note + checkpoints.line(key.name, raw)
+
+
+def time_of(note: bytes, key: WitnessKey, checkpoint: Checkpoint) -> datetime:
+    """When this witness signed this very checkpoint. Raises FormatError, VerificationError where it did not."""
+    _, found, signatures = checkpoints.parse_note(note)
+    if found != checkpoint:
+        raise VerificationError(f"the note of the witness {key.name} is over {found.size} entries of another history")
+    for signature in signatures:
+        if (signature.name, signature.key_id) == (key.name, key.key_id):
+            seconds, raw = signature.signature[:_TIME_SIZE], signature.signature[_TIME_SIZE:]
+            number = int.from_bytes(seconds, "big")
+            keys.verify_signature(key.public, raw, _message(checkpoint.to_text().encode(), number))
+            return _time(number)
+    raise VerificationError(f"the note over {checkpoint.size} entries has no line of the witness {key.name}")
+
+
+def _message(text: bytes, seconds: int) -> bytes:
+    return f"cosignature/v1\ntime {seconds}\n".encode() + text
+
+
+def _time(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError) as exc:
+        raise FormatError(f"cosignature: no time: {seconds}") from exc

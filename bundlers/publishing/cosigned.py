@@ -1,0 +1,118 @@
+"""Whether the witnesses of a trust root signed a checkpoint: the same question for publisher, consumer and kit.
+
+Promises: a line counts only for the very checkpoint, by a key that the trust root names; what lies there and is no
+such line is as good as nothing. Leaves to others: how a file is read.
+
+    found = look([read], root.witnesses, checkpoint)
+    found.lacking                       # "1 of 2 witnesses have signed ...", or None
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from attest.errors import CasstoreError
+from attest.log import cosignatures
+from attest.log.checkpoints import Checkpoint
+from attest.trust.witnesses import Witness, Witnesses
+from bundlers.publishing import records
+from bundlers.publishing.destinations import Destination, put
+
+_FIRST_PAUSE, _LAST_PAUSE = 0.5, 15.0
+
+ReadLine = Callable[[str], bytes | None]
+"""A plain file by its path, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """Which witnesses signed a checkpoint, and what is missing."""
+
+    size: int
+    asked: Witnesses | None
+    notes: Mapping[str, bytes]
+    """Name -> the note with its line; no more than were asked for."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the quorum is there; where none is asked for it is."""
+        return self.asked is None or len(self.notes) >= self.asked.quorum
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names that have not signed; none when there are enough."""
+        return (
+            ()
+            if self.enough or self.asked is None
+            else tuple(w.name for w in self.asked.keys if w.name not in self.notes)
+        )
+
+    @property
+    def lacking(self) -> str | None:
+        """What is missing, in words; None when there are enough."""
+        if self.enough or self.asked is None:
+            return None
+        return (
+            f"the checkpoint over {self.size} entries is signed by {len(self.notes)} of {self.asked.quorum} witnesses"
+            f" (missing: {', '.join(self.missing)})"
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Path -> note, as they lie in a publication or kit."""
+        known = {one.name: one for one in self.asked.keys} if self.asked else {}
+        return {records.cosignature_path(self.size, known[name].key_id): note for name, note in self.notes.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class CosignatureLines:
+    """Where the lines of witnesses lie beside the publication itself, and how long they are waited for."""
+
+    places: Sequence[ReadLine] = ()
+    wait: float = 0.0
+    """Seconds."""
+
+    def wait_until(self, lacking: Callable[[], str | None]) -> str | None:
+        """Ask until nothing is lacking or the time is over, less often as time goes by; what is lacking then."""
+        begun, pause = time.monotonic(), _FIRST_PAUSE
+        while (missing := lacking()) is not None and (left := begun + self.wait - time.monotonic()) > 0:
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LAST_PAUSE)
+        return missing
+
+
+NO_LINES = CosignatureLines()
+"""Only those at the destination, and nobody waits."""
+
+
+def look(places: Sequence[ReadLine], asked: Witnesses | None, checkpoint: Checkpoint) -> Cosigned:
+    """Ask for witness by witness, at place by place, until there are enough."""
+    notes: dict[str, bytes] = {}
+    for one in asked.keys if asked else ():
+        if asked is not None and len(notes) >= asked.quorum:
+            break
+        if (note := next((n for read in places if (n := _line(read, one, checkpoint)) is not None), None)) is not None:
+            notes[one.name] = note
+    return Cosigned(checkpoint.size, asked, notes)
+
+
+def _line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
+    note = read(records.cosignature_path(checkpoint.size, one.key_id))
+    try:
+        if note is not None:
+            cosignatures.time_of(note, one.key, checkpoint)
+    except CasstoreError:
+        return None
+    return note
+
+
+def bring(
+    destination: Destination, places: Sequence[ReadLine], asked: Witnesses | None, checkpoint: Checkpoint
+) -> Cosigned:
+    """As `look`, there and elsewhere; what was found elsewhere is put there too. Raises Conflict."""
+    found = look([destination.read, *places], asked, checkpoint)
+    for path, note in found.files().items():
+        if destination.read(path) is None:
+            put(destination, path, note)
+    return found

@@ -1,0 +1,158 @@
+"""What a witness remembers: the last checkpoint that it signed, its own copy of the ledger, and evidence.
+
+Promises: written whole and durable; what is damaged refuses instead of starting afresh; one run at a time. It must lie
+where only the witness writes. Leaves to others: what may be signed (`witness`).
+
+    memory = Memory("/var/lib/witness")
+    with memory.locked():
+        memory.load()                   # Remembered, or None
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from attest import canonical
+from attest.core import times
+from attest.core.fields import Fields
+from attest.digests import Digest, hex_of, sha256
+from attest.errors import CasstoreError, VerificationError
+from attest.statements.envelopes import decode_base64
+from bundlers.consuming.state import locked, read_file, write_file
+from casstore.objects import store_config
+from casstore.objects.store_config import StoreConfig, StoreOptions
+from casstore.storage import open_storage
+from casstore.store.store import Store
+
+FORMAT = "casstore-witness-memory/1"
+EVIDENCE_FORMAT = "casstore-witness-evidence/1"
+_RETIRE = "its key must sign no more: the owners name another one (keys ceremony draft --witness)"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The last checkpoint that was signed, by whom, and by which trust root."""
+
+    name: str
+    kind: str
+    key: str
+    """The identity of the witness's key."""
+    store: str
+    ledger: str
+    first_trust_root: Digest
+    trust_root_version: int
+    trust_root: Digest
+    size: int
+    root_hash: Digest
+    note: bytes
+    """The note with the witness's line."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "kind": self.kind,
+            "key": self.key,
+            "store": self.store,
+            "ledger": self.ledger,
+            "firstTrustRoot": self.first_trust_root,
+            "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
+            "checkpoint": {"size": self.size, "rootHash": self.root_hash},
+            "note": _base64(self.note),
+        }
+
+
+class Memory:
+    """A folder of the witness's own."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.abspath(folder)
+        self._path = os.path.join(self.folder, "memory.json")
+        self._evidence = os.path.join(self.folder, "evidence")
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """One run at a time."""
+        return locked(os.path.join(self.folder, ".lock"))
+
+    def load(self) -> Remembered | None:
+        """What is remembered; None in a new folder. Raises VerificationError when it is damaged."""
+        data = read_file(self._path)
+        if data is None:
+            if os.path.isdir(os.path.join(self.folder, "store")) and self._has_entries():
+                raise VerificationError(f"{self._path} is gone, and the ledger beside it is not empty", hint=_RETIRE)
+            return None
+        try:
+            return _parse(data)
+        except CasstoreError as exc:
+            raise VerificationError(f"{self._path}: is damaged: {exc.message}", hint=_RETIRE) from exc
+
+    def save(self, remembered: Remembered) -> None:
+        """Whole and durable on return."""
+        write_file(self._path, canonical.dumps(remembered.to_json()))
+
+    def accuse(self, what: str, notes: Sequence[bytes], now: datetime) -> str:
+        """Keep signed notes that contradict each other, or their own ledger; the path."""
+        value = {
+            "format": EVIDENCE_FORMAT,
+            "what": what,
+            "found": times.format(now),
+            "notes": [_base64(note) for note in notes],
+        }
+        path = os.path.join(self._evidence, f"{hex_of(sha256(b''.join(notes)))[:16]}.json")
+        if read_file(path) is None:
+            write_file(path, canonical.dumps(value))
+        return path
+
+    def evidence(self) -> tuple[str, ...]:
+        """The files that nobody took away yet."""
+        try:
+            names = sorted(os.listdir(self._evidence))
+        except FileNotFoundError:
+            return ()
+        return tuple(os.path.join(self._evidence, name) for name in names if name.endswith(".json"))
+
+    def open_store(self, store_id: str) -> Store:
+        """The witness's own copy of the ledger's store; made where it is not there yet. Raises VerificationError."""
+        storage = open_storage(os.path.join(self.folder, "store"), create=True)
+        if storage.size(store_config.KEY) is None:
+            storage.create(store_config.KEY, StoreConfig(store_id, StoreOptions()).to_bytes())
+        config = store_config.load(storage)
+        if config.store_id != store_id:
+            raise VerificationError(f"{storage.url}: is a copy of the store {config.store_id}, not of {store_id}")
+        return Store(storage, config)
+
+    def _has_entries(self) -> bool:
+        return os.path.isdir(os.path.join(self.folder, "store", "ledgers"))
+
+
+def _parse(data: bytes) -> Remembered:
+    names = ("format", "name", "kind", "key", "store", "ledger", "firstTrustRoot", "trustRoot", "checkpoint", "note")
+    f = Fields(canonical.loads_canonical(data, what="memory"), "memory", required=names)
+    if f.text("format") != FORMAT:
+        raise VerificationError(f"its format is {f.text('format')[:60]!r}, not {FORMAT}")
+    root = Fields(f.mapping("trustRoot"), "memory: trustRoot", required=("version", "digest"))
+    checkpoint = Fields(f.mapping("checkpoint"), "memory: checkpoint", required=("size", "rootHash"))
+    return Remembered(
+        f.text("name"),
+        f.text("kind"),
+        f.text("key"),
+        f.text("store"),
+        f.text("ledger"),
+        f.digest("firstTrustRoot"),
+        root.integer("version", least=1),
+        root.digest("digest"),
+        checkpoint.integer("size", least=1),
+        checkpoint.digest("rootHash"),
+        decode_base64(f.text("note"), "memory: note"),
+    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
