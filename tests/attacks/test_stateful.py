@@ -18,6 +18,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from attest.digests import sha256
 from attest.trust.verify import VerifiedStatement
 from bundlers.publishing import absence
+from bundlers.publishing.cosigned import Cosigned
 from casstore.ledger import rules, sealing
 from casstore.ledger.rules import content, moves, reader, seals, trust
 from casstore.ledger.rules import epochs as rule_epochs
@@ -69,6 +70,11 @@ def _bytes(patch: pytest.MonkeyPatch) -> None:
 def _auditor(patch: pytest.MonkeyPatch) -> None:
     """The owners' threshold is printed, and not asked."""
     patch.setattr(trust, "require_owners", lambda *_: None)
+
+
+def _unwitnessed(patch: pytest.MonkeyPatch) -> None:
+    """Whose lines are asked for is printed, and not asked."""
+    patch.setattr(Cosigned, "enough", property(lambda _: True))
 
 
 FLAWS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Siege], None]]] = {}
@@ -133,6 +139,13 @@ def _written_anew(siege: Siege) -> None:
 def _alone(siege: Siege) -> None:
     siege.begin(("aud",))
     siege.revoke_alone("ci")
+    siege.besiege()
+
+
+@_flaw(_unwitnessed)
+def _sealed_anew(siege: Siege) -> None:
+    siege.begin(("log",), witnessed=True)
+    siege.season(timedelta(0))
     siege.besiege()
 
 

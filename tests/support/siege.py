@@ -6,7 +6,8 @@ replays and writes anew, and signs with the keys that the run gave. The laws (do
 
 1. without the ledger key, a consumer accepts "C is at R" only if the honest fold at that checkpoint says it;
 2. with it, nothing that lacks promoter or approvers, and nothing that this consumer saw revoked;
-3. what the ledger itself takes is true by the clock on the wall, by who may, and by what was revoked.
+3. what the ledger itself takes is true by the clock on the wall, by who may, and by what was revoked;
+4. where a witness is asked for, whatever is accepted lies under a checkpoint that the honest witness signed.
 
 The model knows the true time of each entry and what was revoked; it asks nothing of the code that is judged.
 """
@@ -18,10 +19,11 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -35,7 +37,10 @@ from attest.statements.predicates import promotion as promotions
 from attest.statements.predicates import revocation
 from attest.statements.predicates import seal as seals
 from attest.trust.policies import ChannelPolicy
+from attest.trust.witnesses import FOLD, Witness, Witnesses
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
+from bundlers.witnessing import witness as witnessing
+from bundlers.witnessing.witness import WitnessSettings
 from casstore import promotion
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
@@ -68,10 +73,14 @@ class Broken(AssertionError):
 class Siege(RuleBasedStateMachine):
     """One run."""
 
-    @initialize(keys=st.sampled_from(KEYS))
-    def begin(self, keys: tuple[str, ...]) -> None:
+    @initialize(keys=st.sampled_from(KEYS), witnessed=st.booleans())
+    def begin(self, keys: tuple[str, ...], witnessed: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="casstore-siege-"))
-        self.world = PublishedWorld.make(str(self.folder / "store"), channels=CHANNELS)
+        asked = Witnesses(1, (Witness("w1", FOLD, signer("w1").public_pem or b""),)) if witnessed else None
+        self.world = PublishedWorld.make(str(self.folder / "store"), channels=CHANNELS, witnesses=asked)
+        self.witnessed = witnessed
+        self.signed: set[tuple[int, Digest]] = set()
+        """Size and root hash of what the honest witness signed."""
         self.keys, self.true, self.count = keys, NOW, 0
         self.when: dict[int, datetime] = {0: NOW}
         self.ended: dict[str, datetime] = {}
@@ -163,11 +172,21 @@ class Siege(RuleBasedStateMachine):
     @rule(channel=st.sampled_from(["dev", "prod"]))
     def publish(self, channel: str) -> None:
         with self.act() as world:
-            world.publish(channel, str(self.folder / "public"))
+            if world.publish(channel, str(self.folder / "public")).staged:
+                self.witness()
+                world.publish(channel, str(self.folder / "public"))
             copy = self.folder / f"copy-{len(self.copies)}"
             shutil.copytree(self.folder / "public", copy)
             self.copies.append(copy)
             self.honest_look(channel)
+
+    def witness(self) -> None:
+        """The honest one looks at what is published, and writes its line there."""
+        public = str(self.folder / "public")
+        first = self.world.state.trust_roots[0].digest
+        settings = WitnessSettings((public,), str(self.folder / "w1"), public, first_trust_root=first)
+        report = witnessing.run(settings, signer("w1"), now=self.true)
+        self.signed.add((report.size, report.root_hash))
 
     @rule(skew=SKEWS)
     def season(self, skew: timedelta) -> None:
@@ -248,6 +267,8 @@ class Siege(RuleBasedStateMachine):
                     self.attempt(str(kit), "prod")
             if "log" in self.keys:
                 self.fork(number)
+        if "log" in self.keys:
+            self.seal_anew()
 
     def fork(self, number: int) -> None:
         """A ledger of one's own after the public one: a move, sealed as the head of prod, nothing revoked in it."""
@@ -260,6 +281,27 @@ class Siege(RuleBasedStateMachine):
         row = {"brought": said, "move": {**said, "kind": "promote"}, "pinned": False}
         rows = {name: value for name, value in state_rows(state).items() if not name.startswith(("revoked/", "void/"))}
         rows |= {"channel/prod": {**row, "release": state.versions[version], "version": version}}
+        leaves = self._sealed(public, rows, state)
+        with contextlib.suppress(ValueError, KeyError, CasstoreError):
+            record = replace(public.record("dev", version), channel="prod", move_number=move.number, move=move.digest)
+            kit = self.folder / f"fork-{number}.tar"
+            public.kit(kit, "prod", version, record=record, leaves=leaves)
+            self.attempt(str(kit), "prod", forged=True)
+
+    def seal_anew(self) -> None:
+        """The public entries, and a seal by the ledger's key that nobody else has seen: true, and unwitnessed."""
+        public = Public.of(self.copies[-1])
+        entries = [formats.parse(raw) for raw in public.raws]
+        state = fold(start(self.world.store.store_id, "main"), entries, self.world.store)
+        version = state.channel("prod").version
+        leaves = self._sealed(public, state_rows(state), state)
+        with contextlib.suppress(ValueError, KeyError, CasstoreError):
+            kit = self.folder / f"anew-{len(public.raws)}.tar"
+            public.kit(kit, "prod", version, record=public.record("prod", version), leaves=leaves)
+            self.attempt(str(kit), "prod")
+
+    def _sealed(self, public: Public, rows: Mapping[str, Any], state: LedgerState) -> Iterable[bytes]:
+        """A seal over any rows at the end of the public entries, and a checkpoint; the leaves of the rows."""
         trie = state_trie.build(rows)
         root, before = state.require_trust_root(), state.sealed.number if state.sealed else None
         tip = sha256(public.raws[-1])
@@ -270,11 +312,7 @@ class Siege(RuleBasedStateMachine):
         origin, log = ledger_checkpoints.origin(state.store, "main"), signer("log")
         note = Checkpoint(origin, len(public.raws), merkle.MemoryTree(public.raws).root())
         public.checkpoint = checkpoints.sign(note, origin, log.public_pem, log.sign_bytes)
-        with contextlib.suppress(ValueError, KeyError, CasstoreError):
-            record = replace(public.record("dev", version), channel="prod", move_number=move.number, move=move.digest)
-            kit = self.folder / f"fork-{number}.tar"
-            public.kit(kit, "prod", version, record=record, leaves=trie.blobs.values())
-            self.attempt(str(kit), "prod", forged=True)
+        return trie.blobs.values()
 
     def _appended(self, public: Public, kind: EntryKind, statement: bytes, channel: str | None) -> formats.Entry:
         number, last = len(public.raws), sha256(public.raws[-1])
@@ -299,6 +337,8 @@ class Siege(RuleBasedStateMachine):
         found = report.verified.channel
         if forged:
             raise Broken(f"{channel} {found.version} was accepted without promoter or approver")
+        if self.witnessed and (found.checkpoint_size, found.root_hash) not in self.signed:
+            raise Broken(f"{channel} {found.version} was accepted under a checkpoint that no witness signed")
         entries = list(self.world.ledger.entries())[: found.checkpoint_size]
         told = fold(start(self.world.store.store_id, "main"), entries, self.world.store)
         if channel not in told.channels or told.channels[channel].version != found.version:
