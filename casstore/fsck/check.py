@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from attest.digests import from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject
+from casstore.fsck import twins
 from casstore.fsck.records import check_records
 from casstore.fsck.references import References
 from casstore.fsck.report import Damage, FsckReport
@@ -60,11 +61,13 @@ def fsck(store: Store, *, progress: Progress | None = None, workers: int = 0) ->
     damaged = [one for one in damaged if one.pack is None or to_raw(one.pack) not in later]  # collected while we read
     if reason is not None and later.keys() == doomed.keys():
         store.catalog.rebuild(reason)
+    again = twins.heal(store)
     records = check_records(store)
+    records.damaged += again.damaged
     told = {one.pack for one in damaged if one.pack is not None}
     more = [one for one in records.damaged if one.pack is None or one.pack not in told]
     damaged = [*_explained(store, damaged, sums.absent), *more]
-    healed = tuple(dict.fromkeys(store.catalog.healed))
+    healed = tuple(dict.fromkeys([*store.catalog.healed, *again.healed]))
     store.catalog.healed.clear()
     known = store.catalog.ask(lambda index: index.count())
     good = known - len({damage.object for damage in damaged if damage.object is not None and damage.pack is not None})

@@ -15,14 +15,14 @@ from collections.abc import Collection
 from attest import canonical, digests
 from attest.digests import PREFIX
 from attest.errors import CasstoreError
-from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged
+from casstore.errors import NoSuchObject, NoSuchStore, NotWritable, StoreDamaged
 from casstore.fsck.records import named_ids, raw_of, wrong_entry
 from casstore.fsck.report import Damage, Mended
 from casstore.fsck.whole_pack import QUARANTINE
 from casstore.ledger import entries
 from casstore.ledger.cache import cache_of
 from casstore.ledger.listing import ledger_names
-from casstore.objects import mended, small_records, store_config
+from casstore.objects import mended, small_records, store_config, twins
 from casstore.objects.packs import wrapped
 from casstore.objects.store_config import StoreConfig
 from casstore.storage.base import Storage
@@ -35,9 +35,7 @@ def mend_records(store: Store, source: Store, damaged: Collection[Damage]) -> li
     for key in sorted({one.record for one in damaged if one.record is not None}):
         good, now = _good(store, source, key), raw_of(store, key)
         if good is not None and good != now:
-            if now is not None:
-                _write(store, f"{QUARANTINE}/{key.replace('/', '-')}-{_short(now)}", now)
-            _write(store, key, good)
+            write_over(store, key, good)
             done.append(Mended(None, None, f"taken from {source.url}", key))
     return done
 
@@ -59,7 +57,8 @@ def _good(store: Store, source: Store, key: str) -> bytes | None:
             mended.parse(raw, bytes.fromhex(rest[0]))
             return raw
         value = canonical.loads_canonical(raw, what="record")
-        if small_records.is_sealed(value) and rest[0] in (value["token"], str(value.get("number")).zfill(20)):
+        names = (value["token"], str(value.get("number")).zfill(20))
+        if small_records.is_sealed(value) and rest[0].removesuffix(twins.COPY) in names:
             return raw
     return None
 
@@ -101,10 +100,7 @@ def mend_config(storage: Storage, source: Store) -> bool:
         told = set(named_ids(store))
         if config.store_id not in told and (told or not _is_copy(store, source)):
             return False
-        now = raw_of(store, store_config.KEY)
-        if now is not None:
-            _write(store, f"{QUARANTINE}/{store_config.KEY}-{_short(now)}", now)
-        _write(store, store_config.KEY, good)
+        write_over(store, store_config.KEY, good)
     return True
 
 
@@ -117,6 +113,16 @@ def _is_copy(store: Store, source: Store) -> bool:
 
 def _short(raw: bytes) -> str:
     return digests.sha256(raw).removeprefix(PREFIX)[:16]
+
+
+def write_over(store: Store, key: str, good: bytes) -> None:
+    """Write what belongs under a key; what stood there goes to quarantine first. Raises NotWritable."""
+    if store.read_only:
+        raise NotWritable(f"{store.url}: opened for reading only, it cannot be mended")
+    now = raw_of(store, key)
+    if now is not None:
+        _write(store, f"{QUARANTINE}/{key.replace('/', '-')}-{_short(now)}", now)
+    _write(store, key, good)
 
 
 def _write(store: Store, key: str, raw: bytes) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from casstore.fsck.whole_pack import QUARANTINE
 from casstore.ledger import entries
-from casstore.objects import mended, store_config
+from casstore.objects import mended, store_config, twins
 from casstore.objects.packs import TEMP, key_of, name_of
 from casstore.store.store import Store
 
 _OURS = (
-    re.compile(r"pins/[0-9a-f]{32}"),
-    re.compile(r"collections/[0-9]{20}"),
+    re.compile(r"pins/[0-9a-f]{32}(\.copy)?"),
+    re.compile(r"collections/[0-9]{20}(\.copy)?"),
     re.compile(mended.FOLDER + r"/[0-9a-f]{64}"),
 )
 _UPKEEP = (f"{QUARANTINE}/", f"{TEMP}/", "index/")
@@ -36,4 +36,6 @@ def _is_ours(key: str) -> bool:
     if key.startswith("packs/"):
         name = name_of(key.rpartition("/")[2])
         return name is not None and key == key_of(name)
-    return entries.place_of(key.replace("/checkpoints/", "/", 1)) is not None
+    if "/checkpoints/" in key:
+        key = key.replace("/checkpoints/", "/", 1).removesuffix(twins.COPY)
+    return entries.place_of(key) is not None

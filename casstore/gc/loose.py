@@ -21,7 +21,7 @@ from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
 from casstore.ledger.views import Condemned
-from casstore.objects import small_records
+from casstore.objects import small_records, twins
 from casstore.store.store import Store
 
 FORMAT = "casstore-collection/1"
@@ -104,17 +104,16 @@ class LooseBook:
         self, action: str, packs: Iterable[Digest], grace: timedelta, settled: Collection[int], now: datetime
     ) -> bool:
         count = self._state.count
-        return self._store.storage.create(_key(count), step(count, action, packs, grace, settled, now, token()))
+        raw = step(count, action, packs, grace, settled, now, token())
+        return twins.create(self._store.storage, _key(count), raw)
 
     def _read(self) -> None:
         """Read forward, and let the store know."""
         while True:
             try:
-                raw = self._store.storage.read(_key(self._state.count))
+                twins.read(self._store.storage, _key(self._state.count), self._state.take)
             except NoSuchObject:
                 break
-            try:
-                self._state.take(raw)
             except FormatError as exc:
                 where = _key(self._state.count)
                 raise StoreDamaged(f"{where}: {exc.message}", hint="copy it back from another copy") from exc

@@ -8,6 +8,7 @@ Not to be confused with the ledger's pin of a channel, which holds a channel at 
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from casstore.errors import GivenUp, NoSuchObject, NotWritable, StoreDamaged
-from casstore.objects import small_records
+from casstore.objects import small_records, twins
 from casstore.objects.kinds import Kind
 from casstore.store.store import Store
 
@@ -76,11 +77,11 @@ def add(store: Store, digest: Digest, *, reason: str, now: datetime) -> Pin:
         raise BadInput(f"a reason has at most {_MAX_REASON} characters")
     _check_there(store, digest)
     pin = Pin(digest, reason, now, secrets.token_hex(16))
-    store.storage.create(PREFIX + pin.token, canonical.dumps(pin.to_json()))
+    twins.create(store.storage, PREFIX + pin.token, canonical.dumps(pin.to_json()))
     try:  # the collector reads the pins after it gave packs up: one of the two sees the other
         _check_there(store, digest)
     except NoSuchObject as exc:
-        store.storage.delete([PREFIX + pin.token])
+        twins.delete(store.storage, [PREFIX + pin.token])
         raise GivenUp(digest) from exc
     return pin
 
@@ -92,26 +93,28 @@ def remove(store: Store, name: str) -> tuple[Pin, ...]:
         raise NoSuchObject(f"no such pin: {name[:100]}", hint="see casstore pin list")
     if store.read_only:
         raise NotWritable(f"{store.url}: opened for reading only")
-    store.storage.delete([PREFIX + pin.token for pin in found])
+    twins.delete(store.storage, [PREFIX + pin.token for pin in found])
     return found
 
 
 def load(store: Store) -> list[Pin]:
     """All pins, oldest first. Raises StoreDamaged for one that cannot be read: what it keeps is not known."""
     found = []
-    for key in store.storage.list(PREFIX):
-        if not _TOKEN.fullmatch(key.removeprefix(PREFIX)):
-            continue  # a stranger's file; fsck names it
+    for key in twins.names(store.storage, PREFIX, _TOKEN):
         try:
-            pin = parse(store.storage.read(key))
-            if key != PREFIX + pin.token:
-                raise FormatError("pin: it has the name of another one")
-            found.append(pin)
+            found.append(twins.read(store.storage, key, functools.partial(_named, key)))
         except NoSuchObject:
             continue  # taken away meanwhile
         except FormatError as exc:
             raise StoreDamaged(f"{key}: {exc.message}", hint="copy it back from another copy of the store") from exc
     return sorted(found, key=lambda pin: (pin.time, pin.token))
+
+
+def _named(key: str, raw: bytes) -> Pin:
+    pin = parse(raw)
+    if key != PREFIX + pin.token:
+        raise FormatError("pin: it has the name of another one")
+    return pin
 
 
 def _check_there(store: Store, digest: Digest) -> None:

@@ -9,6 +9,8 @@ is left to others; here they are made, kept in the store, and held against the l
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +30,10 @@ from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.sealing import SealStore
 from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.objects import twins
 from casstore.storage import Storage
+
+_SIZE = re.compile(r"[0-9]{20}")
 
 
 class CheckpointStore(LedgerStore, ObjectReader, Protocol):
@@ -93,7 +98,7 @@ def make(
     root = root_of(list(ledger.entries())[: state.count])
     note = checkpoints.sign(Checkpoint(name, state.count, root), name, signer.public_pem, signer.sign_bytes)
     key = _key(ledger.name, state.count)
-    if not store.storage.create(key, note):
+    if not twins.create(store.storage, key, note):
         return _kept(store.storage, key, state, root)
     return MadeCheckpoint(state.count, from_raw(root), note)
 
@@ -114,19 +119,31 @@ def prove(store: CheckpointStore, ledger: Ledger, number: int) -> EntryProof:
 
 def verify_all(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> list[MadeCheckpoint]:
     """Hold every kept checkpoint against the ledger, smallest first. Raises StoreDamaged, VerificationError."""
-    prefix = _key(ledger.name, 0)[:-20]
-    raws = [(key, store.storage.read(key)) for key in sorted(store.storage.list(prefix))]
-    return [_verified(raw, key, ledger, state) for key, raw in raws]
+    return [
+        twins.read(store.storage, key, functools.partial(_verified, key=key, ledger=ledger, state=state))
+        for key in keys(store.storage, ledger.name)
+    ]
+
+
+def keys(storage: Storage, ledger: str) -> list[str]:
+    """Where the kept checkpoints of a ledger lie, smallest first. A listing."""
+    return twins.names(storage, _key(ledger, 0)[:-20], _SIZE)
 
 
 def faults(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> Iterator[tuple[str, str]]:
     """(key, what is wrong) of every kept checkpoint that is not one of these entries."""
-    prefix = _key(ledger.name, 0)[:-20]
-    for key in sorted(store.storage.list(prefix)):
-        try:
-            _verified(store.storage.read(key), key, ledger, state)
-        except CasstoreError as exc:
-            yield key, exc.message
+    for key in keys(store.storage, ledger.name):
+        if store.storage.size(key) is not None and (what := fault(store.storage.read(key), key, ledger, state)):
+            yield key, what
+
+
+def fault(raw: bytes, key: str, ledger: Ledger, state: LedgerState) -> str | None:
+    """What is wrong with the bytes of a checkpoint that lies under a key."""
+    try:
+        _verified(raw, key, ledger, state)
+    except CasstoreError as exc:
+        return exc.message
+    return None
 
 
 def root_of(entries: Iterable[Entry]) -> bytes:

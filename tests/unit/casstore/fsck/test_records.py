@@ -13,6 +13,7 @@ from attest.digests import sha256, to_raw
 from casstore.errors import StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import Settings, collect, pins
+from casstore.ledger import checkpoints
 from casstore.ledger.entries import key
 from casstore.objects.packs import key_of
 from casstore.objects.store_config import StoreConfig
@@ -53,13 +54,50 @@ def test_every_damage_of_every_record_is_named_and_mended(world: World, tmp_path
             path.unlink()
             if bad is not None:
                 path.write_bytes(bad)
-            named = {one.record for one in fsck(world.store).damaged}
-            if bad is None and path.parent.name == "pins":
-                path.write_bytes(raw)
-                continue  # a pin that was removed is removed
+            report = fsck(world.store)
+            named = {one.record for one in report.damaged}
+            if path.parent.name == "pins":  # it lies twice
+                assert report.ok and path.read_bytes() == raw and str(path.relative_to(root)) in report.healed[0]
+                continue
             assert str(path.relative_to(root)) in named, (path, bad)
             assert repair(world.store, good).ok, path
             assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize("copy", ["", ".copy"])
+@pytest.mark.parametrize("kind", range(6))
+def test_what_lies_twice_is_whole_while_one_is(world: World, tmp_path: Path, kind: int, copy: str) -> None:
+    """A pin and the newest checkpoint, read before anything is made anew; and by who may not write."""
+    checkpoints.make(world.store, world.ledger, signer=signer("log"), now=world.now)
+    (kept,) = pins.load(world.store)
+    root, size = tmp_path / "store", world.state.count
+    for key_ in (f"pins/{kept.token}{copy}", f"ledgers/main/checkpoints/{size:020d}{copy}"):
+        raw = (root / key_).read_bytes()
+        bad = _damages(raw)[kind]
+        (root / key_).unlink()
+        if bad is not None:
+            (root / key_).write_bytes(bad)
+        assert pins.load(world.store) == [kept]
+        assert checkpoints.verify_all(world.store, world.ledger, world.state)[-1].size == size
+        with Store.open(str(root), read_only=True) as reading:
+            assert key_ in {one.record for one in fsck(reading).damaged}
+        report = fsck(world.store)
+        assert report.ok and (root / key_).read_bytes() == raw
+        assert report.healed == (f"{key_}: made anew, it was {'gone' if bad is None else 'damaged'}",)
+        assert bad is None or any(path.read_bytes() == bad for path in (root / "quarantine").iterdir())
+    pins.remove(world.store, kept.token)
+    assert pins.load(world.store) == [] and not list((root / "pins").iterdir())
+
+
+def test_both_of_a_pin_gone_bad_are_named_and_mended(world: World, tmp_path: Path) -> None:
+    both = sorted((tmp_path / "store" / "pins").iterdir())
+    for path in both:
+        path.write_bytes(b"{}")
+    with pytest.raises(StoreDamaged, match=r"pins/.*is missing"):
+        pins.load(world.store)
+    assert {f"pins/{path.name}" for path in both} <= {one.record for one in fsck(world.store).damaged}
+    with Store.open(str(tmp_path / "good"), read_only=True) as good:
+        assert repair(world.store, good).ok and pins.load(world.store) == pins.load(good)
 
 
 @pytest.mark.parametrize("kind", range(6))

@@ -1,0 +1,96 @@
+"""Records that lie twice: a lost or damaged one is made anew from the other, which proves itself.
+
+    found = heal(store)
+    found.healed, found.damaged
+
+What was damaged goes to `quarantine/` first. Who may not write names it as damage instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from attest import canonical
+from attest.errors import CasstoreError
+from casstore.errors import NotWritable
+from casstore.fsck import mending
+from casstore.fsck.records import raw_of
+from casstore.fsck.report import Damage
+from casstore.ledger import checkpoints, listing
+from casstore.ledger.cache import EntryCache
+from casstore.ledger.folding import replay
+from casstore.ledger.log import Ledger
+from casstore.objects import small_records, twins
+from casstore.store.store import Store
+
+Good = Callable[[str, bytes], bool]
+_FOLDERS = (("pins/", re.compile(r"[0-9a-f]{32}")), ("collections/", re.compile(r"[0-9]{20}")))
+
+
+@dataclass(slots=True)
+class Healed:
+    """What was made anew, and what could not be."""
+
+    healed: list[str] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+
+
+def heal(store: Store) -> Healed:
+    """Every record that lies twice. Raises StorageUnavailable."""
+    found = Healed()
+    for key, good in _keys(store):
+        _one(store, key, good, found)
+    return found
+
+
+def _keys(store: Store) -> Iterator[tuple[str, Good]]:
+    for prefix, pattern in _FOLDERS:
+        for key in twins.names(store.storage, prefix, pattern):
+            yield key, _is_record
+    for name in listing.ledger_names(store):
+        good = _holds(store, name)
+        for key in checkpoints.keys(store.storage, name) if good else ():
+            yield key, good or _is_record
+
+
+def _is_record(key: str, raw: bytes) -> bool:
+    """Whether a record has the name that its own token or number gives it."""
+    try:
+        value = canonical.loads_canonical(raw, what="record")
+    except CasstoreError:
+        return False
+    name = key.rpartition("/")[2]
+    return small_records.is_sealed(value) and name in (value["token"], str(value.get("number")).zfill(20))
+
+
+def _holds(store: Store, name: str) -> Good | None:
+    """Whether a checkpoint is one of these entries; None where these are damaged themselves."""
+    ledger = Ledger(store, name, cache=EntryCache())
+    try:
+        state = replay(ledger, store)
+    except CasstoreError:
+        return None
+    return lambda key, raw: checkpoints.fault(raw, key, ledger, state) is None
+
+
+def _one(store: Store, key: str, good: Good, found: Healed) -> None:
+    raws = {name: raw_of(store, name) for name in (key, key + twins.COPY)}
+    whole = {name: raw for name, raw in raws.items() if raw is not None and good(key, raw)}
+    bad = [name for name in raws if name not in whole]
+    if not bad:
+        return
+    if not whole:
+        found.damaged += [_damage(name, raws[name]) for name in bad if name != key or raws[name] is None]
+        return
+    try:
+        mending.write_over(store, bad[0], next(iter(whole.values())))
+    except NotWritable:
+        found.damaged.append(_damage(bad[0], raws[bad[0]]))
+    else:
+        found.healed.append(f"{bad[0]}: made anew, it {'was gone' if raws[bad[0]] is None else 'was damaged'}")
+
+
+def _damage(key: str, raw: bytes | None) -> Damage:
+    return Damage(None, None, 0, "is not there" if raw is None else "is not what it says", record=key)
