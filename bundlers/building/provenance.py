@@ -128,6 +128,22 @@ def put_components(
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
     job = _Job(store, config, root, version, progress or NullProgress(), reread)
+    with store.gathering():
+        return _put(job, ledger, state, wanted, signer, now, replace=replace, strict=strict)
+
+
+def _put(
+    job: _Job,
+    ledger: Ledger,
+    state: LedgerState,
+    wanted: Sequence[str],
+    signer: Signer,
+    now: datetime,
+    *,
+    replace: bool,
+    strict: bool,
+) -> PutReport:
+    store, config, version = job.store, job.config, job.version
     put = tuple(job.put(name) for name in wanted)
     for one in put if strict else ():
         require_none(one.report.losses, f"component {one.name}")
@@ -145,7 +161,9 @@ def put_components(
         )
     for _ in range(_TRIES):
         times = _times(store, state, put, now)
-        raw = signer.sign_statement(_statement(put, version, config, revision_of(root), signer.identity, now, times))
+        raw = signer.sign_statement(
+            _statement(put, version, config, revision_of(job.root), signer.identity, now, times)
+        )
         statement = keep(store, [raw])[0]
         try:
             entry, _ = commit(ledger, store, state, EntryKind.COMPONENT, statement, now=now)

@@ -64,7 +64,8 @@ def _stage(
     would = _would(state, plan, signed, archives, config) if request.dry_run else None
     number = None
     if would is None:
-        _put(request, plan, signed, config, archives, quarantine)
+        with request.store.gathering():
+            _put(request, plan, signed, config, archives, quarantine)
         staging.write_papers(quarantine, request.store, _papers(signed))
         try:
             entry, _ = commit(
@@ -101,7 +102,7 @@ def _put(
     archives: tuple[StagedArchive, ...],
     quarantine: Quarantine,
 ) -> None:
-    """Archives first, then everything that speaks of them in one pack."""
+    """Archives first, then everything that speaks of them; in one pack, unless an archive is large."""
     made = {archive.name: archive.digest for archive in archives if not archive.kept}
     stored: dict[str, Digest] = {}
     if made:

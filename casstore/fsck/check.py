@@ -26,7 +26,6 @@ from casstore.fsck.team import Task, shared_out
 from casstore.index import Index
 from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.pack_format import OBJECT
-from casstore.objects.packs import table_of
 from casstore.store.store import Store
 
 _PART = 16 * 1024 * 1024
@@ -129,7 +128,7 @@ def _nowhere_else(store: Store, number: int, name: bytes) -> set[bytes]:
         if other == name or not wanted:
             continue
         try:
-            rows = table_of(store.packs, other)[0].objects
+            rows = store.packs.table(other)[0].objects
         except (FormatError, NoSuchObject):
             continue
         wanted.difference_update(rows[at : at + 32] for at in range(0, len(rows), OBJECT.size))

@@ -18,7 +18,6 @@ from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import SOLO, PackTable
 from casstore.objects.pack_reader import decode_piece, object_chunks
 from casstore.objects.pack_writer import PackWriter
-from casstore.objects.packs import table_of
 from casstore.store.store import Store
 
 
@@ -39,7 +38,7 @@ class Copies:
             if name in doomed:
                 continue
             try:
-                table, _ = table_of(store.packs, name)
+                table, _ = store.packs.table(name)
             except (FormatError, NoSuchObject):
                 continue
             held = [raw for raw in wanted if table.find(raw) is not None]
@@ -93,7 +92,7 @@ def copy_from(source: Store, raw: bytes, writer: PackWriter) -> None:
     located = source.catalog.locate(raw)
     if located is None:
         raise NoSuchObject(f"{digest}: is not in {source.url} either")
-    table, _ = table_of(source.packs, located.pack)
+    table, _ = source.packs.table(located.pack)
     about = [subject for subject, attestation in table.iter_subjects() if attestation == raw]
     write(writer, raw, located.place.kind, located.place.length, about, source.chunks(digest))
 

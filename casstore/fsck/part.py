@@ -21,7 +21,7 @@ from casstore.fsck.table import check_table
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME, HEADER, OBJECT, PackTable, piece_at
 from casstore.objects.pack_reader import decode_piece
-from casstore.objects.packs import Packs, table_of
+from casstore.objects.packs import Packs
 
 ReadAt = Callable[[bytes, int, int], bytes]
 Tree = Callable[[bytes, bytes], None]
@@ -88,7 +88,7 @@ def check_pack(packs: Packs, name: bytes) -> list[Damage]:
     """Every fault of one pack, in one go."""
     pack = from_raw(name)
     try:
-        table, size = table_of(packs, name)
+        table, size = packs.table(name)
     except (FormatError, NoSuchObject, StoreTooNew) as exc:
         return [Damage(pack, None, 0, exc.message)]
     found = [Damage(pack, None, at, what) for at, what in whole(packs.read, table, size)]

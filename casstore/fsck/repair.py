@@ -32,7 +32,7 @@ from casstore.objects import mended as notes
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_writer import PackWriter
-from casstore.objects.packs import key_of, table_of, wrapped
+from casstore.objects.packs import key_of, wrapped
 from casstore.objects.tree import LINK
 from casstore.store.store import Store
 
@@ -124,7 +124,7 @@ class _Round:
         else by what a ledger misses."""
         hit = {to_raw(one.object) for one in self._damaged if one.object is not None and one.pack == from_raw(name)}
         try:
-            table, _ = table_of(self._store.packs, name)
+            table, _ = self._store.packs.table(name)
             return hit | {row[0] for row in table.iter_objects()}, True, True
         except (FormatError, NoSuchObject):
             pass

@@ -17,7 +17,7 @@ from casstore.index import IndexDoubt
 from casstore.index.compare import Rows
 from casstore.objects import tree as trees
 from casstore.objects.pack_format import PackTable
-from casstore.objects.packs import Packs, table_of
+from casstore.objects.packs import Packs
 from casstore.objects.tree import LINK
 
 _FOLDERS = 256
@@ -65,7 +65,7 @@ class PartWorker:
 
     def _turn_to(self, name: bytes) -> None:
         if name != self._name:
-            self._table, self._size = table_of(self._packs, name)
+            self._table, self._size = self._packs.table(name)
             self._ordered = parts_of.in_order(self._table)
             self._name = name
 

@@ -20,7 +20,7 @@ from casstore.errors import NoSuchObject, ObjectDamaged, StoreDamaged
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import PackTable, Place
 from casstore.objects.pack_reader import decode_piece, object_chunks
-from casstore.objects.packs import LocalPacks, Packs, table_of
+from casstore.objects.packs import LocalPacks, Packs
 from casstore.store.store import Store
 
 _TREE_LIMIT = 256 * 1024 * 1024
@@ -60,7 +60,7 @@ class Contents:
     def add(self, name: bytes, now: float, known: PackInfo | None = None) -> None:
         """Take a pack in; one that went away meanwhile is left out. Raises StoreDamaged."""
         try:
-            table, size = (known.table, known.size) if known else table_of(self.packs, name)
+            table, size = (known.table, known.size) if known else self.packs.table(name)
         except NoSuchObject:
             return
         except FormatError as exc:

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attest.digests import from_raw
-from attest.errors import FormatError
+from attest.errors import CasstoreError, FormatError
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.index import Index, IndexDoubt, Options
 from casstore.index.rows import pack, unpack
 from casstore.machine import clock
 from casstore.objects.pack_format import PackTable, Place
-from casstore.objects.packs import Durability, LocalPacks, Packs, table_of
+from casstore.objects.packs import Durability, LocalPacks, Packs
+from casstore.objects.staging import Staging
 
 if TYPE_CHECKING:
     from casstore.objects.pack_writer import SealedPack
@@ -34,6 +35,11 @@ _SCAN = b"scan"
 _LOST = b"lost"
 _SETTLED_NS = 2_000_000_000
 """A folder's mtime is believed only when it is older than this: two changes may share one clock tick."""
+_THREADS = 16
+"""Tables of packs in a bucket that are asked for side by side."""
+_FEW = 2
+_ROUND = 256
+"""Packs whose tables are asked for before the next are."""
 _HELD = 1024 * 1024 * 1024
 """Bytes of tables held at once: twenty million objects."""
 
@@ -63,10 +69,13 @@ class Catalog:
         """Packs whose place others have taken: what those hold is known."""
         self._tables: dict[bytes, PackTable] = {}
         """Of condemned packs, which the index does not know any more."""
+        self.staged = Staging(packs, self.learn)
+        """What this handle has packed and not yet put into the store."""
         self.index = self._open()
 
     def close(self) -> None:
-        """Give the index back."""
+        """Give the index back; what was not settled is dropped."""
+        self.staged.drop()
         self.index.close()
 
     def ask(self, question: Callable[[Index], T]) -> T:
@@ -81,7 +90,7 @@ class Catalog:
 
     def locate(self, raw: bytes) -> Located | None:
         """Where an object is, after a look for new packs when it is not known, and into condemned ones."""
-        found = self.ask(lambda index: _locate(index, raw))
+        found = self.ask(lambda index: _locate(index, raw)) or self._locate_staged(raw)
         if found is None and self.refresh():
             found = self.ask(lambda index: _locate(index, raw))
         if found is None and self.doomed():
@@ -92,7 +101,16 @@ class Catalog:
 
     def knows(self, raw: bytes) -> bool:
         """Whether a writer may count on the object: it is there, and not in condemned packs only."""
-        return self.ask(lambda index: index.get(raw)) is not None
+        return self.staged.has(raw) or self.ask(lambda index: index.get(raw)) is not None
+
+    def known(self, get: Callable[[bytes], object]) -> Callable[[bytes], object]:
+        """`get` of an index, with what is staged before it."""
+        staged = self.staged
+        return get if staged.idle else lambda raw: staged.has(raw) or get(raw)
+
+    def _locate_staged(self, raw: bytes) -> Located | None:
+        found = self.staged.find(raw)
+        return None if found is None else Located(*found)
 
     def condemned_digests(self) -> set[bytes]:
         """Objects in packs that were condemned and not given up: they are there, though no writer leans on them."""
@@ -130,7 +148,7 @@ class Catalog:
     def _table(self, name: bytes) -> tuple[PackTable, int]:
         """The table and size of a pack; an empty one of size 0 where it is gone or damaged."""
         try:
-            return table_of(self._packs, name)
+            return self._packs.table(name)
         except (FormatError, NoSuchObject):
             return PackTable(name, b"", b"", b""), 0
 
@@ -140,7 +158,7 @@ class Catalog:
         for name in names:
             if name not in self._tables:
                 try:
-                    self._tables[name] = table_of(self._packs, name)[0]
+                    self._tables[name] = self._packs.table(name)[0]
                 except (FormatError, NoSuchObject):
                     continue
             yield self._tables[name]
@@ -149,7 +167,7 @@ class Catalog:
         """Where it lies until the files of given-up packs are removed. For reading: nobody may count on it any more."""
         for name in [name for name, gone in self.doomed().items() if gone]:
             with contextlib.suppress(FormatError, NoSuchObject):
-                if (found := _in_table(table_of(self._packs, name)[0], raw)) is not None:
+                if (found := _in_table(self._packs.table(name)[0], raw)) is not None:
                     return found
         return None
 
@@ -171,7 +189,7 @@ class Catalog:
         found = []
         for name in sorted(self._names()):
             with contextlib.suppress(FormatError, NoSuchObject, StorageUnavailable):
-                table, _ = table_of(self._packs, name)
+                table, _ = self._packs.table(name)
                 place = table.find(raw)
                 if place is not None:
                     found.append(Located(name, table.pieces, place))
@@ -267,25 +285,42 @@ class Catalog:
         """Tables of packs, as many at a time as memory should hold: an empty index is filled best at once."""
         tables: list[tuple[PackTable, int]] = []
         held = 0
-        waiting = deque(names)
+        waiting = list(names)
         while waiting:
-            name = waiting.popleft()
-            try:
-                table, size = table_of(self._packs, name)
-            except (FormatError, NoSuchObject) as exc:
-                if name not in self._mended and (instead := self._packs.mended(name)) is not None:
-                    waiting.extend(instead)
-                    self._mended.add(name)
-                elif name not in self._mended:
-                    self.damaged[name] = exc.message
-                continue
-            tables.append((table, size))
-            held += len(table.objects) + len(table.pieces)
-            if held >= _HELD:
-                yield tables
-                tables, held = [], 0
+            asked, waiting = waiting[:_ROUND], waiting[_ROUND:]
+            for name, found in zip(asked, self._tables_of(asked), strict=True):
+                if isinstance(found, CasstoreError):
+                    waiting += self._instead_of(name, found)
+                    continue
+                tables.append(found)
+                held += len(found[0].objects) + len(found[0].pieces)
+                if held >= _HELD:
+                    yield tables
+                    tables, held = [], 0
         if tables:
             yield tables
+
+    def _instead_of(self, name: bytes, why: CasstoreError) -> Sequence[bytes]:
+        """The packs that hold what a pack held that is gone or damaged."""
+        if name not in self._mended and (instead := self._packs.mended(name)) is not None:
+            self._mended.add(name)
+            return instead
+        if name not in self._mended:
+            self.damaged[name] = why.message
+        return ()
+
+    def _tables_of(self, names: Sequence[bytes]) -> Iterable[tuple[PackTable, int] | CasstoreError]:
+        """Tables, or why there is none; in a bucket many are asked for side by side."""
+        if isinstance(self._packs, LocalPacks) or len(names) < _FEW:
+            return map(self._table_or_error, names)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(self._table_or_error, names))
+
+    def _table_or_error(self, name: bytes) -> tuple[PackTable, int] | CasstoreError:
+        try:
+            return self._packs.table(name)
+        except (FormatError, NoSuchObject) as exc:
+            return exc
 
     def _refresh(self, packs: LocalPacks) -> bool:
         before = self.ask(_scan_state)

@@ -192,7 +192,10 @@ class ObjectReader:
 
     def _load(self, pack: bytes, piece: Piece) -> bytes:
         """The object that it belongs to is verified by whoever asks."""
-        return decode_piece(piece, self._packs.read(pack, piece.offset, piece.stored), unchecked=True)
+        stored = self._catalog.staged.read(pack, piece.offset, piece.stored)
+        if stored is None:
+            stored = self._packs.read(pack, piece.offset, piece.stored)
+        return decode_piece(piece, stored, unchecked=True)
 
 
 class _Frames(io.RawIOBase):

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from casstore.errors import StorageUnavailable
 from casstore.ingest.worker import Answer, Batch, Done, Worker
 from casstore.machine.workers import Ended, WorkerProcess, ended_early, error_of, receive, send
+from casstore.objects.pack_writer import SealedPack
 
 _WAITING = 8
 """Batches that may wait for one thread."""
@@ -40,7 +41,7 @@ class Crew(Protocol):
         """Answers that are there; with `wait`, at least one. Raises what a worker raised."""
 
     def finish(self) -> list[Done]:
-        """After all answers: make everything durable."""
+        """After all answers: end all packs."""
 
     def abort(self) -> None:
         """Stop at once; nothing of it stays."""
@@ -158,6 +159,8 @@ class Setup:
     level: int
     index: str | None
     large: tuple[int, ...]
+    staged: tuple[bytes, ...] = ()
+    """What the parent has packed and the index does not know yet."""
 
     def to_wire(self) -> dict[str, Any]:
         """Plain values."""
@@ -209,7 +212,8 @@ class Processes(_Queued):
                 digests, changed, new = rest[0]
                 self._results.put((number, Answer(digests, [(a, b, c) for a, b, c in changed], new)))
             elif kind == "done":
-                self._results.put((number, Done(*rest[0])))
+                names, sealed, *counts = rest[0]
+                self._results.put((number, Done(names, [SealedPack(*one) for one in sealed], *counts)))
             else:
                 self._results.put((number, error_of(*rest)))
         os.close(process.output)

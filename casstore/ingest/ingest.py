@@ -1,8 +1,9 @@
 """One put of a folder, from the walk to the tree; the order of its steps is the promise.
 
-Packs of files become durable first, then the pack of trees, then one index transaction;
-only then is the tree's digest reported. A failure anywhere leaves nothing but packs that
-hold whole objects, and temporary files that are removed here or by a later open.
+Large packs of files become durable at once; the others, and the pack of trees, are whole then and left to
+`objects.staging`, which makes one durable pack of them. Only after that may the tree's digest be reported, and
+`cache` be saved. A failure anywhere leaves nothing but packs that hold whole objects, and temporary files that
+are removed here or by a later open.
 
     intake = Intake(root, catalog, packs, level=1, options=IngestOptions(), progress=NullProgress())
     report = intake.put(walk(root, selection), selection)
@@ -10,10 +11,10 @@ hold whole objects, and temporary files that are removed here or by a later open
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from attest.digests import from_raw
@@ -29,7 +30,7 @@ from casstore.ingest.walk import Folder
 from casstore.ingest.worker import Done, Worker
 from casstore.machine import user_secrets
 from casstore.machine.workers import processors
-from casstore.objects.pack_writer import PackWriter
+from casstore.objects.pack_writer import PackWriter, SealedPack
 from casstore.objects.packs import LocalPacks, Packs, wrapped
 
 if TYPE_CHECKING:
@@ -57,17 +58,20 @@ class Intake:
         self._waiting: list[tuple[Folder, list[int]]] = []
         self._waiting_files = self._waiting_bytes = 0
         self._crew: Crew | None = None
-        self._cache: StatCache | None = None
         self.packs: list[bytes] = []
-        """Names of the packs that this put has made."""
+        """Names of the large packs that this put has made durable."""
+        self.sealed: list[SealedPack] = []
+        """The other packs that it has made."""
+        self.cache: StatCache | None = None
+        """What it has learned of the workspace, to be saved when all is durable."""
 
     def put(self, folders: Iterator[Folder], selection: Selection) -> IngestReport:
         """Take in these folders. Raises UnsupportedInput, StorageUnavailable; then nothing is stored half."""
         started = time.monotonic()
         self._progress.start("put", None, None)
-        self._cache = self._open_cache(selection.key)
+        self.cache = self._open_cache(selection.key)
         with self._catalog.index.reader() as known:
-            trees = TreeBuilder(known.get, self._new_writer, selection.takes, self._cache)
+            trees = TreeBuilder(self._catalog.known(known.get), self._new_writer, selection.takes, self.cache)
             try:
                 done = self._run(folders, trees)
                 stored = self._finish_trees(trees)
@@ -75,8 +79,8 @@ class Intake:
                 self._abort(trees)
                 raise
         self._catalog.learn(self.packs)
-        if self._cache is not None:
-            self._cache.save()
+        if self.cache is not None:
+            self.cache.complete()
         self._progress.finish()
         assert trees.root is not None  # noqa: S101  the top folder is settled last
         return IngestReport(
@@ -106,7 +110,9 @@ class Intake:
             desk.add(folder, wanted)
         desk.flush()
         done = self._crew.finish()
-        self.packs += chain.from_iterable(one.packs for one in done)
+        for one in done:
+            self.packs += one.packs
+            self.sealed += one.sealed
         return done
 
     def _unknown(self, folders: Iterator[Folder], trees: TreeBuilder) -> Iterator[tuple[Folder, list[int]]]:
@@ -128,7 +134,7 @@ class Intake:
         """The files of a folder that must be read; what is known of the others is entered here."""
         count = len(folder.names)
         self._files += count
-        record = self._cache.find(folder.path) if self._cache is not None and not folder.foreign else None
+        record = self.cache.find(folder.path) if self.cache is not None and not folder.foreign else None
         if record is None:
             folder.digests = [None] * count
             return list(range(count))
@@ -155,6 +161,7 @@ class Intake:
                 self._level,
                 index.path if index.count() else None,
                 large,
+                tuple(self._catalog.staged.digests()),
             )
             try:
                 return Processes(setup, size)
@@ -166,7 +173,7 @@ class Intake:
 
     def _worker(self) -> Worker:
         index = self._catalog.index
-        return Worker(self._root, self._level, self._packs, index.get, index.large_sizes())
+        return Worker(self._root, self._level, self._packs, self._catalog.known(index.get), index.large_sizes())
 
     def _advance(self, files: int, size: int, new: int) -> None:
         self._bytes += size
@@ -177,9 +184,8 @@ class Intake:
             return 0
         with wrapped(trees.writer.path):
             sealed = trees.writer.finish()
-        stored = self._packs.adopt(sealed)
-        self.packs.append(sealed.name)
-        return stored
+        self.sealed.append(sealed)
+        return sealed.size
 
     def _new_writer(self) -> PackWriter:
         path = self._packs.new_path()
@@ -198,7 +204,10 @@ class Intake:
     def _abort(self, trees: TreeBuilder) -> None:
         if self._crew is not None:
             self._crew.abort()
-        if self._cache is not None:
-            self._cache.close()
+        if self.cache is not None:
+            self.cache.close()
+        for sealed in self.sealed:
+            with contextlib.suppress(OSError):
+                os.unlink(sealed.path)
         if trees.writer is not None:
             trees.writer.abandon()

@@ -20,7 +20,8 @@ def main() -> int:
     if isinstance(setup, Ended):
         return 0
     packs = LocalPacks(setup["store"], Durability(setup["durability"]))
-    worker = Worker(setup["root"], setup["level"], packs, _known(setup["index"]), frozenset(setup["large"]))
+    known = _known(setup["index"], frozenset(setup["staged"]))
+    worker = Worker(setup["root"], setup["level"], packs, known, frozenset(setup["large"]))
     try:
         return _serve(worker)
     except BaseException as exc:
@@ -39,14 +40,11 @@ def _serve(worker: Worker) -> int:
     return 0
 
 
-def _known(index: str | None) -> Callable[[bytes], bool]:
+def _known(index: str | None, staged: frozenset[bytes]) -> Callable[[bytes], bool]:
     if index is None:
-        return _nothing
+        return staged.__contains__
     try:
-        return attach(index)
+        indexed = attach(index)
     except IndexDoubt:
-        return _nothing  # then what is known is stored once more, and nothing is lost
-
-
-def _nothing(_raw: bytes) -> bool:
-    return False
+        return staged.__contains__  # then what is known is stored once more, and nothing is lost
+    return (lambda raw: raw in staged or indexed(raw)) if staged else indexed

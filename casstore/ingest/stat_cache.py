@@ -10,7 +10,8 @@ Only the folder at hand is in memory (docs/formats/stat-cache.md).
     cache = StatCache.load(path, epoch, began_ns, secret)
     record = cache.find(b"src")
     cache.keep(b"src")                  # or cache.remember(b"src", record)
-    cache.save()
+    cache.complete()
+    cache.save()                        # when all that it says is durable
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _SIGNATURES = struct.Struct(">QqqQ")
 _NONE = bytes(32)
 _UNUSED_SECONDS = 30 * 86400
 _BUFFER = 1 << 20
+_FOLDER = "stat"
 _UNREADABLE = (OSError, ValueError, TypeError, msgpack.UnpackException, RecursionError)
 
 
@@ -119,13 +121,24 @@ class StatCache:
         body: bytes = msgpack.packb([folder, *record._replace(signs=self._settled(record.signs))])
         self._write(folder, self._seal.sealed(body))
 
+    def complete(self) -> None:
+        """All folders were told; no file stays open."""
+        if self._new is not None:
+            try:
+                self._new.finish(self._epoch)
+            except OSError:
+                self._new.abandon()
+                self._new = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
     def save(self) -> None:
         """Make it count, when it says something new; a failure costs only time at the next put."""
         with contextlib.suppress(OSError):
             if self._new is not None:
-                self._new.finish(self._epoch, self._path)
+                self._new.take_name(self._path)
             os.utime(self._path)
-            _drop_unused(self._path)
         self.close()
 
     def close(self) -> None:
@@ -208,18 +221,20 @@ class _Writer:
             self._places[folder] = self._end << _SIZE_BITS | len(raw)
             self._end += len(raw)
 
-    def finish(self, epoch: bytes, path: str) -> None:
+    def finish(self, epoch: bytes) -> None:
         index: bytes = msgpack.packb([epoch, self._places])
         sealed = self._seal.sealed(index)
         self._file.write(index + self._end.to_bytes(8, "big") + sealed[:_MAC])
         self._file.close()
+
+    def take_name(self, path: str) -> None:
         os.replace(self._temporary, path)
 
     def abandon(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
-            os.unlink(self._temporary)  # after `finish` it is not there
+            os.unlink(self._temporary)  # once it has its name it is not there
 
 
 def _index(fd: int, epoch: bytes, seal: _Seal) -> dict[bytes, int]:
@@ -234,19 +249,18 @@ def _index(fd: int, epoch: bytes, seal: _Seal) -> dict[bytes, int]:
     return dict(places) if of == epoch else {}
 
 
-def _drop_unused(path: str) -> None:
-    """Remove caches and unfinished files that are a month older than this one."""
-    limit = os.stat(path).st_mtime - _UNUSED_SECONDS
-    with os.scandir(os.path.dirname(path)) as listing:
+def drop_unused(index_folder: str, now: float) -> None:
+    """Remove caches and unfinished files that nobody has used for a month; once a command is often enough."""
+    with contextlib.suppress(OSError), os.scandir(os.path.join(index_folder, _FOLDER)) as listing:
         for entry in listing:
-            if entry.stat(follow_symlinks=False).st_mtime < limit:
+            if entry.stat(follow_symlinks=False).st_mtime < now - _UNUSED_SECONDS:
                 os.unlink(entry.path)
 
 
 def path_for(index_folder: str, root: bytes, selection: bytes) -> str:
     """The cache file of a selection of a workspace's files, beside the index."""
     name = hashlib.sha256(hashlib.sha256(root).digest() + selection).hexdigest()[:32]
-    return os.path.join(index_folder, "stat", name)
+    return os.path.join(index_folder, _FOLDER, name)
 
 
 def file_system_now(folder: str) -> int:

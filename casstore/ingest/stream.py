@@ -45,7 +45,7 @@ class StreamIntake:
         self._packs = packs
         self._level = level
         self.new_packs: list[bytes] = []
-        """Names of the packs that were made."""
+        """Names of the large packs that were made."""
         self.met_known = False
         """Whether some content was there already, or came twice."""
 
@@ -65,7 +65,7 @@ class StreamIntake:
     def _batch(self, paths: Sequence[bytes]) -> list[Outcome]:
         index = self._catalog.index
         with index.reader() as known:
-            worker = Worker(b"", self._level, self._packs, known.get, index.large_sizes())
+            worker = Worker(b"", self._level, self._packs, self._catalog.known(known.get), index.large_sizes())
             try:
                 outcomes = [_one(worker, path) for path in paths]
                 done = worker.finish()
@@ -73,6 +73,7 @@ class StreamIntake:
                 worker.abandon()
                 raise
         self._catalog.learn(done.packs)
+        self._catalog.staged.add(done.sealed)
         self.new_packs += done.packs
         self.met_known |= done.new_files < sum(outcome.digest is not None for outcome in outcomes)
         return outcomes

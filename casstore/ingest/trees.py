@@ -78,7 +78,7 @@ class TreeBuilder:
         raw = hashlib.sha256(data).digest()
         if raw not in self._mine:
             self._mine.add(raw)
-            if self._known(raw) is None:
+            if not self._known(raw):
                 if self.writer is None:
                     self.writer = self._new_writer()
                 self.writer.add(raw, data, Kind.TREE)

@@ -10,6 +10,7 @@ remembers what it has packed stores nothing twice, and no lock is needed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -18,8 +19,8 @@ from typing import Any, NamedTuple
 from casstore.ingest.files import Grown, changing, look, read_large, read_small, size_of
 from casstore.objects.kinds import Kind
 from casstore.objects.pack_format import FRAME
-from casstore.objects.pack_writer import PackWriter
-from casstore.objects.packs import Packs, wrapped
+from casstore.objects.pack_writer import PackWriter, SealedPack
+from casstore.objects.packs import LARGE, Packs, wrapped
 from casstore.storage.base import os_error
 
 PACK_LIMIT = 1024 * 1024 * 1024
@@ -40,9 +41,10 @@ class Answer(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The end of a worker: the packs that it made durable, and how much was new."""
+    """The end of a worker: the large packs that it made durable, the others, which are whole, and how much was new."""
 
     packs: list[bytes]
+    sealed: list[SealedPack]
     new_files: int
     new_bytes: int
     stored_bytes: int
@@ -68,6 +70,7 @@ class Worker:
         self._writer: PackWriter | None = None
         self._buffer = memoryview(bytearray(FRAME + 1))
         self._names: list[bytes] = []
+        self._sealed: list[SealedPack] = []
         self._new_files = self._new_bytes = self._stored = 0
 
     def take(self, batch: Batch) -> Answer:
@@ -86,12 +89,15 @@ class Worker:
         return Answer(b"".join(found), changed, self._new_bytes - before)
 
     def finish(self) -> Done:
-        """Make the last pack durable."""
+        """End the last pack."""
         self._end_pack()
-        return Done(self._names, self._new_files, self._new_bytes, self._stored)
+        return Done(self._names, self._sealed, self._new_files, self._new_bytes, self._stored)
 
     def abandon(self) -> None:
-        """Drop the pack that is not finished."""
+        """Drop what is not durable."""
+        for sealed in self._sealed:
+            with contextlib.suppress(OSError):
+                os.unlink(sealed.path)
         if self._writer is not None:
             self._writer.abandon()
             self._writer = None
@@ -189,7 +195,11 @@ class Worker:
         except BaseException:
             writer.abandon()
             raise
-        self._stored += self._packs.adopt(sealed)
+        self._stored += sealed.size
+        if sealed.size < LARGE:
+            self._sealed.append(sealed)
+            return
+        self._packs.adopt(sealed)
         self._names.append(sealed.name)
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from attest.errors import FormatError
 from casstore.machine import locks
 from casstore.objects import codec
 from casstore.objects.pack_format import (
@@ -29,13 +30,14 @@ from casstore.objects.pack_format import (
     SOLO,
     SUBJECT,
     Footer,
+    PackTable,
+    Place,
     header_bytes,
     seal_of,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPack:
+class SealedPack(NamedTuple):
     """A complete pack under a temporary name; `name` is its seal (32 bytes)."""
 
     path: str
@@ -100,6 +102,36 @@ class PackWriter:
         self._flush_block()
         return Run(self, kind)
 
+    def absorb(self, table: PackTable, read: Callable[[int, int], bytes]) -> dict[bytes, Place]:
+        """All of another pack as it is stored, nothing compressed anew; where its objects lie here.
+
+        `read(offset, size)` gives its stored bytes. No object of it may be here already.
+        """
+        self._flush_block()
+        first = len(self._pieces)
+        begins = {piece for _, _, piece, _, length in table.iter_objects() if length > SOLO}
+        for number, piece in enumerate(table.iter_pieces()):
+            self._align(number in begins and piece.codec == codec.RAW)
+            stored = read(piece.offset, piece.stored)
+            if len(stored) != piece.stored:
+                raise FormatError(f"pack: cut at byte {piece.offset + len(stored)}")
+            self._pieces.append(PIECE.pack(self._end, piece.stored, piece.raw, piece.codec, piece.check))
+            self._write(stored)
+        places: dict[bytes, Place] = {}
+        for raw, kind, at, inner, length in table.iter_objects():
+            place = places[raw] = Place(kind, first + at if length else 0, inner, length)
+            self._rows.append(OBJECT.pack(raw, *place))
+        self._subjects.extend(table.iter_subjects())
+        return places
+
+    def pieces_of(self, numbers: range) -> bytes:
+        """The rows of these pieces, which are written."""
+        return b"".join(self._pieces[numbers.start : numbers.stop])
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Of what is written."""
+        return os.pread(self._fd, size, offset)
+
     def finish(self) -> SealedPack:
         """Write table and footer, close the file. The bytes are not yet durable."""
         self._flush_block()
@@ -142,12 +174,15 @@ class PackWriter:
 
     def _append(self, how: int, stored: bytes | memoryview, raw_size: int, *, align: bool = False) -> int:
         """Write one piece; its number."""
-        if align and self._end % ALIGN:
-            self._write(bytes(ALIGN - self._end % ALIGN))
+        self._align(align)
         check = NO_CHECK if how == codec.RAW else hashlib.sha256(stored).digest()
         self._pieces.append(PIECE.pack(self._end, len(stored), raw_size, how, check))
         self._write(stored)
         return len(self._pieces) - 1
+
+    def _align(self, wanted: bool) -> None:
+        if wanted and self._end % ALIGN:
+            self._write(bytes(ALIGN - self._end % ALIGN))
 
     def _write(self, data: bytes | memoryview) -> None:
         size = len(data)

@@ -28,6 +28,7 @@ from casstore.machine import locks
 from casstore.objects import mended
 from casstore.objects.pack_format import PackTable
 from casstore.objects.pack_reader import read_table
+from casstore.objects.tails import LENGTH, Tails
 from casstore.storage.base import os_error
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 FOLDER = "packs"
 TEMP = "tmp"
 SUFFIX = ".pack"
+LARGE = 64 * 1024 * 1024
+"""From here on a pack stays alone: to gather it with others would write it twice."""
 _OPEN_FILES = 64
 _OLD_SECONDS = 3600
 """A pack that is written is locked; between its end and its name it is not, for as long as its fsync takes."""
@@ -68,6 +71,9 @@ class Packs(Protocol):
     def size(self, name: bytes) -> int | None:
         """The pack's size in bytes, or None when there is no such pack."""
 
+    def table(self, name: bytes) -> tuple[PackTable, int]:
+        """(table, file size). Raises FormatError, NoSuchObject."""
+
     def names(self) -> Iterator[bytes]:
         """All packs there are: a listing."""
 
@@ -95,14 +101,6 @@ def name_of(file_name: str) -> bytes | None:
         return bytes.fromhex(file_name[:64])
     except ValueError:
         return None
-
-
-def table_of(packs: Packs, name: bytes) -> tuple[PackTable, int]:
-    """(table, file size) of a pack. Raises FormatError, NoSuchObject."""
-    size = packs.size(name)
-    if size is None:
-        raise NoSuchObject(f"pack {name.hex()}: is not there")
-    return read_table(lambda offset, length: packs.read(name, offset, length), size, name), size
 
 
 class LocalPacks:
@@ -187,6 +185,13 @@ class LocalPacks:
         except OSError as exc:
             raise os_error(exc, self.path(name), writing=False) from exc
 
+    def table(self, name: bytes) -> tuple[PackTable, int]:
+        """See `Packs`."""
+        size = self.size(name)
+        if size is None:
+            raise NoSuchObject(f"pack {name.hex()}: is not there")
+        return read_table(lambda offset, length: self.read(name, offset, length), size, name), size
+
     def names(self) -> Iterator[bytes]:
         """See `Packs`."""
         for folder in self.folders():
@@ -266,7 +271,10 @@ class RemotePacks:
     def __init__(self, storage: Storage, temp_folder: str) -> None:
         self._storage = storage
         self._temp = temp_folder
+        self._tails = Tails(lambda name, length: self._storage.read_tail(key_of(name), length))
         self._sizes: dict[bytes, int] = {}
+        self._own: dict[bytes, PackTable] = {}
+        """Tables of packs that were put here, until somebody has asked: nothing is read back that was just written."""
 
     def new_path(self) -> str:
         """See `Packs`."""
@@ -280,7 +288,13 @@ class RemotePacks:
         try:
             with open(sealed.path, "rb") as file:
                 digest = digests.from_hex(hashlib.file_digest(file, "sha256").hexdigest())
-            self._storage.put_file(key_of(sealed.name), sealed.path, digest)
+                fd = file.fileno()
+                table = read_table(lambda at, length: os.pread(fd, length, at), sealed.size, sealed.name)
+                tail = os.pread(fd, LENGTH, max(0, sealed.size - LENGTH))
+            self._storage.put_file(key_of(sealed.name), sealed.path, digest, new=True)
+            self._sizes[sealed.name] = sealed.size
+            self._own[sealed.name] = table
+            self._tails.keep(sealed.name, tail, sealed.size)
         except OSError as exc:
             raise os_error(exc, sealed.path, writing=False) from exc
         finally:
@@ -290,7 +304,16 @@ class RemotePacks:
 
     def read(self, name: bytes, offset: int, size: int) -> bytes:
         """See `Packs`."""
-        return self._storage.read(key_of(name), offset, size)
+        kept = self._tails.kept(name, offset, size)
+        return self._storage.read(key_of(name), offset, size) if kept is None else kept
+
+    def table(self, name: bytes) -> tuple[PackTable, int]:
+        """See `Packs`: by one request, unless the table is large."""
+        own = self._own.pop(name, None)
+        if own is not None:
+            return own, self._sizes[name]
+        size = self._sizes[name] = self._tails.fetch(name)
+        return read_table(lambda offset, length: self.read(name, offset, length), size, name), size
 
     def size(self, name: bytes) -> int | None:
         """See `Packs`."""
@@ -318,6 +341,8 @@ class RemotePacks:
     def forget(self, name: bytes) -> None:
         """See `Packs`."""
         self._sizes.pop(name, None)
+        self._own.pop(name, None)
+        self._tails.forget(name)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -388,6 +413,5 @@ __all__ = [
     "clean_temp",
     "key_of",
     "name_of",
-    "table_of",
     "wrapped",
 ]

@@ -91,7 +91,8 @@ def _hand_in(
     now: datetime,
     sigstore_root: bytes | None,
 ) -> int:
-    store.put_bytes(diff.to_bytes())
-    digest = put_attestation(store, raw)
+    with store.gathering():
+        store.put_bytes(diff.to_bytes())
+        digest = put_attestation(store, raw)
     entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
     return entry.number

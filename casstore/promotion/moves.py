@@ -151,8 +151,9 @@ def _move(
         decision = judge(store, at, now=now, promoter=signer.identity, proposed=proposed, sigstore_root=sigstore_root)
         require(decision, at)
         summary = summaries.sign(store, at, signer, now, decision.evidence)
-        evidence = tuple(sorted({*decision.evidence, *keep(store, summary)})) if summary else decision.evidence
-        (statement,) = keep(store, [signer.sign_statement(_statement(at, now, evidence, reason))])
+        with store.gathering():
+            evidence = tuple(sorted({*decision.evidence, *keep(store, summary)})) if summary else decision.evidence
+            (statement,) = keep(store, [signer.sign_statement(_statement(at, now, evidence, reason))])
         try:
             entry, state = _commit(store, ledger, at, statement, now, sigstore_root)
         except (Conflict, PolicyDenied, VerificationError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -47,6 +48,9 @@ class PromotionStore(KeepStore, Protocol):
     @property
     def inside(self) -> Inside | None:
         """Who reads what is packed in files; None where nobody does."""
+
+    def gathering(self) -> AbstractContextManager[None]:
+        """All that is kept meanwhile goes into one pack."""
 
     def tree(self, digest: Digest) -> Tree:
         """A folder object. Raises NoSuchObject."""

@@ -49,14 +49,20 @@ class Storage(Protocol):
         the bytes must be unique to this attempt (they carry a random token or id).
         """
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
-        """Put the file at `path`, whose sha256 is `digest`; skip when it is there; durable on return."""
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:
+        """Put the file at `path`, whose sha256 is `digest`; skip when it is there; durable on return.
+
+        `new`: nobody else can have this key, so nothing is looked for.
+        """
 
     def mend(self, key: str, path: str, digest: Digest) -> None:
         """As `put_file`, over damaged bytes: only for the very bytes that the key names."""
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of an object; fewer than `length` only at its end. Raises NoSuchObject."""
+
+    def read_tail(self, key: str, length: int) -> tuple[bytes, int]:
+        """The last `length` bytes (all of a shorter object), and the size of the whole. Raises NoSuchObject."""
 
     def size(self, key: str) -> int | None:
         """Length in bytes, or None when there is no such object."""

@@ -68,11 +68,11 @@ class FileStorage:
         self._sync(folder)
         return won or _read(path, 0, None) == data
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:
         """Copy a file to the key that its content names; see `Storage.put_file`."""
         target = self._writable(check_key(key))
         with _wrapped(target, writing=True):
-            if not os.path.isfile(target) or os.path.getsize(target) != os.path.getsize(path):
+            if new or not os.path.isfile(target) or os.path.getsize(target) != os.path.getsize(path):
                 self.mend(key, path, digest)
             else:
                 self._sync(os.path.dirname(target))
@@ -103,6 +103,11 @@ class FileStorage:
                 return _read(path, offset, length)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             raise NoSuchObject(f"{path}: no such object") from exc
+
+    def read_tail(self, key: str, length: int) -> tuple[bytes, int]:
+        """See `Storage.read_tail`."""
+        size = self.size(key) or 0
+        return self.read(key, max(0, size - length)), size
 
     def size(self, key: str) -> int | None:
         """Length in bytes, or None."""

@@ -76,6 +76,14 @@ class FsspecClient:
                     return b""
                 raise
 
+    def tail(self, key: str, length: int) -> tuple[bytes, int] | None:
+        """The last bytes, by two requests."""
+        size = self.head(key)
+        if not size:
+            return None if size is None else (b"", 0)
+        data = self.get(key, max(0, size - length), min(size, length))
+        return None if data is None else (data, size)
+
     def head(self, key: str) -> int | None:
         """Size or None."""
         with _sorted(self._url):

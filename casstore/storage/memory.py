@@ -45,7 +45,7 @@ class MemoryStorage:
         with self._lock:
             return self._objects.setdefault(key, bytes(data)) == data
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:  # noqa: ARG002  of the protocol
         """Take a file's bytes; see `Storage.put_file`."""
         try:
             with open(path, "rb") as file:
@@ -72,6 +72,11 @@ class MemoryStorage:
         if data is None:
             raise NoSuchObject(f"{self.url}: no such object: {key}")
         return data[offset:] if length is None else data[offset : offset + length]
+
+    def read_tail(self, key: str, length: int) -> tuple[bytes, int]:
+        """See `Storage.read_tail`."""
+        data = self.read(key)
+        return data[max(0, len(data) - length) :], len(data)
 
     def size(self, key: str) -> int | None:
         """Length in bytes, or None."""

@@ -86,6 +86,22 @@ class ObstoreClient:
                     return b""
                 raise
 
+    def tail(self, key: str, length: int) -> tuple[bytes, int] | None:
+        """The last bytes by one request; by two where the server knows no ranges from the end (Azure)."""
+        import obstore
+
+        with _sorted(self._url):
+            try:
+                found = obstore.get(self._store, key, options={"range": {"suffix": length}})
+                return bytes(found.bytes()), found.meta["size"]
+            except FileNotFoundError as exc:
+                _check_bucket(exc, self._url)
+                return None
+            except obstore.exceptions.NotSupportedError:
+                size = self.head(key)
+                data = None if size is None else self.get(key, max(0, size - length), min(size, length))
+                return None if size is None or data is None else (data, size)
+
     def head(self, key: str) -> int | None:
         """Size or None."""
         import obstore

@@ -41,9 +41,9 @@ class OverlayStorage:
             return self._lower.read(key) == data
         return self._upper.create(key, data)
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:
         """Into the upper one, unless it is in the lower one."""
-        if self._lower.size(key) is None:
+        if new or self._lower.size(key) is None:
             self._upper.put_file(key, path, digest)
 
     def mend(self, key: str, path: str, digest: Digest) -> None:
@@ -60,6 +60,13 @@ class OverlayStorage:
             return self._upper.read(key, offset, length)
         except NoSuchObject:
             return self._lower.read(key, offset, length)
+
+    def read_tail(self, key: str, length: int) -> tuple[bytes, int]:
+        """From where it is. Raises NoSuchObject."""
+        try:
+            return self._upper.read_tail(key, length)
+        except NoSuchObject:
+            return self._lower.read_tail(key, length)
 
     def size(self, key: str) -> int | None:
         """Length in bytes, or None."""

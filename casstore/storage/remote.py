@@ -53,6 +53,9 @@ class Client(Protocol):
     def get(self, key: str, offset: int, length: int | None) -> bytes | None:
         """Bytes, None when there is no such object; b"" beyond its end. Raises Unsure."""
 
+    def tail(self, key: str, length: int) -> tuple[bytes, int] | None:
+        """The last bytes and the size of the whole, None when there is no such object. Raises Unsure."""
+
     def head(self, key: str) -> int | None:
         """Size, None when there is no such object. Raises Unsure."""
 
@@ -105,13 +108,13 @@ class RemoteStorage:
             _pause(attempt)  # it did not land, or not yet: the same bytes once more
         raise self._unavailable(f"{key} cannot be written", reason)
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:
         """Upload a file to the key that its content names; see `Storage.put_file`."""
         self._check_writable()
         size = _check_file(path, digest)
         for attempt in range(ATTEMPTS):
             try:
-                if self._client.head(check_key(key)) == size:
+                if not new and self._client.head(check_key(key)) == size:
                     return
                 self._client.put_path(key, path)
                 return
@@ -168,6 +171,18 @@ class RemoteStorage:
         if data is None:
             raise NoSuchObject(f"{self._url}: no such object: {key}")
         return data
+
+    def read_tail(self, key: str, length: int) -> tuple[bytes, int]:
+        """See `Storage.read_tail`."""
+        for attempt in range(ATTEMPTS):
+            try:
+                if (found := self._client.tail(check_key(key), length)) is None:
+                    raise NoSuchObject(f"{self._url}: no such object: {key}")
+                return found
+            except Unsure as exc:
+                reason = exc
+            _pause(attempt)
+        raise self._unavailable(f"{key} cannot be read", reason)
 
     def size(self, key: str) -> int | None:
         """Length in bytes, or None."""

@@ -11,6 +11,7 @@ channels mean is left to `casstore.ledger`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -44,10 +45,12 @@ if TYPE_CHECKING:
     from casstore.ingest import IngestOptions, IngestReport
     from casstore.ingest.globs import Selection
     from casstore.ingest.losses import Losses
+    from casstore.ingest.stat_cache import StatCache
     from casstore.ingest.stream import Outcome
     from casstore.ingest.walk import Folder
     from casstore.machine.progress import Progress
     from casstore.network.network import NetworkGuard
+    from casstore.objects.pack_writer import SealedPack
     from casstore.storage import Storage
     from casstore.store.holders import Inside
 
@@ -78,6 +81,8 @@ class Store:
         self._lock = threading.Lock()
         self.inside: Inside | None = None
         """Who reads what is packed in files, for `holders`; whoever opens the store for people gives it."""
+        self._caches: list[StatCache] = []
+        """Of workspaces, to be saved when what they say is durable."""
         self._catalog.refresh()
         self._epoch = self._now_epoch()
 
@@ -102,7 +107,8 @@ class Store:
         return Store(storage, store_config.load(storage), read_only=read_only)
 
     def close(self) -> None:
-        """Close files and index."""
+        """Close files and index; what is gathered and not durable yet is dropped."""
+        self._end_caches(keep=False)
         self._packs.close()
         self._catalog.close()
 
@@ -129,6 +135,27 @@ class Store:
 
     # putting
 
+    @contextlib.contextmanager
+    def gathering(self) -> Iterator[None]:
+        """All that is put meanwhile goes into one pack, which is durable at the end, or when an entry is drafted.
+
+        Until then it is found through this handle alone; after an error nothing of it is kept. Large packs go
+        their own way.
+        """
+        try:
+            with self._catalog.staged.gathering():
+                yield
+        except BaseException:
+            self._end_caches(keep=False)
+            raise
+        if not self._catalog.staged.held_back:
+            self._end_caches(keep=True)
+
+    def settle(self) -> None:
+        """What is gathered so far becomes durable now."""
+        self._catalog.staged.settle()
+        self._end_caches(keep=True)
+
     def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
         """Store bytes; durable on return. `subjects` make them findable by `attestations`."""
         return self.put_many([NewObject(data, kind, tuple(subjects))])[0]
@@ -139,15 +166,15 @@ class Store:
         wanted = [(hashlib.sha256(item.data).digest(), item) for item in items]
         while True:
             epoch = self._now_epoch()
-            new = self._catalog.ask(lambda index: _unknown(index, wanted))
+            new = self._catalog.ask(lambda index: _unknown(self._catalog, index, wanted))
             self._met_known |= len(new) < len(wanted)
             if new:
-                self._take([self._pack(new)])
+                self._catalog.staged.add([self._pack(new)])
             if self._now_epoch() == epoch:  # else a collection may have taken what was counted on
                 return [from_raw(raw) for raw, _ in wanted]
 
-    def _pack(self, new: Mapping[bytes, NewObject]) -> bytes:
-        """Makes one durable pack of these objects; its name."""
+    def _pack(self, new: Mapping[bytes, NewObject]) -> SealedPack:
+        """One pack of these objects."""
         from casstore.objects.pack_writer import PackWriter
 
         path = self._packs.new_path()
@@ -157,12 +184,10 @@ class Store:
             with wrapped(path):
                 for raw, item in new.items():
                     writer.add(raw, item.data, item.kind, [to_raw(subject) for subject in item.subjects])
-                sealed = writer.finish()
+                return writer.finish()
         except BaseException:
             writer.abandon()
             raise
-        self._packs.adopt(sealed)
-        return sealed.name
 
     def put_path(self, path: str | bytes, *, options: IngestOptions | None = None) -> Digest:
         """Store one regular file as a blob."""
@@ -258,8 +283,9 @@ class Store:
         What was found known may lie in a pack of a put that never came to its entry: then all
         packs are given that no entry is known to name.
         """
+        self.settle()
         with self._lock:
-            taken, self._new_packs = set(self._new_packs), []
+            taken, self._new_packs = {*self._new_packs, *self._catalog.staged.take_made()}, []
             met, self._met_known = self._met_known, False
         if met:
             taken.update(self._catalog.ask(lambda index: index.unannounced()))
@@ -331,6 +357,7 @@ class Store:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""
         from casstore.checkout.checkout import Checkout
 
+        self.settle()
         job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
 
@@ -338,6 +365,7 @@ class Store:
         """As `checkout`, of files that need be no tree of this store; nothing is stored."""
         from casstore.checkout.checkout import Checkout
 
+        self.settle()
         root, objects = self._folders_of(files)
         known = {hashlib.sha256(item.data).digest(): item.data for item in objects}
         job = Checkout(self._reader, self._catalog, self._packs, NullProgress(), known=known)
@@ -348,10 +376,12 @@ class Store:
         raw = _raw(subject)
         self._catalog.refresh()
         found = self._catalog.ask(lambda index: index.subjects(raw))
-        return [from_raw(one) for one in sorted({*found, *self._catalog.condemned_about(raw)})]
+        others = *self._catalog.condemned_about(raw), *self._catalog.staged.about(raw)
+        return [from_raw(one) for one in sorted({*found, *others})]
 
     def digests(self, prefix: str = "") -> list[Digest]:
         """All digests in order, each once, whose hex digits start with `prefix` (an even number of them is fastest)."""
+        self.settle()
         self._catalog.refresh()
         start = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
         found = self._catalog.ask(lambda index: list(index.digests(start)))
@@ -380,10 +410,34 @@ class Store:
             job = Intake(root, self._catalog, self._packs, self.options.level, chosen, shown)
             report = job.put(folders(), selection)
             self._take(job.packs, learned=True)
+            self._kept(job.sealed, job.cache)
             self._met_known |= report.new_files < report.files
             if self._now_epoch() == epoch or self._knows_all(report.tree):
                 return report
         raise GivenUp(report.tree)
+
+    def _kept(self, sealed: Sequence[SealedPack], cache: StatCache | None) -> None:
+        if cache is not None:
+            self._caches.append(cache)
+        try:
+            self._catalog.staged.add(sealed)
+        except BaseException:
+            self._end_caches(keep=False)
+            raise
+        if not self._catalog.staged.held_back:
+            self._end_caches(keep=True)
+
+    def _end_caches(self, *, keep: bool) -> None:
+        from casstore.ingest.stat_cache import drop_unused
+
+        caches, self._caches = self._caches, []
+        for cache in caches:
+            if keep:
+                cache.save()
+            else:
+                cache.close()
+        if caches and keep:
+            drop_unused(self._catalog.folder, clock.now().timestamp())
 
     def _knows_all(self, tree: Digest) -> bool:
         """Whether a writer may count on the whole tree."""
@@ -422,17 +476,23 @@ def _packs_of(storage: Storage, config: StoreConfig, private: str | None) -> Pac
     return RemotePacks(storage, temp) if local is None else LocalPacks(local, config.options.durability)
 
 
-def _unknown(index: Index, wanted: Sequence[tuple[bytes, NewObject]]) -> dict[bytes, NewObject]:
+def _unknown(catalog: Catalog, index: Index, wanted: Sequence[tuple[bytes, NewObject]]) -> dict[bytes, NewObject]:
     """Objects that are not there, or not yet as attestations about all their subjects; doubles merged."""
     new: dict[bytes, NewObject] = {}
+    known = catalog.known(index.get)
     for raw, item in wanted:
         if raw in new:
             before = new[raw]
             subjects = tuple(dict.fromkeys(before.subjects + item.subjects))
             new[raw] = NewObject(item.data, max(before.kind, item.kind), subjects)
-        elif index.get(raw) is None or any(raw not in index.subjects(to_raw(s)) for s in item.subjects):
+        elif not known(raw) or any(not _speaks(catalog, index, raw, s) for s in item.subjects):
             new[raw] = item
     return new
+
+
+def _speaks(catalog: Catalog, index: Index, raw: bytes, subject: Digest) -> bool:
+    about = to_raw(subject)
+    return raw in index.subjects(about) or raw in catalog.staged.about(about)
 
 
 def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Digest:

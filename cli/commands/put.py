@@ -151,7 +151,7 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: 
     store = session.open_store()
     rows: list[dict[str, Any]] = []
     reports: list[IngestReport] = []
-    with render.bar() as bar:
+    with render.bar() as bar, store.gathering():
         for path in paths:
             if not os.path.lexists(path):
                 raise BadInput(f"{path}: no such file or folder")

@@ -16,7 +16,6 @@ from bundlers.isolation.scan_cache import ScanCache
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
 from casstore.objects.kinds import Kind
-from casstore.objects.packs import table_of
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld
 from tests.support.worlds import NOW, signer
@@ -60,6 +59,7 @@ def without_ledger(folder: Path) -> Path:
     """A store of somebody who only puts: its steps of a collection are not signed."""
     workspace(folder)
     with Store.init(str(folder / "store")) as store:
+        store.put_bytes((folder / "work" / "below0" / "file").read_bytes())
         tree = store.put_tree(str(folder / "work")).tree
         pins.add(store, tree, reason="all of it", now=NOW)
         store.put_bytes(b"nobody needs it " * 1000)
@@ -99,7 +99,7 @@ def mended(store: Store, folder: Path) -> None:
     name, raws = next(
         (name, raws)
         for name in sorted(store.packs.names())
-        if (raws := [row[0] for row in table_of(store.packs, name)[0].iter_objects()])
+        if (raws := [row[0] for row in store.packs.table(name)[0].iter_objects()])
         and all(store.has(from_raw(raw)) and store.kind(from_raw(raw)) is Kind.BLOB for raw in raws)
         and name not in store.catalog.doomed()
     )

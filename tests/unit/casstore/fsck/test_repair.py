@@ -141,11 +141,11 @@ class _Failing:
         if name not in {"create", "put_file", "mend", "delete"}:
             return found
 
-        def act(*args: object) -> object:
+        def act(*args: object, **more: object) -> object:
             self.writes += 1
             if self.writes == self.at and not self.after:
                 raise StorageUnavailable("away before the write")
-            result = found(*args)
+            result = found(*args, **more)
             if self.writes == self.at:
                 raise StorageUnavailable("away after the write")
             return result

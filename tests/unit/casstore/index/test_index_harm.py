@@ -196,9 +196,8 @@ def test_packs_are_read_without_any_index(url: str) -> None:
         assert store.digests() == before
         assert [store.read(Digest(digest)) for digest in before[:50]]
         (name,) = store.packs.names()
-        from casstore.objects.packs import table_of
 
-        table, _ = table_of(store.packs, name)
+        table, _ = store.packs.table(name)
         assert [f"sha256:{row[0].hex()}" for row in table.iter_objects()] == before
 
 

@@ -362,6 +362,7 @@ def test_a_pack_that_has_grown_is_followed_by_the_next(
     (work / "large").write_bytes(os.urandom(3 << 20))
     (work / "large too").write_bytes(os.urandom(3 << 20))
     monkeypatch.setattr(f"casstore.ingest.worker.{limit}", most)
+    monkeypatch.setattr("casstore.ingest.worker.LARGE", 0)
     report = store.put_tree(str(work), options=IngestOptions(workers=1))
     assert len(list(store.packs.names())) > (10 if limit == "PACK_OBJECTS" else 2)
     for path, entry in store.walk(report.tree):

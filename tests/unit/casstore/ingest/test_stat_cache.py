@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from casstore.ingest import IngestOptions
+from casstore.ingest import IngestOptions, stat_cache
 from casstore.ingest.files import SIGNATURE
 from casstore.ingest.stat_cache import Record, StatCache
 from casstore.store.store import Store
@@ -24,6 +24,7 @@ def remembered(path: Path, began: int, ctime: int) -> None:
     cache = StatCache(str(path), b"epoch", began, bytes(32))
     signs = sign(1, ctime) + sign(2, 3)
     cache.remember(b"d", Record(b"a/b", signs, b"A" * 32 + b"B" * 32, b"T" * 32, b"shape"))
+    cache.complete()
     cache.save()
 
 
@@ -59,12 +60,14 @@ def test_what_was_kept_before_and_after_a_change_is_there_afterwards(tmp_path: P
     records = {name: Record(name, sign(1, 2), name * 32, name * 32, b"") for name in (b"a", b"b", b"c", b"d")}
     for name, record in records.items():
         first.remember(name, record)
+    first.complete()
     first.save()
     second = StatCache.load(path, b"epoch", 10**12, bytes(32))
     second.keep(b"a")
     records[b"b"] = records[b"b"]._replace(tree=b"T" * 32)
     second.remember(b"b", records[b"b"])
     second.keep(b"c")
+    second.complete()
     second.save()
     del records[b"d"]
     assert {name: found(tmp_path / "c", name) for name in (b"a", b"b", b"c", b"d")} == {**records, b"d": None}
@@ -86,6 +89,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, m
     first = StatCache(str(tmp_path / "c"), b"epoch", 10**12, bytes(32))
     for name, record in records.items():
         first.remember(name, record)
+    first.complete()
     first.save()
     before = (tmp_path / "c").read_bytes()
     second = StatCache.load(str(tmp_path / "c"), b"epoch", 10**12, bytes(32))
@@ -93,11 +97,13 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, m
     monkeypatch.setattr(os, "pread", failing)
     second.keep(b"b")
     second.remember(b"c", records[b"c"])
+    second.complete()
     second.save()
     assert os.listdir(tmp_path) == ["c"]
     assert (tmp_path / "c").read_bytes() == before
     in_a_file = StatCache(str(tmp_path / "c" / "below"), b"epoch", 10**12, bytes(32))
     in_a_file.remember(b"a", records[b"a"])
+    in_a_file.complete()
     in_a_file.save()
 
 
@@ -106,11 +112,13 @@ def failing(*_: object) -> bytes:
 
 
 def test_caches_of_a_month_ago_go(tmp_path: Path) -> None:
+    (tmp_path / "stat").mkdir()
     for name, days in (("old", 31), ("young", 29)):
-        (tmp_path / name).touch()
-        os.utime(tmp_path / name, (time.time() - days * 86400,) * 2)
-    remembered(tmp_path / "c", 10**12 + 1, 17)
-    assert sorted(os.listdir(tmp_path)) == ["c", "young"]
+        (tmp_path / "stat" / name).touch()
+        os.utime(tmp_path / "stat" / name, (time.time() - days * 86400,) * 2)
+    stat_cache.drop_unused(str(tmp_path), time.time())
+    assert os.listdir(tmp_path / "stat") == ["young"]
+    stat_cache.drop_unused(str(tmp_path / "none"), time.time())
 
 
 def test_a_spoiled_cache_knows_nothing_wrong(tmp_path: Path) -> None:

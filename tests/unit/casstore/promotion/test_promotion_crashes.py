@@ -39,9 +39,9 @@ class Dying:
         with self._write():
             return self._inner.create(key, data)
 
-    def put_file(self, key: str, path: str, digest: Digest) -> None:
+    def put_file(self, key: str, path: str, digest: Digest, *, new: bool = False) -> None:
         with self._write():
-            self._inner.put_file(key, path, digest)
+            self._inner.put_file(key, path, digest, new=new)
 
     @contextmanager
     def _write(self) -> Iterator[None]:
