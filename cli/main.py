@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("promotion", "Tell what a move still needs, who can give it, and how."),
     "suspend": ("withdrawal", "Take an identity out at once, for 72 hours."),
     "revoke": ("withdrawal", "Withdraw an artifact, attestation or identity, for every reader."),
+    "affected": ("affected", "Tell which releases and channels a vulnerability or package is in."),
     "whence": ("whence", "Tell where a file comes from: product, release, channel, builder."),
     "channel": ("channels", "Show what is in each channel, why, and who allowed it; histories, differences."),
     "status": ("channels", "Tell what waits for whom, in all channels."),

@@ -42,6 +42,12 @@ def members(
     return _files(DOOR.ask("members", stream, size, asked, budget))
 
 
+def packages(stream: IO[bytes], size: int, budget: Budget) -> tuple[list[tuple[str, str, str]], str]:
+    """What was linked into a program: type, name, version; and why that cannot be read. Raises OverBudget."""
+    (found,) = DOOR.ask("packages", stream, size, None, budget)
+    return [(str(kind), str(name), str(version)) for kind, name, version in found["packages"]], str(found["unread"])
+
+
 def unpack(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[str, bytes | None]]:
     """All members of a packed file, each begun by None; none where it is not packed. Raises OverBudget, FormatError."""
     return _files(DOOR.ask("unpack", stream, size, None, budget))

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import zstandard  # noqa: F401  later it could not be loaded
 
-from bundlers.inspection import fingerprints, secret_forms, variants
+from bundlers.inspection import fingerprints, linked, secret_forms, variants
 from bundlers.inspection.packed import containers, nested
 from bundlers.inspection.units import Limits, Unit, is_text, raw_of
 from casstore.hostile import Scratch
@@ -95,6 +95,15 @@ def secrets(blob: IO[bytes], asked: Any, scratch: Scratch, _: Tell) -> dict[str,
     return {"secrets": found, "unopened": [[raw_of(place), why] for place, why in inside.unopened]}
 
 
+def packages(blob: IO[bytes], _: Any, __: Scratch, ___: Tell) -> dict[str, Any]:
+    """Nothing asked: what a program says that was linked into it, or why that cannot be read."""
+    blob.seek(0)
+    try:
+        return {"packages": [list(row) for row in linked.packages(blob.read(_MAX_PROGRAM))], "unread": ""}
+    except linked.Unreadable as exc:
+        return {"packages": [], "unread": str(exc)}
+
+
 def unpack(blob: IO[bytes], _: Any, scratch: Scratch, tell: Tell) -> bool:
     """Tells the members of one packed file, a compressed tar as a tar: [path, None], then [path, bytes]."""
     blob.seek(0)
@@ -124,4 +133,5 @@ PARSERS: Mapping[str, Callable[[IO[bytes], Any, Scratch, Tell], Any]] = {
     "members": members,
     "secrets": secrets,
     "unpack": unpack,
+    "packages": packages,
 }

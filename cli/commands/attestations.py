@@ -62,10 +62,15 @@ def sign(
     Exit status: 0 signed, 2 no such file or type, 9 the output file exists, 12 a service does not answer.
     """
     from attest import canonical
-    from attest.statements import predicates, statements
+    from attest.statements import predicates, scanners, statements
+    from attest.statements.predicates import vulns
 
     given = read_file(predicate_file, max_bytes=limits.STATEMENT)
     predicate = canonical.loads_object(given, what=predicate_file, max_bytes=limits.STATEMENT)
+    if vulns.TYPE in predicates.types_of(kind) and scanners.is_report(predicate):
+        report = scanners.read(predicate)
+        render.say(f"{predicate_file}: report of {report.told}")
+        predicate = report.predicate()
     statement = statements.of_digests(_distinct(subjects), predicates.written(kind, predicate), predicate)
     signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
     raw = signer.sign_statement(statement.to_bytes())

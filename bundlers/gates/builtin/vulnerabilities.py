@@ -9,10 +9,10 @@
     [gates.vulnerabilities.reports]
     core = "build/core.vulns.json"
 
-Reports are in-toto vulns v0.2 predicates (or statements with one), below the folder of casstore.toml;
-a product without one fails. What OpenVEX calls `not_affected` (for a reason) or `fixed` is not
-counted: the newest statement about the product over all documents decides (`attest.judging.vex`). Nor is
-an exception before its last day; an exception that has expired fails.
+Reports are in-toto vulns v0.2 predicates (or statements with one), or what grype, trivy or osv-scanner write as
+JSON, or SARIF, below the folder of casstore.toml; a product without one fails. What OpenVEX calls `not_affected`
+(for a reason) or `fixed` is not counted: the newest statement about the product over all documents decides
+(`attest.judging.vex`). Nor is an exception before its last day; an exception that has expired fails.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 from attest.errors import BadInput, CasstoreError, FormatError
 from attest.judging import vex
+from attest.statements import scanners
 from attest.statements.predicates import vulns
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.builtin import papers
@@ -90,13 +91,19 @@ def _explained(
 ) -> vex.Judged[str]:
     """What OpenVEX documents say of the findings of one product."""
     try:
-        findings = vulns.findings_of(papers.read(view.root, settings.reports.get(product, "")))
+        findings = vulns.findings_of(_report(view, settings.reports.get(product, "")))
     except CasstoreError:  # told where the report is judged
         findings = ()
     manifest, now = view.manifests[product], view.now or datetime.max.replace(tzinfo=UTC)
     file = f"{product}-{view.version}.{manifest.archive_format}"
     artifact = vex.Artifact(frozenset({product, file}), view.version, None)
     return vex.judge(documents, artifact, {finding.id for finding in findings}, now=now)
+
+
+def _report(view: ReleaseView, file: str) -> Mapping[str, Any]:
+    """A scan as in-toto writes it, also of a scanner's own report."""
+    found = papers.read(view.root, file)
+    return scanners.read(found).predicate() if scanners.is_report(found) else found
 
 
 def _exemptions(settings: Settings, now: datetime) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -120,7 +127,7 @@ def _product(view: ReleaseView, product: str, settings: Settings, ignored: froze
         yield "no scan report is named for it"
         return
     try:
-        report = papers.read(view.root, settings.reports[product])
+        report = _report(view, settings.reports[product])
         findings = [finding for finding in vulns.findings_of(report) if finding.id not in ignored]
         yield from _age(report, view, settings)
     except CasstoreError as exc:

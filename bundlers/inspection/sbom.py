@@ -1,9 +1,10 @@
 """A CycloneDX bill of materials of what is in a tree, made by cyclonedx-python-lib.
 
 Promises: a function of the tree alone (no clock, no random serial number: the same tree gives the
-same bytes); one component per file with its sha256, and one per installed Python package
-(`*.dist-info/METADATA`) or npm package (`package.json`) that lies in it. Leaves to others:
-what a linked binary is made of; signing (`casstore attest sign`).
+same bytes); one component per file with its sha256, one per installed Python package
+(`*.dist-info/METADATA`) or npm package (`package.json`) that lies in it, per Rust crate or Go module that a
+program says was linked into it (`linked`), and per package of a `Cargo.lock` in it or handed in. Leaves to
+others: what programs in C are made of; signing (`casstore attest sign`).
 
     document = of_tree(store, tree, name="core-bin", version="1.4.0")
 """
@@ -11,21 +12,31 @@ what a linked binary is made of; signing (`casstore attest sign`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from attest import canonical
 from attest.digests import Digest, hex_of
 from attest.errors import NotInstalled
 from attest.statements.predicates import cyclonedx
+from bundlers.inspection import door
+from casstore.errors import OverBudget
+from casstore.hostile import Budget
 from casstore.objects.tree import TreeEntry, show
 
 if TYPE_CHECKING:
     from casstore.store.store import Store
 
 MAX_METADATA = 1024 * 1024
+MAX_PROGRAM = 256 << 20
+_NONE: Mapping[str, bytes] = MappingProxyType({})
+_HEADS = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xfe\xed\xfa\xcf")
+_PROGRAM = re.compile(rb"\.(?:so(?:\.[0-9.]+)?|dll|exe|dylib|node|pyd)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +46,10 @@ class Package:
     name: str
     version: str
     purl_type: str
-    """`pypi` or `npm`."""
+    """`pypi`, `npm`, `cargo` or `golang`."""
     licence: str = ""
+    within: str = ""
+    """The program that it was linked into, or the lock file that names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Sbom:
     unread: tuple[str, ...]
 
 
-def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> Sbom:
+def of_tree(store: Store, tree: Digest, *, name: str, version: str, locks: Mapping[str, bytes] = _NONE) -> Sbom:
     """The document. Raises NotInstalled without cyclonedx-python-lib, NoSuchObject, ObjectDamaged."""
     try:
         from cyclonedx.model.bom import Bom
@@ -67,10 +80,12 @@ def of_tree(store: Store, tree: Digest, *, name: str, version: str) -> Sbom:
     for path, entry in files:
         bom.components.add(_file(path, entry))
     unread: list[str] = []
-    for package in sorted(
-        set(_packages(store, files, unread)), key=lambda item: (item.purl_type, item.name, item.version)
-    ):
-        bom.components.add(_package(package))
+    found = {*_packages(store, files, unread), *_linked(store, files, unread), *_locked(locks, unread)}
+    by_package: dict[tuple[str, str, str], list[Package]] = {}
+    for package in sorted(found, key=lambda item: (item.purl_type, item.name, item.version, item.within)):
+        by_package.setdefault((package.purl_type, package.name, package.version), []).append(package)
+    for rows in by_package.values():
+        bom.components.add(_package(rows))
     bom.register_dependency(bom.metadata.component, list(bom.components))
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
     document = canonical.loads_object(text.encode(), what="CycloneDX document")
@@ -93,11 +108,13 @@ def _file(path: bytes, entry: TreeEntry) -> Any:
     )
 
 
-def _package(package: Package) -> Any:
+def _package(rows: Sequence[Package]) -> Any:
+    from cyclonedx.model import Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.license import DisjunctiveLicense
     from packageurl import PackageURL
 
+    package = rows[0]
     namespace, _, name = package.name.rpartition("/")
     purl = PackageURL(type=package.purl_type, namespace=namespace or None, name=name, version=package.version)
     return Component(
@@ -107,12 +124,18 @@ def _package(package: Package) -> Any:
         purl=purl,
         bom_ref=str(purl),
         licenses=[DisjunctiveLicense(name=package.licence)] if package.licence else [],
+        properties=[Property(name="casstore:within", value=row.within) for row in rows if row.within],
     )
 
 
 def _packages(store: Store, files: list[tuple[bytes, TreeEntry]], unread: list[str]) -> Iterator[Package]:
     """What says of itself which package it is; metadata that cannot be read as that is named in `unread`."""
     for path, entry in files:
+        if path.rpartition(b"/")[2] == b"Cargo.lock":
+            rows = _cargo(store.read(entry.content), show(path)) if entry.size <= MAX_METADATA else None
+            if rows is None:
+                unread.append(show(path))
+            yield from rows or ()
         read = _reader(path)
         if read is None:
             continue
@@ -128,6 +151,41 @@ def _reader(path: bytes) -> Callable[[bytes], Package | None] | None:
     if last == b"METADATA" and folder.endswith(b".dist-info"):
         return _python
     return _npm if last == b"package.json" and b"node_modules/" in path else None
+
+
+def _linked(store: Store, files: list[tuple[bytes, TreeEntry]], unread: list[str]) -> Iterator[Package]:
+    """What programs say that was linked into them; each is read in a cell."""
+    for path, entry in files:
+        if not (entry.mode & 0o100 or _PROGRAM.search(path)) or not 0 < entry.size <= MAX_PROGRAM:
+            continue
+        with store.open_blob(entry.content) as blob:
+            if not blob.read(4).startswith(_HEADS):
+                continue
+            blob.seek(0)
+            try:
+                rows, why = door.packages(blob, entry.size, Budget())
+            except OverBudget as exc:
+                rows, why = [], exc.message
+        if why:
+            unread.append(f"{show(path)}: {why}")
+        for kind, name, version in rows:
+            yield Package(name, version, kind, within=show(path))
+
+
+def _locked(locks: Mapping[str, bytes], unread: list[str]) -> Iterator[Package]:
+    for name, data in locks.items():
+        if (rows := _cargo(data, name)) is None:
+            unread.append(name)
+        yield from rows or ()
+
+
+def _cargo(data: bytes, path: str) -> list[Package] | None:
+    """Packages of a Cargo.lock but those of the workspace itself: also what only tests and builds use."""
+    try:
+        rows = tomllib.loads(data.decode())["package"]
+        return [Package(row["name"], row["version"], "cargo", within=path) for row in rows if "source" in row]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _is_package(path: bytes) -> bool:

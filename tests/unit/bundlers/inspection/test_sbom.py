@@ -13,7 +13,7 @@ pytest.importorskip("cyclonedx", reason="cyclonedx-python-lib is not installed (
 
 from attest.digests import Digest, hex_of, sha256
 from attest.statements.predicates import cyclonedx
-from bundlers.building import sbom
+from bundlers.inspection import sbom
 from casstore.objects.tree import TreeEntry
 from casstore.store.store import Store
 
