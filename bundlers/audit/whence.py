@@ -25,6 +25,7 @@ from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree import show
 from casstore.store.attestations import parse_unverified
 from casstore.store.holders import holding
+from casstore.store.parents_index import ParentsIndex
 from casstore.store.store import Store
 
 
@@ -127,11 +128,16 @@ class Origin:
             yield "from nowhere here"
 
 
-def origins(store: Store, state: LedgerState, wanted: Collection[Digest]) -> dict[Digest, Origin]:
-    """What is known of each digest. Raises StoreDamaged, ObjectDamaged."""
+def origins(
+    store: Store, state: LedgerState, wanted: Collection[Digest], *, thorough: bool = False
+) -> dict[Digest, Origin]:
+    """What is known of each digest; `thorough`: every tree is walked, and no index is believed.
+
+    Raises StoreDamaged, ObjectDamaged.
+    """
     found = {digest: Origin(revoked=_revoked(state, digest)) for digest in wanted}
     trees = {*state.components.values(), *(t for info in state.releases.values() for t in info.components.values())}
-    places = {tree: dict(of) for tree, of in holding(store, sorted(trees), wanted).items()}
+    places = _places(store, trees, wanted, thorough=thorough)
     for tree in trees & found.keys():
         places.setdefault(tree, {})[tree] = (b"",)
     for (version, name), tree in sorted(state.components.items()):
@@ -140,6 +146,22 @@ def origins(store: Store, state: LedgerState, wanted: Collection[Digest]) -> dic
     for info in state.releases.values():
         for digest, products in _products(store, info, places, found.keys()).items():
             found[digest].releases.append(_released(store, state, info, products))
+    return found
+
+
+def _places(
+    store: Store, trees: Collection[Digest], wanted: Collection[Digest], *, thorough: bool
+) -> dict[Digest, dict[Digest, tuple[bytes, ...]]]:
+    """By the index; what it does not have is looked for in packed files too."""
+    found: dict[Digest, dict[Digest, tuple[bytes, ...]]] = {}
+    left = set(wanted)
+    if not thorough:
+        with ParentsIndex.beside(store) as index:
+            index.take(store, sorted(trees))
+            found = {tree: dict(of) for tree, of in index.places(store, trees, wanted).items()}
+        left -= {digest for of in found.values() for digest in of}
+    for tree, of in (holding(store, sorted(trees), left) if left else {}).items():
+        found.setdefault(tree, {}).update(of)
     return found
 
 

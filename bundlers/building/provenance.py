@@ -47,6 +47,7 @@ from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.tree import TreeEntry
 from casstore.promotion.services import check_contents, keep, require_role
 from casstore.store.attestations import parse_unverified
+from casstore.store.parents_index import ParentsIndex
 from casstore.store.store import Store
 
 INPUTS = slsa_provenance.INPUTS
@@ -148,6 +149,8 @@ def _put(
     for one in put if strict else ():
         require_none(one.report.losses, f"component {one.name}")
     check_contents(store, state, {one.name: one.report.tree for one in put})
+    with ParentsIndex.beside(store) as index:
+        index.take(store, [one.report.tree for one in put])
     again = version in state.versions or not any(component.build for component in put)  # a build is recorded anew
     if again and (same := _put_before(store, state, version, put, signer.identity)) is not None:
         return PutReport(version, put, same, None)

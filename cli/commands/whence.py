@@ -72,7 +72,7 @@ def known_of_feed(session: Session, path: str, *, ahead: bool) -> list[Digest]:
         asked.remove(EMPTY)
     if ahead:
         return asked
-    found = origins(session.open_store(read_only=True), session.state(), set(asked))
+    found = origins(session.open_store(read_only=True), session.state(), set(asked), thorough=True)
     known = [digest for digest in asked if found[digest].known]
     render.say(f"{path}: {len(known)} of {len(asked)} digests are held here")
     return known

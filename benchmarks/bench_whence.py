@@ -1,0 +1,77 @@
+"""Where a digest comes from, among a million files: making the index, and asking it.
+
+python benchmarks/bench_whence.py [FILES]
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+from attest.digests import Digest, from_raw, sha256
+from casstore.objects import tree as trees
+from casstore.objects.tree import Tree, TreeEntry
+from casstore.store.holders import Inside
+from casstore.store.parents_index import ParentsIndex
+
+IN_A_FOLDER = 1000
+ASKED = 200
+
+
+class Folders:
+    """Folder objects by digest, as a store has them."""
+
+    inside: Inside | None = None
+
+    def __init__(self) -> None:
+        self.objects: dict[Digest, bytes] = {}
+
+    def tree(self, digest: Digest) -> Tree:
+        """A folder."""
+        return trees.parse(self.objects[digest])
+
+    def add(self, entries: list[TreeEntry]) -> Digest:
+        """Keep a folder."""
+        data = trees.encode(entries)
+        self.objects[sha256(data)] = data
+        return sha256(data)
+
+
+def main() -> None:
+    """Make a tree of random files, index it, a version with one change too, and ask."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    store, files, rows = Folders(), [], []
+    for number in range(count // IN_A_FOLDER):
+        made = [
+            TreeEntry(b"file-%d.bin" % at, "file", 0o644, 100, from_raw(os.urandom(32))) for at in range(IN_A_FOLDER)
+        ]
+        files += [entry.content for entry in made]
+        rows.append(TreeEntry(b"folder-%d" % number, "dir", digest=store.add(made)))
+    first = store.add(rows)
+    changed = store.add([TreeEntry(b"file", "file", 0o644, 1, from_raw(os.urandom(32)))])
+    second = store.add([*rows[1:], TreeEntry(b"other", "dir", digest=changed)])
+    with tempfile.TemporaryDirectory() as folder, ParentsIndex(folder) as index:
+        for name, tree in (("first", first), ("second", second)):
+            start = time.process_time()
+            read = index.take(store, [tree])
+            print(f"{name}: {read} folders indexed in {time.process_time() - start:.2f} s of CPU")
+        size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+        print(f"{size / count:.0f} bytes a file")
+        asked = files[:: max(1, len(files) // ASKED)]
+        took = []
+        for digest in asked:
+            start = time.process_time()
+            found = index.places(store, {first, second}, [digest])
+            took.append(time.process_time() - start)
+            assert first in found
+        took.sort()
+        print(
+            f"asked {len(asked)}: median {statistics.median(took) * 1e3:.1f} ms of CPU, worst {took[-1] * 1e3:.1f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()
