@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rebuild": ("rebuild", "Build a release again from its recorded inputs; sign that it is the same."),
     "gate": ("gates", "List, explain and run gates."),
     "isolation": ("isolation", "Show what products share, and why; accept it; name what is common."),
-    "approve": ("promotion", "Sign an approval of one release for one channel."),
+    "approve": ("approving", "Sign an approval of one release for one channel."),
     "promote": ("promotion", "Move a channel to a release, if the signed policy allows it."),
     "rollback": ("promotion", "Move a channel back to an earlier release and pin it."),
     "unpin": ("promotion", "Let a pinned channel be promoted to again."),

@@ -112,6 +112,17 @@ def _evidence(store: Store, state: LedgerState, old: Asked, new: Asked) -> tuple
 
 def _policy(state: LedgerState, old: Asked, new: Asked) -> tuple[tuple[str, Any, Any], ...]:
     before, after = (_flat(standings.policy_of(state, name, at)) for _, name, at in (old, new))
+    return _differing(before, after)
+
+
+def policy_between(
+    state: LedgerState, channel: str, old: datetime | int | None, new: datetime | int | None
+) -> tuple[tuple[str, Any, Any], ...]:
+    """What changed in the signed policy of a channel between two times."""
+    return _policy(state, (channel, channel, old), (channel, channel, new))
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[tuple[str, Any, Any], ...]:
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return tuple((key, before.get(key), after.get(key)) for key in keys)
 

@@ -6,11 +6,12 @@ import secrets
 from datetime import datetime
 
 from attest.core import times
-from attest.digests import sha256
+from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import approval
+from casstore.errors import Conflict
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
@@ -34,11 +35,13 @@ def approve(
     action: str = "promote",
     comment: str = "",
     hand_in: bool = True,
+    seen: Digest | None = None,
     sigstore_root: bytes | None = None,
 ) -> ApprovalReport:
     """Sign an approval of a release for a channel as it stands, and append it as evidence.
 
-    With `hand_in=False` nothing is written; `import_attestation` takes the bytes later.
+    With `hand_in=False` nothing is written; `import_attestation` takes the bytes later. `seen` is the diff that the
+    approver was shown: Conflict where another one would be signed.
     Raises NoSuchObject, PolicyDenied (the signer is no approver), BadInput.
     """
     if expires <= now:
@@ -51,6 +54,8 @@ def approve(
     if at.there:
         raise BadInput(f"channel {channel} names {at.release.version} already, there is nothing to approve")
     diff = release_diff(store, at.channel.release, at.release.digest)
+    if seen is not None and seen != diff.digest:
+        raise Conflict(f"channel {channel} moved while it was shown, nothing was signed", hint="run it again")
     raw = signer.sign_statement(_statement(at, diff, expires, comment))
     number = _hand_in(store, ledger, state, raw, diff, now, sigstore_root) if hand_in else None
     return ApprovalReport(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli.commands.params import json_option, pass_session
+from cli.commands.params import Finite, json_option, pass_session
 from cli.drawing import render, standing
 from cli.session import Session
+
+if TYPE_CHECKING:
+    from casstore.promotion import StatusReport
 
 
 class _Channels(click.Group):
@@ -134,31 +140,56 @@ def diff(session: Session, old: str, new: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Tell it again whenever it changed, until Ctrl-C.")
+@click.option(
+    "--every", type=Finite(0.1, 86400), default=5.0, show_default=True, metavar="SECONDS", help="How often to look."
+)
 @json_option
 @pass_session
-def status(session: Session, as_json: bool) -> None:
+def status(session: Session, watch: bool, every: float, as_json: bool) -> None:
     """Tell what waits for whom, in all channels: moves that could come next, and what is not published yet.
 
     With --json each move also has the rules that block it, as `casstore explain --json` has them.
 
     \b
-    Example:
+    Examples:
       casstore status
+      casstore status --watch
     Exit status: 0 told.
     """
+    if not watch:
+        report = _waiting(session)
+        render.json_object(report.to_json()) if as_json else standing.told_status(report)
+        return
+    if as_json:
+        raise click.UsageError("--json is one object: call it as often as you like, without --watch")
+    with contextlib.suppress(KeyboardInterrupt):
+        _watch(session, every)
+
+
+def _watch(session: Session, every: float) -> None:
+    """Until Ctrl-C."""
+    waits = None
+    while True:
+        report = _waiting(session)
+        if report.waits != waits:
+            render.line(f"at {report.at:%Y-%m-%d %H:%M:%SZ}:" if waits is None else f"changed, {report.at:%H:%M:%SZ}:")
+            standing.told_status(report)
+            render.flush()
+        waits = report.waits
+        time.sleep(every)
+
+
+def _waiting(session: Session) -> StatusReport:
     from casstore import promotion
 
     config = session.optional_config
-    report = promotion.waiting(
+    return promotion.waiting(
         session.open_store(read_only=True),
         session.ledger(read_only=True),
         now=session.now,
         proposed=config.channels if config and config.channels else None,
     )
-    if as_json:
-        render.json_object(report.to_json())
-    else:
-        standing.told_status(report)
 
 
 def _when(name: str) -> tuple[str, datetime | int | None]:

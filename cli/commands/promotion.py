@@ -1,15 +1,15 @@
-"""approve, promote, rollback, unpin, explain."""
+"""promote, rollback, unpin, explain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands import asking
-from cli.commands.params import Finite, confirm_option, json_option, key_option, pass_session, without_secrets
+from cli.commands import agreeing, asking
+from cli.commands.params import confirm_option, json_option, key_option, pass_session, without_secrets
 from cli.drawing import render, wording
-from cli.session import Session, write_new
+from cli.session import Session
 
 if TYPE_CHECKING:
     from casstore.promotion import MoveReport
@@ -17,96 +17,43 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("release")
-@click.option("--channel", required=True, metavar="NAME", help="The channel that the approval is for.")
-@click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
-@click.option("--expires-days", type=Finite(0.001, 36500), default=7.0, show_default=True)
-@click.option("--comment", callback=without_secrets, default="", help="Kept in the approval.")
-@click.option("--out", metavar="FILE", help="Write the signed approval here instead of handing it in.")
+@click.option("--to", "channels", required=True, multiple=True, metavar="CHANNEL", help="One, or several.")
 @key_option
 @json_option
 @pass_session
-def approve(
-    session: Session,
-    release: str,
-    channel: str,
-    action: str,
-    expires_days: float,
-    comment: str,
-    out: str | None,
-    key: str | None,
-    as_json: bool,
-) -> None:
-    """Sign an approval of RELEASE for one channel, one action and the diff shown.
-
-    It covers nothing else: no other digest, channel, action or store, and ends when the channel
-    moves or the approval expires. With --out it can be made here and handed in later by
-    `casstore import`.
-
-    \b
-    Example:
-      casstore approve 1.4.0 --channel prod --key alice.pem
-    Exit status: 0 signed, 4 this identity is no approver, 8 no such release or channel.
-    """
-    from datetime import timedelta
-
-    from casstore import promotion
-
-    _check_agreement(session, release)
-    made = promotion.approve(
-        session.open_store(),
-        session.ledger(),
-        release,
-        channel=channel,
-        action=action,
-        signer=session.signer(key),
-        now=session.now,
-        expires=session.now + timedelta(days=expires_days),
-        comment=comment,
-        hand_in=out is None,
-    )
-    if out:
-        write_new(out, made.raw)
-    if as_json:
-        render.json_object(made.to_json())
-        return
-    wording.say_diff(made.diff)
-    render.line(f"approved {made.version} for {channel} ({action}) by {made.identity}")
-    render.say(f"written to {out}; hand it in with: casstore import {out}" if out else f"attestation {made.digest}")
-
-
-@click.command()
-@click.argument("release")
-@click.option("--to", "channel", required=True, metavar="CHANNEL")
-@key_option
-@json_option
-@pass_session
-def promote(session: Session, release: str, channel: str, key: str | None, as_json: bool) -> None:
+def promote(session: Session, release: str, channels: tuple[str, ...], key: str | None, as_json: bool) -> None:
     """Move CHANNEL to RELEASE: a new ledger entry, if the signed policy allows it.
 
     Gates that the policy wants asked at promotion (baseline, branch-protection,
-    rollback-capability) are asked first, and their results handed in.
+    rollback-capability) are asked first, and their results handed in. Of several channels each is a
+    move of its own, in the order named; the first that is denied ends it.
 
     \b
-    Example:
+    Examples:
       casstore promote 1.4.0 --to staging --key pm.pem
+      casstore promote 1.4.0 --to prod-eu --to prod-us --key pm.pem
     Exit status: 0 moved or already there, 4 denied (what is missing is told), 5 branch protection,
     6 baseline, 8 no such release, 10 another gate failed.
     """
     from casstore import promotion
 
-    _check_agreement(session, release)
-    if names := asking.missing(session, release, channel):
-        asking.ask(session, release, channel, names, key).require()
-    report = promotion.promote(
-        session.open_store(),
-        session.ledger(),
-        release,
-        channel=channel,
-        signer=session.signer(key),
-        now=session.now,
-        proposed=session.proposed_policies,
-    )
-    _told(session, report, key, "", as_json)
+    agreeing.check(session, release)
+    made = []
+    for channel in dict.fromkeys(channels):
+        if names := asking.missing(session, release, channel):
+            asking.ask(session, release, channel, names, key).require()
+        report = promotion.promote(
+            session.open_store(),
+            session.ledger(),
+            release,
+            channel=channel,
+            signer=session.signer(key),
+            now=session.now,
+            proposed=session.proposed_policies,
+        )
+        made.append(_done(session, report, key, "", as_json))
+    if as_json:
+        render.json_object(made[0] if len(made) == 1 else {"moves": made})
 
 
 @click.command()
@@ -187,7 +134,14 @@ def unpin(session: Session, channel: str, reason: str, key: str | None, as_json:
 
 
 def _told(session: Session, report: MoveReport, key: str | None, reason: str, as_json: bool) -> None:
-    """What a move did, here and to whom [notify] names."""
+    """What a move did."""
+    done = _done(session, report, key, reason, as_json)
+    if as_json:
+        render.json_object(done)
+
+
+def _done(session: Session, report: MoveReport, key: str | None, reason: str, quiet: bool) -> dict[str, Any]:
+    """Tell whom [notify] names, and unless `quiet` people here; for `--json`."""
     from casstore.promotion import notices
 
     found: tuple[notices.Notice, ...] = ()
@@ -196,13 +150,12 @@ def _told(session: Session, report: MoveReport, key: str | None, reason: str, as
         store, by = session.open_store().store_id, session.signer(key).identity
         said = notices.message(report, store=store, ledger=session.ledger_name, by=by, reason=reason, now=session.now)
         found = notices.tell(config.notify, report, said, folder=config.folder)
-    if as_json:
-        render.json_object({**report.to_json(), "notices": [notice.to_json() for notice in found]})
-    else:
+    if not quiet:
         wording.told_move(report)
     for notice in found:
         if not notice.told:
             render.warning(f"notify {notice.name} was not told, after {notice.tries} tries: {notice.why}")
+    return {**report.to_json(), "notices": [notice.to_json() for notice in found]}
 
 
 @click.command()
@@ -247,18 +200,7 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
         raise click.exceptions.Exit(4)
 
 
-def _check_agreement(session: Session, release: str) -> None:
-    """What is approved and moved is what was put: the archives' lists against the components' trees."""
-    from bundlers.products import agreement
-    from casstore.ledger import release_objects
-
-    store = session.open_store()
-    digest = session.state().find_release(release).digest
-    agreement.check_release(store, release_objects.parse(store.read(digest)))
-
-
 COMMANDS = {
-    "approve": approve,
     "promote": promote,
     "rollback": rollback,
     "unpin": unpin,

@@ -7,6 +7,7 @@ well without colour. rich is imported only for tables and bars on a terminal.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,19 @@ def page(text: str) -> None:
         Console().print(Markdown("\n".join(map(shown, text.split("\n")))))
     else:
         lines(text.rstrip())
+
+
+def paged(rows: Iterable[str]) -> None:
+    """Data that a person reads at once: by their pager (PAGER, else less) where it is more than fits on the screen."""
+    told = [shown(plain(row)) for row in rows]
+    if not on_terminal() or len(told) < shutil.get_terminal_size().lines:
+        for row in told:
+            streams.data(row + "\n")
+        return
+    import click
+
+    streams.flush()
+    click.echo_via_pager(row + "\n" for row in told)
 
 
 def raw(data: bytes) -> None:
@@ -111,6 +125,11 @@ def interactive() -> bool:
     return _on_terminal(sys.stderr) and _on_terminal(sys.stdin) and not os.environ.get("CI")
 
 
+def on_terminal() -> bool:
+    """Whether a person reads the data."""
+    return _on_terminal(sys.stdout)
+
+
 def _on_terminal(stream: TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
@@ -118,11 +137,11 @@ def _on_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def ask(question: str) -> bool:
-    """A question to the person at the terminal; an empty answer is yes, the end of input is no."""
-    streams.talk(f"{shown(question)} [Y/n] ")
+def ask(question: str, *, default: bool = True) -> bool:
+    """A question to the person at the terminal; an empty answer is the default, the end of input is no."""
+    streams.talk(f"{shown(question)} [{'Y/n' if default else 'y/N'}] ")
     answer = sys.stdin.buffer.readline().decode("utf-8", "replace") if sys.stdin is not None else ""
-    return answer != "" and answer.strip().lower() in ("", "y", "yes")
+    return answer != "" and answer.strip().lower() in (("", "y", "yes") if default else ("y", "yes"))
 
 
 class Bar:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attest import digests
-from cli.drawing import diffs, render
+from cli.drawing import render
 
 if TYPE_CHECKING:
     from attest.judging.decisions import Decision, Rule
     from attest.trust.policies import ChannelPolicy
-    from casstore.promotion import MoveReport, ReleaseDiff
+    from casstore.promotion import MoveReport
 
 _COMMANDS = {
     "approve": "casstore approve {release} --channel {channel} --action {action} --key URI",
@@ -75,14 +75,6 @@ def told_decision(decision: Decision, *, release: str, channel: str, action: str
                 render.line(f"          run: {command}")
     for ignored in decision.ignored:
         render.line(f"  ignored {digests.short(ignored.attestation)}: {ignored.reason}")
-
-
-def say_diff(diff: ReleaseDiff) -> None:
-    """On stderr: what changes between the channel's release and the candidate."""
-    diffs.say_rows(diff.rows, indent="  ", say=render.say)
-    render.say(
-        f"  {diff.added} added, {diff.removed} removed, {diff.changed} changed; diff {digests.short(diff.digest)}"
-    )
 
 
 def told_move(report: MoveReport) -> None:
