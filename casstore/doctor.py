@@ -203,10 +203,10 @@ def _index(store: Store) -> Row:
 
 def _exclusive(store: Store) -> Row:
     """A storage is proven, not believed: a server that overwrites loses ledger entries."""
-    from casstore.storage.probe import probe
+    from casstore.storage.probe import FEW_PAIRS, probe
 
     try:
-        report = probe(store.storage)
+        report = probe(store.storage, pairs=FEW_PAIRS)
     except CasstoreError as exc:
         return Row("storage", WARN, f"could not be proven: {exc.message}", exc.hint)
     if store.storage.read_only:

@@ -99,8 +99,14 @@ class ObstoreClient:
                 return None
             except obstore.exceptions.NotSupportedError:
                 size = self.head(key)
-                data = None if size is None else self.get(key, max(0, size - length), min(size, length))
-                return None if size is None or data is None else (data, size)
+                if not size:
+                    return None if size is None else (b"", 0)
+                data = self.get(key, max(0, size - length), min(size, length))
+                return None if data is None else (data, size)
+            except obstore.exceptions.BaseError as exc:
+                if refused(exc, self._url) is None and self.head(key) == 0:  # of nothing there is no range
+                    return b"", 0
+                raise
 
     def head(self, key: str) -> int | None:
         """Size or None."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -23,7 +23,9 @@ _CHUNK = 1 << 16
 class Proxy:
     """Listens on loopback, in a thread of its own."""
 
-    def __init__(self, backend: str, *, delay: float) -> None:
+    def __init__(self, backend: str, *, delay: float, reworded: Mapping[bytes, bytes] | None = None) -> None:
+        """`reworded`: lines of a request's head that another server words otherwise, in lower case."""
+        self._reworded = dict(reworded or {})
         self._host, self._port = urlsplit(backend).hostname, urlsplit(backend).port
         self.delay = delay
         self._seen: list[tuple[str, str]] = []
@@ -52,6 +54,15 @@ class Proxy:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         self._loop.run_forever()
+        open_ends = asyncio.all_tasks(self._loop)
+        for task in open_ends:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*open_ends, return_exceptions=True))
+        self._loop.close()
+
+    def _said(self, head: bytes) -> bytes:
+        lines = head.split(b"\r\n")
+        return b"\r\n".join(self._reworded.get(line.lower(), line) for line in lines)
 
     async def _connected(self, client_in: asyncio.StreamReader, client_out: asyncio.StreamWriter) -> None:
         server_out: asyncio.StreamWriter | None = None
@@ -61,7 +72,7 @@ class Proxy:
                 method, path, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
                 self._seen.append((method, path))
                 await asyncio.sleep(self.delay)
-                server_out.write(head)
+                server_out.write(self._said(head))
                 sending = asyncio.ensure_future(_pass_body(client_in, server_out, head))
                 answer = b"HTTP/1.1 100 "
                 while answer.startswith(b"HTTP/1.1 100 "):

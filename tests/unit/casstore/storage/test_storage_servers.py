@@ -14,11 +14,13 @@ from uuid import uuid4
 import pytest
 
 from attest.digests import sha256
-from casstore.errors import NoSuchObject
+from attest.errors import BadInput
+from casstore.errors import NoSuchObject, NoSuchStore
 from casstore.network.network import NetworkGuard
 from casstore.storage import Storage, open_storage
 from casstore.storage.probe import probe
-from tests.support.servers import bucket
+from tests.support.counted_bucket import Proxy
+from tests.support.servers import ACCOUNT, ACCOUNT_KEY, bucket, container
 
 pytestmark = pytest.mark.server
 
@@ -29,18 +31,46 @@ def endpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield url
 
 
-@pytest.fixture(params=["obstore", "fsspec"])
-def storage(request: pytest.FixtureRequest, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    pytest.importorskip("obstore" if request.param == "obstore" else "s3fs")
+@pytest.fixture(params=["obstore", "fsspec", "gs"])
+def storage(request: pytest.FixtureRequest, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    pytest.importorskip("s3fs" if request.param == "fsspec" else "obstore")
+    if request.param == "gs":
+        with Proxy(endpoint, delay=0, reworded={b"x-goog-if-generation-match: 0": b"If-None-Match: *"}) as proxy:
+            yield open_storage(f"gs://bucket/{uuid4().hex}?endpoint={proxy.url}", network=NetworkGuard(["127.0.0.1"]))
+        return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     url = f"s3://bucket/{uuid4().hex}?endpoint={endpoint}"
     url += "&client=fsspec" if request.param == "fsspec" else ""
-    return open_storage(url, network=NetworkGuard(["127.0.0.1"]))
+    yield open_storage(url, network=NetworkGuard(["127.0.0.1"]))
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
+    """Azurite, by its well-known account."""
+    pytest.importorskip("obstore")
+    with container(tmp_path / "azurite") as endpoint:
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", ACCOUNT_KEY)
+        yield open_storage(f"az://bucket/inside?endpoint={endpoint}", network=NetworkGuard(["127.0.0.1"]))
 
 
 def test_it_is_proven(storage: Storage) -> None:
     assert probe(storage).require().problem == ""
+
+
+def test_azure(azure: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert probe(azure, rounds=3, pairs=40).require().problem == ""
+    test_objects_of_all_sizes(azure, tmp_path)
+    test_names_that_a_url_must_quote(azure, tmp_path)
+    test_a_race_of_sixteen(azure)
+    test_a_release_goes_to_prod_in_a_bucket(azure, tmp_path, monkeypatch)
+    missing = open_storage(azure.url.replace("//bucket", "//missing"), network=NetworkGuard(["127.0.0.1"]))
+    with pytest.raises(NoSuchStore, match="no bucket or container 'missing'"):
+        missing.read("casstore.json")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "no base64!")
+    with pytest.raises(BadInput, match="cannot be used"):
+        open_storage(azure.url, network=NetworkGuard(["127.0.0.1"]))
 
 
 def test_objects_of_all_sizes(storage: Storage, tmp_path: Path) -> None:
@@ -51,7 +81,11 @@ def test_objects_of_all_sizes(storage: Storage, tmp_path: Path) -> None:
         assert storage.size(f"packs/{size}") == size
         assert storage.read(f"packs/{size}") == data
         assert storage.read(f"packs/{size}", size // 2, 10) == data[size // 2 : size // 2 + 10]
+        for length in (1, 300_000, 30_000_000):
+            assert storage.read_tail(f"packs/{size}", length) == (data[max(0, size - length) :], size)
     assert storage.read("packs/300000", 300_000, 5) == b""
+    with pytest.raises(NoSuchObject):
+        storage.read_tail("packs/none", 10)
     assert len(list(storage.list("packs/"))) == 4
     storage.delete(["packs/0", "packs/none"])
     with pytest.raises(NoSuchObject):
