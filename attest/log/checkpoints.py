@@ -143,10 +143,10 @@ def verify(raw: bytes, *, origin: str, known: Collection[NoteKey], threshold: in
 
 
 def only(raw: bytes, wanted: Collection[tuple[str, bytes]]) -> bytes:
-    """The note with the lines of these (name, key id) alone. Raises FormatError."""
+    """The note with the lines of these (name, key id) alone, the first of each. Raises FormatError."""
     text, signatures = _split(raw)
-    kept = [s for s in signatures if (s.name, s.key_id) in wanted]
-    return f"{text}\n".encode() + b"".join(line(s.name, s.key_id + s.signature) for s in kept)
+    kept = {(s.name, s.key_id): s for s in reversed(signatures) if (s.name, s.key_id) in wanted}
+    return f"{text}\n".encode() + b"".join(line(s.name, s.key_id + s.signature) for s in reversed(kept.values()))
 
 
 def line(name: str, signature: bytes) -> bytes:

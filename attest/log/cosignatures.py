@@ -58,14 +58,14 @@ class WitnessKey:
 
 
 def cosign(note: bytes, key: WitnessKey, sign_bytes: Callable[[bytes], bytes], *, at: datetime) -> bytes:
-    """The note with one more line. Raises FormatError for what is no note."""
-    text, _, _ = checkpoints.parse_note(note)
+    """The note with one more line. Raises FormatError for what is no note, and for one that has no room."""
+    text, checkpoint, _ = checkpoints.parse_note(note)
     seconds = int(at.timestamp())
     message = _message(text, seconds)
-    signature = sign_bytes(message)
-    keys.verify_signature(key.public, signature, message)  # the two arguments may not belong together
-    raw = key.key_id + seconds.to_bytes(_TIME_SIZE, "big") + signature
-    return note + checkpoints.line(key.name, raw)
+    raw = key.key_id + seconds.to_bytes(_TIME_SIZE, "big") + sign_bytes(message)
+    made = note + checkpoints.line(key.name, raw)
+    time_of(made, key, checkpoint)  # the arguments may not belong together, or the note was full
+    return made
 
 
 def time_of(note: bytes, key: WitnessKey, checkpoint: Checkpoint) -> datetime:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
-from attest.core import times
+from attest.core import limits, times
 from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
 from attest.log import checkpoints, merkle, tiles
@@ -48,8 +49,8 @@ class Source(Protocol):
     def read(self, path: str) -> bytes:
         """A target's bytes. Raises NoSuchObject."""
 
-    def plain(self, path: str) -> bytes:
-        """A plain file's bytes, in no way verified (tiles). Raises NoSuchObject."""
+    def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
+        """A plain file's bytes, in no way verified (tiles). Raises NoSuchObject, StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def prove(
         from_raw(root_hash),
         seal,
         sealed_by,
-        cosigned.look([_plain_or_none(source)], roots[-1].witnesses, checkpoint),
+        cosigned.look([partial(source.plain, max_bytes=checkpoints.MAX_NOTE)], roots[-1].witnesses, checkpoint),
     )
 
 
@@ -275,16 +276,6 @@ def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, sealed_at: 
     if found.checkpoint.size != proof.size:
         raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")
     return found.checkpoint
-
-
-def _plain_or_none(source: Source) -> cosigned.ReadLine:
-    def read(path: str) -> bytes | None:
-        try:
-            return source.plain(path)
-        except NoSuchObject:
-            return None
-
-    return read
 
 
 def _check_ends(root: TrustRoot, signers: Collection[str], at: datetime) -> None:

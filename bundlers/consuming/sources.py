@@ -69,8 +69,8 @@ class OpenSource(Protocol):
     def read(self, path: str) -> bytes:
         """A target's bytes. Raises NoSuchObject."""
 
-    def plain(self, path: str) -> bytes:
-        """A plain file's bytes, in no way verified. Raises NoSuchObject."""
+    def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
+        """A plain file's bytes, in no way verified. Raises NoSuchObject, StorageUnavailable, VerificationError."""
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """A large target's bytes; the caller hashes them."""
@@ -144,9 +144,9 @@ class PublishedSource:
         """A target's verified bytes."""
         return self._client.read(path)
 
-    def plain(self, path: str) -> bytes:
+    def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes."""
-        data = read_all(self._reader, path, max_bytes=limits.OBJECT)
+        data = read_all(self._reader, path, max_bytes=max_bytes)
         self._client.fetched[path] = data
         return data
 
@@ -318,8 +318,10 @@ class KitSource:
         """A member's bytes."""
         return self._kit.read(path)
 
-    def plain(self, path: str) -> bytes:
+    def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A member's bytes."""
+        if self._kit.size(path) > max_bytes:
+            raise VerificationError(f"{self.url}: {path} is larger than {max_bytes} bytes")
         return self._kit.read(path)
 
     def chunks(self, path: str) -> Iterator[bytes]:

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from attest.errors import CasstoreError
-from attest.log import cosignatures
+from attest.errors import FormatError, VerificationError
+from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint
 from attest.trust.witnesses import Witness, Witnesses
 from bundlers.publishing import records
-from bundlers.publishing.destinations import Destination, put
+from bundlers.publishing.destinations import Destination
+from casstore.errors import NoSuchObject, StorageUnavailable
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 15.0
 
@@ -92,27 +93,35 @@ def look(places: Sequence[ReadLine], asked: Witnesses | None, checkpoint: Checkp
     for one in asked.keys if asked else ():
         if asked is not None and len(notes) >= asked.quorum:
             break
-        if (note := next((n for read in places if (n := _line(read, one, checkpoint)) is not None), None)) is not None:
+        if (note := next((n for read in places if (n := line(read, one, checkpoint)) is not None), None)) is not None:
             notes[one.name] = note
     return Cosigned(checkpoint.size, asked, notes)
 
 
-def _line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
-    note = read(records.cosignature_path(checkpoint.size, one.key_id))
+def line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
+    """The note of this witness over this checkpoint, as it lies at a place; None where none does."""
     try:
+        note = read(records.cosignature_path(checkpoint.size, one.key_id))
         if note is not None:
             cosignatures.time_of(note, one.key, checkpoint)
-    except CasstoreError:
-        return None
+    except (FormatError, VerificationError, NoSuchObject, StorageUnavailable):
+        return None  # one that cannot be read: the others may be enough
     return note
 
 
 def bring(
     destination: Destination, places: Sequence[ReadLine], asked: Witnesses | None, checkpoint: Checkpoint
 ) -> Cosigned:
-    """As `look`, there and elsewhere; what was found elsewhere is put there too. Raises Conflict."""
-    found = look([destination.read, *places], asked, checkpoint)
-    for path, note in found.files().items():
-        if destination.read(path) is None:
-            put(destination, path, note)
+    """As `look`, there and elsewhere; what was found elsewhere is put there too, over anything that is no such line."""
+    here = small(destination)
+    found = look([here, *places], asked, checkpoint)
+    there = look([here], asked, checkpoint).notes
+    lines = Cosigned(found.size, asked, {name: note for name, note in found.notes.items() if name not in there})
+    for path, note in lines.files().items():
+        destination.point(path, note)
     return found
+
+
+def small(destination: Destination) -> ReadLine:
+    """Reads no more of a file than a note may have."""
+    return lambda path: destination.read(path, most=checkpoints.MAX_NOTE + 1)

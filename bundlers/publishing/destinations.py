@@ -90,8 +90,8 @@ class Destination(Protocol):
     def url(self) -> str:
         """For reports."""
 
-    def read(self, path: str) -> bytes | None:
-        """A small file's bytes, or None."""
+    def read(self, path: str, *, most: int | None = None) -> bytes | None:
+        """A small file's bytes, `most` of them, or None."""
 
     def has(self, path: str, size: int) -> bool:
         """Whether a file of this size is there (content-named files only: their bytes follow)."""
@@ -131,11 +131,11 @@ class FolderDestination:
         """The absolute folder."""
         return self._folder
 
-    def read(self, path: str) -> bytes | None:
-        """A small file's bytes, or None."""
+    def read(self, path: str, *, most: int | None = None) -> bytes | None:
+        """A small file's bytes, `most` of them, or None."""
         try:
             with open(self._path(path), "rb") as file:
-                return file.read()
+                return file.read(most)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -229,10 +229,10 @@ class StorageDestination:
         """The storage's URL."""
         return self._storage.url
 
-    def read(self, path: str) -> bytes | None:
-        """A small file's bytes, or None."""
+    def read(self, path: str, *, most: int | None = None) -> bytes | None:
+        """A small file's bytes, `most` of them, or None."""
         try:
-            return self._storage.read(check_path(path))
+            return self._storage.read(check_path(path), 0, most)
         except NoSuchObject:
             return None
 

@@ -226,8 +226,8 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
         if standing.lacking(destination, _targets(run, last, rows[-1].statement)):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
-        if last.withdrawn:
-            _lacking(run, destination, state, last)  # nobody waited for the lines; they may be there by now
+        # nobody waited for the lines of a withdrawal; others may have been lost where they lay
+        written.staged = written.staged or _lacking(run, destination, state, last)
         written.skipped = written.skipped or len(last.targets)
         return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
     state = _record(run, state)
@@ -428,7 +428,8 @@ def _lacking(run: _Run, destination: Destination, state: LedgerState, claim: Pub
         return cosigned.bring(destination, run.lines.places, asked, checkpoint).lacking
 
     if claim.withdrawn:
-        look()
+        with contextlib.suppress(CasstoreError):
+            look()
         return None
     return run.lines.wait_until(look)
 

@@ -21,14 +21,17 @@ from dataclasses import dataclass, field
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.log import checkpoints, cosignatures, tiles
+from attest.log.checkpoints import Checkpoint
 from attest.log.merkle import MemoryTree
 from attest.log.tiles import Tile
-from attest.statements.predicates import publication
+from attest.statements.predicates import publication, seal
+from attest.statements.predicates.publication import Publication
 from bundlers.publishing import cosigned, feed, records, tuf_repository
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
-from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, places
+from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
 from casstore.errors import NoSuchObject
+from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
@@ -40,6 +43,7 @@ _PIECE = 1024 * 1024
 _MISSING, _OTHER = "is missing", "has other bytes than were published"
 _METADATA = "metadata/"
 _LINES = "ledger/cosignatures/"
+_NOTE = checkpoints.MAX_NOTE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +82,19 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     needed |= _add_feed(report.expected, storage, store, ledger)
     there = set(storage.list(""))
     raws = [entry.raw for entry in ledger.entries()]
-    asked = state.require_trust_root().witnesses
+    tree = MemoryTree(raws)
     for path in sorted(there):
         if path.startswith(_LINES):
-            _check_line(report, storage, path, state)
+            _check_line(report, storage, path, state, tree)
         else:
             _check_file(report, storage, path, raws)
     for path in sorted(needed - there):
         report.damaged[path] = _MISSING
-    newest = checkpoints.parse(store.read(report.expected[CHECKPOINT].digest))[0]
-    read = lambda path: storage.read(path) if path in there else None  # noqa: E731
-    staged = not cosigned.look([read], asked, newest).enough
-    _check_metadata(report, storage, there, len(rows), staged=staged)
+    lacking = _lacking(storage, store, ledger, state, there, rows[-1].statement)
+    shown = _check_metadata(report, storage, there, len(rows), staged=lacking is not None)
+    claim = _claim(store, rows[-1].statement)
+    if shown == len(rows) and lacking is not None and not claim.withdrawn:
+        report.damaged[f"{_LINES}{_checkpoint(store, claim).size}"] = f"consumers take nothing of it: {lacking}"
     return report
 
 
@@ -101,6 +106,25 @@ def mend(storage: Storage, store: Store, report: PublishedReport) -> None:
                 _put(storage, path, good.digest, store.chunks(good.digest) if good.data is None else (good.data,))
                 report.mended.append(path)
                 del report.damaged[path]
+
+
+def _claim(store: Store, statement: Digest) -> Publication:
+    return publication.parse(parse_unverified(store.read(statement)).predicate)
+
+
+def _checkpoint(store: Store, claim: Publication) -> Checkpoint:
+    return checkpoints.parse(store.read(claim.targets[records.CHECKPOINT].digest))[0]
+
+
+def _lacking(
+    storage: Storage, store: Store, ledger: Ledger, state: LedgerState, there: set[str], statement: Digest
+) -> str | None:
+    """Which lines a publication lacks, by the trust root under which its checkpoint was sealed."""
+    checkpoint = _checkpoint(store, _claim(store, statement))
+    last = list(ledger.entries())[checkpoint.size - 1]
+    sealed = seal.parse(parse_unverified(store.read(last.statement)).predicate)
+    read = lambda path: storage.read(path, 0, _NOTE) if path in there else None  # noqa: E731
+    return cosigned.look([read], state.trust_roots[sealed.trust_root_version - 1].witnesses, checkpoint).lacking
 
 
 def _add_targets(into: dict[str, Expected], store: Store, number: int, statement: Digest) -> set[str]:
@@ -187,22 +211,30 @@ def _check_file(report: PublishedReport, storage: Storage, path: str, raws: list
         report.damaged[path] = _OTHER
 
 
-def _check_line(report: PublishedReport, storage: Storage, path: str, state: LedgerState) -> None:
-    """A witness's line: over the checkpoint of its size, or its newest one; by a witness of any trust root."""
+def _check_line(report: PublishedReport, storage: Storage, path: str, state: LedgerState, tree: MemoryTree) -> None:
+    """A witness's line: over this ledger at its size, or its newest one; by a witness of any trust root."""
     report.files += 1
     known = {one.key_id: one for root in state.trust_roots if root.witnesses for one in root.witnesses.keys}
     place, _, key_id = path.removeprefix(_LINES).partition("/")
     try:
-        note = storage.read(path)
+        note = storage.read(path, 0, _NOTE)
         checkpoint = checkpoints.parse(note)[0]
         if key_id not in known:
             report.strangers.append(path)
         elif place not in ("newest", str(checkpoint.size)):
-            raise FormatError(f"is over {checkpoint.size} entries")
+            raise FormatError(f"it is over {checkpoint.size} entries")
+        elif not _is_of(checkpoint, state, tree):
+            raise FormatError("it is over another history: show it to the owners")
         else:
             cosignatures.time_of(note, known[key_id].key, checkpoint)
     except CasstoreError as exc:
         report.damaged[path] = f"is no line of a witness over this size: {exc.message}"
+
+
+def _is_of(checkpoint: Checkpoint, state: LedgerState, tree: MemoryTree) -> bool:
+    origin = ledger_checkpoints.origin(state.store, state.ledger)
+    same = 0 < checkpoint.size <= len(tree) and tree.root(checkpoint.size) == checkpoint.root
+    return checkpoint.origin == origin and same
 
 
 def _digest(storage: Storage, path: str) -> Digest:
@@ -213,7 +245,7 @@ def _digest(storage: Storage, path: str) -> Digest:
     return from_hex(hasher.hexdigest())
 
 
-def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int, *, staged: bool) -> None:
+def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int, *, staged: bool) -> int:
     """Signatures by the newest root, and the number that is shown; files of earlier roots are their own affair.
 
     One that is staged waits for witnesses: the pointer shows the one before, or is not there yet.
@@ -226,10 +258,10 @@ def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], 
         root = tuf_repository.newest_root(lambda version: read(f"{_METADATA}{version}.root.json"))
     except CasstoreError as exc:
         report.damaged[f"{_METADATA}root.json"] = exc.message
-        return
+        return 0
     if root is None:
         report.damaged[f"{_METADATA}1.root.json"] = _MISSING
-        return
+        return 0
     for name in ("timestamp.json", f"{number}.snapshot.json", f"{number}.targets.json"):
         data, path = read(_METADATA + name), _METADATA + name
         report.files += data is not None
@@ -243,6 +275,7 @@ def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], 
         except CasstoreError as exc:
             report.damaged[path] = exc.message
     _check_names(report, there)
+    return number_of(read(TIMESTAMP))
 
 
 def _check_names(report: PublishedReport, there: Iterable[str]) -> None:

@@ -108,13 +108,13 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
 
 def published_number(destination: Destination) -> int:
     """The number of the publication that the destination shows; 0 for none, and for a pointer that cannot be read."""
-    data = destination.read(TIMESTAMP)
-    return 0 if data is None else _number(data)
+    return number_of(destination.read(TIMESTAMP))
 
 
-def _number(timestamp: bytes) -> int:
+def number_of(timestamp: bytes | None) -> int:
+    """The number of the publication that a pointer names; 0 for none, and for one that cannot be read."""
     try:
-        return tuf_repository.version_of(timestamp)
+        return 0 if timestamp is None else tuf_repository.version_of(timestamp)
     except VerificationError:
         return 0
 
@@ -223,7 +223,7 @@ def _existing(destination: Destination, name: str, job: Job, root: bytes) -> byt
     data, number = destination.read(f"metadata/{name}"), job.number
     if data is None or name != "timestamp.json":
         return data
-    there = _number(data)
+    there = number_of(data)
     if there > number and not job.reset:
         raise Conflict(
             f"{destination.url}: shows publication {there} already, {number} is older",

@@ -6,7 +6,6 @@ log.checkpoint.size, log.entries(40, 42)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,12 +19,14 @@ from attest.log.tiles import Tile
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming import published_roots
 from bundlers.consuming.ledger_proof import note_keys
-from bundlers.consuming.published_objects import tar_of
 from bundlers.consuming.readers import Reader, open_reader, read_all
 from bundlers.publishing import feed, records
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.network.network import NetworkGuard
+
+_ENTRIES = tiles.WIDTH * (2 + tiles.MAX_ENTRY)
+"""The largest bundle of entries."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ class PublishedLog:
         """Entries as stored; nothing of them is proven."""
         found: list[bytes] = []
         width = tiles.WIDTH
-        for tile in tiles.grown_entries(first - first % width, self.size):
-            if tile.index * width < end:
-                found += tiles.parse_entries(self._published(f"ledger/{tile.path}"), width=tile.width)
+        for index in range(first // width, -(-end // width)):
+            tile = tiles.tile_of(-1, index * width, self.size)
+            data = self._published(f"ledger/{tile.path}", max_bytes=_ENTRIES)
+            found += tiles.parse_entries(data, width=tile.width)
         return found[first % width : first % width + end - first]
 
     @cached_property
@@ -75,17 +77,19 @@ class PublishedLog:
 
         def load(tile: Tile) -> bytes:
             if tile not in known:
-                known[tile] = self._published(f"ledger/{tile.path}")
+                known[tile] = self._published(f"ledger/{tile.path}", max_bytes=tiles.WIDTH * merkle.HASH_SIZE)
             return known[tile]
 
         return tiles.tile_reader(load, self.size)
 
-    def feed(self, first: int) -> Iterator[dict[Digest, bytes]]:
-        """The objects of the entries from a number on, part by part, each checked by its digest."""
-        for begun, end in feed.parse_index(self._published(feed.INDEX)):
-            if end > first and begun < self.size:
-                path = feed.part_path(begun, end)
-                yield tar_of(path, self._published(path))
+    @cached_property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """Which entries each part of the feed is of, as its index says."""
+        return feed.parse_index(self._published(feed.INDEX))
+
+    def part(self, begun: int, end: int) -> bytes:
+        """The tar of objects of some entries; nothing of it is proven."""
+        return self._published(feed.part_path(begun, end))
 
     def large(self, digest: Digest) -> bytes:
         """An object of the feed that lies on its own. Raises NoSuchObject, StoreDamaged: no entry is void for that."""
@@ -94,9 +98,9 @@ class PublishedLog:
             raise StoreDamaged(f"{self.url}/{feed.object_path(digest)}: has other bytes than its name says")
         return data
 
-    def _published(self, path: str) -> bytes:
+    def _published(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         try:
-            return self.read(path)
+            return self.read(path, max_bytes=max_bytes)
         except NoSuchObject as exc:
             raise VerificationError(
                 f"{self.url}/{path}: is missing, so the ledger cannot be followed",

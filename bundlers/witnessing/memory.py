@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,14 @@ from attest.core.fields import Fields
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, VerificationError
 from attest.statements.envelopes import decode_base64
-from bundlers.consuming.state import locked, read_file, write_file
+from bundlers.consuming.state import read_file, write_file
+from casstore.errors import Conflict, NotWritable
+from casstore.machine import locks
 from casstore.objects import store_config
 from casstore.objects.store_config import StoreConfig, StoreOptions
 from casstore.storage import open_storage
+from casstore.storage.base import os_error
+from casstore.storage.file import make_folder
 from casstore.store.store import Store
 
 FORMAT = "casstore-witness-memory/1"
@@ -69,6 +73,19 @@ class Remembered:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the entries under the larger of two checkpoints have at the size of the smaller one."""
+
+    root_hash: Digest
+    hashes: tuple[bytes, ...]
+    """That the larger root hash goes on from this one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"rootHash": self.root_hash, "hashes": [_base64(one) for one in self.hashes]}
+
+
 class Memory:
     """A folder of the witness's own."""
 
@@ -76,10 +93,29 @@ class Memory:
         self.folder = os.path.abspath(folder)
         self._path = os.path.join(self.folder, "memory.json")
         self._evidence = os.path.join(self.folder, "evidence")
+        self.incoming = os.path.join(self.folder, "incoming")
+        """What one run fetches; gone after it."""
 
-    def locked(self) -> contextlib.AbstractContextManager[None]:
-        """One run at a time."""
-        return locked(os.path.join(self.folder, ".lock"))
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One run at a time. Raises Conflict while there is another one, NotWritable where nothing can be locked."""
+        path = os.path.join(self.folder, ".lock")
+        try:
+            make_folder(self.folder)
+            file = open(path, "ab")  # noqa: SIM115 - closed below
+        except OSError as exc:
+            raise os_error(exc, path, writing=True) from exc
+        with file:
+            try:
+                locks.take(file.fileno(), wait=False)
+            except BlockingIOError as exc:
+                raise Conflict(f"{self.folder}: another run of this witness is at work", hint="let it end") from exc
+            except (locks.NoLocks, OSError) as exc:
+                raise NotWritable(
+                    f"{path}: cannot be locked, and two runs at once could sign two histories",
+                    hint="keep the memory in a folder of this machine",
+                ) from exc
+            yield
 
     def load(self) -> Remembered | None:
         """What is remembered; None in a new folder. Raises VerificationError when it is damaged."""
@@ -97,13 +133,14 @@ class Memory:
         """Whole and durable on return."""
         write_file(self._path, canonical.dumps(remembered.to_json()))
 
-    def accuse(self, what: str, notes: Sequence[bytes], now: datetime) -> str:
+    def accuse(self, what: str, notes: Sequence[bytes], now: datetime, proof: Proof | None = None) -> str:
         """Keep signed notes that contradict each other, or their own ledger; the path."""
         value = {
             "format": EVIDENCE_FORMAT,
             "what": what,
             "found": times.format(now),
             "notes": [_base64(note) for note in notes],
+            **({"proof": proof.to_json()} if proof else {}),
         }
         path = os.path.join(self._evidence, f"{hex_of(sha256(b''.join(notes)))[:16]}.json")
         if read_file(path) is None:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest.core import limits
 from attest.digests import Digest, from_raw, to_raw
-from attest.errors import CasstoreError, PolicyDenied, VerificationError
+from attest.errors import CasstoreError, FormatError, NotInstalled, PolicyDenied, TooNew, VerificationError
 from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint
 from attest.signers import Signer
@@ -25,8 +24,8 @@ from attest.trust.trust_roots import TrustRoot
 from attest.trust.witnesses import FOLD, Witness
 from bundlers.consuming.ledger_proof import note_keys
 from bundlers.consuming.readers import open_reader, read_all
-from bundlers.publishing import records
-from bundlers.publishing.destinations import Destination, open_destination, put
+from bundlers.publishing import cosigned, records
+from bundlers.publishing.destinations import Destination, open_destination
 from bundlers.witnessing import histories, logs
 from bundlers.witnessing.logs import PublishedLog
 from bundlers.witnessing.memory import Memory, Remembered
@@ -34,6 +33,8 @@ from bundlers.witnessing.replica import Replica
 from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
 from casstore.network.network import NetworkGuard
 
+_NOTHING_SHOWN = (NoSuchObject, NoSuchStore, StorageUnavailable, FormatError, VerificationError, TooNew, NotInstalled)
+"""What one source may show in place of a checkpoint, without any key."""
 _RETIRED = "a memory that was lost is not made anew: the owners name another key (keys ceremony draft --witness)"
 
 
@@ -67,7 +68,7 @@ class WitnessReport:
     ahead: tuple[str, ...]
     """Peers that signed more than any source shows here."""
     away: tuple[str, ...]
-    """Sources that could not be read, and why."""
+    """Sources that could not be read, or showed nothing that is signed for this ledger, and why."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -108,19 +109,21 @@ def _run(
     _check_not_lost(destination, own, before)
     for log in others:
         histories.check_continues(newest, log.checkpoint, log.note, memory, now)
-    replica = None
+    replica, root = None, newest.root
     with contextlib.ExitStack() as stack:
         if own.kind == FOLD:
             replica = stack.enter_context(Replica.open(memory, newest, settings.sigstore_root))
         _check_grown(newest, before, replica, memory, now)
         if replica is not None:
-            own = _own(replica.follow(newest, memory, now=now).require_trust_root(), signer)
+            root = replica.follow(now=now).require_trust_root()
+            own = _own(root, signer)
+            _check_same(before, newest, own, signer)
         agreeing, ahead = _ask_peers(settings, newest, own, memory, now, network)
+        new = before is None or before.size < newest.size
+        after = before if before is not None and not new else _signed(newest, root, own, signer, now)
+        memory.save(after)
         if replica is not None:
-            replica.keep()
-    new = before is None or before.size < newest.size
-    after = before if before is not None and not new else _signed(newest, own, signer, now)
-    memory.save(after)
+            replica.keep()  # after the memory, without which a copy that has entries is a memory that was lost
     _show(destination, own, after)
     told = tuple(f"{url}: {why}" for url, why in away)
     return WitnessReport(own.name, own.kind, after.size, after.root_hash, new, agreeing, ahead, told)
@@ -142,13 +145,20 @@ def _open(
     away: list[tuple[str, CasstoreError]] = []
     for url in settings.sources:
         try:
-            found.append(logs.open_log(url, network=network, first=first, at=now, sigstore_root=settings.sigstore_root))
-        except (NoSuchObject, NoSuchStore, StorageUnavailable) as exc:
+            log = logs.open_log(url, network=network, first=first, at=now, sigstore_root=settings.sigstore_root)
+            found.append(_of_same_ledger(log, before.ledger if before else found[0].ledger if found else log.ledger))
+        except _NOTHING_SHOWN as exc:
             away.append((url, exc))
     if not found:
         raise away[0][1]
-    newest = max(found, key=lambda log: (log.size, len(log.roots)))
+    newest = max(found, key=lambda log: log.size)
     return newest, [log for log in found if log is not newest], [(url, exc.message) for url, exc in away]
+
+
+def _of_same_ledger(log: PublishedLog, ledger: str) -> PublishedLog:
+    if log.ledger != ledger:
+        raise VerificationError(f"{log.url}: publishes the ledger {log.ledger}, not {ledger}")
+    return log
 
 
 def _own(root: TrustRoot, signer: Signer) -> Witness:
@@ -183,16 +193,18 @@ def _check_same(before: Remembered | None, log: PublishedLog, own: Witness, sign
 
 def _check_not_lost(destination: Destination, own: Witness, before: Remembered | None) -> None:
     """What this key signed by its own place is remembered. Raises VerificationError."""
-    note = destination.read(records.newest_cosignature_path(own.key_id))
+    note = cosigned.small(destination)(records.newest_cosignature_path(own.key_id))
     if note is None:
         return
-    shown = checkpoints.parse(note)[0]
-    with contextlib.suppress(VerificationError):
+    try:
+        shown = checkpoints.parse(note)[0]
         cosignatures.time_of(note, own.key, shown)
-        if before is None or before.size < shown.size:
-            raise PolicyDenied(
-                f"this key signed a checkpoint over {shown.size} entries, which its memory does not know", hint=_RETIRED
-            )
+    except CasstoreError:
+        return  # somebody else's bytes, which `_show` replaces
+    if before is None or before.size < shown.size:
+        raise PolicyDenied(
+            f"this key signed a checkpoint over {shown.size} entries, which its memory does not know", hint=_RETIRED
+        )
 
 
 def _check_grown(
@@ -205,8 +217,9 @@ def _check_grown(
     if log.size >= before.size:
         histories.check_continues(log, signed, before.note, memory, now)
         return
-    if replica is not None and replica.root_at(log.size) != log.checkpoint.root:
-        raise histories.two_histories(log, signed, before.note, memory, now)
+    raws = replica.first(before.size) if replica is not None else None
+    if raws is not None and histories.root_of_entries(raws) == signed.root:
+        histories.check_begins(raws, log.checkpoint, log.url, log.note, before.note, memory, now)
     raise VerificationError(
         f"{log.url}: shows {log.size} entries, {before.size} were signed before",
         hint="an older state is served: nothing was signed; give a source that is newer",
@@ -252,10 +265,8 @@ def _peer_note(url: str, one: Witness, log: PublishedLog, now: datetime, network
     return note
 
 
-def _signed(log: PublishedLog, own: Witness, signer: Signer, now: datetime) -> Remembered:
+def _signed(log: PublishedLog, root: TrustRoot, own: Witness, signer: Signer, now: datetime) -> Remembered:
     note = cosignatures.cosign(log.note, own.key, signer.sign_bytes, at=now)
-    limits.check(note, checkpoints.MAX_NOTE, "the note with the witness's line")
-    root = log.root
     return Remembered(
         name=own.name,
         kind=own.kind,
@@ -272,10 +283,10 @@ def _signed(log: PublishedLog, own: Witness, signer: Signer, now: datetime) -> R
 
 
 def _show(destination: Destination, own: Witness, signed: Remembered) -> None:
-    """The line at its places; what lies there already is left."""
-    path = records.cosignature_path(signed.size, own.key_id)
-    if destination.read(path) is None:
-        put(destination, path, signed.note)
+    """The line at its places; a line that lies there already is left, anything else is replaced."""
+    checkpoint = checkpoints.parse(signed.note)[0]
+    if cosigned.line(cosigned.small(destination), own, checkpoint) is None:
+        destination.point(records.cosignature_path(signed.size, own.key_id), signed.note)
     newest = records.newest_cosignature_path(own.key_id)
-    if destination.read(newest) != signed.note:
+    if cosigned.small(destination)(newest) != signed.note:
         destination.point(newest, signed.note)

@@ -130,7 +130,7 @@ def _told(report: PublishReport, destination: str) -> None:
     what = f"{report.channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
     render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
     if report.staged:
-        render.warning(f"staged, consumers are shown the publication before: {report.staged}; run it again, or --wait")
+        render.warning(f"staged, consumers take nothing of it yet: {report.staged}; run it again, or --wait")
     if report.withdrawn:
         render.warning(f"consumers are told that {report.version} may not be installed, and why; promote another")
     if report.fallback:

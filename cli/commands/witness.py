@@ -48,7 +48,8 @@ def witness(
       casstore ledger witness --from https://releases.example --memory w1 --out ./w1-site \\
         --key w1.pem --trust-root sha256:...
     Exit status: 0 signed, or nothing new, 3 it does not hold, or an older state is served, 4 this key is no
-    witness or has lost its memory, 7 a seal is not what its entries add up to, 8 nothing is published, 12 away.
+    witness or has lost its memory, 7 a seal is not what its entries add up to, 8 nothing is published,
+    9 another run is at work, 12 away.
     """
     from attest import digests
     from bundlers.witnessing import witness as witnessing

@@ -19,7 +19,7 @@ from attest.log.checkpoints import Checkpoint
 from attest.signers import Signer
 from attest.trust.witnesses import CONSISTENCY, FOLD, Witness, Witnesses
 from bundlers.witnessing.histories import TWO_HISTORIES
-from bundlers.witnessing.memory import Memory, Remembered
+from bundlers.witnessing.memory import Memory, Proof, Remembered
 
 GOLDEN = Path(__file__).parent / "golden"
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
@@ -59,8 +59,11 @@ def remembered() -> Remembered:
 def golden() -> dict[str, bytes]:
     """Path below the golden folder -> content."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Memory(folder).accuse(TWO_HISTORIES, (note(), note(Checkpoint(ORIGIN, 42, b"x" * 32))), NOW)
-        evidence = {f"witness/evidence/{Path(path).name}": Path(path).read_bytes()}
+        memory, tree = Memory(folder), merkle.MemoryTree(f"entry {number}".encode() for number in range(42))
+        memory.accuse(TWO_HISTORIES, (note(), note(Checkpoint(ORIGIN, 42, b"x" * 32))), NOW)
+        proof = Proof(from_raw(tree.root(7)), tuple(tree.consistency(7)))
+        memory.accuse(TWO_HISTORIES, (note(Checkpoint(ORIGIN, 7, b"x" * 32)), note()), NOW, proof)
+        evidence = {f"witness/evidence/{Path(path).name}": Path(path).read_bytes() for path in memory.evidence()}
     return {
         "witness/witnesses.json": canonical.dumps(asked().to_json()),
         "witness/note": note(),

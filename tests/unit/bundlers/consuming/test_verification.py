@@ -72,7 +72,7 @@ class Forged:
             raise NoSuchObject(path)
         return self.targets[path]
 
-    def plain(self, path: str) -> bytes:
+    def plain(self, path: str, *, max_bytes: int = 0) -> bytes:
         if path not in self.plains:
             raise NoSuchObject(path)
         return self.plains[path]
