@@ -60,6 +60,12 @@ class Unreadable(VerificationError):
     """What was written to a destination would be refused by consumers; its pointer was not moved."""
 
 
+class NoRanges(CasstoreError):
+    """A source serves whole files only."""
+
+    exit_code = 12
+
+
 class HostileArchive(VerificationError):
     """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""
 

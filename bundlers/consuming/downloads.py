@@ -27,6 +27,7 @@ from urllib3.exceptions import (
 
 from attest.errors import BadInput
 from bundlers.consuming.web_answers import ASK, MOVED, TryAgain, check_status, failed, proxy_of, words
+from bundlers.errors import NoRanges
 from bundlers.publishing.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network import circuit
@@ -59,6 +60,15 @@ class _Progress:
     total: int | None = None
     mark: str = ""
     """A strong ETag, or the time of its last change."""
+    first: int = 0
+    """Where it begins: not at 0 for a part of a file."""
+    end: int | None = None
+    """Where a part ends."""
+
+    @property
+    def last(self) -> int | None:
+        """How far it goes; None where nobody knows."""
+        return self.total if self.end is None else self.end
 
 
 class HttpReader:
@@ -88,6 +98,13 @@ class HttpReader:
     def chunks(self, path: str) -> Iterator[bytes]:
         """The body in pieces."""
         return self._body(f"{self._url}/{quote(check_path(path))}")
+
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`; what breaks off goes on. Raises NoRanges."""
+        url = f"{self._url}/{quote(check_path(path))}"
+        self._network.check(url)
+        progress = _Progress(url, done=start, first=start, end=end)
+        return self._pieces(progress, self._tried(progress))
 
     def document(self, *, max_bytes: int) -> bytes:
         """What lies under the URL itself. Raises StorageUnavailable when it is larger than `max_bytes`."""
@@ -159,8 +176,8 @@ class HttpReader:
     def _sent(self, progress: _Progress, url: str, seconds: float) -> urllib3.BaseHTTPResponse:
         """Raises TryAgain, StorageUnavailable, NoSuchObject."""
         headers = {"User-Agent": "casstore", "Accept-Encoding": "identity"}
-        if progress.done:
-            headers["Range"] = f"bytes={progress.done}-"
+        if progress.done or progress.end is not None:
+            headers["Range"] = f"bytes={progress.done}-{'' if progress.end is None else progress.end - 1}"
             if progress.mark:
                 headers["If-Range"] = progress.mark
         timeout = urllib3.Timeout(connect=min(CONNECT, seconds), read=seconds)
@@ -228,9 +245,12 @@ def _check_body(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None
         raise StorageUnavailable(f"{url}: is sent as {coding[:20]!r}, though it was asked for as it is", hint=ASK)
     length = headers.get("Content-Length", "").strip()
     chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-    if response.status == 206 and progress.done:
+    if response.status == 206 and (progress.done or progress.end is not None):
         _check_range(progress, headers.get("Content-Range", ""))
+        progress.mark = progress.mark or _mark(headers)
         return
+    if progress.end is not None and response.status == 200:
+        raise NoRanges(f"{url}: the server serves no parts of a file")
     if response.status != 200 or not (chunked or (length.isascii() and length.isdecimal())):
         told = "does not say how long it is" if response.status == 200 else f"answers {response.status}"
         raise StorageUnavailable(f"{url}: the server {told}, so it may not have come whole", hint=ASK)
@@ -245,7 +265,9 @@ def _check_body(progress: _Progress, response: urllib3.BaseHTTPResponse) -> None
 
 def _check_range(progress: _Progress, said: str) -> None:
     match = _RANGE.fullmatch(said.strip())
-    if match is None or int(match[1]) != progress.done or progress.total not in (None, int(match[3])):
+    asked = match is not None and int(match[1]) == progress.done
+    asked = asked and match is not None and progress.end in (None, int(match[2]) + 1)
+    if match is None or not asked or progress.total not in (None, int(match[3])):
         raise StorageUnavailable(f"{progress.url}: the server sends another part than was asked for", hint=ASK)
 
 
@@ -281,14 +303,14 @@ def _read(progress: _Progress, response: urllib3.BaseHTTPResponse) -> Iterator[b
     except (HTTPError, OSError, ValueError) as exc:
         raise TryAgain(f"{_broken(progress)}: {words(exc)}", hint="try again") from exc
     finally:
-        response.close() if progress.total != progress.done else response.release_conn()
-    if progress.total is not None and progress.done < progress.total:
+        response.close() if progress.last != progress.done else response.release_conn()
+    if progress.last is not None and progress.done < progress.last:
         raise TryAgain(_broken(progress), hint="try again")
 
 
 def _broken(progress: _Progress) -> str:
-    of = "" if progress.total is None else f" of {progress.total}"
-    return f"{progress.url}: broke off after {progress.done}{of} bytes"
+    of = "" if progress.last is None else f" of {progress.last - progress.first}"
+    return f"{progress.url}: broke off after {progress.done - progress.first}{of} bytes"
 
 
 class _Slowness:

@@ -39,6 +39,11 @@ def extract(manifest: ProductManifest, source: BinaryIO, into: str) -> int:
     return _place(ruled_members.members(manifest, source), into)
 
 
+def place(manifest: ProductManifest, rows: Iterator[tuple[ProductFile, Iterator[bytes]]], into: str) -> int:
+    """As `extract`, for files that were put together already; `rows` checks each by its digest."""
+    return _place(ruled_members.ruled(manifest, rows), into)
+
+
 def copy_files(folder: str, manifest: ProductManifest, into: str) -> int:
     """As `extract`, from a folder that has the very files; each is checked by its digest while it is copied."""
     return _place(_from_folder(folder, manifest), into)

@@ -11,7 +11,6 @@ nothing. Leaves to others: verification (`consumer`), the folder (`installed`), 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,9 @@ from datetime import datetime
 from typing import Any
 
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming import choosing, counting, keeping, linking, own_files, service
-from bundlers.consuming.extract import copy_files, extract
-from bundlers.consuming.installed import PART, UNPROVEN, InstalledFolder
+from bundlers.consuming import choosing, counting, fetching, keeping, linking, own_files, service
+from bundlers.consuming.extract import copy_files
+from bundlers.consuming.installed import UNPROVEN, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.receipts import Receipt, same_but_for_time
 from bundlers.consuming.service import TrustSettings, Verified
@@ -31,7 +30,6 @@ from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine.progress import NullProgress, Progress
 from casstore.network.network import NetworkGuard
-from casstore.storage.base import os_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,9 @@ def _would(
             return InstallReport(folder.folder, path, old, False, 0, pruned=pruned, dry_run=True)
     same = current is not None and folder.manifest(current) == item.manifest_bytes
     fetch = (
-        0 if whole or (same and _added(folder.path(str(current)), item.manifest) is not None) else receipt.archive_size
+        0
+        if whole or (same and _added(folder.path(str(current)), item.manifest) is not None)
+        else fetching.expected(folder, found, item)
     )
     pruned = keeping.surplus(folder, keep, receipt.name) if keep is not None else ()
     return InstallReport(folder.folder, path, receipt, True, fetch, pruned=pruned, dry_run=True)
@@ -294,7 +294,7 @@ def _install(
     mine = _own_files(folder, current)
     fetched = 0
     if _added(path, item.manifest) is None and not _from_before(folder, current, item, path):
-        fetched = _fetch_and_extract(folder, found, item, path, progress)
+        fetched = fetching.fetch(folder, found, item, path, progress)
     kept = own_files.carry(mine, path, item.manifest)
     folder.keep(receipt, item.manifest_bytes)
     if unproven:
@@ -345,29 +345,6 @@ def _added(path: str, manifest: ProductManifest) -> tuple[str, ...] | None:
         return None
 
 
-def _fetch_and_extract(
-    folder: InstalledFolder, found: Verified, item: VerifiedBuild, path: str, progress: Progress
-) -> int:
-    part = folder.quarantine(item.archive.digest.removeprefix("sha256:") + PART)
-    progress.start("fetch", 1, item.archive.size)
-    try:
-        with open(part, "wb") as file:
-            for chunk in service.archive_chunks(found.source, item):
-                file.write(chunk)
-                progress.advance(0, len(chunk), len(chunk))
-        progress.finish()
-        if os.path.lexists(path):
-            _set_aside(path, folder)
-        with open(part, "rb") as archive:
-            extract(item.manifest, archive, path)
-    except OSError as exc:
-        raise os_error(exc, part, writing=True) from exc
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-    return item.archive.size
-
-
 def _from_before(folder: InstalledFolder, current: str | None, item: VerifiedBuild, path: str) -> bool:
     """Whether the version in force had the very same files: then they are copied, and nothing is fetched."""
     if current is None or folder.manifest(current) != item.manifest_bytes:
@@ -375,7 +352,7 @@ def _from_before(folder: InstalledFolder, current: str | None, item: VerifiedBui
     if _added(folder.path(current), item.manifest) is None or _lacks(folder.path(current), item.manifest):
         return False
     if os.path.lexists(path):
-        _set_aside(path, folder)
+        fetching.set_aside(path, folder)
     copy_files(folder.path(current), item.manifest, path)
     return True
 
@@ -384,14 +361,6 @@ def _lacks(path: str, manifest: ProductManifest) -> bool:
     """Whether a file that the consumer may change is not as it was shipped."""
     gone = any(not os.path.lexists(os.path.join(path, *name.split("/"))) for name in manifest.config)
     return gone or bool(own_files.changed(path, manifest))
-
-
-def _set_aside(path: str, folder: InstalledFolder) -> None:
-    """A folder that is not what it should be makes room, and is kept for whoever changed it."""
-    number = 1
-    while os.path.lexists(target := folder.quarantine(f"{os.path.basename(path)}.changed-{number}")):
-        number += 1
-    os.rename(path, target)
 
 
 def check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:

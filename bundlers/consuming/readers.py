@@ -38,6 +38,9 @@ class Reader(Protocol):
     def chunks(self, path: str) -> Iterator[bytes]:
         """The file's bytes in pieces. Raises NoSuchObject before the first piece."""
 
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`. Raises NoSuchObject; NoRanges where parts are not served."""
+
 
 def open_reader(url: str, *, network: NetworkGuard | None) -> Reader:
     """A reader for a folder, `file://`, `http(s)://` or a storage URL. Opens no socket yet for http."""
@@ -89,6 +92,14 @@ class FolderReader:
             raise os_error(exc, name, writing=False) from exc
         return _pieces(file, name)
 
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`."""
+        for piece in self.chunks(path):
+            yield piece[max(0, start) : max(0, end)]
+            start, end = start - len(piece), end - len(piece)
+            if end <= 0:
+                return
+
 
 class StorageReader:
     """A bucket, through the storage adapter of its scheme."""
@@ -112,6 +123,11 @@ class StorageReader:
         if size is None:
             raise NoSuchObject(f"{self.url}/{path}: no such object")
         return (self._storage.read(path, offset, _PIECE) for offset in range(0, size, _PIECE))
+
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to before `end`."""
+        for offset in range(start, end, _PIECE):
+            yield self._storage.read(check_path(path), offset, min(_PIECE, end - offset))
 
 
 def _pieces(file: Any, name: str) -> Iterator[bytes]:

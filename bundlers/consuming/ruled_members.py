@@ -16,7 +16,13 @@ from bundlers.products.product_manifests import ProductFile, ProductManifest
 
 def members(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
     """As `formats.read`; raises HostileArchive, VerificationError at the end of a file that may not be there."""
-    rows = formats.read(manifest, source)
+    return ruled(manifest, formats.read(manifest, source))
+
+
+def ruled(
+    manifest: ProductManifest, rows: Iterator[tuple[ProductFile, Iterator[bytes]]]
+) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
+    """The same files, as `members` gives them."""
     if not manifest.never:
         return rows
     from bundlers.isolation import forbidden  # it loads numpy

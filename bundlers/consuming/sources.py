@@ -24,6 +24,7 @@ from attest.errors import TrustError, VerificationError
 from bundlers.consuming import published_roots, tuf_start
 from bundlers.consuming.readers import FolderReader, Reader, open_reader, read_all
 from bundlers.consuming.state import ConsumerState, SourceState
+from bundlers.errors import NoRanges
 from bundlers.publishing import tuf_bond
 from bundlers.publishing.kit_files import HEAD, KitFile
 from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
@@ -74,6 +75,9 @@ class OpenSource(Protocol):
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """A large target's bytes; the caller hashes them."""
+
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes of a large target, in no way verified. Raises NoSuchObject, NoRanges."""
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:
         """(valid | stale, as of, valid until); `newest` is the time of the newest proven ledger entry."""
@@ -157,6 +161,12 @@ class PublishedSource:
                 f"{self.url}: {path} is not kept for offline use", hint="take a kit along: casstore export"
             )
         return self._client.chunks(path)
+
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:
+        """Bytes of a large target, in no way verified."""
+        if self._mirrored:
+            raise NoRanges(f"{self.url}: {path} is not kept for offline use")
+        return self._client.part(path, start, end)
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:  # noqa: ARG002 - of the protocol
         """Stale when it had to be judged for an earlier time."""
@@ -327,6 +337,10 @@ class KitSource:
     def chunks(self, path: str) -> Iterator[bytes]:
         """A member's bytes in pieces."""
         return self._kit.chunks(path)
+
+    def part(self, path: str, start: int, end: int) -> Iterator[bytes]:  # noqa: ARG002 - of the protocol
+        """A kit lies here; nothing is gained."""
+        raise NoRanges(f"{self.url}: a kit is read whole")
 
     def check_copies(self, known: frozenset[Digest], archives: frozenset[str]) -> None:
         """The files that are there for people must be those that were proven. Raises VerificationError."""

@@ -1,6 +1,6 @@
 """Deflate in pieces: one valid stream whose bytes depend on the input and the level alone.
 
-The input is cut every MiB; each piece is compressed by itself with the 32 KiB before it as
+The input is cut every 128 KiB; each piece is compressed by itself with the 32 KiB before it as
 dictionary and ends on a byte boundary (a sync flush), the last one ends the stream. So pieces can
 be compressed in threads, as pigz does it (https://zlib.net/pigz/).
 """
@@ -14,7 +14,9 @@ from typing import TypeAlias
 from bundlers.formats.parallel import in_order
 
 LEVEL = 6
-_WINDOW = 32 * 1024
+PIECE = 128 * 1024
+"""Of an update that changes few files little more is fetched; an archive gets no larger by it."""
+WINDOW = 32 * 1024
 
 Job: TypeAlias = tuple[bytes, bytes, bool]
 """The bytes before a piece, the piece, and whether it is the last one."""
@@ -31,7 +33,7 @@ def jobs(pieces: Iterable[bytes]) -> Iterator[Job]:
     for piece in pieces:
         if held is not None:
             yield before, held, False
-            before = held[-_WINDOW:]
+            before = held[-WINDOW:]
         held = piece
     yield before, held or b"", True
 

@@ -14,7 +14,7 @@ from bundlers.products.reader import ProductReader
 
 MEDIA_TYPE = "application/gzip"
 
-_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 Tap = Callable[[bytes], object]
 
@@ -40,8 +40,9 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
 def stream(manifest: ProductManifest, reader: ProductReader, workers: int, tap: Tap | None = None) -> Iterator[bytes]:
     """The archive piece by piece; `tap` sees the unpacked stream."""
     check = _Check(tap)
-    yield _HEADER
-    yield from deflate.compressed(check.over(tar_stream.grouped(tar_stream.pieces(manifest, reader))), workers)
+    yield HEADER
+    pieces = tar_stream.grouped(tar_stream.pieces(manifest, reader), deflate.PIECE)
+    yield from deflate.compressed(check.over(pieces), workers)
     yield check.trailer
 
 
@@ -83,7 +84,7 @@ class _Inflated:
     def __init__(self, source: Source, what: str, check: _Check) -> None:
         self._source, self._what, self._check = source, what, check
         self._engine = zlib.decompressobj(-15)
-        if source.read(len(_HEADER)) != _HEADER:
+        if source.read(len(HEADER)) != HEADER:
             raise HostileArchive(f"{what}: it does not begin as our tar.gz", hint="fetch the archive again")
 
     def more(self) -> bytes:

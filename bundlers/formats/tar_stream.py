@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bundlers.formats.members import PIECE, ExactReader, checked_size, content
+from bundlers.formats.members import ExactReader, checked_size, content
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 
@@ -61,7 +61,7 @@ def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterat
     source.expect(END, "the end")
 
 
-def grouped(stream: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
+def grouped(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
     """The same bytes in pieces of exactly `size`, the last one shorter; none is empty."""
     held: list[bytes | memoryview] = []
     have = 0

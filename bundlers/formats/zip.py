@@ -74,6 +74,21 @@ class _Member:
         return struct.pack("<4s6H3I5H2I", b"PK\1\2", *fixed, *rest) + name + extra
 
 
+def local_size(file: ProductFile, packed: int) -> int:
+    """How long a member's local header is."""
+    return len(_Member(file, 0, packed, 0, 0).local())
+
+
+def packed_size(source: BinaryIO, file: ProductFile) -> int:
+    """The length of a member's packed data, by the local header that the source stands at."""
+    fixed = source.read(30)
+    packed: int = struct.unpack_from("<I", fixed, 18)[0]
+    if struct.unpack_from("<H", fixed, 28)[0]:
+        source.seek(len(file.path.encode()), 1)
+        packed = struct.unpack_from("<Q", source.read(20), 12)[0]
+    return packed
+
+
 def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, workers: int) -> None:
     """Write a product's archive."""
     members, offset = [], 0
@@ -126,7 +141,7 @@ def _parts(manifest: ProductManifest, reader: ProductReader) -> Iterator[tuple[_
             yield _Part(file, zlib.crc32(target), True, target), None
             continue
         crc = 0
-        for job in deflate.jobs(tar_stream.grouped(checked_size(file, next(contents)))):
+        for job in deflate.jobs(tar_stream.grouped(checked_size(file, next(contents)), deflate.PIECE)):
             crc = zlib.crc32(job[1], crc)
             yield _Part(file, crc, job[2]), job
 

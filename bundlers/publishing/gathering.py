@@ -11,7 +11,7 @@ where it goes (`publication`, `kits`).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
@@ -28,6 +28,7 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import TrustRoot
 from bundlers import formats
 from bundlers.errors import HostileArchive
+from bundlers.formats import pieces
 from bundlers.products import agreement, product_manifests
 from bundlers.publishing import absence, channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
@@ -264,6 +265,19 @@ def check_archives(store: ReadStore, release: Release, known: frozenset[Digest] 
                     pass
         total += size
     return total
+
+
+def gather_pieces(into: Gathered, store: ReadStore, release: Release, before: Container[str]) -> None:
+    """Add the lengths of archives' pieces, of those that were not published before."""
+    for key, build in sorted(release.builds.items()):
+        path = records.pieces_path(records.archive_path(key, build.format, build.archive.digest))
+        if path in before or build.archive.size < pieces.LEAST:
+            continue
+        manifest = product_manifests.parse(store.read(build.product_manifest))
+        with store.open_blob(build.archive.digest) as archive:
+            found = pieces.measure(manifest, archive, build.archive.digest)
+        if found is not None:
+            into.add(path, found.to_bytes())
 
 
 def _release_files(

@@ -384,6 +384,7 @@ def _gather_channel(run: _Run, into: Gathered, state: LedgerState, history: Hist
     before = _last(run, state)
     known = frozenset(info.digest for info in before.targets.values()) if before else frozenset()
     gathering.check_archives(run.store, files.release, known)
+    gathering.gather_pieces(into, run.store, files.release, before.targets if before else {})
     gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
     return set(files.chosen.numbers)
 

@@ -55,6 +55,11 @@ def archive_path(key: str, archive_format: str, digest: Digest) -> str:
     return f"archives/{hex_of(digest)}.{label(key)}.{suffix}"
 
 
+def pieces_path(archive: str) -> str:
+    """Target path of the lengths of an archive's pieces."""
+    return f"{archive}.pieces"
+
+
 def evidence_path(version: str, digest: Digest) -> str:
     """Target path of an attestation of a release."""
     return f"releases/{version}/evidence/{hex_of(digest)}.sigstore.json"

@@ -14,10 +14,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from attest import canonical, digests, signers
-from attest.digests import Digest, sha256
+from attest.digests import Digest, hex_of, sha256
 from attest.log.merkle import MemoryTree
 from bundlers.consuming.receipts import Receipt, Signer
 from bundlers.consuming.state import PinnedMove, Pins
+from bundlers.formats.pieces import Pieces
 from bundlers.publishing import kit_files, records, tuf_repository
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
@@ -152,6 +153,11 @@ def metadata() -> dict[str, bytes]:
     return {"1.root.json": root, **{file.name: file.data for file in files}}
 
 
+def archive_pieces() -> Pieces:
+    """Of an archive of three pieces."""
+    return Pieces(known("core"), (301_442, 288_190, 9_120), tuple(hex_of(known(f"piece {n}")) for n in range(3)))
+
+
 def golden() -> dict[str, bytes]:
     """Relative name to bytes."""
     return {
@@ -162,6 +168,7 @@ def golden() -> dict[str, bytes]:
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),
         "consumer-state/pins.json": pins().to_bytes(),
         "kit/kit.tar": kit(),
+        "archive-pieces/core.pieces": archive_pieces().to_bytes(),
         **{f"published-layout/metadata/{name}": data for name, data in metadata().items()},
     }
 

@@ -12,7 +12,7 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming import extract, install, installed
+from bundlers.consuming import extract, fetching, install, installed
 from bundlers.consuming import state as consumer_state
 from bundlers.consuming.install import InstallReport, install_rollback
 from bundlers.consuming.installed import InstalledFolder
@@ -115,8 +115,8 @@ class _Killed(BaseException):
 
 
 STEPS = [
-    (install, "_fetch_and_extract"),
-    (install, "extract"),
+    (fetching, "fetch"),
+    (fetching.extract, "extract"),
     (extract, "_fill"),
     (extract, "_sync_folder"),
     (InstalledFolder, "keep"),
