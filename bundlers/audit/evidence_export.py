@@ -7,6 +7,7 @@ slsa-verifier reads summaries. `in-toto`: layout, links and the archives to chec
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,17 +63,19 @@ def export(
         )
         _write(store, folder, plan.files, plan.blobs, plan.parts)
         names = sorted([*plan.files, *plan.blobs, *plan.parts])
-        return ExportedEvidence(tuple(names), f"skopeo copy oci:{folder}:{_first_tag(made)} dir:out")
+        words = ("skopeo", "copy", f"oci:{folder}:{_first_tag(made)}", f"dir:{folder}.copied")
+        return ExportedEvidence(tuple(names), shlex.join(words))
     if form == "in-toto":
         if signer is None:
             raise BadInput("a layout needs a signer", hint="give --key URI")
         files = in_toto_export.export(_steps(store, made), owner=signer, functionary=signer, expires=now + LIFETIME)
-        command = f"cd {folder} && {in_toto_export.COMMAND.format(layout='root.layout', links='.')}"
+        command = f"cd {shlex.quote(folder)} && {in_toto_export.COMMAND.format(layout='root.layout', links='.')}"
         blobs = {row.archive.name: row.archive.digest for row in made.builds.values()}
     else:
         found = {digest: store.read(digest) for digest in _evidence(store, state, info.digest, made)}
         files, blobs = _bundles(found, form), {}
-        command = _summary_command(found) if form == "dsse" else ""
+        summary = _summary_command(found) if form == "dsse" else ""
+        command = f"cd {shlex.quote(folder)} && {summary}" if summary else ""
     _write(store, folder, files, blobs)
     return ExportedEvidence(tuple(sorted([*files, *blobs])), command)
 

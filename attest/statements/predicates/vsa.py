@@ -16,7 +16,9 @@ from attest.errors import FormatError
 
 TYPE = "https://slsa.dev/verification_summary/v1"
 
-UNEVALUATED = "SLSA_BUILD_LEVEL_UNEVALUATED"
+CHANNEL_POLICY = "CASSTORE_CHANNEL_POLICY"
+"""What was verified is a channel's policy, and no level of SLSA: slsa-verifier refuses a whole summary that names one
+without a number, such as SLSA_BUILD_LEVEL_UNEVALUATED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class VerificationSummary:
     policy: Digest
     result: str
     input_attestations: Sequence[Digest] = ()
-    verified_levels: Sequence[str] = (UNEVALUATED,)
+    verified_levels: Sequence[str] = (CHANNEL_POLICY,)
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
