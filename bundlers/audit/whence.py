@@ -16,6 +16,7 @@ from attest.core import times
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates import vulns
+from bundlers.building import provenance_told
 from bundlers.products import product_manifests
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
@@ -172,12 +173,9 @@ def _revoked(state: LedgerState, digest: Digest) -> str | None:
 
 def _put_in(store: Store, state: LedgerState, version: str, name: str, paths: tuple[bytes, ...]) -> Iterator[PutIn]:
     said = parse_unverified(store.read(state.component_statements[version, name])).predicate
-    definition, details = said.get("buildDefinition") or {}, said.get("runDetails") or {}
-    needed = definition.get("resolvedDependencies") or []
-    commits = [f"{row['uri']} {row['digest']['gitCommit']}" for row in needed if "gitCommit" in row.get("digest", {})]
-    builder = str((details.get("builder") or {}).get("id", ""))
+    builder, commit = provenance_told.builder(said), provenance_told.commit(said)
     for path in paths:
-        yield PutIn(version, name, show(path), builder, ", ".join(commits), len(needed) - len(commits))
+        yield PutIn(version, name, show(path), builder, commit, provenance_told.inputs(said))
 
 
 def _products(
@@ -205,20 +203,12 @@ def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Map
 
 def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
     gone = state.is_withdrawn(info)
-    spans = tuple(span for channel in state.channels.values() for span in _spans(channel.name, state, info.digest))
+    spans = tuple(
+        Named(channel.name, times.format(since), times.format(until) if until else None)
+        for channel in state.channels.values()
+        for since, until in channel.spans(info.digest)
+    )
     return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
-
-
-def _spans(channel: str, state: LedgerState, release: Digest) -> Iterator[Named]:
-    since: str | None = None
-    for move in state.channels[channel].history:
-        if move.release == release and since is None:
-            since = times.format(move.time)
-        elif move.release != release and since is not None:
-            yield Named(channel, since, times.format(move.time))
-            since = None
-    if since is not None:
-        yield Named(channel, since, None)
 
 
 def _vulnerabilities(store: Store, state: LedgerState, info: ReleaseInfo) -> dict[str, int]:

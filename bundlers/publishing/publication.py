@@ -31,6 +31,7 @@ from bundlers.errors import Unreadable
 from bundlers.publishing import (
     cosigned,
     feed,
+    file_lists,
     gathering,
     records,
     standing,
@@ -342,6 +343,8 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
         stays = carried(
             run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
         )
+    shown = None if why else file_lists.release_of(run.store, _release_of(state, run.channel))
+    file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**stays, **gathered.targets}
@@ -362,6 +365,12 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
         withdrawn=bool(why),
     )
     return claim, found.release
+
+
+def _release_of(state: LedgerState, channel: str) -> Digest:
+    found = state.channel(channel).release
+    assert found is not None  # noqa: S101 - it was gathered
+    return found
 
 
 def _check_limits(targets: Mapping[str, TargetInfo]) -> None:

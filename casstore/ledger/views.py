@@ -5,7 +5,7 @@ All are frozen; `state.LedgerState` holds them, `rules` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,18 @@ class ChannelState:
         return ChannelState(
             self.name, move.release, move.version, move.entry, move.number, pinned, (*self.history, move)
         )
+
+    def spans(self, release: Digest) -> Iterator[tuple[datetime, datetime | None]]:
+        """Since when and until when it named a release; None: it still does."""
+        since: datetime | None = None
+        for move in self.history:
+            if move.release == release and since is None:
+                since = move.time
+            elif move.release != release and since is not None:
+                yield since, move.time
+                since = None
+        if since is not None:
+            yield since, None
 
     @property
     def releases(self) -> tuple[Digest, ...]:

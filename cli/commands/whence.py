@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -13,12 +13,13 @@ from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject
-from cli.commands.params import json_option, pass_session
+from cli.commands.params import json_option, pass_session, trust_options, trust_settings
 from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
     from bundlers.audit.whence import Origin
+    from bundlers.consuming.published_files import PublishedOrigin
 
 _HEX = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})\b")
 _PIECE = 1 << 20
@@ -26,25 +27,39 @@ _PIECE = 1 << 20
 
 @click.command()
 @click.argument("what", nargs=-1, required=True)
+@click.option("--from", "url", metavar="URL", help="Ask a published URL or folder, instead of a store.")
+@click.option("--channel", metavar="NAME", help="With --from: the channel that is verified first.")
+@trust_options
 @json_option
 @pass_session
-def whence(session: Session, what: tuple[str, ...], as_json: bool) -> None:
+def whence(
+    session: Session,
+    what: tuple[str, ...],
+    url: str | None,
+    channel: str | None,
+    trust_root: str | None,
+    tuf_root: str | None,
+    sigstore_root: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
     """Tell where files come from: FILE, FOLDER (each file in it) or DIGEST.
 
     For each: the component and path that hold it (`outer.whl!inner` for what is packed in a file), who
     built that from which commit, the releases and products it went into, the channels that named them
     and since when, and what was revoked.
 
+    With --from no store is needed: a publisher lists the files of every release that it ever showed. What
+    the signed papers of a release say too is told without a word; else "by the publisher's list alone".
+
     \b
     Examples:
       casstore whence /usr/local/bin/tool
-      casstore whence sha256:...
-    Exit status: 0 all were found, 8 one of them is from nowhere here (named).
+      casstore whence /opt/core --from https://releases.example --channel prod
+    Exit status: 0 all were found, 3 the source does not verify, 8 one of them is from nowhere here (named).
     """
-    from bundlers.audit.whence import origins
-
     named = dict(pair for one in what for pair in _digests(one))
-    found = origins(session.open_store(read_only=True), session.state(), set(named.values()))
+    found = _published(session, url, set(named.values()), channel, (trust_root, tuf_root, sigstore_root, state))
     if as_json:
         rows = [{"name": name, "digest": digest, **found[digest].to_json()} for name, digest in named.items()]
         render.json_object({"files": rows})
@@ -55,6 +70,30 @@ def whence(session: Session, what: tuple[str, ...], as_json: bool) -> None:
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise NoSuchObject(f"{unknown[0]}{more}: nothing here holds these bytes", hint="they changed since")
+
+
+def _published(
+    session: Session,
+    url: str | None,
+    wanted: set[Digest],
+    channel: str | None,
+    trust: tuple[str | None, str | None, str | None, str | None],
+) -> Mapping[Digest, Origin | PublishedOrigin]:
+    if url is None:
+        from bundlers.audit.whence import origins
+
+        return origins(session.open_store(read_only=True), session.state(), wanted)
+    from bundlers.consuming import published_files
+
+    return published_files.origins(
+        url,
+        wanted,
+        channel=channel,
+        trust=trust_settings(*trust),
+        at=session.now,
+        network=session.network,
+        offline=session.offline,
+    )
 
 
 def known_of_feed(session: Session, path: str, *, ahead: bool) -> list[Digest]:
@@ -107,7 +146,7 @@ def _of_file(path: str) -> Digest:
     return digests.from_hex(made.hexdigest())
 
 
-def _told(name: str, digest: Digest, found: Origin) -> None:
+def _told(name: str, digest: Digest, found: Origin | PublishedOrigin) -> None:
     render.line(f"{name} {digest}")
     for line in found.told():
         render.line(f"  {line}")

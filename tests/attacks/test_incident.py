@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bundlers.building import provenance
-from bundlers.publishing import absence, withdrawals
+from bundlers.publishing import absence, file_lists, withdrawals
 from bundlers.publishing.absence import Against
 from bundlers.releases import plan
 from casstore.promotion import services
@@ -220,3 +220,59 @@ def test_readers_find_what_the_writers_let_through(
     assert "a back door" in capsys.readouterr().err, "an honest publisher tells the withdrawal and why"
     assert invoke(["audit", "prod"]) != 0
     assert DIGEST in capsys.readouterr().out
+
+
+def test_a_customer_needs_no_store(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From what was published alone: also of a release that was withdrawn, and of one that is gone."""
+    (here / "build" / "bin" / "tool").write_bytes(b"mended\n")
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem",
+        "promote 1.1.0 --to dev --key key.pem",
+        "promote 1.1.0 --to prod --key key.pem",
+        "publish prod --to public --key key.pem",
+    )
+    shutil.move("store", "elsewhere")
+    ask = ["--from", "./public", "--channel", "prod"]
+    capsys.readouterr()
+    assert invoke(["whence", "installed/current/bin/other", *ask]) == 0
+    told = capsys.readouterr().out
+    assert "release 1.0.0: prod since" in told and "until" in told and "release 1.1.0: prod since" in told
+    assert "product app: bin/other, component app, built by urn:casstore:builder:key:sha256:" in told
+    assert "list alone" not in told and "dev" not in told, "channels that are not shown here are nobody's business"
+    shutil.move("elsewhere", "store")
+    assert revoke(DIGEST) == 0
+    (here / "build" / "bin" / "more").write_bytes(b"more\n")
+    typed(
+        "put --all --release-version 1.2.0 --key key.pem",
+        "release 1.2.0 --key key.pem",
+        "promote 1.2.0 --to dev --key key.pem",
+        "promote 1.2.0 --to prod --key key.pem",
+        "publish prod --to public --key key.pem",
+    )
+    shutil.rmtree("store")
+    capsys.readouterr()
+    assert invoke(["whence", DIGEST, *ask, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["files"][0]["releases"]
+    assert (row["version"], row["revoked"], row["confirmed"]) == ("1.0.0", "a back door", False)
+    Path("stranger").write_bytes(b"never put")
+    assert invoke(["whence", "stranger", *ask]) == 8
+
+
+def test_a_list_that_says_something_else_than_the_release_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "build" / "bin" / "tool").write_bytes(b"mended\n")
+    lie = sha256(b"somebody else's").hexdigest()
+    honest = file_lists._files
+    monkeypatch.setattr(file_lists, "_files", lambda *words: [*honest(*words), [lie, "app", "bin/tool", "app"]])
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem",
+        "promote 1.1.0 --to dev --key key.pem",
+        "promote 1.1.0 --to prod --key key.pem",
+        "publish prod --to public --key key.pem",
+    )
+    capsys.readouterr()
+    assert invoke(["whence", f"sha256:{lie}", "--from", "./public", "--channel", "prod"]) == 3
+    assert "its ProductManifest does not" in capsys.readouterr().err

@@ -19,7 +19,8 @@ from attest.log.merkle import MemoryTree
 from bundlers.consuming.receipts import Receipt, Signer
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
-from bundlers.publishing import kit_files, records, tuf_repository
+from bundlers.publishing import file_lists, kit_files, records, tuf_repository
+from bundlers.publishing.file_lists import ListedRelease
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
@@ -158,12 +159,30 @@ def archive_pieces() -> Pieces:
     return Pieces(known("core"), (301_442, 288_190, 9_120), tuple(hex_of(known(f"piece {n}")) for n in range(3)))
 
 
+def listed() -> dict[str, ListedRelease]:
+    """Two releases, one of them revoked."""
+    built = {"core-bin": {"builder": "urn:casstore:builder:key:sha256:5f", "commit": "git+https://example/core 1f0a"}}
+    spans = (("prod", "2026-01-02T10:00:00Z", "2026-02-01T10:00:00Z"),)
+    return {
+        "1.2.0": ListedRelease(known("1.2.0"), 0, spans, "a back door", built),
+        "1.3.0": ListedRelease(known("1.3.0"), 1, (("prod", "2026-02-01T10:00:00Z", None),), None, built),
+    }
+
+
+def rows() -> list[list[str]]:
+    """A file and an archive."""
+    made = [["core", "bin/core", "core-bin"], ["core", "", ""]]
+    return sorted([digests.hex_of(known(row[1])), *row] for row in made)
+
+
 def golden() -> dict[str, bytes]:
     """Relative name to bytes."""
     return {
         "publication/channel-record.json": channel_record().to_bytes(),
         "publication/withdrawn-record.json": replace(channel_record(), builds={}, withdrawn=(44,)).to_bytes(),
         "publication/ledger-proof.json": ledger_proof().to_bytes(),
+        "published-layout/files/index.json": file_lists.index_bytes(listed()),
+        "published-layout/files/all.json": file_lists.piece_bytes(rows()),
         "receipt/first.json": receipt().to_bytes(),
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),
         "consumer-state/pins.json": pins().to_bytes(),

@@ -8,6 +8,7 @@ from tuf.api.metadata import Metadata, Root
 from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.state import Pins
 from bundlers.formats.pieces import Pieces
+from bundlers.publishing import file_lists
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord, LedgerProof
 from tests.formats import make_publish
@@ -29,6 +30,8 @@ def test_read_back() -> None:
     assert Receipt.parse(data("receipt/next.json")).previous == make_publish.receipt().name
     assert Pins.parse(data("consumer-state/pins.json")) == make_publish.pins()
     assert Pieces.parse(data("archive-pieces/core.pieces")) == make_publish.archive_pieces()
+    assert file_lists.parse_index(data("published-layout/files/index.json")) == make_publish.listed()
+    assert len(file_lists.parse_piece(data("published-layout/files/all.json"), "all.json")) == 2
     kit = KitFile(str(GOLDEN / "kit/kit.tar"))
     assert len(kit.names) == 4 and kit.read("releases/1.2.0/core-1.2.0.tar.gz") == b"archive"
 

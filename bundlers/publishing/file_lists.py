@@ -1,0 +1,213 @@
+"""Which files every release had that a destination ever showed: who has a file and no store finds its release.
+
+Promises: a release's list is made once, when it is first shown, and stays, whatever becomes of the release; in pieces
+by the first hex digits of the files' digests, so that one question reads one piece of each release. The index says
+what became of each. All are targets of TUF (docs/formats/published-layout.md). Leaves to others: archives, proofs.
+
+    gather(into, store, state, "prod", release, stays, last)
+    into.targets["files/index.json"], into.targets["files/1.4.0/3.json"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from attest import canonical, digests
+from attest.core import limits, times
+from attest.core.fields import Fields
+from attest.digests import Digest, hex_of
+from attest.errors import FormatError
+from attest.statements.predicates.publication import Publication
+from bundlers.building import provenance_told
+from bundlers.products import product_manifests
+from bundlers.publishing.gathering import Gathered, ReadStore
+from bundlers.publishing.published_paths import check_path
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.ledger import release_objects
+from casstore.ledger.release_objects import Release
+from casstore.ledger.state import LedgerState
+from casstore.ledger.views import ReleaseInfo
+from casstore.store.attestations import parse_unverified
+
+INDEX = "files/index.json"
+INDEX_FORMAT, LIST_FORMAT = "casstore-file-lists/1", "casstore-file-list/1"
+_IN_A_PIECE = 4096
+_MOST_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file as a release had it."""
+
+    product: str
+    path: str
+    component: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRelease:
+    """What the index says of a release."""
+
+    release: Digest
+    digits: int
+    """By so many hex digits its list is parted."""
+    channels: tuple[tuple[str, str, str | None], ...]
+    """Channel, since, until; of those that the destination shows."""
+    revoked: str | None
+    """Why it counts no more."""
+    components: Mapping[str, Mapping[str, str]]
+    """Component -> `builder` and `commit`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of the index."""
+        return {
+            "release": self.release,
+            "digits": self.digits,
+            "channels": [{"channel": name, "since": since, "until": until} for name, since, until in self.channels],
+            "revoked": self.revoked,
+            "components": {name: dict(row) for name, row in self.components.items()},
+        }
+
+
+def piece_path(version: str, digits: int, digest: Digest) -> str:
+    """Where the piece of a release's list lies that would name a digest."""
+    return _path(version, hex_of(digest)[:digits])
+
+
+def _path(version: str, prefix: str) -> str:
+    return check_path(f"files/{version}/{prefix or 'all'}.json")
+
+
+def parse_index(data: bytes) -> dict[str, ListedRelease]:
+    """Version -> what the index says. Raises FormatError."""
+    value = _whole(data, INDEX, INDEX_FORMAT, "releases")
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{INDEX}: releases is no object")
+    return {version: _release(version, row) for version, row in value.items()}
+
+
+def _release(version: str, value: object) -> ListedRelease:
+    names = ("release", "digits", "channels", "revoked", "components")
+    f = Fields(value, f"{INDEX}: {version[:60]}", required=names)
+    spans = [Fields(row, f.what, required=("channel", "since", "until")) for row in f.objects("channels")]
+    components = {
+        name: Fields(row, f.what, required=("builder", "commit")) for name, row in f.mapping("components").items()
+    }
+    return ListedRelease(
+        f.digest("release"),
+        f.integer("digits"),
+        tuple((row.text("channel"), row.text("since"), row.optional_text("until")) for row in spans),
+        f.optional_text("revoked"),
+        {name: {"builder": row.text("builder"), "commit": row.text("commit")} for name, row in components.items()},
+    )
+
+
+def parse_piece(data: bytes, path: str) -> dict[Digest, tuple[ListedFile, ...]]:
+    """What a piece names. Raises FormatError."""
+    rows = _whole(data, path, LIST_FORMAT, "files")
+    found: dict[Digest, list[ListedFile]] = {}
+    for row in rows if isinstance(rows, list) else [None]:
+        if not isinstance(row, list) or len(row) != 4 or not all(isinstance(item, str) for item in row):
+            raise FormatError(f"{path}: a row is no [digest, product, path, component]")
+        found.setdefault(digests.parse(f"sha256:{row[0]}"), []).append(ListedFile(*row[1:]))
+    return {digest: tuple(files) for digest, files in found.items()}
+
+
+def _whole(data: bytes, path: str, wanted: str, field: str) -> object:
+    value = canonical.loads_canonical(data, what=path, max_bytes=limits.OBJECT)
+    f = Fields(value, path, required=("format", field))
+    if f.text("format") != wanted:
+        raise FormatError(f"{path}: the format is {f.text('format')[:60]!r}, not {wanted}")
+    return value[field]
+
+
+def gather(
+    into: Gathered,
+    store: ReadStore,
+    state: LedgerState,
+    channel: str,
+    release: Release | None,
+    stays: Mapping[str, TargetInfo],
+    last: Publication | None,
+) -> None:
+    """Add the list of the release that is shown now, unless it is there, and the index; `stays` is what is kept."""
+    before = parse_index(store.read(last.targets[INDEX].digest)) if last and INDEX in last.targets else {}
+    known = {version: row for version, row in before.items() if _path_of_any(version, row.digits, stays)}
+    if release is not None and release.version not in known:
+        known[release.version] = _list(into, store, state, release)
+    shown = {channel, *(path.split("/")[1].removesuffix(".json") for path in stays if _is_channel(path))}
+    rows = {version: _now(state, row, shown) for version, row in sorted(known.items())}
+    into.add(INDEX, index_bytes(rows))
+
+
+def _is_channel(path: str) -> bool:
+    return path.startswith("channels/") and path.endswith(".json") and path.count("/") == 1
+
+
+def _path_of_any(version: str, digits: int, stays: Mapping[str, TargetInfo]) -> bool:
+    """Whether its list is among what is kept; without files it has one empty piece."""
+    return any(path.startswith(f"files/{version}/") for path in stays) and 0 <= digits <= _MOST_DIGITS
+
+
+def _list(into: Gathered, store: ReadStore, state: LedgerState, release: Release) -> ListedRelease:
+    rows = sorted(_files(store, release))
+    digits = next((n for n in range(_MOST_DIGITS) if len(rows) <= _IN_A_PIECE * 16**n), _MOST_DIGITS)
+    pieces: dict[str, list[list[str]]] = {"": []} if digits == 0 else {f"{n:0{digits}x}": [] for n in range(16**digits)}
+    for row in rows:
+        pieces[row[0][:digits]].append(row)
+    for prefix, part in pieces.items():
+        into.add(_path(release.version, prefix), piece_bytes(part))
+    return ListedRelease(release.digest, digits, (), None, dict(_components(store, state, release)))
+
+
+def _files(store: ReadStore, release: Release) -> Iterator[list[str]]:
+    for key, row in release.builds.items():
+        yield [hex_of(row.archive.digest), key, "", ""]
+        for file in product_manifests.parse(store.read(row.product_manifest)).files:
+            if file.digest is not None:
+                yield [hex_of(file.digest), key, file.path, file.component]
+
+
+def _components(store: ReadStore, state: LedgerState, release: Release) -> Iterator[tuple[str, dict[str, str]]]:
+    for name in release.components:
+        statement = state.component_statements.get((release.taken.get(name, release.version), name))
+        said = parse_unverified(store.read(statement)).predicate if statement else {}
+        yield name, {"builder": provenance_told.builder(said), "commit": provenance_told.commit(said)}
+
+
+def _now(state: LedgerState, row: ListedRelease, shown: set[str]) -> ListedRelease:
+    info = state.releases.get(row.release)
+    spans = [
+        (name, times.format(since), times.format(until) if until else None)
+        for name, found in sorted(state.channels.items())
+        for since, until in (found.spans(row.release) if name in shown else ())
+    ]
+    why = _revoked(state, info) if info else None
+    return ListedRelease(row.release, row.digits, tuple(spans), why, row.components)
+
+
+def _revoked(state: LedgerState, info: ReleaseInfo) -> str | None:
+    if not state.is_withdrawn(info):
+        return None
+    made = {info.digest, *info.archives.values(), *info.components.values()}
+    reasons = [row.reason for row in state.revocations if made & {row.subject, *row.holders}]
+    return "; ".join(dict.fromkeys(" ".join(reason.split()) for reason in reasons))[:1000] or "revoked"
+
+
+def index_bytes(rows: Mapping[str, ListedRelease]) -> bytes:
+    """The inverse of `parse_index`."""
+    return canonical.dumps(
+        {"format": INDEX_FORMAT, "releases": {version: row.to_json() for version, row in rows.items()}}
+    )
+
+
+def piece_bytes(rows: Sequence[Sequence[str]]) -> bytes:
+    """The inverse of `parse_piece`: hex digits, product, path, component."""
+    return canonical.dumps({"format": LIST_FORMAT, "files": [list(row) for row in rows]})
+
+
+def release_of(store: ReadStore, digest: Digest) -> Release:
+    """The release object of what is shown."""
+    return release_objects.parse(store.read(digest))
