@@ -15,6 +15,7 @@ import http.server
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -156,6 +157,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def casync(trees: list[Path], work: Path) -> int:
     """Chunks that the store has not yet, release by release, and the indexes."""
     total = 0
+    shutil.rmtree(work / "chunks", ignore_errors=True)
     for number, tree in enumerate(trees):
         index, store = work / f"{number}.caidx", work / "chunks"
         before = stored(store)

@@ -179,6 +179,18 @@ class TrustRoot:
         """The names that hold a role."""
         return self.roles[role].identities if role in self.roles else ()
 
+    @property
+    def unwatched(self) -> tuple[str, ...]:
+        """Who seals, and publishes or promotes too, with one key and no witness: what they hide nobody sees."""
+        if self.witnesses is not None:
+            return ()
+        acting = {self._key(name) for role in ("publisher", "promoter") for name in self.holders(role)}
+        return tuple(name for name in self.holders("ledger") if self._key(name) in acting)
+
+    def _key(self, name: str) -> str:
+        found = self.identity_of(name)
+        return name if found is None else found.identity
+
     def threshold(self, role: str) -> int:
         """How many distinct holders must agree."""
         return self.roles[role].threshold if role in self.roles else 1

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from functools import partial as bound
 
 from attest.digests import Digest
@@ -101,7 +102,7 @@ def _in_parts(
     try:
         shutil.rmtree(parts, ignore_errors=True)
         os.mkdir(parts, 0o700)
-        rows = partial.unpack(planned, bound(found.source.part, item.path), parts)
+        rows = partial.unpack(planned, bound(_told, progress, found, item.path), parts)
         progress.finish()
         if os.path.lexists(path):
             set_aside(path, folder)
@@ -110,6 +111,12 @@ def _in_parts(
         raise os_error(exc, parts, writing=True) from exc
     finally:
         shutil.rmtree(parts, ignore_errors=True)
+
+
+def _told(progress: Progress, found: Verified, path: str, start: int, end: int) -> Iterator[bytes]:
+    for piece in found.source.part(path, start, end):
+        progress.advance(0, len(piece), len(piece))
+        yield piece
 
 
 def _whole(folder: InstalledFolder, found: Verified, item: VerifiedBuild, path: str, progress: Progress) -> int:

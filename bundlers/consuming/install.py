@@ -1,7 +1,7 @@
 """Install one product: verify, fetch, extract beside, switch; and back again.
 
-Promises: policy and evidence are verified before the archive is fetched; the archive's digest
-before it is opened; every extracted file against the ProductManifest; the switch is one rename,
+Promises: policy and evidence are verified before anything of the archive is fetched; the hash of the archive, or
+of each piece of it, before it is unpacked; every file against the ProductManifest; the switch is one rename,
 so whoever is killed anywhere leaves the old version in force; doing it again finishes or changes
 nothing. Leaves to others: verification (`consumer`), the folder (`installed`), extraction (`extract`).
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import BinaryIO
 
 from attest.digests import Digest
+from attest.errors import FormatError
 from bundlers.errors import HostileArchive
 from bundlers.formats.members import PIECE, ExactReader, content
 from bundlers.formats.pieces import Layout, Pieces, Stretch, Unit
@@ -64,6 +65,8 @@ class Plan:
 def plan_for(manifest: ProductManifest, pieces: Pieces, held: Mapping[Digest, str], size: int) -> Plan | None:
     """What to fetch of an archive of `size` bytes; None where its pieces gain nothing. Raises FormatError."""
     layout = Layout(manifest, pieces)
+    if layout.units and layout.units[-1].end > size:
+        raise FormatError(f"archive pieces: they end at {layout.units[-1].end}, the archive at {size}")
     lacking = {number for number, file in enumerate(manifest.files) if file.digest and file.digest not in held}
     wanted = [one for one in layout.stretches if one.file in lacking and one.first < one.last]
     starts = [unit.first for unit in layout.units]

@@ -408,6 +408,8 @@ def _say_witnesses(root: TrustRoot) -> None:
     """What the quorum stands for, which its two numbers do not say."""
     for line in root.witnesses.told if root.witnesses else ():
         render.say(f"  {line}")
+    for name in root.unwatched:
+        render.say(f"  {name} seals, and publishes or promotes, with one key: only a witness would see what it hides")
 
 
 def _warn_of_unmeetable(root: TrustRoot) -> None:

@@ -8,6 +8,7 @@ import pytest
 from attest.ceremony import ceremony, told
 from attest.errors import FormatError
 from attest.trust import trust_roots, witnesses
+from attest.trust.trust_roots import Role
 from attest.trust.witnesses import CONSISTENCY, FOLD, Witness, Witnesses
 from tests.support.worlds import World, signer, trust_root
 
@@ -44,6 +45,14 @@ def test_a_root_with_witnesses_is_read_as_it_was_written() -> None:
     )
     lines = told.lines(ceremony.draft(root))
     assert any(line.startswith("predicate.witnesses.quorum = 2") for line in lines)
+
+
+def test_who_seals_and_publishes_is_told_of() -> None:
+    root = trust_root("store")
+    assert root.unwatched == ()
+    both = {**root.roles, "publisher": Role("publisher", ("log", "pete"))}
+    assert trust_root("store", roles=both).unwatched == ("log",)
+    assert trust_root("store", roles=both, witnesses=asked(1, "w1")).unwatched == ()
 
 
 def _wrong(**changes: Any) -> dict[str, Any]:

@@ -8,16 +8,18 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attest.digests import sha256
+from attest.errors import FormatError
 from bundlers import formats
 from bundlers.consuming import install as installing
 from bundlers.consuming.install import InstallReport, install, verify_installed
+from bundlers.consuming.partial import plan_for
 from bundlers.consuming.service import TrustSettings
 from bundlers.formats.pieces import Layout, Pieces, measure
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
@@ -189,6 +191,22 @@ def test_a_server_without_ranges_gives_the_whole(line: Line, web: Web, tmp_path:
     web.ranges, web.sent = False, 0
     report = into(line, web, tmp_path)
     assert installed(tmp_path) == after and report.fetched >= report.receipt.archive_size
+
+
+def test_lengths_that_lie_are_no_plan(line: Line, web: Web, tmp_path: Path) -> None:
+    """The publisher's word is a hint: what cannot be is not asked for."""
+    world = World.make(str(tmp_path / "other"))
+    manifest, data = archive(world, line.kind, {"a": _noise(1, 700_000), "b": _noise(2, 700_000)})
+    pieces = measure(manifest, io.BytesIO(data), sha256(data))
+    assert pieces is not None
+    for lengths in ((*pieces.lengths[:-1], pieces.lengths[-1] + 1000), (10**12,) * len(pieces.lengths)):
+        with pytest.raises(FormatError, match="they end at"):
+            plan_for(manifest, replace(pieces, lengths=lengths), {}, len(data))
+    with pytest.raises(FormatError, match="are wanted"):
+        plan_for(manifest, Pieces(pieces.archive, pieces.lengths[1:], pieces.hashes[1:]), {}, len(data))
+    for value in (b"{}", b"[]", pieces.to_bytes().replace(b"lengths", b"length"), b'{"a":'):
+        with pytest.raises(FormatError):
+            Pieces.parse(value)
 
 
 @pytest.mark.parametrize("how", ["other bytes", "installed file changed"])
