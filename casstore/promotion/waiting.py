@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from attest.core import times
 from attest.judging.decisions import SATISFIED, Decision, Rule
+from attest.statements.predicates import suspension
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules.reader import judged_at, root_in_force
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.ledger.views import ChannelState, Publication, ReleaseInfo
 from casstore.promotion.services import PromotionStore, Situation, judge
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
 
-MOVE, PUBLISH, WITHDRAWN = "promote", "publish", "withdrawn"
+MOVE, PUBLISH, TELL, WITHDRAWN = "promote", "publish", "tell", "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Wait:
     """One thing that somebody has to do."""
 
     kind: str
-    """`promote`, `publish` or `withdrawn`."""
+    """`promote`, `publish`, `tell` (what was taken away or came back since is not published) or `withdrawn`."""
     channel: str
     version: str
     since: str
@@ -148,10 +149,23 @@ def _publications(state: LedgerState, channel: ChannelState, now: datetime) -> I
         return
     for destination, rows in state.publications.items():
         last = next((row for row in reversed(rows) if row.channel == channel.name), None)
-        if last is not None and last.entry < channel.number:
+        if last is None:
+            continue
+        who = counting(state, "publisher", now)
+        if last.entry < channel.number:
             moved = times.format(channel.history[-1].time)
-            who = counting(state, "publisher", now)
             yield Wait(PUBLISH, channel.name, channel.version, moved, who, channel.version, destination)
+        elif (since := _untold(state, rows[-1].entry, last, now)) is not None:
+            told = times.format(since)
+            yield Wait(TELL, channel.name, channel.version, told, who, channel.version, destination)
+
+
+def _untold(state: LedgerState, published: int, last: Publication, now: datetime) -> datetime | None:
+    """Since when consumers of a destination have not heard what counts no more, or counts again."""
+    gone = [row.time for row in state.revocations if row.entry > published]
+    gone += [row.until - suspension.LASTS for row in state.suspensions if row.entry > published]
+    ended = [row.until for row in state.suspensions if last.withdrawn and last.time < row.until <= now]
+    return min([*gone, *ended], default=None)
 
 
 def _withdrawn(state: LedgerState, channel: ChannelState, now: datetime) -> Iterator[Wait]:

@@ -103,6 +103,8 @@ def _told_wait(wait: Wait) -> None:
     who = ", ".join(wait.who) or "nobody"
     if wait.kind == "publish":
         render.line(f"{wait.channel} -> {wait.destination}: {wait.version} is not published, since {wait.since}")
+    elif wait.kind == "tell":
+        render.line(f"{wait.channel} -> {wait.destination}: consumers do not know who counts since {wait.since}")
     elif wait.kind == "withdrawn":
         render.line(f"{wait.channel}: {wait.version} was revoked, since {wait.since}")
     elif wait.needs:
@@ -120,7 +122,7 @@ def _told_wait(wait: Wait) -> None:
 
 
 def _command(wait: Wait) -> str:
-    if wait.kind == "publish":
+    if wait.kind in ("publish", "tell"):
         return f"casstore publish {wait.channel} --to {wait.destination} --key URI"
     if wait.kind == "withdrawn":
         return f"casstore rollback {wait.channel} --reason TEXT --key URI"
