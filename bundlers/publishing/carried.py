@@ -55,14 +55,16 @@ def carried(
         other = ChannelRecord.parse(store.read(last.targets[records.channel_path(name)].digest))
         stays = name != channel and _holds(state, name, other)
         why = withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root) if stays else ()
-        if why or other.withdrawn or not stays:
+        if stays and other.withdrawn and not why:  # a suspension has ended: told until the channel is published itself
+            why = other.withdrawn
+        if why or not stays:
             left |= set(other.files)
         else:
             kept |= set(other.files)
         if why:
             withdrawals.gather(into, store, state, history, name, why)
             withdrawn.add(other.version)
-        elif stays and not other.withdrawn:
+        elif stays:
             held.add(other.version)
             gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))

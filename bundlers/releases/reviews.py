@@ -31,6 +31,8 @@ from casstore.store.store import Store
 _BILLS = ("cyclonedx", "spdx")
 _SHOWN = 50
 """Packages in a row of people; --json has all."""
+_PATCHES = 500
+"""Files whose lines are shown: more than anybody reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,11 @@ def lines(store: Store, seen: Review, *, texts: bool) -> Iterator[str]:
     yield from _told_policy(seen)
     yield from _told_packages(seen)
     if texts:
-        for change in seen.diff.files:
+        for change in seen.diff.files[:_PATCHES]:
             yield ""
             yield from differences.patch(store, change)
+        if (more := len(seen.diff.files) - _PATCHES) > 0:
+            yield f"... and {more} more files: casstore diff {seen.held} {seen.version} --patch"
 
 
 def _told_policy(seen: Review) -> Iterator[str]:

@@ -245,3 +245,18 @@ def test_a_kit_of_what_leans_on_somebody_suspended(world: PublishedWorld, tmp_pa
     world.later(hours=73)
     export(world.store, world.ledger, "1.0.0", str(tmp_path / "k.tar"), signer=signer("log"), now=world.now)
     assert look(world, tmp_path / "k.tar", tmp_path / "st").verdict == "valid"
+
+
+def test_a_suspension_that_ended_is_told_until_the_channel_is_published(world: PublishedWorld, tmp_path: Path) -> None:
+    """Only dev is published after it: prod goes on to say why it shows nothing, and who can change that."""
+    public = tmp_path / "public"
+    suspend(world, "ci")
+    world.publish("prod", str(public))
+    world.later(hours=73)
+    world.publish("dev", str(public))
+    assert look(world, public, tmp_path / "st", "dev").verdict == "valid"
+    with pytest.raises(Withdrawn, match="ci is odd") as told:
+        look(world, public, tmp_path / "st")
+    assert told.value.hint == "the suspension has ended: ask the publisher to publish again"
+    world.publish("prod", str(public))
+    assert {look(world, public, tmp_path / "st", name).verdict for name in ("dev", "prod")} == {"valid"}

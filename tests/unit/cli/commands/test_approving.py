@@ -119,6 +119,17 @@ def test_the_policy_that_changed_since(here: Path, capsys: pytest.CaptureFixture
     assert "-two" in said(capsys, "approve 1.1.0 --channel prod-us --patch")
 
 
+def test_more_files_than_anybody_reads(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bundlers.releases import reviews
+
+    monkeypatch.setattr(reviews, "_PATCHES", 1)
+    shown = said(capsys, "approve 1.1.0 --channel prod-eu --dry-run")
+    assert "... and 1 more files: casstore diff 1.0.0 1.1.0 --patch" in shown and "-two" not in shown
+    assert "-two" in said(capsys, "diff 1.0.0 1.1.0 --patch")
+
+
 def test_the_first_release_of_a_channel(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "a" / "notes.txt").write_text("four\n")
     released("1.2.0")
