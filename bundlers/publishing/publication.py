@@ -211,7 +211,8 @@ def _publish_to(run: _Run, destination: Destination) -> PublishReport:
     state = replay(run.ledger, run.store, sigstore_root=run.sigstore_root)
     rows = state.publications.get(run.settings.name, ())
     rooted = _rooted(run, destination, state)
-    shown = 0 if rooted and run.signers.reset else writing.published_number(destination)
+    foreign = run.signers.reset and (rooted or not writing.is_ours(destination))
+    shown = 0 if foreign else writing.published_number(destination)
     if shown > len(rows):
         raise Conflict(
             f"{destination.url}: shows publication {shown}, the ledger knows {len(rows)}",
@@ -271,7 +272,8 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
     """
     rows = state.publications[run.settings.name]
     there = destination.read(f"metadata/{len(rows)}.targets.json")
-    if there is None or (run.repair and not standing.readable(destination, len(rows))):
+    broken = run.repair and not written.staged and not standing.readable(destination, len(rows))
+    if there is None or broken:
         return False
     if tuf_repository.targets_of(there) != _targets(run, last, rows[-1].statement):
         raise Conflict(

@@ -111,6 +111,17 @@ def published_number(destination: Destination) -> int:
     return number_of(destination.read(TIMESTAMP))
 
 
+def is_ours(destination: Destination) -> bool:
+    """Whether the pointer is signed by the newest root's keys; one of before TUF started anew is not."""
+    newest, data = newest_root(destination), destination.read(TIMESTAMP)
+    return newest is not None and data is not None and tuf_repository.is_signed(newest, data)
+
+
+def newest_root(destination: Destination) -> bytes | None:
+    """The newest TUF root of a destination."""
+    return tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
+
+
 def number_of(timestamp: bytes | None) -> int:
     """The number of the publication that a pointer names; 0 for none, and for one that cannot be read."""
     try:
@@ -213,7 +224,7 @@ def next_root(
 
     Raises SignerError when none of these signers can make it.
     """
-    newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
+    newest = newest_root(destination)
     root = tuf_repository.next_root(newest, signers, now=now, lifetimes=lifetimes, publishers=publishers, reset=reset)
     return newest or root or b"", root
 

@@ -24,7 +24,7 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import folding
 from casstore.ledger import state as states
-from casstore.ledger.entries import Entry
+from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
@@ -71,10 +71,7 @@ class Replica:
             )
         self._new = [formats.parse(raw) for raw in new]
         try:
-            state = self._folded()
-            for entry in self._new:
-                self._incoming.reach(entry.number)
-                state = folding.fold(state, (entry,), self._incoming, sigstore_root=self._sigstore_root)
+            state = folding.fold(self._folded(), self._arriving(), self._incoming, sigstore_root=self._sigstore_root)
         except (NoSuchObject, StoreDamaged) as exc:
             raise VerificationError(
                 f"{log.url}: what its entries name is not published, so the ledger cannot be folded: {exc.message}",
@@ -82,6 +79,18 @@ class Replica:
             ) from exc
         self._check(state, now)
         return state
+
+    def ends_in_seal(self, log: PublishedLog, state: LedgerState, now: datetime) -> bool:
+        """Whether the last entry of a smaller checkpoint is a seal that held, in the state after all of them."""
+        last, kept = log.size - 1, len(self._raws)
+        entry = formats.parse(self._raws[last]) if last < kept else self._new[last - kept]
+        held = entry.kind is EntryKind.SEAL and entry.number not in state.codes
+        return held and bool(log.signed_by - state.out(now))
+
+    def _arriving(self) -> Iterator[Entry]:
+        for entry in self._new:
+            self._incoming.reach(entry.number)
+            yield entry
 
     def _folded(self) -> LedgerState:
         """What is kept; anew from the feed where rules that have changed ask for more of it."""
@@ -113,8 +122,9 @@ class Replica:
             )
         if [root.digest for root in state.trust_roots] != [root.digest for root in log.roots[: len(state.trust_roots)]]:
             raise VerificationError(f"{log.url}: its trust roots are not those of its entries")
-        if gone := sorted(log.signed_by & state.out(now)):
-            raise VerificationError(f"{log.url}: its checkpoint is signed by {gone[0]}, which was revoked")
+        if not log.signed_by - state.out(now):
+            gone = ", ".join(sorted(log.signed_by))
+            raise VerificationError(f"{log.url}: its checkpoint is signed by {gone} alone, which was revoked")
 
 
 def _one_meaning(state: LedgerState) -> bool:

@@ -114,8 +114,10 @@ def _run(
         if own.kind == FOLD:
             replica = stack.enter_context(Replica.open(memory, newest, settings.sigstore_root))
         _check_grown(newest, before, replica, memory, now)
+        smaller = [log for log in others if log.size < newest.size]
         if replica is not None:
-            root = replica.follow(now=now).require_trust_root()
+            state = replica.follow(now=now)
+            root, smaller = state.require_trust_root(), [x for x in smaller if replica.ends_in_seal(x, state, now)]
             own = _own(root, signer)
             _check_same(before, newest, own, signer)
         agreeing, ahead = _ask_peers(settings, newest, own, memory, now, network)
@@ -125,6 +127,8 @@ def _run(
         if replica is not None:
             replica.keep()  # after the memory, without which a copy that has entries is a memory that was lost
     _show(destination, own, after)
+    for log in smaller:
+        _show_smaller(destination, own, log, signer, now)
     told = tuple(f"{url}: {why}" for url, why in away)
     return WitnessReport(own.name, own.kind, after.size, after.root_hash, new, agreeing, ahead, told)
 
@@ -149,8 +153,8 @@ def _open(
             found.append(_of_same_ledger(log, before.ledger if before else found[0].ledger if found else log.ledger))
         except _NOTHING_SHOWN as exc:
             away.append((url, exc))
-    if not found:
-        raise away[0][1]
+    if not found or (before is None and away and away[0][0] == settings.sources[0]):
+        raise away[0][1]  # a new memory is of the ledger that the first source shows
     newest = max(found, key=lambda log: log.size)
     return newest, [log for log in found if log is not newest], [(url, exc.message) for url, exc in away]
 
@@ -280,6 +284,14 @@ def _signed(log: PublishedLog, root: TrustRoot, own: Witness, signer: Signer, no
         root_hash=from_raw(log.checkpoint.root),
         note=note,
     )
+
+
+def _show_smaller(destination: Destination, own: Witness, log: PublishedLog, signer: Signer, now: datetime) -> None:
+    """What another source shows is of the same history, and waits for lines of its own."""
+    known = log.root.witnesses.keys if log.root.witnesses else ()
+    if own in known and cosigned.line(cosigned.small(destination), own, log.checkpoint) is None:
+        note = cosignatures.cosign(log.note, own.key, signer.sign_bytes, at=now)
+        destination.point(records.cosignature_path(log.size, own.key_id), note)
 
 
 def _show(destination: Destination, own: Witness, signed: Remembered) -> None:

@@ -17,19 +17,26 @@ from attest.errors import VerificationError
 from attest.log import checkpoints, cosignatures, merkle
 from attest.trust.trust_roots import TrustIdentity
 from attest.trust.witnesses import CONSISTENCY, FOLD
-from bundlers.consuming import kits
+from bundlers.consuming import kits, readback
+from bundlers.consuming.service import TrustSettings, verify
 from bundlers.consuming.verification import Withdrawn
 from bundlers.consuming.witness_lines import read_from
-from bundlers.publishing import kit_files, published_check, records
+from bundlers.publishing import kit_files, published_check, records, tuf_repository
+from bundlers.publishing.cosigned import CosignatureLines
+from bundlers.publishing.destinations import DestinationSettings
 from bundlers.publishing.kit_files import KitFile, Member
+from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from bundlers.witnessing import logs, replica
 from bundlers.witnessing.incoming import Incoming
 from bundlers.witnessing.memory import Memory
+from bundlers.witnessing.witness import WitnessSettings, run
 from casstore import promotion
-from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.errors import Conflict, NoSuchObject, StoreDamaged
 from casstore.machine import locks
+from casstore.network.network import NetworkGuard
 from casstore.storage import open_storage
 from casstore.store.store import Store
+from tests.support.bad_http import serving, whole
 from tests.support.published import PublishedWorld
 from tests.support.witnessed import Line, asked, forked, lie, sign_blindly
 from tests.support.worlds import signed, signer
@@ -40,6 +47,12 @@ def grow(line: Line, version: str = "1.1.0") -> None:
     line.world.ship(version, content=version.encode())
     line.world.promote(version, "dev")
     line.publish()
+
+
+def publish_as(line: Line, signers: PublishSigners, **changes: Any) -> PublishReport:
+    world, settings = line.world, DestinationSettings("cdn", str(line.public))
+    made = {"now": world.now, "read_back": readback.check, **changes}
+    return publish_to(world.store, world.ledger, "dev", settings, signers, **made)
 
 
 def place(line: Line, name: str, size: str = "") -> Path:
@@ -440,3 +453,142 @@ def test_a_line_of_before_counts_for_no_larger_checkpoint(tmp_path: Path) -> Non
     assert line.verify().verified.channel.version == "1.0.0"
     sign_blindly(line, "w1")
     assert line.publish().staged is None
+
+
+@pytest.mark.parametrize("kind", [FOLD, CONSISTENCY])
+def test_two_destinations_wait_for_one_run(tmp_path: Path, kind: str) -> None:
+    """Each has a checkpoint of its own: the smaller one is of the same history, and gets its line too."""
+    line = Line(tmp_path, asked(1, "w1", kind=kind))
+    places = read_from([str(tmp_path / "w1-out")], network=None)
+    first = [line.world.publish("dev", str(line.public), places=places)]
+    second = [line.world.publish("dev", str(tmp_path / "second"), name="second", places=places)]
+    assert first[0].staged and second[0].staged
+    assert line.witness("w1", tmp_path / "second").new
+    assert not line.witness("w1", tmp_path / "second").new
+    assert line.publish().finished == (1,)
+    assert line.world.publish("dev", str(tmp_path / "second"), name="second", places=places).finished == (1,)
+    assert line.verify().verified.channel.cosigned_by == ("w1",)
+    assert line.verify(source=tmp_path / "second", state="b").verified.channel.cosigned_by == ("w1",)
+
+
+def test_a_smaller_checkpoint_that_ends_in_no_seal_gets_no_line(tmp_path: Path) -> None:
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    shutil.copytree(line.public, tmp_path / "mirror")
+    good = checkpoints.parse((line.public / "ledger/checkpoint").read_bytes())[0]
+    raws = [entry.raw for entry in line.world.ledger.entries()][: good.size - 1]
+    log = signer("log")
+    cut = replace(good, size=len(raws), root=merkle.MemoryTree(raws).root())
+    note = checkpoints.sign(cut, good.origin, log.public_pem, log.sign_bytes)
+    (tmp_path / "mirror/ledger/checkpoint").write_bytes(note)
+    assert line.witness("w1", tmp_path / "mirror").new
+    assert not (tmp_path / f"w1-out/ledger/cosignatures/{len(raws)}").exists()
+
+
+def test_a_new_memory_follows_no_mirror_alone(tmp_path: Path) -> None:
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(NoSuchObject):
+        line.witness("w1", line.public, source=tmp_path / "gone")
+    line.witness("w1")
+    assert not line.witness("w1", line.public, source=tmp_path / "gone").new
+
+
+def test_a_destination_that_was_taken_over_is_reset_though_witnesses_are_waited_for(tmp_path: Path) -> None:
+    """The former publisher's key showed publication 9000; the reset is staged, and the same call finishes it."""
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    line.witness("w1")
+    line.publish()
+    top = line.public / "metadata"
+    targets = tuf_repository.targets_of((top / "1.targets.json").read_bytes())
+    root, by = (top / "1.root.json").read_bytes(), tuf_repository.TufSigners.single(signer("pete"))
+    for file in tuf_repository.make_metadata(9000, root, targets, by, now=line.world.now, existing=lambda _: None):
+        (top / file.name).write_bytes(file.data)
+    line.later()
+    line.world.rotate("pete")
+    places = read_from([str(tmp_path / "w1-out")], network=None)
+
+    signers = PublishSigners(signer("pete#2"), signer("log"), (), True)
+
+    def reset() -> PublishReport:
+        return publish_as(line, signers, lines=CosignatureLines(places))
+
+    assert reset().staged and reset().staged
+    line.witness("w1")
+    done = reset()
+    assert done.staged is None and done.number == 2
+    assert line.verify().verified.channel.cosigned_by == ("w1",)
+
+
+def test_the_mirror_on_a_machine_keeps_the_lines_and_takes_nothing_without_them(tmp_path: Path) -> None:
+    """Read over the network, then offline; whoever takes the lines out of the mirror gets nothing taken either."""
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    line.witness("w1")
+    line.publish()
+    trust = TrustSettings(str(tmp_path / "me"), line.first)
+    with serving(line.public, lambda _, body: whole(body)) as url:
+        guard = NetworkGuard((url,))
+        verify(url, "dev", trust=trust, at=line.world.now, network=guard)
+    found = verify(url, "dev", trust=trust, at=line.world.now, offline=True, network=guard).verified.channel
+    assert found.cosigned_by == ("w1",)
+    (kept,) = (tmp_path / "me").rglob(f"cosignatures/*/{asked(1, 'w1').keys[0].key_id}")
+    kept.unlink()
+    with pytest.raises(VerificationError, match="0 of 1 witnesses"):
+        verify(url, "dev", trust=trust, at=line.world.now, offline=True, network=guard)
+
+
+def test_a_witness_reads_a_web_server_and_writes_what_a_publisher_finds_at_another(tmp_path: Path) -> None:
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    with (
+        serving(line.public, lambda _, body: whole(body)) as url,
+        serving(tmp_path / "w1-out", lambda _, body: whole(body)) as out,
+    ):
+        guard = NetworkGuard((url, out))
+        settings = WitnessSettings((url,), str(tmp_path / "m"), str(tmp_path / "w1-out"), first_trust_root=line.first)
+        assert run(settings, signer("w1"), now=line.world.now, network=guard).new
+        report = line.world.publish("dev", str(line.public), places=read_from([out], network=guard))
+    assert report.staged is None
+
+
+def test_repairing_what_is_staged_makes_no_other_publication(tmp_path: Path) -> None:
+    """Each would have another checkpoint, and the line that comes would be over none that is waited for."""
+    line = Line(tmp_path, asked(1, "w1"))
+    signers, lines = line.world.signers, CosignatureLines(read_from([str(tmp_path / "w1-out")], network=None))
+    for _ in range(3):
+        report = publish_as(line, signers, repair=True, lines=lines)
+        assert report.staged and report.number == 1
+    line.witness("w1")
+    assert publish_as(line, signers, repair=True, lines=lines).finished == (1,)
+    place(line, "w1").write_bytes(b"damaged")
+    assert publish_as(line, signers, repair=True, lines=lines).staged is None
+    assert line.verify().verified.channel.cosigned_by == ("w1",)
+
+
+def test_a_second_run_at_once_signs_nothing(tmp_path: Path) -> None:
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    with Memory(str(tmp_path / "w1-memory")).locked(), pytest.raises(Conflict, match="another run"):
+        line.witness("w1")
+    assert line.witness("w1").new
+
+
+def test_entries_that_change_between_two_reads_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source gives each reader of a tile other bytes: what is signed is what made the signed root hash."""
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    first = logs.PublishedLog.entries
+    times = iter(range(100))
+
+    def other(log: logs.PublishedLog, begun: int, end: int) -> list[bytes]:
+        found = first(log, begun, end)
+        return found if next(times) % 2 else [*found[:-1], found[-1].replace(b"seal", b"sale")]
+
+    monkeypatch.setattr(logs.PublishedLog, "entries", other)
+    with pytest.raises(VerificationError, match="are not those of its checkpoint"):
+        line.witness("w1")
+    assert line.witness("w1").new
+    assert not (tmp_path / "w1-memory/evidence").exists()
