@@ -90,13 +90,14 @@ def diff(store: Store, state: LedgerState, old: Asked, new: Asked) -> ChannelDif
         Side(old[0], before.version, before.digest),
         Side(new[0], after.version, after.digest),
         release_diff(store, before.digest, after.digest),
-        tuple(_alone(store, before, after)),
+        tuple(alone(store, before, after)),
         _evidence(store, state, old, new),
         _policy(state, old, new),
     )
 
 
-def _alone(store: Store, before: ReleaseInfo, after: ReleaseInfo) -> Iterator[FileChange]:
+def alone(store: Store, before: ReleaseInfo, after: ReleaseInfo) -> Iterator[FileChange]:
+    """The files of components that only one of two releases has."""
     for name in sorted(before.components.keys() ^ after.components.keys()):
         yield from tree_changes.of_trees(store, name, before.components.get(name), after.components.get(name))
 

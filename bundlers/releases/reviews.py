@@ -10,7 +10,8 @@ moved last. Promises: the diff is `release_diff`, whose digest the approval carr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,13 @@ from bundlers.releases import channel_diffs, differences
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
+from casstore.objects.tree_changes import FileChange
 from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store
 
 _BILLS = ("cyclonedx", "spdx")
+_CALLED = re.compile(r"(?i)licen[cs]e|copying|copyright|notice|eula")
+_LICENCE_TEXT = 1024 * 1024
 _SHOWN = 50
 """Packages in a row of people; --json has all."""
 _PATCHES = 500
@@ -58,6 +62,15 @@ class Review:
     packages: Compared
     policy: tuple[tuple[str, Any, Any], ...]
     """Key, value when the channel was moved last, value now."""
+    alone: tuple[FileChange, ...] = ()
+    """Files of components that only one of the two releases has."""
+    licence_texts: tuple[tuple[str, str], ...] = ()
+    """File, and its first words: texts of licences that came or changed."""
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """All that differ."""
+        return (*self.diff.files, *self.alone)
 
     @property
     def same_as(self) -> tuple[Digest, tuple[tuple[str, str, str], ...]]:
@@ -73,7 +86,9 @@ class Review:
             "diff": self.diff.to_json(),
             "diffDigest": self.diff.digest,
             "billsOfMaterials": {"before": self.before.count, "after": self.after.count},
+            "alone": [change.to_json() for change in self.alone],
             "packages": self.packages.to_json(),
+            "licenceTexts": [{"file": name, "title": title} for name, title in self.licence_texts],
             "policy": [{"key": key, "before": before, "after": after} for key, before, after in self.policy],
         }
 
@@ -84,32 +99,36 @@ def review(store: Store, state: LedgerState, channel: str, release: str) -> Revi
     held = state.releases[at.release] if at.release is not None else None
     before = _bills(store, state, held) if held else Bills(frozenset(), 0)
     after = _bills(store, state, info)
+    diff = release_diff(store, at.release, info.digest)
+    alone = tuple(channel_diffs.alone(store, held, info)) if held else ()
     return Review(
         channel,
         held.version if held else "",
         info.version,
-        release_diff(store, at.release, info.digest),
+        diff,
         before,
         after,
         dependencies.compare(before.packages, after.packages),
         channel_diffs.policy_between(state, channel, at.number, None) if held else (),
+        alone,
+        tuple(_licence_texts(store, (*diff.files, *alone))),
     )
 
 
 def lines(store: Store, seen: Review, *, texts: bool) -> Iterator[str]:
     """For people, what weighs most first; `texts`: also the lines of texts that differ."""
     yield f"{seen.channel}: {seen.held or 'nothing'} -> {seen.version}"
-    for row in seen.diff.rows:
+    for row in (*seen.diff.rows, *(change.told for change in seen.alone)):
         yield f"  {row.sign} {row.name}  {row.told}".rstrip()
     count = f"{seen.diff.added} added, {seen.diff.removed} removed, {seen.diff.changed} changed"
     yield f"  {count}; diff {digests.short(seen.diff.digest)}"
     yield from _told_policy(seen)
     yield from _told_packages(seen)
     if texts:
-        for change in seen.diff.files[:_PATCHES]:
+        for change in seen.files[:_PATCHES]:
             yield ""
             yield from differences.patch(store, change)
-        if (more := len(seen.diff.files) - _PATCHES) > 0:
+        if (more := len(seen.files) - _PATCHES) > 0:
             yield f"... and {more} more files: casstore diff {seen.held} {seen.version} --patch"
 
 
@@ -121,6 +140,8 @@ def _told_policy(seen: Review) -> Iterator[str]:
 
 
 def _told_packages(seen: Review) -> Iterator[str]:
+    for name, title in seen.licence_texts:
+        yield f"  + licence text {name}: {title}"
     if not seen.after.count:
         yield "packages and licences: no bill of materials names them"
         return
@@ -138,6 +159,25 @@ def _told_packages(seen: Review) -> Iterator[str]:
     yield from rows[:_SHOWN]
     if len(rows) > _SHOWN:
         yield f"  ... and {len(rows) - _SHOWN} more packages (--json has all)"
+
+
+def _licence_texts(store: Store, files: Iterable[FileChange]) -> Iterator[tuple[str, str]]:
+    """Files that are called so and whose words are those of a licence; one that only moved is not new."""
+    changes = list(files)
+    went = {change.before.content for change in changes if change.before is not None and change.before.kind == "file"}
+    for change in changes:
+        entry, name = change.after, change.told.name
+        if entry is None or entry.kind != "file" or entry.content in went or entry.size > _LICENCE_TEXT:
+            continue
+        if _CALLED.search(name) and _is_licence(data := store.read(entry.content)):
+            words = next((line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()), "")
+            yield name, words[:80]
+
+
+def _is_licence(data: bytes) -> bool:
+    from bundlers.isolation import licences  # the words of all licences: read where a file is called so
+
+    return licences.is_licence(data)
 
 
 def _plain(value: object) -> str:

@@ -37,6 +37,7 @@ from = "dev"
 approvals = 1
 separate_duties = false
 """
+ROOT = Path(__file__).resolve().parents[4]
 CASSTORE = [sys.executable, "-m", "cli.main"]
 
 
@@ -117,6 +118,36 @@ def test_the_policy_that_changed_since(here: Path, capsys: pytest.CaptureFixture
     assert "the same for" not in shown, "prod-us has another policy"
     assert "approved 1.1.0 for prod-us (promote)" in shown and "+\\x1b[31mthree" not in shown, "a pipe: no lines"
     assert "-two" in said(capsys, "approve 1.1.0 --channel prod-us --patch")
+
+
+def test_licence_texts_that_came(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A whole text of a licence under such a name; a file that only moved is not new, another text is none."""
+    (here / "a" / "COPYING").write_text((ROOT / "LICENSE").read_text())
+    (here / "a" / "licence-notes.txt").write_text(
+        "we wrote it all ourselves, on a Sunday afternoon, and ask nobody\n" * 9
+    )
+    released("1.2.0")
+    shown = said(capsys, "approve 1.2.0 --channel prod-eu --dry-run")
+    assert "+ licence text a/COPYING: Apache License" in shown and "licence text a/licence-notes" not in shown
+    typed("promote 1.2.0 --to dev")
+    (here / "a" / "legal").mkdir()
+    (here / "a" / "COPYING").rename(here / "a" / "legal" / "COPYING")
+    released("1.3.0")
+    shown = said(capsys, "approve 1.3.0 --channel dev --dry-run")
+    assert "+ a/legal/COPYING" in shown and "licence text" not in shown
+
+
+def test_a_component_that_came(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml = (here / "casstore.toml").read_text()
+    new = '[components.b]\ninclude = ["b/**"]\n[products.one]\ncomponents = ["a", "b"]'
+    (here / "casstore.toml").write_text(toml.replace('[products.one]\ncomponents = ["a"]', new))
+    (here / "b").mkdir()
+    (here / "b" / "readme").write_text("new here\n")
+    released("1.2.0")
+    shown = said(capsys, "approve 1.2.0 --channel prod-eu --dry-run")
+    assert "+ b/b/readme" in shown and "+new here" in shown
+    review = told(capsys, "approve 1.2.0 --channel prod-eu --dry-run")["reviews"][0]
+    assert [row["path"] for row in review["alone"]] == ["b/readme"]
 
 
 def test_more_files_than_anybody_reads(
