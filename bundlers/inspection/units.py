@@ -36,16 +36,18 @@ class Member:
     path: str
     digest: Digest
     size: int
+    encoded: bool = False
+    """Whether it stands there as base64 or hex."""
 
     def to_row(self) -> list[Any]:
         """Plain values."""
-        return [raw_of(self.path), to_raw(self.digest), self.size]
+        return [raw_of(self.path), to_raw(self.digest), self.size, self.encoded]
 
     @staticmethod
     def of_row(row: Sequence[Any]) -> Member:
         """The inverse."""
-        path, raw, size = row
-        return Member(text_of(path), from_raw(raw), size)
+        path, raw, *rest = row
+        return Member(text_of(path), from_raw(raw), *rest)
 
 
 @dataclass(frozen=True, slots=True)

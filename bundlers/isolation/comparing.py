@@ -155,7 +155,7 @@ class Comparison:
 
     def _by_digest(self) -> int:
         """Equal files and members; how many contents there are."""
-        places = _Places()
+        places, encoded = _Places(), set[tuple[str, Digest, str]]()
         for product, files in self._files.items():
             for file in files:
                 found = self._scans[file.content]
@@ -166,10 +166,13 @@ class Comparison:
                     if self._counts(member.digest, member.size, product):
                         path = f"{file.path}!{member.path}"
                         places.add(member.digest, member.digest, member.size, product, file.content, path)
+                        if member.encoded:
+                            encoded.add((product, file.content, path))
         for key, one, two in self._not_allowed(places):
             digest, size = places.sizes[key]
             within = one.blob == two.blob and digest != one.blob  # of one file, which is told or allowed itself
-            if not within and not self._is_licence(digest, size):
+            both = all((p.product, p.blob, path) in encoded for p in (one, two) for path in p.paths)
+            if not within and not both and not self._is_licence(digest, size):
                 nested = digest != one.blob or digest != two.blob
                 self._add("nested" if nested else "file", one, two, digest, size)
         return len(places.of)
@@ -220,11 +223,18 @@ class Comparison:
         from bundlers.isolation.reopening import Opener
 
         rows, names = [row for row in self._units() if row[2].hashes], list(self._files)
-        carried = [Carried(names.index(product), file.content, digest, unit) for product, file, unit, digest in rows]
+        encoded = {
+            (blob, member.path) for blob, found in self._scans.items() for member in found.members if member.encoded
+        }
+        carried = [
+            Carried(names.index(product), f.content, digest, unit, f.size, (f.content, unit.path) in encoded)
+            for product, f, unit, digest in rows
+        ]
 
         def known(a: int, b: int) -> bool:
             pair = (rows[a][0], carried[a].blob, rows[b][0], carried[b].blob)
-            same = carried[a].content == carried[b].content or carried[a].blob == carried[b].blob
+            equal = carried[a].content == carried[b].content and not (carried[a].encoded and carried[b].encoded)
+            same = equal or carried[a].blob == carried[b].blob
             same = same or all(rows[at][1].content in self._given[rows[at][0]] for at in (a, b))
             return same or pair in self._findings
 
@@ -234,7 +244,7 @@ class Comparison:
                 _Place(product, file.content, tuple(_place(path, unit) for path in self._paths[product, file.content]))
                 for product, file, unit, _ in (rows[copy.a], rows[copy.b])
             )
-            smaller = min(rows[copy.a][2].size, rows[copy.b][2].size)
+            smaller = copies.smaller_of(carried[copy.a], carried[copy.b])
             self._add(
                 "copy",
                 one,

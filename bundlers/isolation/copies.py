@@ -78,9 +78,16 @@ def _copy(hint: Candidate, one: Carried, two: Carried, stretches: list[Stretch])
         text=one.unit.text and two.unit.text,
         longest=stretches[0].length,
         total=total,
-        smaller=min(one.unit.size, two.unit.size),
+        smaller=smaller_of(one, two),
     )
     return Copy(hint.a, hint.b, tuple(stretches), total, fails, _prints(one, stretches))
+
+
+def smaller_of(one: Carried, two: Carried) -> int:
+    """Bytes of the smaller; what stands as base64 or hex in both is no file of its own, and the files count."""
+    if one.encoded and two.encoded:
+        return min(one.size, two.size)
+    return min(one.unit.size, two.unit.size)
 
 
 def _prints(row: Carried, stretches: Sequence[Stretch]) -> frozenset[int]:

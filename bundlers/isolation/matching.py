@@ -41,6 +41,10 @@ class Carried:
     content: Digest
     """Of the unit itself: the blob, or a member of it."""
     unit: Unit
+    size: int = 0
+    """Of the blob."""
+    encoded: bool = False
+    """Whether it stands there as base64 or hex."""
 
 
 @dataclass(frozen=True, slots=True)

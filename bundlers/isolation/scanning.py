@@ -24,7 +24,7 @@ from bundlers.isolation.settings import Settings
 from casstore.errors import OverBudget
 from casstore.objects.tree import TreeEntry
 
-_VERSION = 6
+_VERSION = 7
 """Of what a scan looks for; the fingerprints have their own."""
 
 

@@ -214,6 +214,46 @@ def rpm_header(data: bytes) -> bytes:
     return lead + head + bytes(-(96 + len(head)) % 8) + head + gzip.compress(newc(b"harmless"))
 
 
+def _lines(text: str, width: int, begin: str = "", end: str = "") -> str:
+    return "\n".join(f"{begin}{text[at : at + width]}{end}" for at in range(0, len(text), width))
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _array(data: bytes) -> str:
+    return ",\n".join(
+        "  " + ", ".join(f"0x{byte:02x}" for byte in data[at : at + 12]) for at in range(0, len(data), 12)
+    )
+
+
+PROSE = b"Some prose stands before it, and some of it behind, as in any document.\n" * 40
+ENCODED: dict[str, Hide] = {
+    "base64": base64.b64encode,
+    "base64 in lines": base64.encodebytes,
+    "base64 in short lines": lambda data: _lines(_b64(data), 32).encode(),
+    "base64 for URLs": base64.urlsafe_b64encode,
+    "base64 without its end": lambda data: base64.b64encode(data).rstrip(b"="),
+    "base64 in JSON": lambda data: b'{"blob": "' + _lines(_b64(data), 76).replace("\n", "\\n").encode() + b'"}',
+    "base64 in strings of C": lambda data: ("char x[] =\n" + _lines(_b64(data), 64, '  "', '\\n"') + ";").encode(),
+    "base64 in strings that are put together": lambda data: _lines(_b64(data), 72, '"', '" +').encode() + b' "";',
+    "base64 in a style sheet": lambda data: b"a{background:url(data:image/png;base64," + base64.b64encode(data) + b")}",
+    "base64 in a letter": lambda data: (
+        b"-----BEGIN MESSAGE-----\n" + base64.encodebytes(data) + b"-----END MESSAGE-----"
+    ),
+    "base64 behind a word": lambda data: b"a_word_that_is_long_enough " + base64.b64encode(data),
+    "base64 twice": lambda data: base64.encodebytes(base64.encodebytes(data)),
+    "hex": lambda data: data.hex().encode(),
+    "hex in lines": lambda data: _lines(data.hex().upper(), 60).encode(),
+    "hex in pairs": lambda data: data.hex(" ").encode(),
+    "hex with colons": lambda data: data.hex(":").encode(),
+    "hex in an array of C": lambda data: f"unsigned char x[] = {{\n{_array(data)}\n}};".encode(),
+    "hex in a string of Python": lambda data: ("b'" + "".join(f"\\x{byte:02x}" for byte in data) + "'").encode(),
+    "tar.gz in base64": lambda data: base64.encodebytes(gzip.compress(tar(data))),
+    "base64 in tar.gz": lambda data: gzip.compress(tar(base64.encodebytes(data))),
+    "base64 in base64 in zip": lambda data: zipped(base64.b64encode(zipped(base64.b64encode(data)))),
+}
 WAYS: dict[str, Hide] = {
     **{f"as {form}": pack for form, pack in PACKED.items()},
     **{
@@ -222,6 +262,15 @@ WAYS: dict[str, Hide] = {
         if form not in ("v7 tar", "tar.lzma")
     },
     **{f"{form}, before noise": lambda data, pack=pack: pack(data) + NOISE for form, pack in PACKED.items()},
+    **ENCODED,
+    **{
+        f"{form}, in prose": lambda data, code=code: PROSE + code(data) + b"\n" + PROSE
+        for form, code in ENCODED.items()
+    },
+    **{
+        f"{form}, in a program": lambda data, code=code: NOISE + b"\0" + code(data) + b"\0" + NOISE
+        for form, code in ENCODED.items()
+    },
     "stored zip": stored,
     "stored zip in stored zip": lambda data: stored(stored(data)),
     "zip with an unlisted entry": unlisted,
@@ -391,3 +440,36 @@ def test_a_copy_is_not_crowded_out_by_files_that_hold_pieces_of_it(first: bool) 
         (found,) = [row for row in candidates(carried) if {row.a, row.b} == pair]
         shift = 50_000 if found.a == one.index(whole) else -50_000
         assert (found.shifts == shift).sum() >= 3
+
+
+@pytest.mark.parametrize("size", [0, 512, 700, 48_000, 200_000])
+@pytest.mark.parametrize("way", ["base64", "base64 in lines", "hex in lines", "hex in an array of C"])
+def test_what_is_encoded_is_found_whatever_its_length(way: str, size: int) -> None:
+    """From 512 bytes on, and over the edges of what is read at once."""
+    data = random.Random(size).randbytes(size)
+    inside = look(b"\0" * ((1 << 20) - 700) + ENCODED[way](data) + b"\0" * 5000)
+    assert (sha256(data) in {member.digest for member in inside.members}) is (size >= 512)
+
+
+def test_many_short_runs_are_one_member() -> None:
+    parts = [random.Random(number).randbytes(600) for number in range(500)]
+    data = b" = \n".join(base64.b64encode(part) for part in parts)
+    seen: list[bytes] = []
+    inside = nested.look_inside(io.BytesIO(data), len(data), Limits(), lambda _, member: seen.append(member.read()))
+    assert len(inside.members) < 50
+    assert all(any(part in member for member in seen) for part in parts)
+
+
+def test_what_looks_encoded_costs_no_more_than_its_bytes() -> None:
+    words = b" ".join(b"%x" % random.Random(number).getrandbits(80) for number in range(40_000))
+    for text in (
+        words,
+        b"0x1 " * 300_000,
+        b"12 34 567 " * 100_000,
+        b"a" * 1_000_000,
+        b"+" * 1_000_000,
+        b'"\\n' * 300_000,
+    ):
+        began = time.process_time()
+        look(text)
+        assert time.process_time() - began < 5

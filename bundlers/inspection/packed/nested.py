@@ -17,7 +17,7 @@ from typing import IO
 
 from attest import digests
 from attest.digests import Digest
-from bundlers.inspection.packed import carving, containers
+from bundlers.inspection.packed import carving, containers, encoded
 from bundlers.inspection.packed.carving import Covered
 from bundlers.inspection.units import Limits, Member
 from casstore.hostile.scratch import Part, Scratch
@@ -66,6 +66,8 @@ class _Look:
         self.inside, self._scratch = Inside(), scratch
         self._limits, self._budget, self._visit = limits, budget, visit
         self._labels: Counter[str] = Counter()
+        self._encoded = 0
+        """In how many runs of base64 or hex this lies."""
 
     def at(self, blob: IO[bytes], prefix: str, depth: int) -> None:
         """Every member of what lies here."""
@@ -83,6 +85,10 @@ class _Look:
         if depth:
             for offset, hint in carving.beginnings(blob, covered, kind):
                 self._hidden(blob, offset, hint, prefix, depth, covered)
+        for offset, form, content in encoded.members(blob, covered):  # each is smaller than its text: that has an end
+            self._encoded += 1
+            self._member(f"{prefix}!@{offset}:{form}", content, depth + 1, unnamed=False)
+            self._encoded -= 1
 
     def _hidden(self, blob: IO[bytes], offset: int, kind: str, prefix: str, depth: int, covered: Covered) -> None:
         """What begins somewhere inside, beside what the file's own form accounts for."""
@@ -116,7 +122,7 @@ class _Look:
                 self._skip(place, f"it is larger than {self._limits.max_member} bytes")
                 return
             label, data = self._named_once((f"{place}!content" if unnamed else place).removeprefix("!")), part.reader()
-            self.inside.members.append(Member(label, digest, part.size))
+            self.inside.members.append(Member(label, digest, part.size, bool(self._encoded)))
             if self._visit is not None:
                 self._visit(label, data)
             self.at(data, place, depth - 1)

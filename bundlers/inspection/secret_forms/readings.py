@@ -25,16 +25,19 @@ _PRINTED = np.zeros(256, np.bool_)
 _PRINTED[[9, 10, 13, *range(32, 127)]] = True
 _ALPHABET = np.zeros(256, np.bool_)
 _ALPHABET[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")] = True
-_BREAK = rb"(?:\\{1,8}[nr]|%0[AaDd]|&#(?:x0?[aAdD]|1[03]);|[\s\"',+\\])"
-_LINES = re.compile(
+GAP = rb"(?:\\{1,8}[nr]|%0[AaDd]|&#(?:x0?[aAdD]|1[03]);|[\s\"',\\])"
+"""What may stand between two lines of base64."""
+_BREAK = rb"(?:\+|" + GAP + rb")"
+LINES = re.compile(
     rb"[A-Za-z0-9+/_-]{16,}(?:"
     + _BREAK
     + rb"{1,40}[A-Za-z0-9+/_-]{16,})*(?:"
     + _BREAK
     + rb"{1,40}[A-Za-z0-9+/_-]{1,15})?"
 )
-_BREAKS = re.compile(_BREAK)
-_PLUS = re.compile(rb"[\s\"'\\]\+|\+[\s\"'\\]")
+_BREAKS = re.compile(GAP)
+_PLUS = re.compile(rb"[\"'][\s\\]{0,40}\+[\s\\]{0,40}[\"']")
+"""Between two parts of a text that a program puts together; elsewhere it is a letter of base64."""
 
 
 _Piece = tuple[int, bytes, int]
@@ -102,15 +105,21 @@ def _coded(window: bytes) -> Iterator[_Piece]:
     for start, end in _runs(_ALPHABET[raw], _CODED):
         if start < done:
             continue
-        found = _LINES.match(window, start, min(len(window), start + _LONGEST))
+        found = LINES.match(window, start, min(len(window), start + _LONGEST))
         done = found.end() if found else end
-        text = _BREAKS.sub(b"", _PLUS.sub(b"", found[0])) if found else window[start:end]
-        yield start, _decoded(text), 0
+        text = unbroken(found[0]) if found else window[start:end]
+        yield start, decoded(text), 0
         if found and found.end() > end:
-            yield start, _decoded(window[start:end]), 0
+            yield start, decoded(window[start:end]), 0
 
 
-def _decoded(text: bytes) -> bytes:
+def unbroken(text: bytes) -> bytes:
+    """Lines of base64 as one, without what stands between them in a program or a document."""
+    return _BREAKS.sub(b"", _PLUS.sub(b"", text))
+
+
+def decoded(text: bytes) -> bytes:
+    """What base64 of either alphabet stands for, padded or not."""
     plain = text.translate(_COMMON)
     left = len(plain) % 4
     return base64.b64decode(plain[: len(plain) - (left == 1)] + b"=" * (-left % 4 if left > 1 else 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import random
@@ -259,3 +260,13 @@ def test_it_is_asked_before_a_byte_is_packed() -> None:
     from bundlers.gates.builtin import secrets
 
     assert secrets.PHASE is Phase.INPUTS
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_a_plus_in_lines_of_base64_is_a_letter(width: int) -> None:
+    """It stands at the begin and at the end of lines too."""
+    plain = b"\xfb\xef\xbe" * 200 + b" " + TOKENS["npm-token"].encode() + b" " + b"\xfb\xef\xbe" * 40
+    text = base64.b64encode(plain).decode()
+    lines = "\n".join(text[at : at + width] for at in range(0, len(text), width)).encode()
+    assert b"+\n+" in lines
+    assert [secret.rule for secret in scan(io.BytesIO(lines))] == ["npm-token"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import importlib.resources
 import json
@@ -339,3 +340,28 @@ def test_a_line_that_accepts_is_whole(row: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="same name"):
         Settings.parse({"accepted": [good, good]})
     assert Settings.parse({"accepted": [good]}).accepted[0].between == ("a", "b")
+
+
+def _report(store: Store, tmp_path: Path, agent: bytes, core: bytes) -> list[tuple[str, bool, str]]:
+    report = compare(store, tmp_path, {"agent": {"a.txt": agent}, "core": {"c": core}})
+    return [(found.kind, found.fails, found.path_a.partition(":")[2]) for found in report.found]
+
+
+def test_a_file_in_base64_is_the_file(store: Store, tmp_path: Path) -> None:
+    theirs = noise(3000)
+    assert _report(store, tmp_path, prose(500) + b"\n" + base64.encodebytes(theirs), theirs) == [
+        ("nested", True, "base64")
+    ]
+    assert _report(store, tmp_path, prose(500) + b"\n" + theirs[:1500].hex().encode(), theirs) == [
+        ("copy", True, "hex")
+    ]
+
+
+def test_the_same_icon_in_two_texts_is_what_their_text_is(store: Store, tmp_path: Path) -> None:
+    """Below what stops a release in a text it does not stop one because it is base64; written otherwise it may."""
+    icon, large = base64.b64encode(noise(550)), noise(4000)
+    css = b"a{x:url(data:image/png;base64,%s)}"
+    small = _report(store, tmp_path, prose(9000) + css % icon + prose(900), prose(9000) + css % icon + prose(800))
+    assert [fails for _, fails, _ in small] == [False]
+    one, two = base64.encodebytes(large), base64.b64encode(large)
+    assert _report(store, tmp_path, prose(900) + one, prose(900) + b"\n" + two) == [("copy", True, "base64")]
