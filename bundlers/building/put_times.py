@@ -8,13 +8,17 @@ by two seconds at least (what zip can tell), so that whoever compares size and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from attest.digests import Digest
 from attest.errors import BadInput
 from casstore.ledger.state import LedgerState
+
+Put = tuple[Digest, Digest]
+"""A tree of the component, and the statement of its put."""
 
 MAX_TIME = 8**11 - 1
 _GRAIN = 2
@@ -55,13 +59,22 @@ def for_put(
 ) -> dict[str, Times]:
     """The times of what is put now. Raises BadInput for a SOURCE_DATE_EPOCH that is none."""
     claimed = _claimed(now, source_date_epoch)
-    return {name: _one(state, predicate_of, name, tree, claimed) for name, tree in trees.items()}
+    puts: dict[str, list[Put]] = {name: [] for name in trees}
+    for key, known in state.components.items():
+        if key[1] in puts:
+            puts[key[1]].append((known, state.component_statements[key]))
+    once = cache(predicate_of)  # one statement speaks of many components
+    return {name: _one(state, once, puts[name], name, tree, claimed) for name, tree in trees.items()}
 
 
 def _one(
-    state: LedgerState, predicate_of: Callable[[Digest], Mapping[str, Any]], name: str, tree: Digest, claimed: int
+    state: LedgerState,
+    predicate_of: Callable[[Digest], Mapping[str, Any]],
+    puts: Sequence[Put],
+    name: str,
+    tree: Digest,
+    claimed: int,
 ) -> Times:
-    puts = [(known, state.component_statements[key]) for key, known in state.components.items() if key[1] == name]
     if not puts:
         return Times(claimed, claimed)
     last = of(predicate_of(max((s for _, s in puts), key=lambda s: state.recorded[s].number)), name)

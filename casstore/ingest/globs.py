@@ -31,6 +31,7 @@ class Selection:
         self.key = key or "\0".join([*include, "\0", *exclude]).encode("utf-8", "surrogateescape")
         """What selects the same has the same key."""
         self._roots = [_fixed_part(pattern) for pattern in include]
+        self._named = {root: _next_names(include, root) for root in _above(self._roots)} if not exclude else {}
 
     @property
     def is_all(self) -> bool:
@@ -63,6 +64,10 @@ class Selection:
     def idle_excludes(self) -> tuple[str, ...]:
         """After a walk: the excludes that hit nothing."""
         return tuple(self._idle)
+
+    def only(self, folder: bytes) -> frozenset[bytes] | None:
+        """The names in this folder that alone can matter; None: any. So nobody looks at all others beside them."""
+        return self._named.get(folder)
 
     def enters(self, folder: bytes) -> bool:
         """Whether anything below this folder may be taken."""
@@ -123,3 +128,25 @@ def _fixed_part(pattern: str) -> bytes:
             break
         fixed.append(name)
     return "".join(name + "/" for name in fixed).encode("utf-8", "surrogateescape")
+
+
+def _above(roots: Sequence[bytes]) -> set[bytes]:
+    """The folders on the way to what is fixed."""
+    found = {b""}
+    for root in roots:
+        parts = root.split(b"/")
+        found |= {b"/".join(parts[:depth]) for depth in range(1, len(parts) - 1)}
+    return found
+
+
+def _next_names(include: Sequence[str], folder: bytes) -> frozenset[bytes] | None:
+    """What may follow on a folder, when every pattern says it; None when one does not."""
+    here = folder.split(b"/") if folder else []
+    names = set()
+    for pattern in include:
+        fixed = _fixed_part(pattern).split(b"/")[:-1]
+        if fixed[: len(here)] == here and len(fixed) > len(here):
+            names.add(fixed[len(here)])
+        elif here[: len(fixed)] == fixed:
+            return None
+    return frozenset(names)

@@ -9,6 +9,7 @@ judged, never followed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat as modes
@@ -111,9 +112,9 @@ def _list(
     names, signs, sizes, executable = folder.names, folder.signs, folder.sizes, folder.executable
     below: list[Folder] = []
     try:
-        with os.scandir(path) as listing:
-            entries = sorted(listing, key=_NAME)
-        if forbidden is not None and _MARK in map(_NAME, entries):
+        only = selection.only(folder.path)
+        entries = _entries(path) if only is None else _named(path, only)
+        if forbidden is not None and (only is not None or _MARK in map(_NAME, entries)):
             _refuse_store(path, folder.path, forbidden)
         for entry in entries:
             name = entry.name
@@ -141,6 +142,33 @@ def _list(
     except OSError as exc:
         raise _unreadable(exc, path) from exc
     return below
+
+
+def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
+    with os.scandir(path) as listing:
+        return sorted(listing, key=_NAME)
+
+
+class _Named:
+    """As an entry of a listing, of a name that was asked for."""
+
+    def __init__(self, name: bytes, found: os.stat_result) -> None:
+        self.name, self._found = name, found
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:  # noqa: ARG002  as of an entry, whose links are not followed here
+        return modes.S_ISDIR(self._found.st_mode)
+
+    def stat(self, *, follow_symlinks: bool) -> os.stat_result:  # noqa: ARG002  as above
+        return self._found
+
+
+def _named(path: bytes, names: frozenset[bytes]) -> list[_Named]:
+    """Those of these names that are there."""
+    found = []
+    for name in sorted(names):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(_Named(name, os.lstat(path + b"/" + name)))
+    return found
 
 
 def _link(path: bytes, relative: bytes, mode: int) -> bytes:

@@ -99,7 +99,6 @@ class Ledger:
         self._loaded = False
         self._seen: Seen | None = None
         """How far this user had seen the ledger before it was read here."""
-        self._lost = False
 
     @property
     def cache(self) -> EntryCache:
@@ -124,16 +123,13 @@ class Ledger:
         `packs` are by default those that the store wrote since the last entry of this handle.
         """
         draft = self.draft(kind, statement, channel=channel, packs=packs, now=now)
-        if self._lost:
-            _yield_to_others(1)  # a winner that runs ahead would starve the writers that chase it
         if not self._loaded:
             self._sync()
         losses = 0
         while not self.offer(entry := self.place(draft)):
             losses += 1
-            if losses > 2:
-                _yield_to_others(losses)
-        self._lost = losses > 0
+            _yield_to_others(losses)
+            self._sync()  # others may be far ahead by now: who chases entry by entry never comes up with them
         return entry
 
     def append_at(
