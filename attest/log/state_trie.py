@@ -12,7 +12,7 @@ checked by its digest and its place. Leaves to others: what rows mean, and where
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256 as _sha256
 from itertools import islice
@@ -143,10 +143,10 @@ def _made(rows: Mapping[str, Any]) -> Iterator[_Made]:
     for name, value in rows.items():
         if not name:
             raise FormatError("state: a row has no name")
-        yield _Made(key_of(name), _encode([name, value]))
+        yield _Made(key_of(name), encode([name, value]))
 
 
-def _encode(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     """RFC 8785, for what rows may hold: texts, whole numbers, true, false, null, lists, objects with ASCII keys."""
     _check(value)
     try:
@@ -174,7 +174,7 @@ def _check(value: Any) -> None:
 def _put(rows: list[_Made], depth: int, blobs: dict[Digest, bytes]) -> Digest:
     """Rows that are sorted and share their first `depth` digits."""
     if len(rows) <= WIDTH:
-        return _keep(b'{"format":"%s","rows":[%s]}' % (LEAF.encode(), b",".join(row.raw for row in rows)), blobs)
+        return _keep(leaf_bytes([row.raw for row in rows]), blobs)
     groups: dict[str, list[_Made]] = {}
     for row in rows:
         groups.setdefault(row.key[depth], []).append(row)
@@ -182,8 +182,18 @@ def _put(rows: list[_Made], depth: int, blobs: dict[Digest, bytes]) -> Digest:
 
 
 def _put_node(children: tuple[Digest | None, ...], blobs: dict[Digest, bytes]) -> Digest:
+    return _keep(node_bytes(children), blobs)
+
+
+def leaf_bytes(rows: Sequence[bytes]) -> bytes:
+    """A leaf of encoded rows, which are in the order of their keys."""
+    return b'{"format":"%s","rows":[%s]}' % (LEAF.encode(), b",".join(rows))
+
+
+def node_bytes(children: Sequence[Digest | None]) -> bytes:
+    """A node."""
     shown = ",".join("null" if child is None else f'"{child}"' for child in children)
-    return _keep(f'{{"children":[{shown}],"format":"{NODE}"}}'.encode(), blobs)
+    return f'{{"children":[{shown}],"format":"{NODE}"}}'.encode()
 
 
 def _keep(data: bytes, blobs: dict[Digest, bytes]) -> Digest:
@@ -256,7 +266,7 @@ def _leaf(rows: Any, data: bytes, prefix: str) -> _Leaf:
         raise FormatError(f"state: a leaf has rows that are no list, or more than {WIDTH}")
     if not all(isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) for row in rows):
         raise FormatError("state: a row is no pair of name and value")
-    made = tuple(_Made(key_of(name), _encode([name, value])) for name, value in rows)
+    made = tuple(_Made(key_of(name), encode([name, value])) for name, value in rows)
     keys = [row.key for row in made]
     if keys != sorted(set(keys)) or not all(key.startswith(prefix) for key in keys):
         raise FormatError("state: the rows of a leaf are not in order, or lie in the wrong place")

@@ -1,7 +1,8 @@
-"""Audit: is this release ready, is this channel right, and why? Everything is verified anew.
+"""Audit: is this release ready, is this channel right, and why? Everything about it is verified anew.
 
-Promises: nothing that an earlier run folded, cached or concluded is believed; every check is told,
-those that pass too; what cannot be checked is a blocker. Reads only. Leaves to others: stored
+Promises: its statements, its move and its bytes are judged again; of the ledger nothing is believed but
+what this user folded (with `anew` not even that); every check is told, those that pass too; what
+cannot be checked is a blocker. Reads only. Leaves to others: stored
 bytes that belong to no release (`fsck`), consumers' own verification (`verify`).
 
     report = audit(store, ledger, "prod", now=clock.now())
@@ -17,7 +18,7 @@ from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
 from bundlers.audit.case import CHANNEL, Case, LookAt, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
-from casstore.ledger.folding import replay_all
+from casstore.ledger.folding import replay, replay_all
 from casstore.ledger.log import Ledger
 from casstore.store.store import Store
 
@@ -32,6 +33,7 @@ def audit(
     now: datetime,
     to: str | None = None,
     blockers: Iterable[tuple[str, bytes]] = (),
+    anew: bool = False,
     tool: str = "",
     sigstore_root: bytes | None = None,
     look: LookAt | None = None,
@@ -41,14 +43,14 @@ def audit(
     `look` tells what consumers are shown at a destination.
     `blockers`: (path, bytes) of blocker files, whose open records count.
     """
-    state = replay_all(ledger, store, sigstore_root=sigstore_root)
+    state = (replay_all if anew else replay)(ledger, store, sigstore_root=sigstore_root)
     case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root, look=look)
     closed = [case.attested(digest) for digest in case.closed()]
     others = [case.attested(digest) for digest in case.handed_in()]
     found = [*closed, *others]
     rows = evidence.gate_rows(case, found)
     checks = (
-        *foundations.ledger(case),
+        *foundations.ledger(case, anew=anew),
         *foundations.trust_root(case),
         *foundations.objects(case),
         *evidence.attestations(case, closed, others),

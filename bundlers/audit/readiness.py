@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from attest.core import times
+from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError
 from attest.judging.decisions import SATISFIED, Rule
 from attest.statements.predicates import rehearsal
@@ -15,8 +17,11 @@ from bundlers.audit.case import CHANNEL, Case
 from bundlers.audit.evidence import EXIT_CODES
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
 from casstore.promotion.services import Situation, judge
+from casstore.store.attestations import parse_unverified
 
 _FRESH = timedelta(days=90)
+_LOOKED_AT = 20
+"""So many releases back a rehearsal is looked for."""
 _REPLACE = "promote another release, then publish it"
 _REVOKED = "not-revoked"
 _OF_THE_MOVE = frozenset({"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root"})
@@ -109,17 +114,14 @@ def rollback(case: Case) -> Iterator[Check]:
     if case.kind != CHANNEL or case.channel is None or _asked(case, "rollback-capability"):
         return
     newest = None
-    for release in dict.fromkeys(case.channel.releases):
-        for digest in case.state.evidence.get(release, ()):
-            statement = case.attested(digest).statement
-            if statement is None or statement.predicate_type != rehearsal.TYPE:
-                continue
-            said = rehearsal.parse(dict(statement.predicate))
-            if said.channel == case.channel.name and said.result == "PASSED":
-                newest = max(newest or (said.time, digest), (said.time, digest))
+    for release in islice(case.channel.before(len(case.channel.history)), _LOOKED_AT):
+        found = [(said.time, digest) for digest, said in _rehearsed(case, release)]
+        if found:
+            newest = max(found)
+            break
     if newest is None:
         message, hint = (
-            f"nobody has rehearsed a rollback of {case.channel.name}",
+            f"nobody has rehearsed a rollback of {case.channel.name} of late",
             f"casstore rehearse {case.channel.name}",
         )
         yield Check("rollback.rehearsal", WARNING, message, hint=hint)
@@ -127,6 +129,18 @@ def rollback(case: Case) -> Iterator[Check]:
         old = case.now - newest[0] > _FRESH
         message = f"a rollback was rehearsed at {times.format(newest[0])}" + (", long ago" if old else "")
         yield Check("rollback.rehearsal", WARNING if old else OK, message, (newest[1],))
+
+
+def _rehearsed(case: Case, release: Digest) -> Iterator[tuple[Digest, rehearsal.Rehearsal]]:
+    """What was rehearsed with a release in this channel, and went well."""
+    for digest in case.state.evidence.get(release, ()):
+        if parse_unverified(case.store.read(digest)).predicate_type != rehearsal.TYPE:
+            continue
+        statement = case.attested(digest).statement
+        if statement is not None and case.channel is not None:
+            said = rehearsal.parse(dict(statement.predicate))
+            if said.channel == case.channel.name and said.result == "PASSED":
+                yield digest, said
 
 
 def _asked(case: Case, gate: str) -> bool:
@@ -138,10 +152,9 @@ def published(case: Case) -> Iterator[Check]:
     if case.kind != CHANNEL or case.channel is None:
         return
     for destination, rows in sorted(case.state.publications.items()):
-        mine = [row for row in rows if row.channel == case.channel.name]
-        if not mine:
+        last = next((row for row in rows.newest() if row.channel == case.channel.name), None)
+        if last is None:
             continue
-        last = mine[-1]
         seen = case.look(destination, case.channel.name) if case.look is not None else None
         if seen is not None:
             status = OK if seen[1] else WARNING

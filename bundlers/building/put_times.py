@@ -8,17 +8,13 @@ by two seconds at least (what zip can tell), so that whoever compares size and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any, NamedTuple
 
 from attest.digests import Digest
 from attest.errors import BadInput
 from casstore.ledger.state import LedgerState
-
-Put = tuple[Digest, Digest]
-"""A tree of the component, and the statement of its put."""
 
 MAX_TIME = 8**11 - 1
 _GRAIN = 2
@@ -59,27 +55,18 @@ def for_put(
 ) -> dict[str, Times]:
     """The times of what is put now. Raises BadInput for a SOURCE_DATE_EPOCH that is none."""
     claimed = _claimed(now, source_date_epoch)
-    puts: dict[str, list[Put]] = {name: [] for name in trees}
-    for key, known in state.components.items():
-        if key[1] in puts:
-            puts[key[1]].append((known, state.component_statements[key]))
-    once = cache(predicate_of)  # one statement speaks of many components
-    return {name: _one(state, once, puts[name], name, tree, claimed) for name, tree in trees.items()}
+    return {name: _one(state, predicate_of, name, tree, claimed) for name, tree in trees.items()}
 
 
 def _one(
-    state: LedgerState,
-    predicate_of: Callable[[Digest], Mapping[str, Any]],
-    puts: Sequence[Put],
-    name: str,
-    tree: Digest,
-    claimed: int,
+    state: LedgerState, predicate_of: Callable[[Digest], Mapping[str, Any]], name: str, tree: Digest, claimed: int
 ) -> Times:
-    if not puts:
+    if (put := state.last_puts.get(name)) is None:
         return Times(claimed, claimed)
-    last = of(predicate_of(max((s for _, s in puts), key=lambda s: state.recorded[s].number)), name)
+    last = of(predicate_of(put), name)
     newest = last.newest if last else 0
-    same = next((of(predicate_of(statement), name) for known, statement in puts if known == tree), None)
+    first = state.first_puts.get((name, tree))
+    same = None if first is None else of(predicate_of(first), name)
     if same is not None:
         return Times(same.tree, max(newest, same.tree))
     time = min(max(claimed, newest + _GRAIN if last else 0), MAX_TIME)

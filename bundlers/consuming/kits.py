@@ -28,11 +28,12 @@ from attest.statements.predicates import publication
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
-from bundlers.publishing import channel_proof, cosigned, gathering, kit_files, records, withdrawals
+from bundlers.publishing import cosigned, gathering, kit_files, records, withdrawals
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.cosigned import ReadLine
 from bundlers.publishing.gathering import ChannelFiles, Gathered
 from bundlers.publishing.kit_files import HEAD, KitFile, Member
+from bundlers.publishing.ledger_history import ledger_history
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.errors import Conflict
 from casstore.ledger import checkpoints as ledger_checkpoints
@@ -127,7 +128,7 @@ def export(
         state = replay(ledger, store, state, sigstore_root=sigstore_root)
     info = state.find_release(release)
     names = _channels(state, info.digest, channel)
-    history = History(ledger.entries(), store.read, state.codes)
+    history = ledger_history(ledger, store, state)
     gathered = Gathered()
     for name in names:
         if why := withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root):
@@ -217,8 +218,7 @@ def _checkpoint(
 ) -> tuple[bytes, Mapping[str, bytes]]:
     """The newest published checkpoint that covers what must be proven, and the witnesses' lines below it."""
     asked, lacking = state.require_trust_root().witnesses, ""
-    trust = max(number for number, entry in history.entries.items() if entry.kind in channel_proof.TRUST)
-    needed = max(trust, *(number for item in files for number in item.chosen.numbers)) + 1
+    needed = max(*history.trust(), *(number for item in files for number in item.chosen.numbers)) + 1
     for raw in _published_checkpoints(store, state):
         checkpoint = checkpoints.parse(raw)[0]
         if checkpoint.size < needed:

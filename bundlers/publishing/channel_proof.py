@@ -15,7 +15,7 @@ others: that entries are in the ledger (`consumer.ledger_proof`).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,7 +28,7 @@ from attest.statements.predicates.seal import Seal
 from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement
-from casstore.ledger.entries import MOVES, Entry, EntryKind
+from casstore.ledger.entries import MOVES, TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT
 from casstore.ledger.rules.reader import check_place, judged_at, with_records
@@ -37,7 +37,6 @@ from casstore.ledger.views import Bound, ChannelState, Move, Sealed
 from casstore.store.attestations import parse_unverified
 
 ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
-TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE, EntryKind.SUSPEND})
 _HEADS = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK})
 _TAKES_IN = frozenset({EntryKind.EVIDENCE, EntryKind.COMPONENT, EntryKind.REHEARSAL})
 """Kinds whose statement is recorded evidence itself."""
@@ -50,13 +49,21 @@ class History:
     """Entries with what their statements claim; nothing is verified here."""
 
     def __init__(
-        self, entries: Iterable[Entry], read: Callable[[Digest], bytes], void: Container[int] = frozenset()
+        self,
+        entries: Iterable[Entry] | Mapping[int, Entry],
+        read: Callable[[Digest], bytes],
+        void: Container[int] = frozenset(),
     ) -> None:
-        self.entries: Mapping[int, Entry] = {entry.number: entry for entry in entries}
+        self.entries: Mapping[int, Entry] = (
+            entries if isinstance(entries, Mapping) else {entry.number: entry for entry in entries}
+        )
         self._void = void
-        self._by_digest = {entry.digest: entry for entry in self.entries.values()}
         self._read = read
         self._statements: dict[Digest, Statement] = {}
+
+    @cached_property
+    def _by_digest(self) -> dict[Digest, Entry]:
+        return {entry.digest: entry for entry in self.entries.values()}
 
     def statement(self, entry: Entry) -> Statement:
         """What an entry's statement says."""
@@ -108,10 +115,18 @@ class History:
         found = (n for n, e in self.entries.items() if e.kind in _HEADS and e.channel == channel and after < n < before)
         return min(found, default=None)
 
-    @cached_property
-    def seals(self) -> list[int]:
+    @property
+    def seals(self) -> Sequence[int]:
         """The numbers of the seals that held, as far as that is known here."""
+        return self._seals
+
+    @cached_property
+    def _seals(self) -> list[int]:
         return sorted(n for n, entry in self.entries.items() if entry.kind is EntryKind.SEAL and n not in self._void)
+
+    def trust(self) -> frozenset[int]:
+        """The numbers of the entries that say who counts."""
+        return frozenset(n for n, entry in self.entries.items() if entry.kind in TRUST)
 
     def seal(self, number: int) -> Seal:
         """What a seal says. Raises VerificationError where it is missing."""
@@ -259,7 +274,7 @@ def judge_channel(
     """
     state = before = start
     brought = None
-    for number in sorted({n for n, e in history.entries.items() if e.kind in TRUST} | chosen.numbers):
+    for number in sorted(history.trust() | chosen.numbers):
         entry = history.entries[number]
         state = history.at(state, entry)
         if entry.kind in _HEADS and entry.channel == channel and number in chosen.judged:

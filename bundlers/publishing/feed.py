@@ -14,7 +14,7 @@ import contextlib
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,11 +102,11 @@ def parse_index(data: bytes) -> tuple[tuple[int, int], ...]:
     return tuple(itertools.pairwise(ends))
 
 
-def parts(store: ReadStore, entries: Sequence[Entry], state: LedgerState, first: int, end: int) -> Iterator[Part]:
+def parts(store: ReadStore, entries: Mapping[int, Entry], state: LedgerState, first: int, end: int) -> Iterator[Part]:
     """What these entries bring that no earlier one did. Raises NoSuchObject."""
     begun, size, held = first, 0, dict[Digest, bytes]()
     large: dict[Digest, int] = {}
-    for entry in entries[first:end]:
+    for entry in (entries[number] for number in range(first, end)):
         for digest in _objects(store, entry):
             record = state.recorded.get(digest)
             if digest in held or digest in large or (record is not None and record.number < first):

@@ -31,12 +31,13 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import pieces
 from bundlers.products import agreement, product_manifests
 from bundlers.publishing import absence, channel_proof, kit_files, records
-from bundlers.publishing.channel_proof import TRUST, ChannelJudgement, History, Recorder, Selection
+from bundlers.publishing.channel_proof import ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
+from casstore.ledger.all_entries import AllEntries
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.release_objects import Release, label
 from casstore.ledger.rules import Reader
@@ -228,7 +229,7 @@ def gather_ledger(
 ) -> None:
     """Add trust roots, checkpoint and the proof of these entries, all under one checkpoint."""
     size = checkpoints.parse(checkpoint)[0].size
-    numbers = numbers | {n for n, entry in history.entries.items() if entry.kind in TRUST and n < size}
+    numbers = numbers | {number for number in history.trust() if number < size}
     wanted = sorted(numbers | {size - 1} | history.around(numbers))
     tree = tree_of(history, size)
     proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
@@ -242,7 +243,9 @@ def gather_ledger(
 
 
 def tree_of(history: History, size: int) -> MemoryTree:
-    """The Merkle tree over the first entries."""
+    """The Merkle tree over the first entries, and maybe more."""
+    if isinstance(history.entries, AllEntries):
+        return history.entries.tree
     return MemoryTree(history.entries[number].raw for number in range(size))
 
 

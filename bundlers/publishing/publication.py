@@ -51,6 +51,7 @@ from bundlers.publishing.destinations import (
 )
 from bundlers.publishing.gathering import Gathered
 from bundlers.publishing.invalidation import invalidate
+from bundlers.publishing.ledger_history import ledger_history
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.reports import PublishReport, PublishSigners
 from bundlers.publishing.tuf_repository import TargetInfo
@@ -58,7 +59,7 @@ from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.state import LedgerState
@@ -334,8 +335,7 @@ def _record(run: _Run, state: LedgerState) -> LedgerState:
 
 def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
     """What the next publication names; its bytes are in the store on return."""
-    entries: list[Entry] = list(run.ledger.entries())[: state.count]
-    history = History(entries, run.store.read, state.codes)
+    history = ledger_history(run.ledger, run.store, state)
     gathered = Gathered()
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     numbers = _gather_channel(run, gathered, state, history, why)
@@ -424,8 +424,8 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         reset=run.signers.reset,
         read_back=_reader(run, destination, state, claim),
         cosigned=lambda: _lacking(run, destination, state, claim),
-        entries=lambda: (entry.raw for entry in run.ledger.entries()),
-        feed=lambda first, end: feed.parts(run.store, list(run.ledger.entries()), state, first, end),
+        entries=run.ledger.all_entries,
+        feed=lambda first, end: feed.parts(run.store, run.ledger.all_entries(), state, first, end),
         known=known,
     )
     return writing.write(job, destination, run.store, run.progress)

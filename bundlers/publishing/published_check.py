@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from attest.digests import Digest, from_hex, sha256
@@ -81,8 +81,8 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     needed |= _add_ledger(report.expected, store, ledger)
     needed |= _add_feed(report.expected, storage, store, ledger)
     there = set(storage.list(""))
-    raws = [entry.raw for entry in ledger.entries()]
-    tree = MemoryTree(raws)
+    entries = ledger.all_entries()
+    raws, tree = entries.raws, entries.tree
     for path in sorted(there):
         if path.startswith(_LINES):
             _check_line(report, storage, path, state, tree)
@@ -146,7 +146,7 @@ def _add_targets(into: dict[str, Expected], store: Store, number: int, statement
 def _add_ledger(into: dict[str, Expected], store: Store, ledger: Ledger) -> set[str]:
     """The tiles up to the size of the checkpoint that is shown."""
     size = checkpoints.parse(store.read(into[CHECKPOINT].digest))[0].size
-    raws = [entry.raw for entry in ledger.entries()]
+    raws = ledger.all_entries().raws
     found = [*tiles.grown(0, size), *tiles.grown_entries(0, size)]
     into.update({f"ledger/{tile.path}": _tile(tile, raws) for tile in found})
     return {f"ledger/{tile.path}" for tile in found}
@@ -155,7 +155,7 @@ def _add_ledger(into: dict[str, Expected], store: Store, ledger: Ledger) -> set[
 def _add_feed(into: dict[str, Expected], storage: Storage, store: Store, ledger: Ledger) -> set[str]:
     """The feed up to the checkpoint that is shown: its index follows from the parts, else the parts from the index."""
     size = checkpoints.parse(store.read(into[CHECKPOINT].digest))[0].size
-    state, entries = replay(ledger, store), list(ledger.entries())
+    state, entries = replay(ledger, store), ledger.all_entries()
     rows = _feed_rows(storage, size)
     into[feed.INDEX] = Expected(sha256(made := feed.index_of(rows)), made)
     needed = {feed.INDEX}
@@ -183,7 +183,7 @@ def _feed_rows(storage: Storage, size: int) -> list[tuple[int, int]]:
     return [(0, size)]
 
 
-def _tile(tile: Tile, raws: list[bytes]) -> Expected:
+def _tile(tile: Tile, raws: Sequence[bytes]) -> Expected:
     """What a tile holds. Raises FormatError for one beyond the ledger."""
     if tile.level < 0:
         if tile.hashes.stop > len(raws):
@@ -196,7 +196,7 @@ def _tile(tile: Tile, raws: list[bytes]) -> Expected:
     return Expected(sha256(data), data)
 
 
-def _check_file(report: PublishedReport, storage: Storage, path: str, raws: list[bytes]) -> None:
+def _check_file(report: PublishedReport, storage: Storage, path: str, raws: Sequence[bytes]) -> None:
     if path.startswith(_METADATA):
         return
     if path not in report.expected and path.startswith("ledger/tile/"):

@@ -9,7 +9,7 @@ is finished by the same call. Leaves to others: what is published and why (`publ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,13 +18,13 @@ from typing import Protocol
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.log import checkpoints, tiles
-from attest.log.merkle import MemoryTree
 from bundlers.publishing import feed, records, tuf_repository
 from bundlers.publishing.destinations import Blob, Destination, put
 from bundlers.publishing.feed import Feed
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
+from casstore.ledger.all_entries import AllEntries
 from casstore.machine.progress import NullProgress, Progress
 
 TIMESTAMP = "metadata/timestamp.json"
@@ -52,8 +52,8 @@ class Job:
     lifetimes: Lifetimes
     publishers: frozenset[str]
     """Identities with that role: all of TUF's keys are theirs."""
-    entries: Callable[[], Iterable[bytes]]
-    """The ledger's entries from 0 on, as stored."""
+    entries: Callable[[], AllEntries]
+    """The ledger's."""
     feed: Feed
     """What a fold reads, of some entries."""
     known: frozenset[str] = frozenset()
@@ -164,8 +164,7 @@ def _is_plain(path: str) -> bool:
 
 def _write_tiles(size: int, job: Job, destination: Destination, written: Written) -> None:
     """Hash tiles and entry bundles up to `size`; only those that are not there yet."""
-    raws = [raw for raw, _ in zip(job.entries(), range(size), strict=False)]
-    tree = MemoryTree(raws)
+    raws, tree = job.entries().raws, job.entries().tree
     before = _published_size(destination)
     for tile in tiles.grown(min(before, size), size):
         data = tiles.tile_bytes(tile, tree.hash_at)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from attest.digests import Digest
@@ -42,8 +43,8 @@ class Kept:
 def find(store: Store, state: LedgerState, manifests: Mapping[str, ProductManifest], version: str) -> dict[str, Kept]:
     """By the keys of `manifests`; the newest release goes first."""
     found: dict[str, Kept] = {}
-    infos = sorted((i for i in state.releases.values() if i.version != version), key=lambda i: -i.number)
-    for info in infos[:_LOOKED_AT]:
+    infos = (info for info in state.newest_releases() if info.version != version)
+    for info in islice(infos, _LOOKED_AT):
         if len(found) == len(manifests):
             break
         if state.is_revoked(info.digest, info.builder):

@@ -129,7 +129,7 @@ def _taken(store: Store, state: LedgerState, version: str, wanted: set[str], sou
 
 
 def _put_tree(state: LedgerState, version: str, name: str) -> Digest:
-    tree = state.components.get((version, name))
+    tree: Digest | None = state.components.get((version, name))
     if tree is None:
         raise NoSuchObject(
             f"component {name} of version {version} was never put, and no --from RELEASE says where to take it",
@@ -142,13 +142,14 @@ def _statement(state: LedgerState, version: str, name: str, tree: Digest) -> Dig
     """The provenance that the ledger has of a tree; a tree that is named by hand needs one as well."""
     if state.components.get((version, name)) == tree:
         return state.component_statements[version, name]
-    found = [state.component_statements[key] for key, known in state.components.items() if known == tree]
-    if not found:
+    last = state.tree_puts.get(tree)
+    if last is None:
         raise NoSuchObject(
             f"component {name}: the ledger has no provenance of {tree}",
             hint="put it first: casstore put NAME --release-version VERSION",
         )
-    return found[-1]
+    statement: Digest = state.component_statements[last]
+    return statement
 
 
 def _check_revoked(
@@ -182,6 +183,5 @@ def _finished(predicate: Mapping[str, Any]) -> int:
 
 
 def _previous(store: Store, state: LedgerState, version: str) -> Release | None:
-    infos = [info for info in state.releases.values() if info.version != version]
-    newest = max(infos, key=lambda info: info.number, default=None)
+    newest = next((info for info in state.newest_releases() if info.version != version), None)
     return release_objects.parse(store.read(newest.digest)) if newest else None

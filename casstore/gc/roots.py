@@ -40,6 +40,11 @@ def ledger_roots(view: LedgerView, contents: Contents, keep_last: int) -> Iterat
         yield Root(file, f"trust root version {root.version} of ledger {name}")
         if root.sigstore_root is not None:
             yield Root(root.sigstore_root, f"sigstore root of trust root version {root.version}")
+    if state.sealed is not None and state.tries is not None:
+        for digest in sorted(state.tries.shown()):
+            yield Root(
+                digest, f"rows that the seal of ledger {name}, entry {state.sealed.number}, names", may_be_gone=True
+            )
     for info in state.releases.values():
         yield from _release_roots(info, contents, _where(state, info))
     for entry in view.entries:

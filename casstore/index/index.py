@@ -361,6 +361,34 @@ class Index:
 
         self._environment.write(change)
 
+    def meta_swap(
+        self,
+        key: bytes,
+        before: bytes | None,
+        items: Sequence[tuple[bytes, bytes]],
+        gone: Sequence[bytes],
+        under: bytes,
+    ) -> bool:
+        """As `meta_put`, and take rows away, in one transaction, if the row of `key` is still `before`.
+
+        Who knows of none before takes the place of whatever lies there, and of all rows `under` a prefix.
+        """
+
+        def change(txn: Any) -> bool:
+            found = txn.get(key, db=self._tables[b"meta"])
+            if before is not None and (found is None or rows.unseal(key, found) != before):
+                return False
+            cursor = txn.cursor(self._tables[b"meta"])
+            while before is None and cursor.set_range(under) and cursor.key().startswith(under):
+                cursor.delete()
+            for name in gone:
+                txn.delete(name, db=self._tables[b"meta"])
+            for name, value in items:
+                self._put(txn, b"meta", name, value)
+            return True
+
+        return self._environment.write(change)
+
     def meta_scan(self, prefix: bytes, start: bytes = b"") -> list[tuple[bytes, bytes]]:
         """All cached (key, value) whose key starts with `prefix`, sorted; from the key `start` on."""
         found = []

@@ -7,7 +7,8 @@ row is what the storage holds. A cache that cannot be read or written is an empt
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, cast
 
 from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
@@ -19,6 +20,9 @@ _UNKEPT = (IndexDoubt, NotWritable, StorageUnavailable, StoreDamaged)
 """Why nothing can be kept, a full disk too: no reason to fail."""
 
 
+_NONE: Mapping[bytes, bytes] = MappingProxyType({})
+
+
 class MetaTable(Protocol):
     """The part of the local index that is used."""
 
@@ -27,6 +31,16 @@ class MetaTable(Protocol):
 
     def meta_get(self, key: bytes) -> bytes | None:
         """One row."""
+
+    def meta_swap(
+        self,
+        key: bytes,
+        before: bytes | None,
+        items: Sequence[tuple[bytes, bytes]],
+        gone: Sequence[bytes],
+        under: bytes,
+    ) -> bool:
+        """Keep rows and take others away, if the row of `key` is still `before`."""
 
     def meta_scan(self, prefix: bytes, start: bytes = b"") -> list[tuple[bytes, bytes]]:
         """Rows whose keys start with a prefix, sorted, from a key on."""
@@ -58,11 +72,31 @@ class EntryCache:
     def put(self, start: int, raws: Sequence[bytes]) -> None:
         """Keep entries from number `start` on."""
 
+    keeps = False
+    """Whether anything is kept at all."""
+
     def load_state(self, name: bytes) -> bytes | None:
         """A saved state; whether it is to be believed is left to `saved_state`."""
 
-    def put_state(self, name: bytes, data: bytes) -> None:
-        """Keep a state in place of the one of that name."""
+    def put_state(
+        self,
+        name: bytes,
+        data: bytes,
+        *,
+        before: bytes | None = None,
+        rows: Mapping[bytes, bytes] = _NONE,
+        gone: Sequence[bytes] = (),
+    ) -> bool | None:
+        """Keep a state and rows of it in place of `before`, and let rows go; not done when another lies there.
+
+        Who knows of none before takes the place of whatever lies there, with all rows of it.
+        """
+
+    def put_rows(self, name: bytes, rows: Mapping[bytes, bytes]) -> None:
+        """Put back rows that were kept with the state of that name."""
+
+    def row(self, name: bytes, key: bytes) -> bytes | None:
+        """A row that was kept with the state of that name."""
 
     def seen(self) -> Seen | None:
         """How far this user has seen the ledger, by what lies in the user's own folder."""
@@ -76,7 +110,9 @@ class EntryCache:
 
 
 class IndexCache(EntryCache):
-    """Rows `ledger/<name>/<8 bytes, big-endian>` and `state/ledger/<name>/<...>` of the index's meta table."""
+    """Rows `ledger/<name>/<8 bytes, big-endian>`, `state/ledger/<name>/<...>`, `row/...` of the index's meta table."""
+
+    keeps = True
 
     def __init__(self, holder: IndexHolder, ledger: str) -> None:
         self._holder = holder
@@ -104,10 +140,34 @@ class IndexCache(EntryCache):
             return self._holder.index.meta_get(b"state/" + self._prefix + name)
         return None
 
-    def put_state(self, name: bytes, data: bytes) -> None:
+    def put_state(
+        self,
+        name: bytes,
+        data: bytes,
+        *,
+        before: bytes | None = None,
+        rows: Mapping[bytes, bytes] = _NONE,
+        gone: Sequence[bytes] = (),
+    ) -> bool:
         """See `EntryCache.put_state`."""
+        key, place = b"state/" + self._prefix + name, b"row/" + self._prefix + name
+        new = [(place + digest, row) for digest, row in sorted(rows.items())]
         with contextlib.suppress(*_UNKEPT):
-            self._holder.index.meta_put([(b"state/" + self._prefix + name, data)])
+            left = [place + digest for digest in gone]
+            return self._holder.index.meta_swap(key, before, [*new, (key, data)], left, place)
+        return False
+
+    def put_rows(self, name: bytes, rows: Mapping[bytes, bytes]) -> None:
+        """See `EntryCache.put_rows`."""
+        place = b"row/" + self._prefix + name
+        with contextlib.suppress(*_UNKEPT):
+            self._holder.index.meta_put([(place + digest, row) for digest, row in sorted(rows.items())])
+
+    def row(self, name: bytes, key: bytes) -> bytes | None:
+        """See `EntryCache.row`."""
+        with contextlib.suppress(IndexDoubt, StoreDamaged):
+            return self._holder.index.meta_get(b"row/" + self._prefix + name + key)
+        return None
 
     def seen(self) -> Seen | None:
         """See `EntryCache.seen`."""

@@ -95,7 +95,7 @@ def make(
     name = origin(state.store, state.ledger)
     NoteKey.of_pem(name, signer.public_pem or b"")
     state = sealing.seal(store, ledger, signer=signer, now=now, sigstore_root=sigstore_root)
-    root = root_of(list(ledger.entries())[: state.count])
+    root = ledger.all_entries().tree.root(state.count)
     note = checkpoints.sign(Checkpoint(name, state.count, root), name, signer.public_pem, signer.sign_bytes)
     key = _key(ledger.name, state.count)
     if not twins.create(store.storage, key, note):
@@ -112,9 +112,8 @@ def prove(store: CheckpointStore, ledger: Ledger, number: int) -> EntryProof:
             f"no checkpoint of the ledger {ledger.name} includes entry {number}",
             hint="make one: casstore ledger checkpoint --key URI",
         )
-    entries = list(ledger.entries())
-    tree = merkle.MemoryTree(entry.raw for entry in entries[: found[-1].size])
-    return EntryProof(entries[number], found[-1], tuple(tree.inclusion(number)))
+    entries = ledger.all_entries()
+    return EntryProof(entries[number], found[-1], tuple(entries.tree.inclusion(number, found[-1].size)))
 
 
 def verify_all(store: CheckpointStore, ledger: Ledger, state: LedgerState) -> list[MadeCheckpoint]:
@@ -165,16 +164,16 @@ def note_keys(state: LedgerState) -> list[NoteKey]:
 
 
 def _verified(raw: bytes, key: str, ledger: Ledger, state: LedgerState) -> MadeCheckpoint:
+    tree = ledger.all_entries().tree  # each checkpoint is one of its beginnings
     verified = checkpoints.verify(raw, origin=origin(state.store, state.ledger), known=note_keys(state)).checkpoint
     if key != _key(ledger.name, verified.size):
         raise StoreDamaged(f"{key}: the checkpoint is over {verified.size} entries")
-    entries = list(ledger.entries())
-    if verified.size > len(entries):
+    if verified.size > len(tree):
         raise StoreDamaged(
-            f"ledger {ledger.name}: a signed checkpoint is over {verified.size} entries, {len(entries)} are there",
+            f"ledger {ledger.name}: a signed checkpoint is over {verified.size} entries, {len(tree)} are there",
             hint="entries were removed: get them back from another copy of the store",
         )
-    if root_of(entries[: verified.size]) != verified.root:
+    if tree.root(verified.size) != verified.root:
         raise StoreDamaged(
             f"ledger {ledger.name}: its first {verified.size} entries are not those of the signed checkpoint",
             hint="the ledger was rewritten: compare with another copy of the store",

@@ -57,6 +57,8 @@ class EntryKind(enum.StrEnum):
     SEAL = "seal"
 
 
+TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE, EntryKind.SUSPEND})
+"""Kinds that say who and what counts."""
 MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK, EntryKind.PIN, EntryKind.UNPIN})
 """The kinds that change a channel; each one needs `channel`."""
 

@@ -11,6 +11,7 @@ Law: fold(fold(s, a), b) == fold(s, a + b).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from casstore.ledger import rules, saved_state
 from casstore.ledger.entries import Entry
@@ -35,15 +36,20 @@ def replay(
     ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
 ) -> LedgerState:
     """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before."""
+
+    def again(count: int) -> LedgerState:
+        first = start(store.store_id, ledger.name)
+        return fold(first, islice(ledger.entries(), count), store, sigstore_root=sigstore_root)
+
     own = ledger.lies_in(store)
     if state is None and own:
         state = ledger.folded.get(sigstore_root)
-        if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root)):
+        if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root, again)):
             state = LedgerState(**fields)
     state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
-        saved_state.keep(ledger, state.fields(), sigstore_root)
+        saved_state.keep(ledger, state, sigstore_root)
         ledger.folded[sigstore_root] = state
         _tell(ledger, store, state)
     return state

@@ -32,6 +32,7 @@ from attest.digests import Digest
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
+from casstore.ledger.all_entries import AllEntries, broken_at
 from casstore.ledger.cache import EntryCache, cache_of
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.seen import Seen
@@ -89,14 +90,15 @@ class Ledger:
         self._cache = cache if cache is not None else cache_of(store, name)
         self.folded: dict[bytes | None, Any] = {}
         """The last state that `folding.replay` made of these entries with this very store: it goes on from there."""
-        self.saved: dict[bytes | None, int] = {}
-        """How many entries the state stands for that is saved on this machine."""
+        self.saved: dict[bytes | None, Any] = {}
+        """The state that is saved on this machine, as `saved_state` knows it."""
         self.told: tuple[Any, Any] | None = None
         """What the store was told last of packs that are condemned or given up."""
         self._first = 0
         """The number of the first entry of `_known`: those before it are not read yet."""
         self._known: list[Entry] = []
         self._loaded = False
+        self._all: AllEntries | None = None
         self._seen: Seen | None = None
         """How far this user had seen the ledger before it was read here."""
 
@@ -200,8 +202,31 @@ class Ledger:
         """Entries from a number on, up to the newest; the chain is checked."""
         self._sync()
         if start < self._first:
-            self._read_from_the_start()
+            self._read_back(start)
         return iter(self._known[start - self._first :])
+
+    def all_entries(self) -> AllEntries:
+        """All entries there are, not parsed; each is named by the next one. Raises StoreDamaged."""
+        self._sync()
+        made = self._all
+        if made is None or len(made) != self._next:
+            made = self._all = AllEntries([*self._raws_before(), *(one.raw for one in self._known)], self._known)
+        return made
+
+    def _raws_before(self) -> Sequence[bytes]:
+        """The bytes of those that this handle did not begin with."""
+        first = self._first
+        if not first:
+            return ()
+        if self._all is not None and len(self._all) >= first:
+            return self._all.raws[:first]
+        rows = self._cache.load(0)[:first]
+        if len(rows) == first and broken_at(rows, self._known[0].raw) is None:
+            return rows
+        rows = self._read_many(0, first)  # the cache is disposable; the storage alone says what is there
+        if (broken := broken_at(rows, self._known[0].raw)) is not None:
+            raise self._damaged(f"entry {broken} is not what it was when it was folded here")
+        return rows
 
     def resume(self, count: int, tip: Digest) -> bool:
         """Whether entry `count - 1` is `tip`; a handle that has read nothing yet begins there. Raises StoreDamaged."""
@@ -285,13 +310,28 @@ class Ledger:
         """One more than the number of the newest known entry."""
         return self._first + len(self._known)
 
-    def _read_from_the_start(self) -> None:
-        """The entries before those that this handle began with. Raises StoreDamaged when they do not lead to them."""
-        later, first = self._known, self._first
-        self._first, self._known, self._loaded = 0, [], False
-        self._sync()
-        if [entry.raw for entry in self._known[first : first + len(later)]] != [entry.raw for entry in later]:
-            raise self._damaged(f"entry {first} is not what it was when it was folded here")
+    def _read_back(self, start: int) -> None:
+        """The entries from a number on that this handle did not begin with. Raises StoreDamaged."""
+        first = self._first
+        rows = self._cache.load(start)[: first - start]
+        try:
+            if len(rows) < first - start:
+                rows = self._read_many(start, first)
+            earlier = self._chained(start, rows)
+        except StoreDamaged:  # the cache is disposable; the storage alone says what is there
+            earlier = self._chained(start, self._read_many(start, first))
+        except NoSuchObject as exc:
+            raise self._damaged("an entry that was folded here is gone") from exc
+        self._first, self._known = start, [*earlier, *self._known]
+        self._learn_packs(earlier)
+
+    def _chained(self, start: int, rows: Sequence[bytes]) -> list[Entry]:
+        """Entries that lead to those that are known: each is named by the next one. Raises StoreDamaged."""
+        found = [self._parse(raw, start + place) for place, raw in enumerate(rows)]
+        for entry, after in zip(found, [*found[1:], self._known[0]], strict=True):
+            if after.prev != entry.digest:
+                raise self._damaged(f"entry {entry.number} is not what it was when it was folded here")
+        return found
 
     def _gallop(self, number: int) -> int:
         """One more than the newest number, if entries below `number` are there: doubling steps, then halving."""

@@ -59,11 +59,10 @@ def check(store: object, statement: Digest, before: LedgerState, after: LedgerSt
 
 
 def _named(store: CollectedStore, before: LedgerState, after: LedgerState) -> Iterator[Digest]:
-    for key, tree in after.components.items():
-        if before.components.get(key) != tree:
-            yield from _tree(store, tree)
-    yield from after.recorded.keys() - before.recorded.keys()
-    for digest in after.releases.keys() - before.releases.keys():
+    for key in after.components.changed(before.components):
+        yield from _tree(store, after.components[key])
+    yield from after.recorded.changed(before.recorded)
+    for digest in after.releases.changed(before.releases):
         made = parse(store.read(digest))
         yield from (digest, made.checksums, *made.evidence, *made.archives.values())
         yield from (build.product_manifest for build in made.builds.values())

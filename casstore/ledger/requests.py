@@ -53,12 +53,10 @@ def _explained_before(state: LedgerState, channel: ChannelState) -> tuple[Explai
 
 def stayed(channel: ChannelState, release: Digest, now: datetime) -> int:
     """For how many seconds the channel named the release the last time that it came there; 0 if never."""
-    heads = [move for move in channel.history if move.kind in ("promote", "rollback")]
-    for place in range(len(heads) - 1, -1, -1):
-        if heads[place].release == release:
-            left = heads[place + 1].time if place + 1 < len(heads) else now
-            return max(0, int((left - heads[place].time).total_seconds()))
-    return 0
+    if (been := channel.been.get(release)) is None:
+        return 0
+    left = channel.after(been[1])
+    return max(0, int(((now if left is None else left.time) - channel.history[been[1]].time).total_seconds()))
 
 
 def _diff(

@@ -1,72 +1,129 @@
 """A ledger's state as rows, and the two tries over them that a seal names (docs/formats/state.md).
 
-Promises: the rows follow from the state alone, so every reader has the same roots; a trie is
-changed where rows changed since it was made last. Leaves to others: who signs the roots.
+Promises: the rows follow from the state alone, so every reader has the same roots; from the state that the
+last seal stands for only what changed is made anew. Leaves to others: who signs the roots.
 
-    made = Tries().of(state)
-    made.state.root, made.full.root
+    made = tries_of(state)
+    made.state_root, made.full_root
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from attest.core import times
-from attest.log import state_trie
-from attest.log.state_trie import Trie
+from attest.digests import Digest
+from attest.judging.decisions import Record
 from attest.trust.trust_roots import RULES
+from casstore.ledger.row_trie import Trie
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState
+from casstore.ledger.state_tries import SealedForm, StateTries
+from casstore.ledger.tables import Table
+from casstore.ledger.views import ChannelState, ReleaseInfo
 
-_HEADS = ("promote", "rollback")
 Rows = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StateTries:
-    """Both tries; `blobs` of each are all its leaves and nodes."""
-
-    state: Trie
-    full: Trie
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A trie that is kept up to date with rows."""
-
-    rows: Rows = field(default_factory=dict)
-    trie: Trie | None = None
-
-    def to(self, rows: Rows) -> Trie:
-        if self.trie is None:
-            self.trie = state_trie.build(rows)
-        else:
-            changes = {name: value for name, value in rows.items() if self.rows.get(name) != value}
-            gone = frozenset(self.rows.keys() - rows.keys())
-            before = self.trie.blobs
-            made = state_trie.change(self.trie.root, before.__getitem__, changes, gone)
-            self.trie = Trie(made.root, {**before, **made.blobs})
-        self.rows = rows
-        return self.trie
+def tries_of(state: LedgerState) -> StateTries:
+    """The tries of a state, from those of the last seal that held."""
+    before = state.tries
+    if before is None:
+        tries, empty = (Trie(SealedForm()), Trie(SealedForm())), None
+    else:
+        tries, empty = (before.state, before.full), before.of
+    shown, gone = _changes(state, empty, _few_state_rows, _STATE_TABLES)
+    more, lost = _changes(state, empty, _few_full_rows, _FULL_TABLES)
+    return StateTries(state, tries[0].changed(shown, gone), tries[1].changed({**shown, **more}, [*gone, *lost]))
 
 
-@dataclass(slots=True)
-class Tries:
-    """Makes the tries of states that follow each other."""
+def kept(made: StateTries) -> StateTries:
+    """As the state after the seal has it: without what came before."""
+    return replace(made, of=replace(made.of, tries=None, epoch=None, bound=None))
 
-    _state: _Kept = field(default_factory=_Kept)
-    _full: _Kept = field(default_factory=_Kept)
 
-    def of(self, state: LedgerState) -> StateTries:
-        """The tries of a state."""
-        rows = state_rows(state)
-        return StateTries(self._state.to(rows), self._full.to({**rows, **full_rows(state)}))
+_RowOf = Callable[[LedgerState, Any], Any]
+
+
+def _changes(
+    state: LedgerState,
+    before: LedgerState | None,
+    few: Callable[[LedgerState], Rows],
+    tables: Mapping[str, tuple[str, _RowOf]],
+) -> tuple[Rows, list[str]]:
+    """(rows that are new or others, names of rows that are gone) since a state."""
+    rows, olds = few(state), few(before) if before is not None else {}
+    shown = {name: value for name, value in rows.items() if name not in olds or olds[name] != value}
+    gone = [name for name in olds if name not in rows]
+    for field, (prefix, row) in tables.items():
+        table: Table[Any, Any] = getattr(state, field)
+        keys = table if before is None else table.changed(getattr(before, field))
+        for key in keys:
+            name = prefix + _told(key)
+            if key in table:
+                shown[name] = row(state, key)
+            else:
+                gone.append(name)
+    return shown, gone
+
+
+def _told(key: Any) -> str:
+    return "/".join(key) if isinstance(key, tuple) else str(key)
+
+
+def _component(state: LedgerState, key: tuple[str, str]) -> Any:
+    return {"statement": state.component_statements[key], "tree": state.components[key]}
+
+
+def _release(state: LedgerState, key: Digest) -> Any:
+    info: ReleaseInfo = state.releases[key]
+    return {"builder": info.builder, "entry": info.number, "version": info.version}
+
+
+def _record(state: LedgerState, key: Digest) -> Any:
+    record: Record = state.recorded[key]
+    ends = {} if record.ends is None else {"ends": times.format(record.ends)}
+    row = {"entry": record.number, "time": times.format(record.at), "trustRoot": record.trust_root.version}
+    return {**row, **ends}
+
+
+_STATE_TABLES: Mapping[str, tuple[str, _RowOf]] = {
+    "codes": ("void/", lambda state, key: {"code": state.codes[key]}),
+}
+_FULL_TABLES: Mapping[str, tuple[str, _RowOf]] = {
+    "versions": ("version/", lambda state, key: {"release": state.versions[key]}),
+    "releases": ("release/", _release),
+    "components": ("component/", _component),
+    "component_statements": ("component/", _component),
+    "evidence": ("evidence/", lambda state, key: {"attestations": list(state.evidence[key])}),
+    "recorded": ("recorded/", _record),
+}
 
 
 def state_rows(state: LedgerState) -> Rows:
     """What consumers ask."""
+    return _changes(state, None, _few_state_rows, _STATE_TABLES)[0]
+
+
+def full_rows(state: LedgerState) -> Rows:
+    """What a writer needs beside them."""
+    return _changes(state, None, _few_full_rows, _FULL_TABLES)[0]
+
+
+def _few_full_rows(state: LedgerState) -> Rows:
+    rows: Rows = {}
+    if state.sealed is not None:
+        older = times.format(state.sealed.older) if state.sealed.older else None
+        clocks = [[number, times.format(clock)] for number, clock in state.sealed.clocks]
+        rows["clocks"] = {"older": older, "seals": clocks}
+    for pack, condemned in state.condemned.items():
+        rows[f"condemned/{pack}"] = {"entry": condemned.number, "until": times.format(condemned.until)}
+    return rows | {f"condemned/{pack}": {"entry": None, "until": None} for pack in state.given_up}
+
+
+def _few_state_rows(state: LedgerState) -> Rows:
+    """Those of which there are few, or that no table holds."""
     rows: Rows = {"line": {"rules": RULES, "seal": None, "floor": None, "healed": list(state.healed)}}
     if state.sealed is not None:
         rows["line"] |= {"seal": state.sealed.number, "floor": times.format(state.sealed.time)}
@@ -83,34 +140,12 @@ def state_rows(state: LedgerState) -> Rows:
     rows |= dict(_identities(state))
     for name, of in state.publications.items():
         rows[f"destination/{name}"] = {"entry": of[-1].entry, "number": of[-1].number, "record": of[-1].statement}
-    return rows | {f"void/{number}": {"code": code} for number, code in state.codes.items()}
-
-
-def full_rows(state: LedgerState) -> Rows:
-    """What a writer needs beside them."""
-    rows: Rows = {f"version/{version}": {"release": digest} for version, digest in state.versions.items()}
-    for digest, info in state.releases.items():
-        rows[f"release/{digest}"] = {"builder": info.builder, "entry": info.number, "version": info.version}
-    for (version, name), tree in state.components.items():
-        statement = state.component_statements[version, name]
-        rows[f"component/{version}/{name}"] = {"statement": statement, "tree": tree}
-    rows |= {f"evidence/{subject}": {"attestations": list(of)} for subject, of in state.evidence.items()}
-    for attestation, record in state.recorded.items():
-        time, under = times.format(record.at), record.trust_root.version
-        ends = {} if record.ends is None else {"ends": times.format(record.ends)}
-        rows[f"recorded/{attestation}"] = {"entry": record.number, "time": time, "trustRoot": under, **ends}
-    if state.sealed is not None:
-        older = times.format(state.sealed.older) if state.sealed.older else None
-        clocks = [[number, times.format(clock)] for number, clock in state.sealed.clocks]
-        rows["clocks"] = {"older": older, "seals": clocks}
-    for pack, condemned in state.condemned.items():
-        rows[f"condemned/{pack}"] = {"entry": condemned.number, "until": times.format(condemned.until)}
-    return rows | {f"condemned/{pack}": {"entry": None, "until": None} for pack in state.given_up}
+    return rows
 
 
 def _channel(found: ChannelState) -> Mapping[str, Any]:
     head = found.history[-1]
-    brought = next(move for move in reversed(found.history) if move.kind in _HEADS)
+    brought = found.head or head
     return {
         "brought": {"digest": brought.entry, "number": brought.number},
         "move": {"digest": head.entry, "kind": head.kind, "number": head.number},

@@ -1,85 +1,133 @@
-"""A folded state as bytes and back, so that the next command folds only what is new (docs/formats/index.md).
+"""A folded state, kept row by row so that the next command reads what it needs of it (docs/formats/index.md).
 
 A saved state counts only for who saved it: it carries a keyed hash under a secret of this user, which lies in
 the user's own cache folder, not in the store. So nobody who can write to a store, or to the index beside it,
 can put a state before us that we did not fold ourselves. It also names the code that folded it: other rules
 fold again. Whatever does not fit is ignored.
 
-    fields = load(ledger, store.store_id, sigstore_root)      # of a LedgerState, or None
-    keep(ledger, fields_after, sigstore_root)
+What is sealed is small: the fields of which there are few, and the roots of the tables. Their leaves and nodes
+lie beside it by their digests, which are checked when one is read; one that is gone or damaged is made anew, by
+folding from the first entry. A save writes what is new, and takes away what the last one but one had left over.
+
+    fields = load(ledger, store.store_id, sigstore_root, again)      # of a LedgerState, or None
+    keep(ledger, state_after, sigstore_root)
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from functools import cache
-from itertools import groupby
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
 import attest
 from attest import canonical
-from attest.digests import Digest
+from attest.digests import Digest, is_digest, sha256, to_raw
 from attest.errors import CasstoreError
-from attest.judging.decisions import Record
-from attest.judging.explained import Explained
 from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
-from casstore.ledger import entries
+from casstore.errors import StoreDamaged
+from casstore.ledger import row_trie, row_values
+from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
+from casstore.ledger.row_trie import Trie
+from casstore.ledger.tables import Log, Table, TableForm
 from casstore.ledger.views import (
     ChannelState,
     Condemned,
     Dispute,
     Epoch,
-    Move,
-    Publication,
-    ReleaseInfo,
     Revocation,
     Sealed,
     Suspension,
+    been_of,
+    moves_of,
+    plain,
+    publications_of,
 )
 from casstore.machine import user_secrets
 
-FORMAT = "casstore-state/4"
-_RARELY = 200
-"""A state is saved anew when more than the 200th part of its entries was folded: saving costs as much as that."""
+if TYPE_CHECKING:
+    from casstore.ledger.state import LedgerState
+
+FORMAT = "casstore-state/5"
 _BESIDE = ("store/attestations.py", "errors.py")
 """What rules use of casstore beside the ledger's own folder."""
-
+_TABLES = (
+    "components",
+    "component_statements",
+    "first_puts",
+    "last_puts",
+    "tree_puts",
+    "releases",
+    "versions",
+    "evidence",
+    "recorded",
+    "codes",
+)
+_LOGS = ("order", "void", "seals", "trust_entries")
+_SEALED = ("sealed/state", "sealed/full")
 
 Fields = dict[str, Any]
 """The fields of a `state.LedgerState` by name."""
+Again = Callable[[int], "LedgerState"]
+"""The state after so many entries, folded from the first one."""
 
 
-def load(ledger: Ledger, store: str, sigstore_root: bytes | None) -> Fields | None:
+@dataclass(slots=True)
+class Saved:
+    """What this handle knows to be saved."""
+
+    sealed: bytes
+    """The row as it lies there."""
+    count: int
+    tries: Mapping[str, list[Trie]] = field(default_factory=dict)
+    left: Sequence[bytes] = ()
+    """Rows that the state does not lean on any more, but maybe a command that runs."""
+
+
+def load(ledger: Ledger, store: str, sigstore_root: bytes | None, again: Again) -> Fields | None:
     """What this user folded before of this very ledger. Raises StoreDamaged where the ledger is not what it was."""
     kept = _kept()
-    data = None if kept is None else ledger.cache.load_state(_row(kept[0], sigstore_root))
-    if kept is None or data is None or (body := user_secrets.unseal(kept[0], data)) is None:
+    if kept is None:
         return None
-    fields = decode(body, kept[1], sigstore_root, store, ledger.name)
-    if fields is None or not ledger.resume(fields["count"], fields["tip"]):
+    row = _row(kept[0], sigstore_root)
+    data = ledger.cache.load_state(row)
+    if data is None or (body := user_secrets.unseal(kept[0], data)) is None:
         return None
-    ledger.saved[sigstore_root] = fields["count"]
+    mend = partial(ledger.cache.put_rows, row)
+    rows = SavedRows(ledger.name, partial(ledger.cache.row, row), ledger.entries, again, mend)
+    found = decode(body, kept[1], sigstore_root, store, rows)
+    if found is None or not ledger.resume(found[0]["count"], found[0]["tip"]):
+        return None
+    fields, left = found
+    ledger.saved[sigstore_root] = Saved(data, fields["count"], _tries(fields), left)
     return fields
 
 
-def keep(ledger: Ledger, fields: Fields, sigstore_root: bytes | None) -> None:
-    """Save a state, when folding what is new in it was work enough."""
-    count: int = fields["count"]
-    if count - ledger.saved.get(sigstore_root, 0) <= count // _RARELY:
+def keep(ledger: Ledger, state: LedgerState, sigstore_root: bytes | None) -> None:
+    """Save a state in place of the one before."""
+    before: Saved | None = ledger.saved.get(sigstore_root)
+    if (before is not None and before.count == state.count) or not ledger.cache.keeps:
         return
     kept = _kept()
-    if kept is not None:
-        ledger.saved[sigstore_root] = count
-        body = encode(fields, kept[1], sigstore_root)
-        ledger.cache.put_state(_row(kept[0], sigstore_root), user_secrets.seal(kept[0], body))
+    if kept is None or not _is_whole(state):
+        return
+    fields = state.fields()
+    tries, olds = _tries(fields), before.tries if before is not None else {}
+    new = {_key(name, digest): data for name, digest, data in _fresh(tries, olds)}
+    left = sorted(_unshared(olds, tries) - new.keys())
+    gone = [key for key in (before.left if before is not None else ()) if key not in new]
+    data = user_secrets.seal(kept[0], encode(fields, kept[1], sigstore_root, left))
+    if ledger.cache.put_state(
+        _row(kept[0], sigstore_root), data, before=before.sealed if before is not None else None, rows=new, gone=gone
+    ):
+        ledger.saved[sigstore_root] = Saved(data, state.count, tries, left)
 
 
 def _kept() -> tuple[bytes, str] | None:
@@ -116,55 +164,118 @@ def _sources(folder: str) -> list[str]:
     return sorted(found)
 
 
-def encode(fields: Fields, code: str, sigstore_root: bytes | None) -> bytes:
-    """All of a state."""
-    plain = _packable(fields)
+def encode(fields: Fields, code: str, sigstore_root: bytes | None, left: Sequence[bytes] = ()) -> bytes:
+    """What is sealed: all of a state but the rows of its tables."""
     binding = _binding(code, sigstore_root, fields["store"], fields["ledger"])
-    body: bytes = msgpack.packb([*binding, plain], datetime=True)
+    roots = [canonical.dumps(root.to_json()) for root in fields["trust_roots"]]
+    body: bytes = msgpack.packb([*binding, roots, _packed(fields), list(left)], datetime=True)
     return body
 
 
-def decode(body: bytes, code: str, sigstore_root: bytes | None, store: str, ledger: str) -> Fields | None:
-    """The fields of the state, unless it is another format's, code's, sigstore root's, store's or ledger's."""
+def decode(
+    body: bytes, code: str, sigstore_root: bytes | None, store: str, rows: SavedRows
+) -> tuple[Fields, Sequence[bytes]] | None:
+    """The fields, unless it is another format's, code's, sigstore root's, store's or ledger's; rows left over."""
     try:
-        *binding, fields = msgpack.unpackb(body, use_list=False, timestamp=3)
-        if binding != _binding(code, sigstore_root, store, ledger):
+        *binding, raws, packed, left = msgpack.unpackb(body, use_list=False, timestamp=3)
+        if binding != _binding(code, sigstore_root, store, rows.ledger):
             return None
-        return _fields(fields)
+        roots = tuple(trust_roots.parse(canonical.loads_object(raw, what="trust root")) for raw in raws)
+        rows.count = packed["count"]
+        return _Unpacked(roots, rows).fields(packed), left
     except (ValueError, TypeError, LookupError, msgpack.UnpackException, CasstoreError):
         return None
 
 
-def _packable(fields: Fields) -> Fields:
-    return {name: _TO.get(name, _plain)(value) for name, value in fields.items()}
+def rows_of(fields: Fields) -> dict[bytes, bytes]:
+    """All leaves and nodes of a state's tables by their keys."""
+    return {_key(name, digest): data for name, digest, data in _fresh(_tries(fields), {})}
 
 
-def _fields(packed: Mapping[str, Any]) -> Fields:
-    roots = tuple(_trust_root(raw) for raw in packed["trust_roots"])
-    packed = {**packed, "trust_roots": roots, "recorded": _recorded_from(packed["recorded"], roots)}
-    return {name: _FROM[name](value) if name in _FROM else value for name, value in packed.items()}
+def _key(name: str, digest: Digest) -> bytes:
+    """Where a leaf or node lies: rows of different tables never share one."""
+    return hashlib.blake2b(name.encode(), digest_size=4).digest() + to_raw(digest)
 
 
-def _epoch(epoch: Epoch | None) -> Any:
-    """[the state before it, its entries, the latest claim]; the state is unpacked only where a bound bites."""
-    if epoch is None:
-        return None
-    base = msgpack.packb(_packable(epoch.base().fields()), datetime=True)
-    return [base, [entry.raw for entry in epoch.entries], epoch.latest]
+def _is_whole(state: LedgerState) -> bool:
+    """Whether the states that it leans on have its trust roots, the first ones or all."""
+    epoch, sealed = state.epoch, state.tries
+    bases = [*([epoch.base()] if epoch is not None else []), *([sealed.of] if sealed is not None else [])]
+    return all(state.trust_roots[: len(base.trust_roots)] == base.trust_roots for base in bases)
 
 
-def _epoch_from(row: Any) -> Epoch | None:
-    from casstore.ledger.state import LedgerState
+def _tries(fields: Fields) -> dict[str, list[Trie]]:
+    """Every trie that a state leans on, by what it is called: its own, of its epoch's base, of the last seal."""
+    found: dict[str, list[Trie]] = {}
+    for name, trie in _named(fields):
+        known = found.setdefault(name, [])
+        if not any(trie.is_same(one) for one in known):
+            known.append(trie)
+    return found
 
-    if row is None:
-        return None
-    packed, raws, latest = row
-    last: Any = None
-    for raw in raws:
-        last = (entries.parse(raw), last)
-    return Epoch(
-        lambda: LedgerState(**_fields(msgpack.unpackb(packed, use_list=False, timestamp=3))), last, latest, len(raws)
-    )
+
+def _named(fields: Fields) -> Iterator[tuple[str, Trie]]:
+    yield from ((name, fields[name].trie) for name in _TABLES)
+    yield from ((name, fields[name].rows.trie) for name in _LOGS)
+    for name, channel in fields["channels"].items():
+        yield f"history/{name}", channel.history.rows.trie
+        yield f"been/{name}", channel.been.trie
+    for name, rows in fields["publications"].items():
+        yield f"publications/{name}", rows.rows.trie
+    if fields["epoch"] is not None:
+        yield from _named(fields["epoch"].base().fields())
+    if fields["tries"] is not None:
+        yield from zip(_SEALED, (fields["tries"].state, fields["tries"].full), strict=True)
+        yield from _named(fields["tries"].of.fields())
+
+
+def _fresh(tries: Mapping[str, list[Trie]], olds: Mapping[str, list[Trie]]) -> Iterator[tuple[str, Digest, bytes]]:
+    for name, ones in tries.items():
+        known = list(olds.get(name, ()))
+        for trie in ones:
+            yield from ((name, digest, data) for digest, data in row_trie.fresh(trie, known).items())
+            known.append(trie)
+
+
+def _unshared(olds: Mapping[str, list[Trie]], news: Mapping[str, list[Trie]]) -> set[bytes]:
+    return {
+        _key(name, digest)
+        for name, ones in olds.items()
+        for trie in ones
+        for digest in row_trie.unshared(trie, news.get(name, ()))
+    }
+
+
+@dataclass(slots=True)
+class SavedRows:
+    """Where leaves and nodes are read; what is gone or damaged is folded again."""
+
+    ledger: str
+    row: Callable[[bytes], bytes | None]
+    entries: Callable[[int], Iterator[Entry]]
+    """The ledger's, from a number on."""
+    again: Again
+    mend: Callable[[Mapping[bytes, bytes]], None]
+    """Keeps rows that were made anew."""
+    count: int = 0
+    """How many entries the state stands for."""
+    made: dict[bytes, bytes] | None = None
+
+    def read(self, name: str, digest: Digest) -> bytes:
+        """Checked bytes."""
+        key = _key(name, digest)
+        data = self.row(key)
+        if data is not None and sha256(data) == digest:
+            return data
+        if self.made is None:
+            self.made = rows_of(self.again(self.count).fields())
+            self.mend(self.made)
+        if key not in self.made:
+            raise StoreDamaged(
+                f"ledger {self.ledger}: a saved row of {name} is gone, and folding again gives another state",
+                hint="the index beside the store is at fault: casstore fsck",
+            )
+        return self.made[key]
 
 
 def _binding(code: str, sigstore_root: bytes | None, store: str, ledger: str) -> list[str]:
@@ -172,84 +283,123 @@ def _binding(code: str, sigstore_root: bytes | None, store: str, ledger: str) ->
     return [FORMAT, code, judged_by, store, ledger]
 
 
-def _plain(value: Any) -> Any:
-    """A value as msgpack has it: mappings as maps, sets sorted, our own values as their fields in order."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (frozenset, set)):
-        return sorted(value)
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "__slots__") and not isinstance(value, (str, bytes, datetime)):
-        return [_plain(getattr(value, name)) for name in value.__slots__]
-    return value
+def _packed(fields: Fields) -> Fields:
+    """What is written of a state: of tables [root, rows]."""
+    return {name: _TO.get(name, plain)(value) for name, value in fields.items()}
 
 
-def _pairs(value: Mapping[tuple[str, str], str]) -> list[tuple[str, str, str]]:
-    return [(*key, item) for key, item in value.items()]
+def _trie(trie: Trie) -> list[Any]:
+    return [trie.digest, trie.size]
 
 
-def _from_pairs(rows: Any) -> dict[tuple[str, str], Any]:
-    return {(version, name): item for version, name, item in rows}
+def _channel(channel: ChannelState) -> list[Any]:
+    at = [channel.release, channel.version, channel.move, channel.number, channel.pinned]
+    return [*at, _trie(channel.history.rows.trie), _trie(channel.been.trie)]
 
 
-def _channel(row: Any) -> ChannelState:
-    return replace(ChannelState(*row[:-1]), history=tuple(Move(*move) for move in row[-1]))
+def _epoch(epoch: Epoch | None) -> Any:
+    """[the state before it, the latest claim, how many entries]."""
+    return None if epoch is None else [_packed(epoch.base().fields()), epoch.latest, epoch.count]
 
 
-def _release(row: Any) -> ReleaseInfo:
-    return replace(ReleaseInfo(*row[:-1]), explained=tuple(Explained(*item) for item in row[-1]))
+_TO: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_TABLES, lambda table: _trie(table.trie)),
+    **dict.fromkeys(_LOGS, lambda log: _trie(log.rows.trie)),
+    "trust_roots": len,
+    "channels": lambda channels: {name: _channel(channel) for name, channel in channels.items()},
+    "publications": lambda of: {name: _trie(rows.rows.trie) for name, rows in of.items()},
+    "epoch": _epoch,
+    "tries": lambda made: None if made is None else [_packed(made.of.fields()), _trie(made.state), _trie(made.full)],
+    "bound": lambda _: None,
+}
 
 
-def _trust_root(raw: bytes) -> TrustRoot:
-    return trust_roots.parse(canonical.loads_object(raw, what="trust root"))
+@dataclass(frozen=True, slots=True)
+class _Unpacked:
+    """Makes fields of what was sealed; rows are read later."""
+
+    roots: tuple[TrustRoot, ...]
+    rows: SavedRows
+
+    def fields(self, packed: Mapping[str, Any]) -> Fields:
+        """Of one state."""
+        made: Fields = {name: _FROM[name](value) if name in _FROM else value for name, value in packed.items()}
+        made["trust_roots"] = self.roots[: packed["trust_roots"]]
+        for name in _TABLES:
+            made[name] = self.table(name, packed[name], *row_values.forms(name, made["trust_roots"]))
+        for name in _LOGS:
+            made[name] = Log(self.table(name, packed[name], *row_values.forms(name)))
+        made["channels"] = {name: self.channel(name, row) for name, row in packed["channels"].items()}
+        made["publications"] = {
+            name: Log(self.like(publications_of(name).rows, row)) for name, row in packed["publications"].items()
+        }
+        made["epoch"] = self.epoch(packed["epoch"])
+        made["tries"] = self.tries(packed["tries"])
+        return made
+
+    def table(self, name: str, row: Any, to: Callable[[Any], Any], of: Callable[[Any], Any]) -> Table[Any, Any]:
+        """One that lies as `row` says."""
+        return Table(Trie(TableForm(name, to, of, partial(self.rows.read, name)), _place(row[0]), row[1]))
+
+    def like(self, empty: Table[Any, Any], row: Any) -> Table[Any, Any]:
+        """One of the form of an empty one."""
+        form: Any = empty.trie.form
+        return self.table(form.name, row, form.to, form.of)
+
+    def channel(self, name: str, row: Any) -> ChannelState:
+        """One channel."""
+        *at, history, been = row
+        tables = Log(self.like(moves_of(name).rows, history)), self.like(been_of(name), been)
+        return ChannelState(name, *[*at, *tables])
+
+    def epoch(self, row: Any) -> Epoch | None:
+        """Its base is unpacked, and its entries are read, only where a bound bites."""
+        from casstore.ledger.state import LedgerState
+
+        if row is None:
+            return None
+        packed, latest, count = row
+        start: int = packed["count"]
+
+        def entries() -> list[Entry]:
+            return list(islice(self.rows.entries(start), count))
+
+        return Epoch(cache(lambda: LedgerState(**self.fields(packed))), entries, None, latest, count)
+
+    def tries(self, row: Any) -> Any:
+        """What the last seal names."""
+        from casstore.ledger.state import LedgerState
+        from casstore.ledger.state_tries import SealedForm, StateTries
+
+        if row is None:
+            return None
+        packed, *ones = row
+        state, full = (
+            Trie(SealedForm(partial(self.rows.read, name)), _place(root), size)
+            for name, (root, size) in zip(_SEALED, ones, strict=True)
+        )
+        return StateTries(LedgerState(**self.fields(packed)), state, full)
 
 
-def _recorded(recorded: Mapping[Digest, Record]) -> list[Any]:
-    """[entry, time, version of the trust root, end, attestations] of runs that share a record."""
-    runs = groupby(recorded.items(), key=lambda item: _shared(item[1]))
-    return [[*shared, [digest for digest, _ in run]] for shared, run in runs]
-
-
-def _shared(record: Record) -> tuple[int, datetime, int, datetime | None]:
-    return record.number, record.at, record.trust_root.version, record.ends
-
-
-def _recorded_from(rows: Any, roots: tuple[TrustRoot, ...]) -> dict[Digest, Record]:
-    by_version = {root.version: root for root in roots}
-    found: dict[Digest, Record] = {}
-    for number, at, version, ends, attestations in rows:
-        found |= dict.fromkeys(attestations, Record(number, at, by_version[version], ends))
-    return found
+def _place(root: Any) -> Digest | None:
+    if root is None:
+        return None
+    if not is_digest(root):
+        raise ValueError("no root of a table")
+    return Digest(root)
 
 
 def _revocation(row: Sequence[Any]) -> Revocation:
     return replace(found := Revocation(*row), holders=tuple(found.holders))
 
 
-_TO: dict[str, Callable[[Any], Any]] = {
-    "trust_roots": lambda roots: [canonical.dumps(root.to_json()) for root in roots],
-    "components": _pairs,
-    "component_statements": _pairs,
-    "recorded": _recorded,
-    "codes": lambda codes: list(codes.items()),
-    "epoch": _epoch,
-    "bound": lambda _: None,
-}
 _FROM: dict[str, Callable[[Any], Any]] = {
-    "components": _from_pairs,
-    "component_statements": _from_pairs,
-    "releases": lambda rows: {digest: _release(row) for digest, row in rows.items()},
-    "channels": lambda rows: {name: _channel(row) for name, row in rows.items()},
-    "publications": lambda rows: {name: tuple(Publication(*row) for row in of) for name, of in rows.items()},
     "revocations": lambda rows: tuple(map(_revocation, rows)),
     "revoked": frozenset,
     "limited": dict,
     "suspensions": lambda rows: tuple(Suspension(*row) for row in rows),
     "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
     "given_up": frozenset,
-    "codes": dict,
     "sealed": lambda row: None if row is None else Sealed(*row),
     "disputed": lambda row: None if row is None else Dispute(*row),
-    "epoch": _epoch_from,
 }

@@ -1,7 +1,8 @@
 """Seal a ledger: sign what it adds up to, as its next entry, at that very number.
 
 When another writer takes the number, the state is another one and the seal is made anew. The
-leaves and nodes of the state are kept in the store, so that publications can show rows of it.
+leaves and nodes of the state that the last seal had not are kept in the store, where the others lie
+since then, so that publications can show rows of it.
 
     entry, state = seal(store, ledger, state, signer=ledger_key, now=now)
 """
@@ -25,12 +26,13 @@ from casstore.ledger.commit import check_settled
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
-from casstore.ledger.rows import StateTries
+from casstore.ledger.rows import tries_of
 from casstore.ledger.rules import Reader, bounded, judge
 from casstore.ledger.rules.epochs import is_long
 from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.rules.seals import sealed_by
 from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.state_tries import StateTries
 from casstore.objects.kinds import Kind, NewObject
 
 _PAUSE = 0.02
@@ -54,7 +56,7 @@ def seal(
         check_settled(state, EntryKind.SEAL)
         require_role(state, signer, now)
         ended = bounded(state, now, reader)
-        statement = _signed(store, ended, reader.tries.of(ended), signer, now)
+        statement = _signed(store, ended, tries_of(ended), signer, now)
         entry = ledger.place(ledger.draft(EntryKind.SEAL, statement, now=now))
         if entry.number == state.count:
             after = judge(state, entry, reader)
@@ -77,14 +79,14 @@ def _signed(store: SealStore, state: LedgerState, made: StateTries, signer: Sign
         time=now,
         trust_root=root.digest,
         trust_root_version=root.version,
-        state=made.state.root,
-        full=made.full.root,
+        state=made.state_root,
+        full=made.full_root,
         before=state.sealed.number if state.sealed else None,
         floor=(floor := sealed_by(state, state.count, now).time),
         long=is_long(state, floor),
     )
     raw = signer.sign_statement(statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes())
-    blobs = [NewObject(data) for _, data in sorted(made.state.blobs.items())]
+    blobs = [NewObject(data) for _, data in sorted(made.new_blobs().items())]
     return store.put_many([*blobs, NewObject(raw, Kind.ATTESTATION, tuple(sorted(claim.subjects.values())))])[-1]
 
 

@@ -8,14 +8,18 @@ made of entries: `casstore.ledger.folding`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attest import digests
 from attest.digests import Digest
 from casstore.errors import NoSuchObject
+from casstore.ledger import row_values
+from casstore.ledger.tables import Log, Table, log, table
 from casstore.ledger.views import (
     Bound,
     ChannelState,
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from attest.judging.decisions import Record
     from attest.trust.trust_roots import TrustRoot
+    from casstore.ledger.state_tries import StateTries
 
 __all__ = [
     "ChannelState",
@@ -50,7 +55,7 @@ __all__ = [
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
-_SHORTEST_PREFIX = 8
+_PREFIX = re.compile("sha256:[0-9a-f]{8,63}")
 
 
 class ObjectReader(Protocol):
@@ -68,6 +73,14 @@ def _empty() -> Mapping[_K, _V]:
     return MappingProxyType({})
 
 
+def _table(name: str) -> Callable[[], Table[Any, Any]]:
+    return lambda: table(name, *row_values.forms(name))
+
+
+def _log(name: str) -> Callable[[], Log[Any]]:
+    return lambda: log(name, *row_values.forms(name))
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """What the entries up to `count` add up to."""
@@ -81,16 +94,24 @@ class LedgerState:
     """The signed files of `trust_roots`, by digest: the chain that a consumer can verify."""
     trust_root_entries: tuple[int, ...] = ()
     """The entries that brought them."""
-    components: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
+    components: Table[tuple[str, str], Digest] = field(default_factory=_table("components"))
     """(release version, component name) -> tree."""
-    component_statements: Mapping[tuple[str, str], Digest] = field(default_factory=_empty)
-    releases: Mapping[Digest, ReleaseInfo] = field(default_factory=_empty)
-    versions: Mapping[str, Digest] = field(default_factory=_empty)
+    component_statements: Table[tuple[str, str], Digest] = field(default_factory=_table("component_statements"))
+    first_puts: Table[tuple[str, Digest], Digest] = field(default_factory=_table("first_puts"))
+    """(component name, tree) -> the first provenance of it."""
+    last_puts: Table[str, Digest] = field(default_factory=_table("last_puts"))
+    """Component name -> the last provenance of one of its trees."""
+    tree_puts: Table[Digest, tuple[str, str]] = field(default_factory=_table("tree_puts"))
+    """Tree -> the last version and name under which it was put."""
+    releases: Table[Digest, ReleaseInfo] = field(default_factory=_table("releases"))
+    order: Log[Digest] = field(default_factory=_log("order"))
+    """The releases as they came."""
+    versions: Table[str, Digest] = field(default_factory=_table("versions"))
     channels: Mapping[str, ChannelState] = field(default_factory=_empty)
-    publications: Mapping[str, tuple[Publication, ...]] = field(default_factory=_empty)
-    evidence: Mapping[Digest, tuple[Digest, ...]] = field(default_factory=_empty)
+    publications: Mapping[str, Log[Publication]] = field(default_factory=_empty)
+    evidence: Table[Digest, tuple[Digest, ...]] = field(default_factory=_table("evidence"))
     """Subject -> attestations that were handed in about it."""
-    recorded: Mapping[Digest, Record] = field(default_factory=_empty)
+    recorded: Table[Digest, Record] = field(default_factory=_table("recorded"))
     """Attestation -> the first entry that took it in, and the trust root in force then."""
     revocations: tuple[Revocation, ...] = ()
     revoked: frozenset[str] = frozenset()
@@ -102,9 +123,13 @@ class LedgerState:
     """Packs on which nobody may lean any more."""
     given_up: frozenset[Digest] = frozenset()
     """Packs whose files may be gone."""
-    void: tuple[tuple[int, str], ...] = ()
-    codes: Mapping[int, str] = field(default_factory=_empty)
+    void: Log[tuple[int, str]] = field(default_factory=_log("void"))
+    codes: Table[int, str] = field(default_factory=_table("codes"))
     """Void entry -> its code (docs/formats/state.md)."""
+    seals: Log[int] = field(default_factory=_log("seals"))
+    """The entries of the seals that held."""
+    trust_entries: Log[int] = field(default_factory=_log("trust_entries"), compare=False)
+    """The entries that say who counts, void or not: whoever judges a part of a ledger judges them."""
     sealed: Sealed | None = None
     disputed: Dispute | None = None
     """The first seal that is not settled: until then nobody moves or publishes."""
@@ -112,6 +137,8 @@ class LedgerState:
     """Seals that the owners have settled, or whose clock they have set right."""
     epoch: Epoch | None = field(default=None, compare=False)
     """What came since the last seal; None right after it."""
+    tries: StateTries | None = field(default=None, compare=False)
+    """What the last seal that held names, and the state of which that is."""
     bound: Bound | None = field(default=None, compare=False)
     """While an epoch that a seal has ended is folded again."""
 
@@ -139,25 +166,34 @@ class LedgerState:
 
     def in_channels(self, release: Digest) -> frozenset[str]:
         """The channels that name this release, or once did."""
-        return frozenset(name for name, state in self.channels.items() if release in state.releases)
+        return frozenset(name for name, state in self.channels.items() if release in state.been)
 
     def find_release(self, ref: str) -> ReleaseInfo:
         """A release by version, digest, digest prefix (8 digits or more) or channel. Raises NoSuchObject."""
-        prefix = ref if ref.startswith(digests.PREFIX) else digests.PREFIX + ref
-        found = [info for digest, info in self.releases.items() if digest.startswith(prefix)]
-        if len(prefix) < len(digests.PREFIX) + _SHORTEST_PREFIX:
-            found = []
-        channel = self.channels.get(ref)
-        if channel is not None and channel.release is not None:
-            found.append(self.releases[channel.release])
-        if ref in self.versions:
-            found.append(self.releases[self.versions[ref]])
-        if len({info.digest for info in found}) == 1:
-            return found[0]
+        found = {info.digest: info for info in self._meant(ref)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        known = list(islice((info.version for info in self.newest_releases()), 5))[::-1]
         raise NoSuchObject(
             f"{'more than one release is meant by' if found else 'no such release:'} {ref[:100]}",
-            hint=f"known: {', '.join(list(self.versions)[-5:]) or 'none'} (casstore ls)",
+            hint=f"known: {', '.join(known) or 'none'} (casstore ls)",
         )
+
+    def _meant(self, ref: str) -> Iterator[ReleaseInfo]:
+        channel = self.channels.get(ref)
+        if channel is not None and channel.release is not None:
+            yield self.releases[channel.release]
+        if ref in self.versions:
+            yield self.releases[self.versions[ref]]
+        prefix = ref if ref.startswith(digests.PREFIX) else digests.PREFIX + ref
+        if digests.is_digest(prefix):
+            yield from filter(None, [self.releases.get(Digest(prefix))])
+        elif _PREFIX.fullmatch(prefix):
+            yield from (info for digest, info in self.releases.items() if digest.startswith(prefix))
+
+    def newest_releases(self) -> Iterator[ReleaseInfo]:
+        """All releases, the last one first."""
+        return (self.releases[digest] for digest in reversed(self.order))
 
     @property
     def floor(self) -> datetime | None:

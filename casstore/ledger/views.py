@@ -6,7 +6,7 @@ All are frozen; `state.LedgerState` holds them, `rules` makes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from attest.core import times
 from attest.digests import Digest
 from attest.judging.explained import Explained
 from casstore.errors import SealDisputed
+from casstore.ledger.tables import Log, Table, log, table
 
 if TYPE_CHECKING:
     from casstore.ledger.entries import Entry
@@ -80,6 +81,38 @@ class Move:
         }
 
 
+HEADS = frozenset({"promote", "rollback"})
+"""The kinds of moves that bring a release."""
+
+
+def moves_of(channel: str) -> Log[Move]:
+    """No moves of a channel yet."""
+    return log(f"history/{channel}", plain, lambda row: Move(*row))
+
+
+def been_of(channel: str) -> Table[Digest, tuple[int, int]]:
+    """No releases in a channel yet."""
+    return table(f"been/{channel}")
+
+
+def publications_of(destination: str) -> Log[Publication]:
+    """No publications to a destination yet."""
+    return log(f"publications/{destination}", plain, lambda row: Publication(*row))
+
+
+def plain(value: Any) -> Any:
+    """A value as msgpack has it: mappings as maps, sets sorted, our own values as their fields in order."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (frozenset, set)):
+        return sorted(value)
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if hasattr(value, "__slots__") and not isinstance(value, (str, bytes, datetime)):
+        return [plain(getattr(value, name)) for name in value.__slots__]
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelState:
     """Where a channel stands."""
@@ -91,12 +124,19 @@ class ChannelState:
     """The digest of the last move's entry: what the next move names in `from`."""
     number: int = -1
     pinned: bool = False
-    history: tuple[Move, ...] = ()
+    history: Log[Move] = field(default_factory=lambda: moves_of(""))
+    been: Table[Digest, tuple[int, int]] = field(default_factory=lambda: been_of(""))
+    """Release -> the places in the history of the moves that brought it first and last."""
 
     def moved(self, move: Move, *, pinned: bool) -> ChannelState:
         """The channel after one more move."""
+        history = self.history or moves_of(self.name)
+        been = self.been or been_of(self.name)
+        if move.kind in HEADS:
+            first = been.get(move.release, (len(history), 0))[0]
+            been = been.plus({move.release: (first, len(history))})
         return ChannelState(
-            self.name, move.release, move.version, move.entry, move.number, pinned, (*self.history, move)
+            self.name, move.release, move.version, move.entry, move.number, pinned, history.plus(move), been
         )
 
     def spans(self, release: Digest) -> Iterator[tuple[datetime, datetime | None]]:
@@ -112,13 +152,23 @@ class ChannelState:
             yield since, None
 
     @property
-    def releases(self) -> tuple[Digest, ...]:
-        """The releases that it named, oldest first, without repeats next to each other."""
-        heads: list[Digest] = []
-        for move in self.history:
-            if not heads or heads[-1] != move.release:
-                heads.append(move.release)
-        return tuple(heads)
+    def head(self) -> Move | None:
+        """The promotion or rollback that brought the release."""
+        return None if self.release is None else self.history[self.been[self.release][1]]
+
+    def after(self, place: int) -> Move | None:
+        """The next promotion or rollback after a place in the history."""
+        later = (self.history[number] for number in range(place + 1, len(self.history)))
+        return next((move for move in later if move.kind in HEADS), None)
+
+    def before(self, place: int) -> Iterator[Digest]:
+        """The releases that it named before a place in the history, the last one first, each once."""
+        told = set()
+        for number in range(place - 1, -1, -1):
+            release = self.history[number].release
+            if release not in told:
+                told.add(release)
+                yield release
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -235,8 +285,10 @@ class Epoch:
 
     base: Callable[[], Any]
     """The `state.LedgerState` before the first of them."""
-    last: tuple[Any, Any]
-    """(entry, what came before it), so that one more costs nothing however many there are."""
+    earlier: Callable[[], list[Entry]]
+    """Those that were folded when the state was saved."""
+    last: tuple[Any, Any] | None
+    """(entry, what came before it) of the others, so that one more costs nothing however many there are."""
     latest: datetime
     """The latest time that one of them claims."""
     count: int = 1
@@ -248,7 +300,7 @@ class Epoch:
         while link:
             found.append(link[0])
             link = link[1]
-        return found[::-1]
+        return [*self.earlier(), *found[::-1]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from attest.digests import Digest
@@ -124,13 +125,13 @@ def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
     Raises NoSuchObject.
     """
     channel = state.channel(name)
-    heads = channel.releases
-    before = heads[: heads.index(channel.release)] if channel.release is not None else ()
-    good = [found for found in dict.fromkeys(reversed(before)) if not state.is_withdrawn(state.releases[found])]
+    first = channel.been[channel.release][0] if channel.release is not None else 0
+    fit = (found for found in channel.before(first) if not state.is_withdrawn(state.releases[found]))
+    good = list(islice(fit, steps))
     if len(good) < steps:
         told = f"only {len(good)} earlier releases" if good else "no earlier release"
         raise NoSuchObject(
-            f"channel {name} has {told} to roll back to" + (" that was not withdrawn" if before else ""),
+            f"channel {name} has {told} to roll back to" + (" that was not withdrawn" if first else ""),
             hint="name one of its history with --to (casstore channel log), or promote a fixed release",
         )
     return good[steps - 1]

@@ -16,7 +16,7 @@ from attest.keys import identities
 from attest.signers import Signer
 from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.requests import move_request
-from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence
+from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence, subjects_of
 from casstore.ledger.rules.reader import Reader, judged_at, root_in_force
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
@@ -84,24 +84,36 @@ def request_for(store: PromotionStore, at: Situation, now: datetime, promoter: s
 
 
 def evidence_for(store: PromotionStore, at: Situation) -> dict[Digest, bytes]:
-    """All attestations about the release and what is in it: the store's, the ledger's, its own closed list.
+    """What the release leans on, and all that was handed in about it and what is in it.
 
-    Releases share archives and trees that did not change; what the closed list of another release has is its own.
+    The provenance of the very components that it was made of, its own closed list, what its moves leaned on, what
+    the ledger recorded of its archives and trees, and what lies in the store that no entry speaks of yet. Archives
+    and trees that did not change are in other releases too: what those lean on is theirs, however much it is.
     """
-    subjects = (at.release.digest, *at.release.archives.values(), *at.release.components.values())
-    mine = {*at.release.evidence, at.release.statement}
-    others = {d for info in at.state.releases.values() for d in (*info.evidence, info.statement)} - mine
-    found = {item.digest: item.raw for item in attestations.find_many(store, subjects, without=others)}
-    named = {d for subject in subjects for d in at.state.evidence.get(subject, ())}
-    for digest in sorted(((named - others) | fixed_evidence(at.state, at.release)) - found.keys()):
+    state, release = at.state, at.release
+    archives = tuple(release.archives.values())
+    named = {d for subject in subjects_of(release) for d in state.evidence.get(subject, ())}
+    named |= fixed_evidence(state, release) | _leaned_on(state, release)
+    theirs = {d for archive in archives for d in store.attestations(archive) if d in state.recorded} - named
+    found = {
+        item.digest: item.raw for item in attestations.find_many(store, (release.digest, *archives), without=theirs)
+    }
+    for digest in sorted(named - found.keys()):
         try:
             found[digest] = store.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:
             raise StoreDamaged(
-                f"the attestation {digest} of release {at.release.version} is gone",
+                f"the attestation {digest} of release {release.version} is gone",
                 hint="mend it from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
     return found
+
+
+def _leaned_on(state: LedgerState, release: ReleaseInfo) -> set[Digest]:
+    """The evidence of the moves that brought the release into channels."""
+    been = ((channel, channel.been.get(release.digest)) for channel in state.channels.values())
+    moves = [channel.history[place] for channel, places in been if places is not None for place in set(places)]
+    return {digest for move in moves for digest in move.evidence}
 
 
 def judge(

@@ -97,8 +97,8 @@ def candidate(state: LedgerState, channel: ChannelState, policy: ChannelPolicy) 
         before = state.channel(policy.from_channel).release
         found = state.releases[before] if before is not None else None
     else:
-        found = max(state.releases.values(), key=lambda info: info.number, default=None)
-    return None if found is None or found.digest in channel.releases else found
+        found = next(state.newest_releases(), None)
+    return None if found is None or found.digest in channel.been else found
 
 
 def counting(state: LedgerState, role: str, now: datetime) -> tuple[str, ...]:
@@ -139,8 +139,8 @@ def _open(decision: Decision) -> tuple[Rule, ...]:
 def _since(state: LedgerState, release: ReleaseInfo, policy: ChannelPolicy) -> str:
     if policy.from_channel is None:
         return times.format(release.time)
-    moves = state.channel(policy.from_channel).history
-    return times.format(next(move.time for move in reversed(moves) if move.kind in ("promote", "rollback")))
+    head = state.channel(policy.from_channel).head
+    return times.format(release.time if head is None else head.time)
 
 
 def _publications(state: LedgerState, channel: ChannelState, now: datetime) -> Iterator[Wait]:

@@ -17,20 +17,30 @@ from cli.session import Session, read_file, write_new
 @click.option("--to", metavar="CHANNEL", help="For a release: the channel that it is to go to.")
 @click.option("--report", metavar="FILE", help="Also write the report here: .json, .md or .html.")
 @click.option("--blockers", multiple=True, metavar="FILE", help="A file of blockers, whose open records count.")
+@click.option("--replay", is_flag=True, help="Fold the ledger from its first entry: believe no fold of before.")
 @json_option
 @pass_session
 def audit(
-    session: Session, ref: str, to: str | None, report: str | None, blockers: tuple[str, ...], as_json: bool
+    session: Session,
+    ref: str,
+    to: str | None,
+    report: str | None,
+    blockers: tuple[str, ...],
+    replay: bool,
+    as_json: bool,
 ) -> None:
     """Verify all there is about a channel or a release anew, and say what stands in the way.
 
     For a channel: what is in it, why, who allowed it, and whether that still holds. For a release:
-    whether it may go on to its next channel. The chain, every statement, every archive byte by byte
-    are read again; nothing that was concluded before is believed.
+    whether it may go on to its next channel. Its statements and every archive byte by byte are read
+    again, and the move is decided again. What the ledger adds up to is what this user's own commands
+    folded on this machine (nobody else's); with --replay, or where they folded nothing yet, the whole
+    chain is read and every entry judged again.
 
     \b
     Examples:
       casstore audit prod --report prod.html
+      casstore audit prod --replay
       casstore audit 1.4.0 --to prod --report audit.json
     Exit status: 0 green, 2 warnings only, 3 verification failed, 4 the policy denies,
     5 branch protection, 6 baseline, 7 damaged, 10 a gate failed, 11 a leak.
@@ -49,6 +59,7 @@ def audit(
         now=session.now,
         to=to,
         blockers=[(path, read_file(path)) for path in blockers],
+        anew=replay,
         tool=metadata.version("casstore"),
         look=looks(session),
     )

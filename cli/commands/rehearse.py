@@ -12,10 +12,11 @@ from cli.session import Session
 @click.command()
 @click.argument("channel")
 @click.option("--release", metavar="REF", help="The release to play with; default: the newest that may come there.")
+@click.option("--replay", is_flag=True, help="Fold the ledger from its first entry: believe no fold of before.")
 @key_option
 @json_option
 @pass_session
-def rehearse(session: Session, channel: str, release: str | None, key: str | None, as_json: bool) -> None:
+def rehearse(session: Session, channel: str, release: str | None, replay: bool, key: str | None, as_json: bool) -> None:
     """Play a promotion and a rollback of CHANNEL on a clone of the ledger, and sign how it went.
 
     Nothing of the real channel moves. On the clone only keys that are made for the rehearsal approve
@@ -36,6 +37,7 @@ def rehearse(session: Session, channel: str, release: str | None, key: str | Non
         signer=session.signer(key),
         now=session.now,
         release=release,
+        anew=replay,
     )
     if as_json:
         render.json_object(made.to_json())

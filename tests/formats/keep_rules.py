@@ -26,7 +26,7 @@ from casstore import promotion  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
 from casstore.ledger.folding import fold  # noqa: E402
-from casstore.ledger.rows import Tries, full_rows, state_rows  # noqa: E402
+from casstore.ledger.rows import full_rows, state_rows, tries_of  # noqa: E402
 from casstore.ledger.state import start  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
 from tests.support.worlds import signer  # noqa: E402
@@ -117,7 +117,7 @@ def keep() -> bytes:
         world = busy(folder)
         entries, reading = list(world.ledger.entries()), Recorded(world.store)
         state = replace(fold(start(world.store.store_id, "main"), entries, reading), epoch=None)
-        made = Tries().of(state)
+        made = tries_of(replace(state, tries=None))
         world.store.close()
     rows = {**state_rows(state), **full_rows(state)}
     return canonical.dumps(
@@ -126,8 +126,8 @@ def keep() -> bytes:
             "store": reading.store_id,
             "entries": [entry.raw.decode() for entry in entries],
             "objects": {digest: data.decode("latin-1") for digest, data in sorted(reading.seen.items())},
-            "state": made.state.root,
-            "full": made.full.root,
+            "state": made.state_root,
+            "full": made.full_root,
             "rows": [[name, rows[name]] for name in sorted(rows)],
         }
     )

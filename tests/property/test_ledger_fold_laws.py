@@ -139,10 +139,11 @@ def test_a_saved_state_goes_on_as_if_it_had_never_been_saved(picks: list[int], d
     chain = _chain(picks)
     cut = data.draw(st.integers(0, len(chain)))
     before = fold(_start(), chain[:cut], _world().store)
-    body = saved_state.encode(before.fields(), "code", None)
-    fields = saved_state.decode(body, "code", None, before.store, before.ledger)
-    assert fields is not None
-    again = LedgerState(**fields)
+    body, kept = saved_state.encode(before.fields(), "code", None), saved_state.rows_of(before.fields())
+    rows = saved_state.SavedRows(before.ledger, kept.get, lambda start: iter(chain[start:cut]), lambda _: before, dict)
+    found = saved_state.decode(body, "code", None, before.store, rows)
+    assert found is not None
+    again = LedgerState(**found[0])
     assert again == before
     assert fold(again, chain[cut:], _world().store) == fold(_start(), chain, _world().store)
     assert saved_state.encode(again.fields(), "code", None) == body
@@ -166,18 +167,24 @@ def test_a_void_entry_changes_nothing_but_its_place(picks: list[int]) -> None:
 def test_what_the_state_says_is_consistent(picks: list[int]) -> None:
     state = fold(_start(), _chain(picks), _world().store)
     assert {info.version: digest for digest, info in state.releases.items()} == state.versions
+    assert set(state.order) == set(state.releases) and len(state.order) == len(state.releases)
     void = {number for number, _ in state.void}
     for name, channel in state.channels.items():
         assert channel.history
         assert channel.release in state.releases
         assert [move.number for move in channel.history] == sorted({move.number for move in channel.history} - void)
         assert channel.history[-1].entry == channel.move
+        heads = [(place, move) for place, move in enumerate(channel.history) if move.kind in ("promote", "rollback")]
+        assert channel.head == heads[-1][1]
+        for release in {move.release for _, move in heads}:
+            places = [place for place, move in heads if move.release == release]
+            assert channel.been[release] == (places[0], places[-1])
         assert name in state.require_trust_root().channels
     for name in ("staging", "prod"):
-        for release in state.channels[name].releases if name in state.channels else ():
+        for release in state.channels[name].been if name in state.channels else ():
             before = state.require_trust_root().channels[name].from_channel
             assert before is not None
-            assert release in state.channels[before].releases
+            assert release in state.channels[before].been
 
 
 @settings(deadline=None)

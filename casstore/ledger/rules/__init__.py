@@ -15,7 +15,7 @@ from datetime import datetime
 
 from attest.errors import BadInput, CasstoreError, FormatError, PolicyDenied, TrustError, VerificationError
 from casstore.errors import Conflict, SealDisputed, StoreDamaged
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import collections, content, moves, publications, seals, trust
 from casstore.ledger.rules.epochs import grown, is_long
 from casstore.ledger.rules.reader import Reader, judged_at
@@ -87,11 +87,12 @@ def bounded(state: LedgerState, time: datetime, reader: Reader) -> LedgerState:
 
 def _still_void(again: LedgerState, entry: Entry, first: LedgerState) -> LedgerState:
     """A seal that did not hold when it was made holds no more under another one's time."""
+    why = next(why for number, why in first.void.newest() if number == entry.number)
     dispute = first.disputed if first.disputed is not None and first.disputed.number == entry.number else None
     return replace(
         again,
-        void=(*again.void, (entry.number, dict(first.void)[entry.number])),
-        codes={**again.codes, entry.number: first.codes[entry.number]},
+        void=again.void.plus((entry.number, why)),
+        codes=again.codes.plus({entry.number: first.codes[entry.number]}),
         disputed=again.disputed or dispute,
         count=entry.number + 1,
         tip=entry.digest,
@@ -100,7 +101,8 @@ def _still_void(again: LedgerState, entry: Entry, first: LedgerState) -> LedgerS
 
 def _placed(before: LedgerState, after: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """The state after an entry, void or not: one more of its epoch, or the end of it."""
-    after = replace(after, count=entry.number + 1, tip=entry.digest)
+    trust = after.trust_entries.plus(entry.number) if entry.kind in TRUST else after.trust_entries
+    after = replace(after, count=entry.number + 1, tip=entry.digest, trust_entries=trust)
     if before.bound is not None:
         return after
     if after.sealed is not None and after.sealed.number == entry.number:
@@ -128,5 +130,6 @@ def _without(state: LedgerState, entry: Entry, exc: CasstoreError) -> LedgerStat
     code = next(code for kind, code in _CODES if isinstance(exc, kind))
     if isinstance(exc, SealDisputed) and state.disputed is None:
         state = replace(state, disputed=Dispute(*exc.dispute))
-    void, codes = (*state.void, (entry.number, exc.message)), {**state.codes, entry.number: code}
-    return replace(state, void=void, codes=codes)
+    return replace(
+        state, void=state.void.plus((entry.number, exc.message)), codes=state.codes.plus({entry.number: code})
+    )

@@ -30,11 +30,17 @@ def component(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     if version in state.versions:
         raise Conflict(f"version {version} is released already, its components are closed")
     state = with_records(state, entry.number, judged_at(state, entry.time), (entry.statement,))
-    trees = {(version, subject.name): subject.digest for subject in found.statement.subjects}
+    named = {subject.name: subject.digest for subject in found.statement.subjects}
+    trees = {(version, name): tree for name, tree in named.items()}
     return replace(
         state,
-        components={**state.components, **trees},
-        component_statements={**state.component_statements, **dict.fromkeys(trees, entry.statement)},
+        components=state.components.plus(trees),
+        component_statements=state.component_statements.plus(dict.fromkeys(trees, entry.statement)),
+        first_puts=state.first_puts.plus(
+            {row: entry.statement for row in named.items() if row not in state.first_puts}
+        ),
+        last_puts=state.last_puts.plus(dict.fromkeys(named, entry.statement)),
+        tree_puts=state.tree_puts.plus({tree: (version, name) for name, tree in named.items()}),
     )
 
 
@@ -62,7 +68,12 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         found.identity,
         made.explained,
     )
-    return replace(state, releases={**state.releases, digest: info}, versions={**state.versions, made.version: digest})
+    return replace(
+        state,
+        releases=state.releases.plus({digest: info}),
+        order=state.order.plus(digest),
+        versions=state.versions.plus({made.version: digest}),
+    )
 
 
 def evidence(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -83,11 +94,9 @@ def _with_evidence(state: LedgerState, entry: Entry, subjects: frozenset[Digest]
         with_records(state, entry.number, judged_at(state, entry.time), (entry.statement,)),
         entry.statement,
     )
-    known = dict(state.evidence)
-    for subject in sorted(subjects):
-        if attestation not in known.get(subject, ()):
-            known[subject] = (*known.get(subject, ()), attestation)
-    return replace(state, evidence=known)
+    known = {subject: state.evidence.get(subject, ()) for subject in sorted(subjects)}
+    new = {subject: (*of, attestation) for subject, of in known.items() if attestation not in of}
+    return replace(state, evidence=state.evidence.plus(new))
 
 
 def _release_version(predicate: Mapping[str, Any]) -> str:

@@ -35,8 +35,8 @@ def grown(before: LedgerState, entry: Entry, reader: Reader) -> Epoch:
     """The epoch after one more entry."""
     epoch, claimed = before.epoch, latest_claim(entry, reader)
     if epoch is None:
-        return Epoch(lambda: before, (entry, None), claimed)
-    return Epoch(epoch.base, (entry, epoch.last), max(epoch.latest, claimed), epoch.count + 1)
+        return Epoch(lambda: before, list, (entry, None), claimed)
+    return Epoch(epoch.base, epoch.earlier, (entry, epoch.last), max(epoch.latest, claimed), epoch.count + 1)
 
 
 def latest_claim(entry: Entry, reader: Reader) -> datetime:

@@ -76,7 +76,7 @@ def check_rollback(channel: ChannelState, release: ReleaseInfo) -> None:
     """Raises PolicyDenied unless the release is an earlier one of this channel."""
     if channel.release == release.digest:
         raise Conflict(f"channel {channel.name} names {release.version} already")
-    if release.digest not in channel.releases:
+    if release.digest not in channel.been:
         raise PolicyDenied(
             f"{release.version} never was in channel {channel.name}: a rollback only goes back",
             hint=f"promote it: casstore promote {release.version} --to {channel.name}",
@@ -167,9 +167,12 @@ def limiting_evidence(state: LedgerState, bound: _Bound) -> frozenset[Digest]:
     policy = state.require_trust_root().channels[bound.channel.name]
     if not policy.vulnerabilities and not policy.rules:
         return frozenset()
-    release = bound.release
-    made = (release.digest, *release.archives.values(), *release.components.values())
-    return frozenset(found for subject in made for found in state.evidence.get(subject, ()))
+    return frozenset(found for subject in subjects_of(bound.release) for found in state.evidence.get(subject, ()))
+
+
+def subjects_of(release: ReleaseInfo) -> tuple[Digest, ...]:
+    """The release and what is in it."""
+    return (release.digest, *release.archives.values(), *release.components.values())
 
 
 def told(decision: Decision) -> str:

@@ -11,7 +11,7 @@ from casstore.ledger.entries import Entry
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Publication
+from casstore.ledger.views import Publication, publications_of
 
 
 def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -25,7 +25,7 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise VerificationError(f"channel {claim.channel} does not name this release by this move")
     if not claim.withdrawn:
         check_not_revoked(state, state.releases[digest])
-    before = state.publications.get(claim.destination, ())
+    before = state.publications.get(claim.destination) or publications_of(claim.destination)
     if claim.number != len(before) + 1:
         raise Conflict(f"publication {claim.number} to {claim.destination} is not the next one ({len(before) + 1})")
     row = Publication(
@@ -39,4 +39,4 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         claim.time,
         claim.withdrawn,
     )
-    return replace(state, publications={**state.publications, claim.destination: (*before, row)})
+    return replace(state, publications={**state.publications, claim.destination: before.plus(row)})

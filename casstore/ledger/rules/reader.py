@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,6 @@ from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
-    from casstore.ledger.rows import Tries
-
-
-def _tries() -> Tries:
-    from casstore.ledger.rows import Tries
-
-    return Tries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,6 @@ class Reader:
     objects: ObjectReader
     sigstore_root: bytes | None = None
     """For trust roots that pin none."""
-    tries: Tries = field(default_factory=_tries, compare=False, repr=False)
 
     def sigstore_roots(self, *roots: TrustRoot) -> SigstoreRoots:
         """What keyless signatures are judged by under these trust roots. Raises StoreDamaged."""
@@ -152,4 +144,4 @@ def with_records(state: LedgerState, number: int, at: datetime, attestations: It
         return state
     ends = ends_at(state, at)
     record = Record(number, at, state.trust_root, None if ends == at else ends)
-    return replace(state, recorded={**state.recorded, **dict.fromkeys(new, record)})
+    return replace(state, recorded=state.recorded.plus(dict.fromkeys(new, record)))

@@ -13,10 +13,11 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
-from casstore.ledger.rows import StateTries
+from casstore.ledger.rows import kept, tries_of
 from casstore.ledger.rules.epochs import is_long
 from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
+from casstore.ledger.state_tries import StateTries
 from casstore.ledger.views import Sealed
 
 _MAX_BLOB = 16 * 1024 * 1024
@@ -35,21 +36,21 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         raise VerificationError("the seal names another floor of time than the seals up to it have")
     if claim.long != is_long(state, claim.floor):
         raise VerificationError("the seal says otherwise whether its epoch is too long")
-    own = reader.tries.of(state)
-    if (claim.state, claim.full) != (own.state.root, own.full.root):
+    own = tries_of(state)
+    if (claim.state, claim.full) != (own.state_root, own.full_root):
         rows = _differing(claim, own, reader)
-        raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state.root, own.full.root, rows)
-    return replace(state, sealed=sealed)
+        raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state_root, own.full_root, rows)
+    return replace(state, sealed=sealed, seals=state.seals.plus(entry.number), tries=kept(own))
 
 
 def _differing(claim: Seal, own: StateTries, reader: Reader) -> tuple[str, ...]:
     """The rows in which a seal and this fold differ; () where its leaves are not in the store."""
-    blobs = {**own.full.blobs, **own.state.blobs}
+    blobs = own.blobs()
 
     def read(digest: Digest) -> bytes:
         return blobs[digest] if digest in blobs else reader.objects.read(digest, max_bytes=_MAX_BLOB)
 
-    for said, mine in ((claim.state, own.state.root), (claim.full, own.full.root)):
+    for said, mine in ((claim.state, own.state_root), (claim.full, own.full_root)):
         try:
             if rows := state_trie.differing(said, mine, read):
                 return tuple(rows)

@@ -20,11 +20,12 @@ from attest.signers import Signer
 from attest.trust.policies import ChannelPolicy
 from attest.trust.requirements import AT_PROMOTION
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
+from casstore.errors import StoreDamaged
 from casstore.ledger.cache import EntryCache
-from casstore.ledger.folding import replay_all
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.objects.store_config import StoreConfig
+from casstore.promotion.rehearsing.clone_store import CloneStore
 from casstore.storage.memory import MemoryStorage
 from casstore.storage.overlay import OverlayStorage
 from casstore.store.store import Store
@@ -46,16 +47,18 @@ class Clone:
 
 @contextmanager
 def cloned(
-    store: Store, ledger: Ledger, channel: str, *, now: datetime, sigstore_root: bytes | None
+    store: Store, ledger: Ledger, state: LedgerState, channel: str, *, now: datetime, sigstore_root: bytes | None
 ) -> Iterator[Clone]:
-    """A clone of the ledger as it is now, folded from its first entry."""
+    """A clone of the ledger as it is at a state of it, which is believed. Raises StoreDamaged where it is another."""
     with tempfile.TemporaryDirectory(prefix="casstore-rehearsal-") as folder:
         storage = OverlayStorage(store.storage, MemoryStorage())
         config = StoreConfig(store.store_id, store.options)
-        with Store(storage, config, private=os.path.join(folder, "index")) as copy:
+        private = os.path.join(folder, "index")
+        with Store(store.storage, config) as real, CloneStore(storage, config, private=private, real=real) as copy:
             book = Ledger(copy, ledger.name, cache=EntryCache())
-            before = replay_all(book, copy, sigstore_root=sigstore_root)
-            root = before.require_trust_root()
+            if not book.resume(state.count, state.tip):
+                raise StoreDamaged(f"ledger {ledger.name}: entry {state.count - 1} is not what it was a moment ago")
+            before, root = state, state.require_trust_root()
             policy = root.channels[channel]
             made = 1 + max(policy.approvals, policy.rollback_approvals)
             people = tuple(signers.from_private_key(keys.generate("ecdsa-p256")) for _ in range(made))

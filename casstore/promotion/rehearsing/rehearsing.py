@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from attest import digests
@@ -22,9 +22,9 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.folding import fold, replay
+from casstore.ledger.folding import fold, replay, replay_all
 from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.promotion.moves import earlier_release
 from casstore.promotion.rehearsing.clone import Clone, cloned
@@ -96,18 +96,21 @@ def rehearse(
     signer: Signer,
     now: datetime,
     release: str | None = None,
+    anew: bool = False,
     sigstore_root: bytes | None = None,
 ) -> RehearsalReport:
     """Play it, sign how it went, append that to the real ledger; a failure is recorded too.
 
+    `anew` folds the ledger from its first entry, and believes nothing that this user folded before.
+
     Raises NoSuchObject (no such channel, nothing to play with), PolicyDenied (the signer is no promoter).
     """
-    state = replay(ledger, store, sigstore_root=sigstore_root)
+    state = (replay_all if anew else replay)(ledger, store, sigstore_root=sigstore_root)
     require_role(state, signer, _PROMOTER, now)
     played, back = _cast(state, channel, release)
     play, error, began = _Play(), None, time.monotonic()
     try:
-        _perform(store, ledger, state, channel, played, back, now, play, sigstore_root)
+        _perform(store, ledger, state, channel, played, back, now, play, anew, sigstore_root)
     except CasstoreError as exc:
         error = exc
     seconds = time.monotonic() - began
@@ -146,15 +149,14 @@ def _cast(state: LedgerState, channel: str, ref: str | None) -> tuple[ReleaseInf
         chosen = state.find_release(ref)
     else:
         before = state.require_trust_root().channels[channel].from_channel
-        fit = [
+        newer = takewhile(lambda info: info.number > (head.number if head else -1), state.newest_releases())
+        fit = (
             info
-            for info in state.releases.values()
-            if info.number > (head.number if head else -1)
-            and (before is None or before in state.in_channels(info.digest))
-            and not state.is_withdrawn(info)
-        ]
-        chosen = max(fit, key=lambda info: info.number) if fit else head  # type: ignore[assignment]
-    if chosen is None or (chosen == head and len(at.releases) < 2):
+            for info in newer
+            if (before is None or before in state.in_channels(info.digest)) and not state.is_withdrawn(info)
+        )
+        chosen = next(fit, head)  # type: ignore[assignment]
+    if chosen is None or (chosen == head and len(at.been) < 2):
         raise NoSuchObject(
             f"channel {channel} has nothing to rehearse with: no release may come to it, and none to go back to",
             hint="name one with --release, or promote one to the channel before it",
@@ -171,11 +173,13 @@ def _perform(
     back: ReleaseInfo | None,
     now: datetime,
     play: _Play,
+    anew: bool,
     sigstore_root: bytes | None,
 ) -> None:
     began = time.monotonic()
-    with cloned(store, ledger, channel, now=now, sigstore_root=sigstore_root) as clone:
-        play.steps.append(Step("clone", f"{clone.before.count} entries, read again from the first", _since(began)))
+    with cloned(store, ledger, state, channel, now=now, sigstore_root=sigstore_root) as clone:
+        read = "read again from the first" if anew else "as they were folded here"
+        play.steps.append(Step("clone", f"{clone.before.count} entries, {read}", _since(began)))
         tip = digests.short(clone.before.tip)
         play.step("snapshot", lambda: f"entry {clone.before.count - 1}, {tip}")
         stage = _Stage(clone, channel, now, sigstore_root)
@@ -244,16 +248,18 @@ class _Stage:
         return f"{len(made.builds)} archives, {size} bytes, are what release {release.version} names"
 
     def restore(self, release: ReleaseInfo) -> str:
-        """The snapshot is whole: its entries give the very channels that were there. Raises StoreDamaged."""
+        """The snapshot is whole: from the last seal on its entries give the very channels. Raises StoreDamaged."""
         before, ledger, store = self.clone.before, self.clone.ledger, self.clone.store
         after = replay(ledger, store, sigstore_root=self.sigstore_root).channel(self.channel)
         if after.release != release.digest:
             raise StoreDamaged(f"{self.channel} names {after.version} on the clone, not {release.version}")
-        entries = islice(ledger.entries(), before.count)
-        again = fold(start(before.store, before.ledger), entries, store, sigstore_root=self.sigstore_root)
+        sealed = before if before.epoch is None else before.epoch.base()
+        entries = islice(ledger.entries(sealed.count), before.count - sealed.count)
+        again = fold(sealed, entries, store, sigstore_root=self.sigstore_root)
         if (again.tip, again.channels) != (before.tip, before.channels):
             raise StoreDamaged("the ledger up to the snapshot does not give the channels as they were")
-        return "the ledger up to the snapshot gives the channels as they were"
+        since = f"from entry {sealed.count} on, " if sealed.count else ""
+        return f"the ledger up to the snapshot, {since}gives the channels as they were"
 
     def _approve(self, release: ReleaseInfo, action: str) -> None:
         policy = self.clone.before.require_trust_root().channels[self.channel]

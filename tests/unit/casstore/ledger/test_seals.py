@@ -17,7 +17,7 @@ from casstore.ledger import saved_state, sealing
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import fold, replay_all
 from casstore.ledger.log import Ledger
-from casstore.ledger.rows import Tries, full_rows, state_rows
+from casstore.ledger.rows import full_rows, state_rows, tries_of
 from casstore.ledger.state import LedgerState, start
 from casstore.store.attestations import parse_unverified
 from tests.support.worlds import World, signer
@@ -51,15 +51,15 @@ def _busy(world: World) -> None:
 
 def test_each_way_to_fold_comes_to_the_same_roots(world: World) -> None:
     _busy(world)
-    tries, state = Tries(), start(world.store.store_id, "main")
+    state = start(world.store.store_id, "main")
     for entry in world.ledger.entries():
         before, state = state, fold(state, [entry], world.store)
-        made = tries.of(before)
-        assert made.state.root == state_trie.build(state_rows(before)).root
-        assert made.full.root == state_trie.build({**state_rows(before), **full_rows(before)}).root
+        made = tries_of(before)
+        assert made.state_root == state_trie.build(state_rows(before)).root
+        assert made.full_root == state_trie.build({**state_rows(before), **full_rows(before)}).root
         if entry.kind is EntryKind.SEAL:
             claim = seals.parse(parse_unverified(world.store.read(entry.statement)).predicate)
-            assert (claim.state, claim.full, claim.size) == (made.state.root, made.full.root, entry.number)
+            assert (claim.state, claim.full, claim.size) == (made.state_root, made.full_root, entry.number)
     assert state == world.state == replay_all(world.ledger, world.store)
     assert state.sealed is not None and state.sealed.number == state.count - 1
     assert list(state.codes.values()) == ["format"]
@@ -83,12 +83,18 @@ def test_rows_of_a_busy_line(world: World) -> None:
     }
 
 
+def not_again(_: int) -> LedgerState:
+    raise AssertionError("every row is there")
+
+
 def test_a_saved_state_keeps_seal_and_codes(world: World) -> None:
     _busy(world)
     fields = world.state.fields()
     body = saved_state.encode(fields, "code", None)
-    again = saved_state.decode(body, "code", None, world.store.store_id, "main")
-    assert again is not None and LedgerState(**again) == world.state
+    rows = saved_state.SavedRows("main", saved_state.rows_of(fields).get, world.ledger.entries, not_again, dict)
+    found = saved_state.decode(body, "code", None, world.store.store_id, rows)
+    assert found is not None and LedgerState(**found[0]) == world.state
+    assert tries_of(LedgerState(**found[0])).full_root == tries_of(world.state).full_root
 
 
 def test_an_entry_between_makes_another_seal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
