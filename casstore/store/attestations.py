@@ -65,8 +65,13 @@ def find(
     without: Collection[Digest] = frozenset(),
 ) -> list[Found]:
     """The attestations about a subject, sorted by digest; those that cannot be parsed, or are not wanted, left out."""
+    return _parsed(store, {digest for digest in store.attestations(subject) if digest not in without}, predicate_type)
+
+
+def _parsed(store: AttestationStore, digests: Collection[Digest], predicate_type: str | None = None) -> list[Found]:
+    """Each read once, however many subjects it has."""
     found = []
-    for digest in sorted(digest for digest in store.attestations(subject) if digest not in without):
+    for digest in sorted(digests):
         raw = store.read(digest, max_bytes=limits.ATTESTATION)
         try:
             statement = parse_unverified(raw)
@@ -81,8 +86,8 @@ def find_many(
     store: AttestationStore, subjects: Iterable[Digest], *, without: Collection[Digest] = frozenset()
 ) -> list[Found]:
     """The attestations about any of the subjects, each one once, sorted by digest; `without` is never read."""
-    found = {item.digest: item for subject in subjects for item in find(store, subject, without=without)}
-    return [found[digest] for digest in sorted(found)]
+    named = {digest for subject in subjects for digest in store.attestations(subject)}
+    return _parsed(store, {digest for digest in named if digest not in without})
 
 
 def id_of(raw: bytes) -> Digest:
