@@ -28,14 +28,14 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
 from bundlers.errors import Ended
 from bundlers.publishing import cosigned, records, tuf_bond
-from bundlers.publishing.channel_proof import TRUST, History
+from bundlers.publishing.channel_proof import History
 from bundlers.publishing.cosigned import Cosigned
 from bundlers.publishing.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
 from casstore.ledger import state as states
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, seals, step
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Revocation, Sealed, Suspension

@@ -41,7 +41,7 @@ from bundlers.publishing import (
     writing,
 )
 from bundlers.publishing.carried import carried
-from bundlers.publishing.channel_proof import TRUST, History
+from bundlers.publishing.channel_proof import History
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
 from bundlers.publishing.destinations import (
     Destination,
@@ -59,7 +59,7 @@ from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
-from casstore.ledger.entries import EntryKind
+from casstore.ledger.entries import TRUST, EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.state import LedgerState
@@ -297,7 +297,7 @@ def _is_current(run: _Run, destination: Destination, state: LedgerState, last: P
 
 def _withdrawn_otherwise(run: _Run, state: LedgerState, shown: ChannelRecord) -> bool:
     """Whether it says another thing of what was taken away: a suspension has ended, or its publisher left it out."""
-    history = History(list(run.ledger.entries())[: state.count], run.store.read, state.codes)
+    history = ledger_history(run.ledger, run.store, state)
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     return why != shown.withdrawn
 
