@@ -11,6 +11,7 @@ shows under the target name before the kit is complete. Leaves to others: what i
 
 from __future__ import annotations
 
+import heapq
 import os
 import secrets
 import tempfile
@@ -237,7 +238,7 @@ def _checkpoint(
 
 def _published_checkpoints(store: gathering.ReadStore, state: LedgerState) -> Iterator[bytes]:
     """Checkpoints that publications carry, newest first."""
-    rows = sorted((row for rows in state.publications.values() for row in rows), key=lambda row: -row.entry)
+    rows = heapq.merge(*(rows.newest() for rows in state.publications.values()), key=lambda row: -row.entry)
     for row in rows:
         claim = publication.parse(parse_unverified(store.read(row.statement)).predicate)
         if records.CHECKPOINT in claim.targets:

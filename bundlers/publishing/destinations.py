@@ -15,7 +15,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -105,6 +105,9 @@ class Destination(Protocol):
     def point(self, path: str, data: bytes) -> None:
         """Replace a pointer, whole or not at all."""
 
+    def remove(self, paths: Sequence[str]) -> None:
+        """Take files away; one that is not there is no error."""
+
 
 def put(destination: Destination, path: str, data: bytes) -> bool:
     """As `put_blob`, for bytes at hand."""
@@ -180,6 +183,12 @@ class FolderDestination:
             temp = self._temp(os.path.dirname(target), (data,), sha256(data))
             os.replace(temp, target)
             sync_folder(os.path.dirname(target))
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Their names; see `Destination.remove`."""
+        for path in paths:
+            with _wrapped(path), contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(path))
 
     def _name(self, temp: str, target: str, blob: Blob) -> bool:
         try:
@@ -266,6 +275,11 @@ class StorageDestination:
     def point(self, path: str, data: bytes) -> None:
         """Replace by one PUT."""
         self._storage.replace(check_path(path), data)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See `Destination.remove`."""
+        if paths:
+            self._storage.delete([check_path(path) for path in paths])
 
     def _pieces(self, path: str) -> Iterator[bytes]:
         offset = 0

@@ -35,6 +35,7 @@ from bundlers.publishing import (
     gathering,
     records,
     standing,
+    target_lists,
     tuf_bond,
     tuf_repository,
     withdrawals,
@@ -52,11 +53,12 @@ from bundlers.publishing.destinations import (
 from bundlers.publishing.gathering import Gathered
 from bundlers.publishing.invalidation import invalidate
 from bundlers.publishing.ledger_history import ledger_history
+from bundlers.publishing.outlived import outlived
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.reports import PublishReport, PublishSigners
 from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import Job, Written
-from casstore.errors import Conflict, StorageUnavailable
+from casstore.errors import Conflict, NotWritable, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import TRUST, EntryKind
@@ -66,7 +68,6 @@ from casstore.ledger.state import LedgerState
 from casstore.machine.progress import Progress
 from casstore.objects.kinds import Kind, NewObject
 from casstore.promotion.services import keep, require_role
-from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
     from casstore.config import Config
@@ -258,12 +259,17 @@ def _rooted(run: _Run, destination: Destination, state: LedgerState) -> bool:
 
 
 def _last(run: _Run, state: LedgerState) -> Publication | None:
-    rows = state.publications.get(run.settings.name, ())
-    return _predicate(run, rows[-1].statement) if rows else None
+    rows = state.publications.get(run.settings.name)
+    return _claim(run, state, len(rows)) if rows else None
 
 
-def _predicate(run: _Run, statement: Digest) -> Publication:
-    return publication.parse(parse_unverified(run.store.read(statement)).predicate)
+def _claim(run: _Run, state: LedgerState, number: int) -> Publication:
+    """A publication with all of its targets."""
+    return target_lists.whole(_reads(run, state), number)
+
+
+def _reads(run: _Run, state: LedgerState) -> target_lists.ReadClaim:
+    return target_lists.reader(run.store.read, state.publications[run.settings.name])
 
 
 def _is_current(run: _Run, destination: Destination, state: LedgerState, last: Publication, written: Written) -> bool:
@@ -366,7 +372,7 @@ def _gather(run: _Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicati
         targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
         withdrawn=bool(why),
     )
-    return claim, found.release
+    return target_lists.told(_reads(run, state), claim) if number > 1 else claim, found.release
 
 
 def _release_of(state: LedgerState, channel: str) -> Digest:
@@ -408,11 +414,11 @@ def _sign(run: _Run, claim: Publication, release: Digest) -> bytes:
 def _write(run: _Run, destination: Destination, state: LedgerState, number: int, shown: int) -> Written:
     """Write publication `number`; `shown` is the one whose files are known to be complete there."""
     rows = state.publications[run.settings.name]
-    claim = _predicate(run, rows[number - 1].statement)
+    claim = _claim(run, state, number)
     targets = _targets(run, claim, rows[number - 1].statement)
     known: frozenset[str] = frozenset()
     if shown:
-        before = _targets(run, _predicate(run, rows[shown - 1].statement), rows[shown - 1].statement)
+        before = _targets(run, _claim(run, state, shown), rows[shown - 1].statement)
         known = frozenset(path for path, info in targets.items() if before.get(path) == info)
     job = Job(
         number=number,
@@ -428,7 +434,21 @@ def _write(run: _Run, destination: Destination, state: LedgerState, number: int,
         feed=lambda first, end: feed.parts(run.store, run.ledger.all_entries(), state, first, end),
         known=known,
     )
-    return writing.write(job, destination, run.store, run.progress)
+    written = writing.write(job, destination, run.store, run.progress)
+    if not written.staged:
+        _let_go(run, destination, state, number)
+    return written
+
+
+def _let_go(run: _Run, destination: Destination, state: LedgerState, number: int) -> None:
+    """What newer publications replaced; that it cannot be taken away harms nobody."""
+
+    def size_of(place: int) -> int:
+        target = _claim(run, state, place).targets[records.CHECKPOINT]
+        return checkpoints.parse(run.store.read(target.digest))[0].size
+
+    with contextlib.suppress(NotWritable, StorageUnavailable):
+        destination.remove(outlived(_reads(run, state), size_of, number))
 
 
 def _lacking(run: _Run, destination: Destination, state: LedgerState, claim: Publication) -> str | None:
@@ -476,7 +496,7 @@ def _report(
 ) -> PublishReport:
     found = state.channel(run.channel)
     assert found.release is not None  # noqa: S101 - it was published
-    shown = _predicate(run, state.publications[run.settings.name][number - 1].statement).targets
+    shown = _claim(run, state, number).targets
     record = ChannelRecord.parse(run.store.read(shown[records.channel_path(run.channel)].digest))
     return PublishReport(
         destination=run.settings.name,

@@ -26,7 +26,7 @@ from attest.log.merkle import MemoryTree
 from attest.log.tiles import Tile
 from attest.statements.predicates import publication, seal
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing import cosigned, feed, records, tuf_repository
+from bundlers.publishing import cosigned, feed, records, target_lists, tuf_repository
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
@@ -36,7 +36,6 @@ from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.storage import Storage
-from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 _PIECE = 1024 * 1024
@@ -69,12 +68,14 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     """Every file. Raises NoSuchObject where nothing was published there, StorageUnavailable, StoreDamaged."""
     report = PublishedReport()
     state = replay(ledger, store)
-    rows = state.publications.get(destination, ())
+    rows = state.publications.get(destination)
     if not rows:
         raise NoSuchObject(f"nothing was published to {destination}", hint="casstore ledger log shows what was")
-    needed: set[str] = set()
+    reads = target_lists.reader(store.read, rows)
     for row in rows:
-        needed = _add_targets(report.expected, store, row.number, row.statement)
+        _add_targets(report.expected, store, row.number, row.statement, reads(row.number))
+    last = rows[-1]
+    needed = _add_targets(report.expected, store, last.number, last.statement, target_lists.whole(reads, last.number))
     held = {report.expected[path].digest for path in needed}
     plain = (path for path in report.expected if path.startswith("releases/"))
     needed |= {path for path in plain if report.expected[path].digest in held}  # names that earlier records gave
@@ -121,16 +122,17 @@ def _lacking(
 ) -> str | None:
     """Which lines a publication lacks, by the trust root under which its checkpoint was sealed."""
     checkpoint = _checkpoint(store, _claim(store, statement))
-    last = list(ledger.entries())[checkpoint.size - 1]
+    last = ledger.all_entries()[checkpoint.size - 1]
     sealed = seal.parse(parse_unverified(store.read(last.statement)).predicate)
     read = lambda path: storage.read(path, 0, _NOTE) if path in there else None  # noqa: E731
     return cosigned.look([read], state.trust_roots[sealed.trust_root_version - 1].witnesses, checkpoint).lacking
 
 
-def _add_targets(into: dict[str, Expected], store: Store, number: int, statement: Digest) -> set[str]:
-    """The files of one publication; those that a reader of the newest one needs are returned."""
-    claimed = publication.parse(parse_unverified(store.read(statement)).predicate).targets
-    targets = {path: TargetInfo(info.digest, info.length) for path, info in claimed.items()}
+def _add_targets(
+    into: dict[str, Expected], store: Store, number: int, statement: Digest, claim: Publication
+) -> set[str]:
+    """The files that a publication names; those that a reader of them needs are returned."""
+    targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
     targets[records.publication_path(number)] = TargetInfo(statement, store.size(statement))
     files = {place: Expected(info.digest) for path, info in targets.items() for place in places(path, info)}
     for path, info in targets.items():

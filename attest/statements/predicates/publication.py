@@ -37,12 +37,19 @@ class Publication:
     move: Digest
     time: datetime
     targets: Mapping[str, PublishedTarget]
+    """Where `since` is not 0, only those that are new or others since then."""
     withdrawn: bool = False
     """It says that what the channel names may be installed no more."""
+    since: int = 0
+    """The number of the publication that the list goes on from; 0 where it names every target."""
+    gone: tuple[str, ...] = ()
+    """The targets of that one which are none any more."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
+        going_on = {"since": self.since, "gone": list(self.gone)} if self.since else {}
         return {
+            **going_on,
             "store": self.store,
             "ledger": self.ledger,
             "destination": self.destination,
@@ -62,7 +69,7 @@ class Publication:
 def parse(value: object) -> Publication:
     """The predicate's JSON to value. Raises FormatError."""
     names = ("store", "ledger", "destination", "channel", "release", "number", "move", "time", "targets", "withdrawn")
-    f = Fields(value, "publication", required=names)
+    f = Fields(value, "publication", required=names, optional=("since", "gone"))
     return Publication(
         f.text("store"),
         f.text("ledger"),
@@ -74,6 +81,8 @@ def parse(value: object) -> Publication:
         f.time("time"),
         {path: _target(path, item) for path, item in f.mapping("targets").items()},
         f.boolean("withdrawn", False),
+        f.integer("since", 0),
+        f.texts("gone", ()),
     )
 
 
