@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from attest import digests
@@ -180,6 +181,7 @@ def _put(
 def _times(store: Store, state: LedgerState, put: Sequence[PutComponent], now: datetime) -> dict[str, Times]:
     trees = {item.name: item.report.tree for item in put}
 
+    @cache  # one statement speaks of many components
     def predicate_of(statement: Digest) -> Mapping[str, Any]:
         return parse_unverified(store.read(statement)).predicate
 
