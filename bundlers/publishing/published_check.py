@@ -36,6 +36,7 @@ from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.storage import Storage
+from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 _PIECE = 1024 * 1024
