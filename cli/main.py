@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "du": ("store", "Show what the store holds and what each release adds."),
     "config": ("configuration", "Check casstore.toml: every mistake at once."),
     # the release line
+    "run": ("run", "From sources to a release: gates, builds, gates, put, release."),
     "release": ("release", "Gate, isolate, bundle, attest and record one version of all products."),
     "rebuild": ("rebuild", "Build a release again from its recorded inputs; sign that it is the same."),
     "gate": ("gates", "List, explain and run gates."),

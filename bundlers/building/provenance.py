@@ -117,19 +117,21 @@ def put_components(
     reread: bool = False,
     replace: bool = False,
     strict: bool = False,
+    builds: Mapping[str, Build] | None = None,
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
     Raises NoSuchObject for an unknown component or one without files, BuildFailed, BuildChangedInputs,
     PolicyDenied when the signer is no builder, Conflict when the version is released already, or when a component
     of it has other bytes and `replace` is not set, UnsupportedInput when `strict` and something of a file is not
-    kept. The same trees again are told, and nothing is recorded twice.
+    kept. The same trees again are told, and nothing is recorded twice. `builds`: what was built a moment ago, which
+    is not built again.
     """
     check_version(version)
     wanted = _known(config, names)
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
-    job = _Job(store, config, root, version, progress or NullProgress(), reread)
+    job = _Job(store, config, root, version, progress or NullProgress(), reread, builds or {})
     with store.gathering():
         return _put(job, ledger, state, wanted, signer, now, replace=replace, strict=strict)
 
@@ -243,9 +245,13 @@ class _Job:
     version: str
     progress: Progress
     reread: bool
+    builds: Mapping[str, Build]
+    """What was built already."""
 
     def put(self, name: str) -> PutComponent:
         component = self.config.components[name]
+        if name in self.builds:
+            return self._store(name, self.builds[name])
         built = build(self.config, name, version=self.version, root=self.root) if component.build else None
         return self._store(name, built)
 

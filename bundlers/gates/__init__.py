@@ -132,12 +132,18 @@ def run(
         try:
             gate = find(name, table)
             one = running.prepare(name, gate, table, root=view.root, consumers=view.consumers)
-            if phase_of(gate, one.settings) is phase:
+            if phase in _phases(gate, one.settings):
                 ready.append(one)
         except CasstoreError as exc:
             failed.append(running.broken(name, phase, table, exc))
     outcomes = [*failed, *running.run(view, ready, phase)]
     return tuple(sorted(outcomes, key=lambda outcome: outcome.name))
+
+
+def _phases(gate: Gate, settings: Any) -> frozenset[Phase]:
+    """A gate that looks at files looks at sources too, where somebody asks before a build."""
+    own = phase_of(gate, settings)
+    return frozenset({own, Phase.SOURCES} if getattr(gate, "SOURCES", False) else {own})
 
 
 def phase_of(gate: Gate, settings: Any) -> Phase:

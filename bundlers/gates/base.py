@@ -32,6 +32,8 @@ NO_VALUES: Mapping[str, Any] = {}
 class Phase(enum.StrEnum):
     """When a gate is asked."""
 
+    SOURCES = "sources"
+    """On what components are built from, before a build of `casstore run`; and with `inputs`."""
     INPUTS = "inputs"
     """Before a byte is packed."""
     STAGED = "staged"

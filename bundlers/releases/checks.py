@@ -41,9 +41,8 @@ class InputsChecked:
 
 def inputs(request: ReleaseRequest, state: LedgerState, plan: Plan) -> InputsChecked:
     """Gates on the components, and isolation. Raises Blocked, by the gravest of what was found."""
-    outcomes = gates.run(
-        view_of(request.store, request.config, plan, request.now), listed(request.config), Phase.INPUTS
-    )
+    view = view_of(request.store, request.config, plan, request.now)
+    outcomes = (*_of_sources(view, request), *gates.run(view, listed(request.config), Phase.INPUTS))
     settings = isolation.Settings.parse(request.config.isolation)
     for name, tree in settings.references.items():
         foreign.require_foreign(request.store, state.components, name, tree)
@@ -59,6 +58,17 @@ def staged(request: ReleaseRequest, plan: Plan, archives: Sequence[StagedArchive
     outcomes = gates.run(view, listed(request.config), Phase.STAGED)
     _settle(request, outcomes, [], {archive.name: archive.digest for archive in archives})
     return outcomes
+
+
+def _of_sources(view: ReleaseView, request: ReleaseRequest) -> tuple[Outcome, ...]:
+    """Gates that look at nothing but sources: whoever puts and releases by two commands asks them here."""
+    own = {name: table for name, table in request.config.gates.items() if table.get("phase") == Phase.SOURCES}
+    return gates.run(view, own, Phase.SOURCES) if own else ()
+
+
+def settle(request: ReleaseRequest, outcomes: Sequence[Outcome], subjects: Mapping[str, Digest]) -> None:
+    """Nothing when all passed. Raises Blocked."""
+    _settle(request, outcomes, [], subjects)
 
 
 def listed(config: Config) -> dict[str, Mapping[str, Any]]:

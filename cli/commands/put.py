@@ -94,7 +94,7 @@ def put(
     if as_json:
         render.json_object(report.to_json())
     else:
-        _told_components(report)
+        told_components(report)
 
 
 def _are_components(session: Session, names: tuple[str, ...], version: str | None) -> bool:
@@ -106,7 +106,8 @@ def _are_components(session: Session, names: tuple[str, ...], version: str | Non
     return version is not None or not strangers
 
 
-def _told_components(report: PutReport) -> None:
+def told_components(report: PutReport) -> None:
+    """A table of what was put, and what is to be known of it."""
     render.table(
         ("COMPONENT", "TREE", "FILES", "SIZE", "NEW", "TIME"),
         [

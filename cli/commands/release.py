@@ -101,7 +101,7 @@ def release(
             components=once(map(_named, named), "--component"),
             times=_times(session, times_from) if times_from else {},
             source=source,
-            notes=_text(notes) if notes else None,
+            notes=text_of(notes) if notes else None,
             blockers=blockers,
             dry_run=dry_run,
             strict=strict,
@@ -113,16 +113,17 @@ def release(
         try:
             report = run(request)
         except Blocked as exc:
-            _tell_blockers(exc, as_json)
+            tell_blockers(exc, as_json)
             raise
     if as_json:
         listing = {"listing": [archive.to_json() for archive in archives]} if listed else {}
         render.json_object({**report.to_json(), **listing})
     else:
-        _told(report)
+        told(report)
 
 
-def _told(report: ReleaseReport) -> None:
+def told(report: ReleaseReport) -> None:
+    """Gates, isolation, archives, and what came of it."""
     version = report.version
     for name, origin in report.taken.items():
         render.say(f"{name}: not put for {version}, taken from {origin}")
@@ -177,7 +178,8 @@ def _times(session: Session, named: str) -> dict[tuple[str, Digest], int]:
     return times_of.of_manifests(references.manifests_of(store, session.state(), named).values())
 
 
-def _text(path: str) -> bytes:
+def text_of(path: str) -> bytes:
+    """A file that must be UTF-8. Raises BadInput."""
     data = read_file(path, max_bytes=_MAX_NOTES)
     try:
         data.decode("utf-8")
@@ -191,7 +193,8 @@ def _named(text: str) -> tuple[str, Digest]:
     return name, digests.parse(digest)
 
 
-def _tell_blockers(exc: Any, as_json: bool) -> None:
+def tell_blockers(exc: Any, as_json: bool) -> None:
+    """What stands in the way."""
     if as_json:
         render.json_object({"blockers": [blocker.to_json() for blocker in exc.blockers]})
         return

@@ -52,7 +52,7 @@ class Settings:
     network: bool = False
     """Whether it may use the network; otherwise it has an empty loopback of its own, where the system can do that."""
     phase: str = "inputs"
-    """`inputs`, or `staged` to look at the archives."""
+    """`inputs`, `staged` to look at the archives, or `sources`: before the builds of `casstore run`."""
 
 
 def check(view: ReleaseView, settings: Settings) -> GateResult:

@@ -28,6 +28,8 @@ from casstore.hostile import MEMORY, SECONDS, Budget
 
 NAME = "secrets"
 PHASE = Phase.INPUTS
+SOURCES = True
+"""Files are files."""
 SUMMARY = "No key, token or private key is in any component: text, binary or nested archive."
 
 _FIX = "take the secret out and revoke it; a false alarm is allowed by its fingerprint: secrets = { allow = [...] }"
