@@ -37,8 +37,9 @@ format: $(VENV)/.dev ## mend what can be mended
 golden: $(VENV)/.dev ## make the golden files anew (a format changed: see CONTRIBUTING.md)
 	for script in tests/formats/make_*.py; do $(BIN)/python $$script || exit 1; done
 
-docs: $(VENV)/.dev ## docs/commands.md and docs/man, anew from the commands' own help
+docs: $(VENV)/.dev ## docs/commands.md and docs/man anew from the commands' own help, the table of docs/isolation.md from its tests
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_isolation_ways.py
 
 lock: ## the locked requirements, from pyproject.toml
 	$(BIN)/python requirements/install.py requirements/lock.txt
@@ -54,10 +55,9 @@ lock: ## the locked requirements, from pyproject.toml
 wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
 	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check
 
-fuzz: $(VENV)/.dev ## the parsers of stored bytes under a coverage-guided fuzzer, 20 s each (SECONDS=n)
+fuzz: $(VENV)/.dev ## the parsers of stored and foreign bytes under a coverage-guided fuzzer, a quarter of an hour in all (SECONDS=n)
 	$(BIN)/python requirements/install.py requirements/fuzz.txt
-	for name in $$($(BIN)/python tests/fuzz/fuzz_stored_bytes.py --list); do \
-	  $(BIN)/python tests/fuzz/fuzz_stored_bytes.py "$$name" $(or $(SECONDS),20) || exit 1; done
+	$(BIN)/python tests/fuzz/fuzz_parsers.py --all $(or $(SECONDS),900)
 
 bench-small: $(VENV)/.dev ## the benchmarks on small input
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script --small || exit 1; done

@@ -473,3 +473,15 @@ def test_what_looks_encoded_costs_no_more_than_its_bytes() -> None:
         began = time.process_time()
         look(text)
         assert time.process_time() - began < 5
+
+
+def test_an_entry_without_a_name_ends_no_check() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("n", HIDDEN)
+    nameless = bytearray(out.getvalue())
+    directory = nameless.index(b"PK\1\2")
+    struct.pack_into("<2H", nameless, 26, 0, 1)
+    struct.pack_into("<2H", nameless, directory + 28, 0, 1)
+    inside = look(bytes(nameless))
+    assert sha256(HIDDEN) in {member.digest for member in inside.members}

@@ -22,7 +22,17 @@ from attest.errors import FormatError
 from bundlers.inspection.packed.carving import Covered
 from bundlers.inspection.packed.streams import Unpacked, ZstdFailed, skipped_end
 
-_ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error, OverflowError, MemoryError)
+_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    OverflowError,
+    MemoryError,
+    LookupError,
+)
 _HEAD = 600
 _MAX_NAME = 65536
 _BUFFER = 64 * 1024
@@ -34,7 +44,7 @@ Found = Iterator[tuple[str, "IO[bytes] | None"]]
 Reader = Callable[["IO[bytes]", Covered], Found]
 
 
-BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, KeyError, ZstdFailed)
+BROKEN = (*_ERRORS, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ZstdFailed)
 """What a reader raises for bytes that are not what they look like."""
 
 
@@ -111,7 +121,7 @@ def _zip(blob: IO[bytes], covered: Covered) -> Found:
     """By where entries lie and how they are packed; how long they are is seen, not believed."""
     with zipfile.ZipFile(blob) as archive:
         for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
-            if entry.is_dir() and not entry.compress_size:
+            if entry.filename.endswith("/") and not entry.compress_size:
                 continue
             start = _data_of(blob, entry, covered)
             if entry.flag_bits & 1:

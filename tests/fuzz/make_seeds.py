@@ -1,0 +1,121 @@
+"""Makes the seeds of the fuzzers of foreign bytes: small files below tests/fuzz/seeds, the same ones each time.
+
+python tests/fuzz/make_seeds.py
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
+
+from secret_table import secrets  # noqa: E402
+
+from tests.attacks.test_hostile_input import ENCODED, WAYS  # noqa: E402
+
+SMALL = random.Random(5).randbytes(90) * 7
+GOLDEN = HERE.parent / "formats" / "golden"
+_MOST = 20_000
+
+TEXTS: dict[str, list[str]] = {
+    "licences": [
+        "Permission is hereby granted, free of charge, to any person obtaining a copy of this software",
+        "a b c",
+    ],
+    "package-metadata": [
+        "Metadata-Version: 2.1\nName: core\nVersion: 1.4.0\nLicense: MIT\n\nText.\n",
+        '{"name": "@scope/core", "version": "1.4.0", "license": "MIT"}',
+    ],
+    "sbom": [
+        '{"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "n",'
+        ' "files": [{"checksums": [{"algorithm": "SHA256", "checksumValue": "aa"}]}]}',
+        '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components":'
+        ' [{"type": "file", "name": "f", "hashes": [{"alg": "SHA-256", "content": "aa"}]}]}',
+    ],
+    "pinned-files": [
+        "requirements.txt\nnumpy==2.1.0 --hash=sha256:" + "a" * 64 + "\n-r other.txt\n",
+        'package-lock.json\n{"packages": {"node_modules/a": {"version": "1.0.0", "integrity": "sha512-aa=="}}}',
+        "pnpm-lock.yaml\nlockfileVersion: '9.0'\npackages:\n  a@1.0.0:\n    resolution: {integrity: sha512-aa==}\n",
+        'yarn.lock\n"a@^1.0.0":\n  version "1.0.0"\n  resolved "a"\n  integrity sha512-aa==\n',
+        'Cargo.lock\nversion = 3\n[[package]]\nname = "a"\nversion = "1.0.0"\nchecksum = "' + "a" * 64 + '"\n',
+        "go.sum\ngithub.com/a/b v1.0.0 h1:" + "A" * 43 + "=\n",
+        'uv.lock\nversion = 1\n[[package]]\nname = "a"\nversion = "1"\nsdist = { url = "u", hash = "sha256:aa" }\n',
+        'Pipfile.lock\n{"default": {"a": {"hashes": ["sha256:aa"], "version": "==1"}}}',
+        "Dockerfile\n# syntax=docker/dockerfile:1\nARG V=1\nFROM debian:${V} AS b\nCOPY --from=b /a /a\n",
+        "ci.yml\njobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      - run: echo\n",
+    ],
+    "locks": [
+        '{"packages": {"node_modules/a": {"version": "1.0.0", "integrity": "sha512-aa=="}}}',
+        '[[package]]\nname = "a"\nversion = "1.0.0"\nchecksum = "aa"\n',
+    ],
+    "consumer.toml": [
+        '[products.core]\nfrom = "https://releases.example"\nchannel = "prod"\ninto = "/opt/core"\nfresh = "7d"\n'
+    ],
+    "cel": [
+        'request.channel == "prod" && attestations.all(a, a.ageSeconds < 3600)',
+        "size(attestations) > 1 ? true : false",
+    ],
+}
+
+
+def files() -> Iterator[tuple[str, str, bytes]]:
+    """(parser, name, bytes)."""
+    for way, hide in sorted(WAYS.items()):
+        if not re.search(r"in a program|in prose|noise|10 MB", way):
+            yield "packed", way, hide(SMALL)
+    for way, hide in ENCODED.items():
+        yield "secrets", way, hide(b"npm_ZmDq8s1vTnQb3hYkXw7cLr2JpE5uGa94fKt0 " * 3)
+    for number, (_, data) in enumerate(secrets()):
+        if number % 8 == 0:
+            yield "secrets", f"form {number}", data
+    section = struct.Struct("<2I4Q2I2Q")
+    rows = section.pack(0, 7, 0, 0, 64, 36, 0, 0, 0, 0) + section.pack(0, 1, 4, 0, 0, 600, 0, 0, 0, 0)
+    note = struct.pack("<3I", 4, 20, 3) + b"GNU\0" + bytes(range(20))
+    head = bytearray(b"\x7fELF\2\1\1" + bytes(57) + note + bytes(600))
+    struct.pack_into("<Q", head, 0x28, len(head))
+    struct.pack_into("<3H", head, 0x3A, 64, 2, 0)
+    yield "program", "elf", bytes(head) + rows
+    image = bytearray(b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(20 + 240 + 40) + b"code" * 200)
+    struct.pack_into("<H3IH", image, 70, 1, 0, 0, 0, 240)
+    struct.pack_into("<H", image, 88, 0x20B)
+    struct.pack_into("<4I", image, 64 + 24 + 240 + 8, 800, 0, 800, 368)
+    struct.pack_into("<I", image, 64 + 24 + 240 + 36, 0x20000020)
+    yield "program", "pe", bytes(image)
+    for parser, texts in TEXTS.items():
+        for number, text in enumerate(texts):
+            yield parser, str(number), text.encode()
+    for form, path in {form: f"core-1.4.0-linux-x86_64.{form}" for form in ("tar.gz", "tar.zst", "zip")}.items():
+        yield f"archive-{form}", "core", (GOLDEN / "archives" / path).read_bytes()
+    yield "archive-oci", "core", (GOLDEN / "archives" / "core-1.4.0-linux-x86_64.oci.tar").read_bytes()
+    yield "kit", "kit", (GOLDEN / "kit" / "kit.tar").read_bytes()
+    for path in sorted((GOLDEN / "predicates").glob("*.json")):
+        yield "predicate", path.stem, path.read_bytes()
+    for path in sorted((GOLDEN.parents[1] / "data" / "sigstore-bundles").glob("*.json")):
+        yield "bundle-of-others", path.stem, path.read_bytes()
+
+
+def kept() -> Iterator[tuple[str, str, bytes]]:
+    """(parser, file, bytes) of those that are small enough."""
+    for parser, name, data in files():
+        if len(data) <= _MOST or parser in ("kit", "bundle-of-others") or parser.startswith("archive"):
+            yield parser, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), data
+
+
+def main() -> None:
+    """See the module."""
+    shutil.rmtree(HERE / "seeds", ignore_errors=True)
+    for parser, name, data in kept():
+        folder = HERE / "seeds" / parser
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
