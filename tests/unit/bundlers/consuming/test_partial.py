@@ -36,12 +36,12 @@ def _noise(seed: int, size: int) -> bytes:
 
 
 FILES = {
-    "bin/core": _noise(1, 700_000),
-    "lib/one.so": _noise(2, 2_500_000),
-    "lib/two.so": b"text that gets much smaller " * 60_000,
+    "bin/core": _noise(1, 150_000),
+    "lib/one.so": _noise(2, 1_100_000),
+    "lib/two.so": b"text that gets much smaller " * 15_000,
     "share/a": b"a",
     "share/empty": b"",
-    "share/three": _noise(3, 1_200_000),
+    "share/three": _noise(3, 600_000),
 }
 
 
@@ -142,10 +142,10 @@ def line(request: pytest.FixtureRequest, tmp_path: Path) -> Line:
 
 
 CHANGES: dict[str, dict[str, bytes]] = {
-    "first": {"bin/core": _noise(11, 700_001)},
+    "first": {"bin/core": _noise(11, 150_001)},
     "small": {"share/a": b"another"},
     "added": {"aaa": _noise(12, 30_000), "zzz": b"z" * 40_000},
-    "last": {"share/three": _noise(13, 1_100_000)},
+    "last": {"share/three": _noise(13, 590_000)},
     "grew from nothing": {"share/empty": b"no more"},
 }
 
@@ -259,12 +259,12 @@ def archive(world: World, kind: str, files: dict[str, bytes]) -> tuple[ProductMa
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "zip"])
-@pytest.mark.parametrize("size", [2**17 - 512, 2**17 - 1536, 2**19, 3 * 2**19 + 1, 5_000_000])
+@pytest.mark.parametrize("size", [2**17 - 512, 2**17 - 1536, 2**19, 3 * 2**19 + 1])
 def test_every_piece_unpacks_alone(tmp_path: Path, kind: str, size: int) -> None:
     """At each border of a piece; bytes that look like the end of a flush among them."""
     world = World.make(str(tmp_path / "store"))
     odd = (b"\x00\x00\xff\xff" * 1000 + _noise(size, 3000)) * (size // 7000 + 1)
-    manifest, data = archive(world, kind, {"a": odd[:size], "b/c": _noise(size + 1, 1_500_000), "d": b"x"})
+    manifest, data = archive(world, kind, {"a": odd[:size], "b/c": _noise(size + 1, 700_000), "d": b"x"})
     pieces = measure(manifest, io.BytesIO(data), sha256(data))
     assert pieces is not None and Pieces.parse(pieces.to_bytes()) == pieces
     layout = Layout(manifest, pieces)
@@ -280,4 +280,4 @@ def test_every_piece_unpacks_alone(tmp_path: Path, kind: str, size: int) -> None
         if stretch.file is None:
             assert whole[stretch.first : stretch.last] == stretch.known
     contents = [whole[one.first : one.last] for one in layout.stretches if one.file is not None]
-    assert [odd[:size], _noise(size + 1, 1_500_000), b"x"] == list(map(bytes, contents))
+    assert [odd[:size], _noise(size + 1, 700_000), b"x"] == list(map(bytes, contents))
