@@ -143,6 +143,16 @@ class Session:
         self._closers.append(store.close)
         return store
 
+    def filled_store(self) -> Store:
+        """The store, with all known that lies in a bucket: what is there is not sent again, what is given up is."""
+        store = self.open_store()
+        if store.storage.local_path is None:
+            from casstore.ledger.folding import replay
+
+            replay(self.ledger(), store)
+            store.learn_listed()
+        return store
+
     def ledger(self, *, read_only: bool = False) -> Ledger:
         """The ledger of this product line: one handle per store handle, so that it is replayed once."""
         store = self.open_store(read_only=read_only)

@@ -158,12 +158,11 @@ def _condemn(store: Store, seen: Survey, settings: Settings, run: _Run, now: dat
 
 
 def _to_condemn(seen: Survey, settings: Settings) -> list[bytes]:
-    """Packs of which little or nothing is needed, and which are old enough."""
-    return [
-        name
-        for name, plan in sorted(seen.plan.packs.items())
-        if name not in seen.doomed and plan.share < REPACK and not _fresh(seen, name, settings)
-    ]
+    """Packs of which little or nothing is needed, and many small ones; those that are old enough."""
+    old = [name for name in sorted(seen.plan.packs) if name not in seen.doomed and not _fresh(seen, name, settings)]
+    little = [name for name in old if seen.plan.packs[name].share < REPACK]
+    rest = set(old).difference(little)
+    return sorted([*little, *planning.to_merge(seen.contents, sorted(rest))])
 
 
 def _fresh(seen: Survey, name: bytes, settings: Settings) -> bool:

@@ -2,7 +2,7 @@
 
 Every needed object gets one home: a pack that nobody condemned, with the largest needed share.
 A pack without a home for anything can go; one whose needed share is below `REPACK` can go too,
-after its objects were moved.
+after its objects were moved. So can small packs, once there are many: what is needed of them becomes one.
 
     plan = make(contents, marks.needed, doomed)
     plan.packs[name].share
@@ -10,13 +10,17 @@ after its objects were moved.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from casstore.gc.contents import Contents
 
 REPACK = 0.5
 """A pack of which less than this share of bytes is needed is written anew without the rest."""
+
+SMALL = 1024 * 1024
+MANY = 16
+"""So many packs of less than `SMALL` bytes are merged; every put makes one, and each costs a new machine a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,9 @@ def _plan(contents: Contents, name: bytes, homes: Mapping[bytes, bytes]) -> Pack
             homed += length
             count += 1
     return PackPlan(name, held, homed, count)
+
+
+def to_merge(contents: Contents, names: Sequence[bytes]) -> list[bytes]:
+    """Those of these packs that are small; none, unless they are many."""
+    found = [name for name in names if contents.found[name].size < SMALL]
+    return found if len(found) >= MANY else []

@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _SCAN = b"scan"
 _LOST = b"lost"
+_LISTED = b"listed"
 _SETTLED_NS = 2_000_000_000
 """A folder's mtime is believed only when it is older than this: two changes may share one clock tick."""
 _THREADS = 16
@@ -211,6 +212,13 @@ class Catalog:
             self._add(tables, announced)
         if announced:
             self.ask(lambda index: index.announce(wanted))
+
+    def learn_listed(self) -> None:
+        """In a bucket: all packs there are, by a listing, once for each index. Those of no entry are found so."""
+        if isinstance(self._packs, LocalPacks) or self.ask(lambda index: index.noted(_LISTED)):
+            return
+        self.learn(self._packs.names())
+        self.ask(lambda index: index.note(_LISTED, b"1"))
 
     def refresh(self) -> bool:
         """Look for packs that others have added or removed (a local store only); whether there were any."""

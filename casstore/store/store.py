@@ -295,6 +295,10 @@ class Store:
         """Packs that a ledger entry names: their objects can be found from now on."""
         self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)
 
+    def learn_listed(self) -> None:
+        """In a bucket, once for each machine: packs that no entry names are known too. Follow the ledger first."""
+        self._catalog.learn_listed()
+
     def follow(self, ledger: str, packs: Mapping[Digest, bool], count: int) -> None:
         """What a ledger's first `count` entries condemn, or give up (True): nobody may lean on it from now on."""
         self._catalog.doom(ledger, {to_raw(name): gone for name, gone in packs.items()}, count)

@@ -149,7 +149,7 @@ def _put_paths(session: Session, paths: tuple[str, ...], as_json: bool, reread: 
     from casstore.ingest.losses import require_none
     from casstore.ingest.reports import IngestOptions
 
-    store = session.open_store()
+    store = session.filled_store()
     rows: list[dict[str, Any]] = []
     reports: list[IngestReport] = []
     with render.bar() as bar, store.gathering():
@@ -192,7 +192,7 @@ def _warn_of_losses(what: str, report: IngestReport) -> None:
 def _put_stream(session: Session, end: bytes, as_json: bool) -> None:
     from casstore.errors import UnsupportedInput
 
-    store = session.open_store()
+    store = session.filled_store()
     kept: list[dict[str, str]] = []
     failed = 0
     for paths in _named_on_stdin(end):

@@ -17,7 +17,7 @@ from attest.statements import statements
 from attest.statements.predicates import collection
 from casstore.errors import GivenUp, NoSuchObject
 from casstore.fsck import fsck
-from casstore.gc import CollectReport, Settings, collect, pins, why
+from casstore.gc import CollectReport, Settings, collect, pins, planning, why
 from casstore.ledger import entries
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
@@ -504,3 +504,26 @@ def test_a_pack_that_is_condemned_before_its_put_has_indexed_it_counts_as_forgot
     world.store.follow("here", {from_raw(bytes(32)): False}, 1)
     assert world.store.index.epoch() != epoch
     assert world.store.packs_were_doomed()
+
+
+def test_many_small_packs_become_one(world: World) -> None:
+    kept = [world.store.put_bytes(b"small %d" % number * 50) for number in range(planning.MANY)]
+    for digest in kept:
+        pins.add(world.store, digest, reason="kept", now=world.now)
+    age(world)
+    needed = set(world.store.digests())
+    before = len(list(world.store.packs.names()))
+    assert len(gc(world, confirm=False).condemned) == before
+    assert len(list(world.store.packs.names())) == before, "without --confirm nothing changes"
+    first = gc(world)
+    assert len(first.condemned) == before
+    assert len(list(world.store.packs.names())) <= 4, "one of all that was needed, and those of the two steps"
+    for digest in kept:
+        assert world.store.read(digest)
+    age(world)
+    second = gc(world)
+    assert second.condemned == (), "what is one pack is not merged again"
+    assert fsck(world.store).ok
+    with Store.open(world.store.url) as other:
+        assert all(other.has(digest) for digest in kept)
+        assert world.state.releases.keys() <= needed

@@ -66,3 +66,16 @@ def test_put_and_channel(tmp_path: Path, proxy: Proxy) -> None:
     assert not [path for method, path in project.run("ann", *put) if method == "PUT"], "nothing is told twice"
     assert len(project.run("bob", "channel")) <= 8
     assert not [path for method, path in project.run("carol", *put) if method == "PUT"], "nor by a new machine"
+
+
+def test_a_new_machine_sends_nothing_that_the_store_has(tmp_path: Path, proxy: Proxy) -> None:
+    """What a component's put has brought, and what a plain put has, which no entry names."""
+    project = Project(tmp_path, proxy)
+    project.run("ann", "put", "--all", "--release-version", "1.0.0", "--key", "key.pem")
+    (tmp_path / "project" / "other").mkdir()
+    (tmp_path / "project" / "other" / "file").write_bytes(os.urandom(2000))
+    assert [method for method, _ in project.run("ann", "put", "./other")].count("PUT") == 1
+    for home in ("bob", "bob"):
+        asked = project.run(home, "put", "./other", "./part00")
+        assert not [path for method, path in asked if method == "PUT"]
+    assert len(asked) <= 4, "a second time little is asked"
