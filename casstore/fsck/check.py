@@ -24,6 +24,7 @@ from casstore.fsck.references import References
 from casstore.fsck.report import Damage, FsckReport
 from casstore.fsck.team import Task, shared_out
 from casstore.index import Index
+from casstore.machine import clock
 from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.pack_format import OBJECT
 from casstore.store.store import Store
@@ -60,7 +61,7 @@ def fsck(store: Store, *, progress: Progress | None = None, workers: int = 0) ->
     damaged = [one for one in damaged if one.pack is None or to_raw(one.pack) not in later]  # collected while we read
     if reason is not None and later.keys() == doomed.keys():
         store.catalog.rebuild(reason)
-    again = twins.heal(store)
+    again = twins.heal(store, clock.now())
     records = check_records(store)
     records.damaged += again.damaged
     told = {one.pack for one in damaged if one.pack is not None}

@@ -3,17 +3,21 @@
     found = heal(store)
     found.healed, found.damaged
 
-What was damaged goes to `quarantine/` first. Who may not write names it as damage instead.
+What was damaged goes to `quarantine/` first. Who may not write names it as damage instead. A pin of which one half is
+missing may be one that is being set or taken away right now: a young one is left alone, an old one looked at again.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from attest import canonical
-from attest.errors import CasstoreError
+from attest.core import times
+from attest.errors import CasstoreError, FormatError
 from casstore.errors import NotWritable
 from casstore.fsck import mending
 from casstore.fsck.records import raw_of
@@ -26,6 +30,9 @@ from casstore.objects import small_records, twins
 from casstore.store.store import Store
 
 Good = Callable[[str, bytes], bool]
+SETTLES = 1.0
+"""Seconds in which who sets or takes away a pin is done with both halves, or was killed."""
+_YOUNG = timedelta(hours=1)
 _FOLDERS = (("pins/", re.compile(r"[0-9a-f]{32}")), ("collections/", re.compile(r"[0-9]{20}")))
 
 
@@ -37,12 +44,35 @@ class Healed:
     damaged: list[Damage] = field(default_factory=list)
 
 
-def heal(store: Store) -> Healed:
+def heal(store: Store, now: datetime) -> Healed:
     """Every record that lies twice. Raises StorageUnavailable."""
     found = Healed()
-    for key, good in _keys(store):
+    halves = [(key, good) for key, good in _keys(store) if not _settled(_halves(store, key), key, good, now)]
+    if any(key.startswith("pins/") for key, _ in halves):
+        time.sleep(SETTLES)
+    for key, good in halves:
         _one(store, key, good, found)
     return found
+
+
+def _halves(store: Store, key: str) -> dict[str, bytes | None]:
+    return {name: raw_of(store, name) for name in (key, key + twins.COPY)}
+
+
+def _settled(raws: dict[str, bytes | None], key: str, good: Good, now: datetime) -> bool:
+    """Whether nothing is to be done: both are there and hold, or it is gone, or too young to be called half."""
+    there = [raw for raw in raws.values() if raw is not None]
+    if len(there) == len(raws) or not there:
+        return all(good(key, raw) for raw in there)
+    return key.startswith("pins/") and good(key, there[0]) and _is_young(there[0], now)
+
+
+def _is_young(raw: bytes, now: datetime) -> bool:
+    said = canonical.loads_canonical(raw, what="pin").get("time")
+    try:
+        return isinstance(said, str) and timedelta() <= now - times.parse(said) < _YOUNG
+    except FormatError:
+        return False
 
 
 def _keys(store: Store) -> Iterator[tuple[str, Good]]:
@@ -76,7 +106,9 @@ def _holds(store: Store, name: str) -> Good | None:
 
 
 def _one(store: Store, key: str, good: Good, found: Healed) -> None:
-    raws = {name: raw_of(store, name) for name in (key, key + twins.COPY)}
+    raws = _halves(store, key)
+    if not any(raw is not None for raw in raws.values()):
+        return  # it was taken away meanwhile
     whole = {name: raw for name, raw in raws.items() if raw is not None and good(key, raw)}
     bad = [name for name in raws if name not in whole]
     if not bad:

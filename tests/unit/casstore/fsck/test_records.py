@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from worlds import World, signer
 from attest import canonical
 from attest.digests import sha256, to_raw
 from casstore.errors import StoreDamaged
-from casstore.fsck import fsck, mend_config, repair
+from casstore.fsck import fsck, mend_config, records, repair, twins
 from casstore.gc import Settings, collect, pins
 from casstore.ledger import checkpoints
 from casstore.ledger.entries import key
@@ -87,6 +88,36 @@ def test_what_lies_twice_is_whole_while_one_is(world: World, tmp_path: Path, kin
         assert bad is None or any(path.read_bytes() == bad for path in (root / "quarantine").iterdir())
     pins.remove(world.store, kept.token)
     assert pins.load(world.store) == [] and not list((root / "pins").iterdir())
+
+
+def test_a_pin_that_is_being_set_or_taken_away_is_left_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a check brings back the pin of what a collection took, and from then on nothing is collected."""
+    (kept,) = pins.load(world.store)
+    main = tmp_path / "store" / "pins" / kept.token
+    copy = main.with_name(f"{kept.token}.copy")
+    raw = main.read_bytes()
+    monkeypatch.setattr("casstore.machine.clock.now", lambda: kept.time + timedelta(minutes=1))
+    for young in (main, copy):
+        young.unlink()
+        assert fsck(world.store).healed == () and not young.exists() and fsck(world.store).ok
+        young.write_bytes(raw)
+    monkeypatch.setattr("casstore.machine.clock.now", lambda: kept.time + timedelta(days=1))
+    main.unlink()
+    monkeypatch.setattr(twins.time, "sleep", lambda _: copy.unlink())  # the other half goes, too
+    report = fsck(world.store)
+    assert report.ok and report.healed == () and not main.exists() and pins.load(world.store) == []
+
+
+def test_a_pin_of_what_was_collected_meanwhile_is_looked_at_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pins.Pin(sha256(b"nowhere"), "", world.now, "0" * 32)
+    world.store.storage.create(f"pins/{made.token}", canonical.dumps(made.to_json()))
+    monkeypatch.setattr(records.time, "sleep", lambda _: pins.remove(world.store, made.token))
+    monkeypatch.setattr("casstore.machine.clock.now", lambda: world.now)
+    assert fsck(world.store).ok
 
 
 def test_both_of_a_pin_gone_bad_are_named_and_mended(world: World, tmp_path: Path) -> None:
