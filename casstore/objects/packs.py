@@ -28,7 +28,7 @@ from casstore.machine import locks
 from casstore.objects import mended
 from casstore.objects.pack_format import PackTable
 from casstore.objects.pack_reader import read_table
-from casstore.objects.tails import LENGTH, Tails
+from casstore.objects.ranges import END, Ranges
 from casstore.storage.base import os_error
 
 if TYPE_CHECKING:
@@ -271,7 +271,10 @@ class RemotePacks:
     def __init__(self, storage: Storage, temp_folder: str) -> None:
         self._storage = storage
         self._temp = temp_folder
-        self._tails = Tails(lambda name, length: self._storage.read_tail(key_of(name), length))
+        self._ranges = Ranges(
+            lambda name, length: self._storage.read_tail(key_of(name), length),
+            lambda name, offset, length: self._storage.read(key_of(name), offset, length),
+        )
         self._sizes: dict[bytes, int] = {}
         self._own: dict[bytes, PackTable] = {}
         """Tables of packs that were put here, until somebody has asked: nothing is read back that was just written."""
@@ -290,11 +293,11 @@ class RemotePacks:
                 digest = digests.from_hex(hashlib.file_digest(file, "sha256").hexdigest())
                 fd = file.fileno()
                 table = read_table(lambda at, length: os.pread(fd, length, at), sealed.size, sealed.name)
-                tail = os.pread(fd, LENGTH, max(0, sealed.size - LENGTH))
+                tail = os.pread(fd, END, max(0, sealed.size - END))
             self._storage.put_file(key_of(sealed.name), sealed.path, digest, new=True)
             self._sizes[sealed.name] = sealed.size
             self._own[sealed.name] = table
-            self._tails.keep(sealed.name, tail, sealed.size)
+            self._ranges.keep_end(sealed.name, tail, sealed.size)
         except OSError as exc:
             raise os_error(exc, sealed.path, writing=False) from exc
         finally:
@@ -304,15 +307,14 @@ class RemotePacks:
 
     def read(self, name: bytes, offset: int, size: int) -> bytes:
         """See `Packs`."""
-        kept = self._tails.kept(name, offset, size)
-        return self._storage.read(key_of(name), offset, size) if kept is None else kept
+        return self._ranges.read(name, offset, size)
 
     def table(self, name: bytes) -> tuple[PackTable, int]:
         """See `Packs`: by one request, unless the table is large."""
         own = self._own.pop(name, None)
         if own is not None:
             return own, self._sizes[name]
-        size = self._sizes[name] = self._tails.fetch(name)
+        size = self._sizes[name] = self._ranges.fetch_end(name)
         return read_table(lambda offset, length: self.read(name, offset, length), size, name), size
 
     def size(self, name: bytes) -> int | None:
@@ -342,7 +344,7 @@ class RemotePacks:
         """See `Packs`."""
         self._sizes.pop(name, None)
         self._own.pop(name, None)
-        self._tails.forget(name)
+        self._ranges.forget(name)
 
     def close(self) -> None:
         """Nothing is open."""
