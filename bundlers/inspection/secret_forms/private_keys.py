@@ -29,6 +29,11 @@ _GAPS = re.compile(_GAP + rb"{1,200}")
 _ENDS = re.compile(rb"-----END|----END|---- END")
 
 
+_OTHER = re.compile(rb"[^A-Za-z0-9+/]")
+_BEGINNING = 64
+"""So many letters tell what it is."""
+
+
 def _text(whole: bytes) -> tuple[bytes, bool]:
     """The base64 between the lines, joined, and whether headers say that it is encrypted."""
     body = whole.partition(b"KEY")[2].partition(b"-----")[2]
@@ -48,7 +53,8 @@ def _is_key(_rest: bytes, whole: bytes) -> bool:
     text, encrypted = _text(whole)
     if len(text) < 56 or guesses.counts_up(text[:64]) or guesses.entropy(text) < 3:
         return False
-    data = base64.b64decode(text[: len(text) // 4 * 4].replace(b"=", b"") + b"==", validate=False)
+    letters = _OTHER.sub(b"", text)[:_BEGINNING]
+    data = base64.b64decode(letters[: len(letters) // 4 * 4])
     if encrypted or any(word in whole[:64] for word in (b"PGP", b"SIGSTORE", b"COSIGN")):
         return True
     return data[:1] == b"0" or data.startswith((b"openssh-key-v1", b"{"))

@@ -22,7 +22,7 @@ from attest.keys import keys
 from bundlers.gates import Phase
 from bundlers.gates.base import ReleaseView
 from bundlers.gates.builtin.secrets import Settings, check, scan_blob, scan_folder
-from bundlers.inspection.secret_forms import scan
+from bundlers.inspection.secret_forms import redacted, scan
 from casstore.store.store import Store
 
 _DICE = random.Random(7)  # a fixed seed: no real secret stands in this file
@@ -270,3 +270,12 @@ def test_a_plus_in_lines_of_base64_is_a_letter(width: int) -> None:
     lines = "\n".join(text[at : at + width] for at in range(0, len(text), width)).encode()
     assert b"+\n+" in lines
     assert [secret.rule for secret in scan(io.BytesIO(lines))] == ["npm-token"]
+
+
+@pytest.mark.parametrize("letters", range(1000, 1008))
+@pytest.mark.parametrize("padding", ["", "=", "==", "==="])
+def test_a_key_that_is_cut_anywhere_ends_no_search(letters: int, padding: str) -> None:
+    body = base64.b64encode(b"0" + random.Random(1).randbytes(900)).decode()[:letters] + padding
+    text = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n".encode()
+    assert [secret.rule for secret in scan(io.BytesIO(text + b"x"))] == ["private-key"]
+    assert "BEGIN" not in redacted(text.decode())
