@@ -1,7 +1,7 @@
 """A kit's container: a plain tar of named bytes, written one way only, read strictly.
 
 Promises: the same members give the same bytes; reading extracts nothing and refuses what we do
-not write (docs/formats/kit.md). Leaves to others: what the members mean (`kits`).
+not write (docs/formats/kit.md); it is done in a cell (`kit_reading`). Leaves to others: what the members mean (`kits`).
 
     with open("kit.tar", "wb") as file:
         write(file, {"casstore-kit.json": Member(len(head), lambda: (head,))}, mtime=epoch)
@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from attest.core import limits
-from attest.errors import BadInput, VerificationError
+from attest.errors import BadInput, FormatError, VerificationError
 from bundlers.errors import HostileArchive
 from bundlers.publishing.published_paths import check_path
-from casstore.errors import NoSuchObject, ObjectDamaged
+from casstore.errors import NoSuchObject, ObjectDamaged, OverBudget
+from casstore.hostile import Budget, Door
 from casstore.storage.base import os_error
 
 HEAD = "casstore-kit.json"
-MAX_MEMBERS = 100_000
-_BLOCK = 512
 _PIECE = 1024 * 1024
+_DOOR = Door("bundlers.publishing.kit_reading")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,40 +112,14 @@ class KitFile:
 
     def _scan(self) -> dict[str, tuple[int, int]]:
         try:
-            with self._open() as file, tarfile.open(fileobj=file, mode="r:") as tar:
-                places = _places(self.path, tar)
-                _check_end(self.path, file, max((offset + size for offset, size in places.values()), default=0))
+            with self._open() as file:
+                size = file.seek(0, io.SEEK_END)
+                file.seek(0)
+                told = list(_DOOR.ask("places", file, size, None, Budget()))
         except (FileNotFoundError, IsADirectoryError) as exc:
             raise BadInput(f"{self.path}: no such kit") from exc
         except OSError as exc:
             raise os_error(exc, self.path, writing=False) from exc
-        except tarfile.TarError as exc:
-            raise HostileArchive(f"{self.path}: is no kit: {exc}", hint="make one with: casstore export") from exc
-        return places
-
-
-def _places(path: str, tar: tarfile.TarFile) -> dict[str, tuple[int, int]]:
-    places: dict[str, tuple[int, int]] = {}
-    for info in tar:
-        name = info.name
-        try:
-            check_path(name)
-        except BadInput as exc:
-            raise HostileArchive(f"{path}: a member is named {name[:100]!r}") from exc
-        if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
-            raise HostileArchive(f"{path}: {name} is no regular file")
-        if name in places:
-            raise HostileArchive(f"{path}: {name} stands twice")
-        if len(places) >= MAX_MEMBERS:
-            raise HostileArchive(f"{path}: more than {MAX_MEMBERS} members")
-        places[name] = (info.offset_data, info.size)
-    return places
-
-
-def _check_end(path: str, file: BinaryIO, end: int) -> None:
-    """Padding and at least two zero blocks end it; nothing else follows, nothing is cut off."""
-    file.seek(end)
-    rest = file.read(tarfile.RECORDSIZE + 2 * _BLOCK)
-    padding = -end % _BLOCK
-    if len(rest) < padding + 2 * _BLOCK or rest.strip(b"\0") or file.read(1):
-        raise HostileArchive(f"{path}: something follows its end, or the end is missing", hint="copy it again")
+        except (FormatError, OverBudget) as exc:
+            raise HostileArchive(f"{self.path}: {exc.message}", hint=exc.hint) from exc
+        return {name: (offset, size) for part in told for name, offset, size in part}

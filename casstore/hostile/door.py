@@ -26,6 +26,8 @@ from casstore.machine.workers import WorkerProcess, error_of, send
 _CELL = "casstore.hostile.cell"
 _PIECE = 1 << 20
 _SMALL = 1 << 20
+_COPIED = 64 << 20
+"""A larger file is given as it is."""
 _LONGEST = 1 << 28
 """No answer's part is larger."""
 _START = 60.0
@@ -46,9 +48,11 @@ class Door:
     def ask(self, name: str, stream: IO[bytes], size: int, asked: Any, budget: Budget) -> Iterator[Any]:
         """What the parser tells, part by part, then what it returns. Raises OverBudget, and what the parser refuses.
 
-        `stream` is read from where it stands to its end; `size` is how many bytes that are.
+        `stream` is read from where it stands to its end; `size` is how many bytes that are. A large file is not copied:
+        a cell of its own reads it where it lies.
         """
-        with self._cell(budget) as cell:
+        given = _number(stream) if size > _COPIED else None
+        with self._cell(budget, given) as cell:
             seconds = budget.deadline(size)
             until = time.monotonic() + seconds
             cell.give(stream, size, [name, seconds, asked])
@@ -67,18 +71,18 @@ class Door:
                 raise OverBudget(_told(told[-2] if kind == "error" else told[0], budget), hint=_HINT)
 
     @contextmanager
-    def _cell(self, budget: Budget) -> Iterator[_Cell]:
+    def _cell(self, budget: Budget, given: int | None = None) -> Iterator[_Cell]:
         with self._lock:
-            fit = [cell for cell in self._idle if cell.budget == budget]
+            fit = [cell for cell in self._idle if cell.budget == budget and given is None]
             cell = fit[-1] if fit else None
             if cell is not None:
                 self._idle.remove(cell)
-        cell = cell or _Cell(self._parsers, budget)
+        cell = cell or _Cell(self._parsers, budget, given)
         cell.whole = False
         try:
             yield cell
         finally:
-            if cell.whole:
+            if cell.whole and given is None:
                 with self._lock:
                     self._idle.append(cell)
             else:
@@ -121,12 +125,12 @@ def _told(what: str, budget: Budget) -> str:
 class _Cell:
     """One process and our ends of its pipes and files."""
 
-    def __init__(self, parsers: str, budget: Budget) -> None:
-        self.budget, self.whole, self._status = budget, False, 0
+    def __init__(self, parsers: str, budget: Budget, given: int | None = None) -> None:
+        self.budget, self.whole, self._given = budget, False, given
         setup = {"parsers": parsers, "memory": budget.memory, "disk": budget.disk}
         theirs: list[int] = []
         try:
-            self._foreign = _unnamed(theirs)
+            self._foreign = _unnamed(theirs, given)
             self.process = WorkerProcess(_CELL, setup, environment=_variables(), files=theirs)
         except OSError as exc:
             raise StorageUnavailable(f"no process for a parser can be started: {exc}", hint="run it again") from exc
@@ -147,6 +151,9 @@ class _Cell:
 
     def give(self, stream: IO[bytes], size: int, question: list[Any]) -> None:
         """Lay foreign bytes before it, small ones beside the question, and ask."""
+        if self._given is not None:
+            self._ask([*question, None])
+            return
         if size < _SMALL:
             self._ask([*question, stream.read()])
             return
@@ -200,12 +207,23 @@ class _Cell:
         return self._ended
 
 
-def _unnamed(theirs: list[int]) -> int:
+def _number(stream: IO[bytes]) -> int | None:
+    """Of a file that stands at its begin and can only be read; none for what is no such file."""
+    try:
+        number = stream.fileno()
+        read_only = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        return number if read_only and stream.tell() == 0 else None
+    except (OSError, AttributeError):
+        return None
+
+
+def _unnamed(theirs: list[int], given: int | None) -> int:
     """Two files without a name: the foreign bytes, ours to write and theirs to read, and a scratch of theirs."""
     ours, path = tempfile.mkstemp(prefix="casstore-foreign-")
     try:
         with open(path, "rb") as foreign, tempfile.TemporaryFile(prefix="casstore-scratch-") as scratch:
-            theirs += [fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, _FREE) for file in (foreign, scratch)]
+            numbers = (foreign.fileno() if given is None else given, scratch.fileno())
+            theirs += [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _FREE) for number in numbers]
     finally:
         os.unlink(path)
     return ours

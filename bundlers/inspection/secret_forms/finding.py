@@ -50,8 +50,10 @@ def _places(text: bytes, tables: tuple[_Pairs, ...]) -> list[int]:
     raw = np.frombuffer(text, np.uint8)
     pairs = raw[:-1].astype(np.uint16) | (raw[1:].astype(np.uint16) << 8)
     last = len(pairs) - len(tables) + 1
-    fits = [table[pairs[number : last + number]] for number, table in enumerate(tables)]
-    places: list[int] = np.flatnonzero(np.logical_and.reduce(fits)).tolist()
+    at = np.flatnonzero(tables[0][pairs[:last]])
+    for number, table in enumerate(tables[1:], 1):
+        at = at[table[pairs[at + number]]]
+    places: list[int] = at.tolist()
     return places
 
 

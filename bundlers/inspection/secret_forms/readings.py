@@ -78,7 +78,8 @@ def _joined(pieces: list[_Piece], outer: Callable[[int], int]) -> Reading:
 
 def _runs(mask: NDArray[np.bool_], shortest: int) -> Iterator[tuple[int, int]]:
     """(start, end) of what is true for so long."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    edges = np.concatenate(([0] if mask[:1].any() else [], edges, [len(mask)] if mask[-1:].any() else [])).astype(int)
     starts, ends = edges[::2], edges[1::2]
     kept = ends - starts >= shortest
     yield from zip(starts[kept].tolist(), ends[kept].tolist(), strict=True)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,7 +118,23 @@ def test_cells_leave_no_file_and_no_process(door: Door) -> None:
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_parts_of_a_scratch_do_not_meet(door: Door, size: int) -> None:
-    assert ask(door, "spool", size) == [b"1", b"2", [b"ooo", b""]]
+    budget = Budget(seconds=60, memory=64 << 20, disk=64 << 20)
+    assert ask(door, "spool", size, budget=budget) == [b"1", b"2", [b"ooo", b""]]
+
+
+def test_a_large_file_is_read_where_it_lies(door: Door, tmp_path: Path) -> None:
+    """By a cell of its own, which cannot write it; what could be written is copied."""
+    path, size, budget = tmp_path / "large", 65 << 20, Budget(memory=256 << 20)
+    path.touch()
+    os.truncate(path, size)
+    with path.open("rb") as file:
+        assert list(door.ask("read", file, size, "large", budget)) == ["large", size]
+    with path.open("r+b") as file:
+        assert list(door.ask("read", file, size, "writable", budget)) == ["writable", size]
+    with path.open("rb") as file:
+        (told,) = door.ask("attack", file, size, None, budget)
+        assert "done" not in told.values()
+    assert ask(door, "read") == [None, 7]
 
 
 def test_a_scratch_of_ones_own() -> None:
