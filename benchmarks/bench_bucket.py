@@ -1,6 +1,7 @@
 """What a bucket is asked for: requests and seconds of whole commands, with a request taking 25 ms.
 
     python benchmarks/bench_bucket.py [--delay 0.025] [--puts 60] [--server localbucket | --endpoint URL] [--kinds]
+    python benchmarks/bench_bucket.py --components 2000         # a store in a folder
 
 | row | what is done |
 |---|---|
@@ -9,6 +10,8 @@
 | channel | `channel`, by a machine that knows nothing yet; then by one that knows it |
 | a line of N puts | `put` of two components, one of which never changes, N times; then `channel` by a new machine |
 | put of a folder | `put FOLDER` of 1,000 files by a new machine, when the store has them all |
+| release, promote | of those 200 components as one product; by a machine that knows nothing yet |
+| `--components` | `put --all` of so many components of three files in a folder: first, unchanged, as the next version |
 
 A proxy on loopback counts what each command asks of a server of S3 (`localbucket`, looked for as the tests do) and
 holds each request for the delay. `--kinds` tells which requests.
@@ -116,6 +119,10 @@ def many_components(machine: Machine, place: str) -> None:
     machine.new()
     machine.run("channel", rows="channel, by a new machine")
     machine.run("channel", rows="channel again")
+    machine.new()
+    machine.run("release", "1.0.0", "--out", "dist", "--key", "key.pem", rows="release of them, by a new machine")
+    machine.new()
+    machine.run("promote", "1.0.0", "--to", "dev", "--key", "key.pem", rows="promote, by a new machine")
 
 
 def many_puts(machine: Machine, place: str, count: int) -> None:
@@ -147,6 +154,19 @@ def one_folder(machine: Machine, place: str) -> None:
     machine.run("put", "./folder", rows="the same folder, by a new machine")
 
 
+def components(folder: Path, count: int) -> None:
+    """Many components in a folder."""
+    print(f"| {count:,} components in a folder | requests | s |\n|---|---|---|", flush=True)
+    with Proxy("http://127.0.0.1:1", delay=0) as proxy:
+        machine = Machine(folder, proxy, kinds=False)
+        started(machine, "./store", [f"part{number:05}" for number in range(count)])
+        time.sleep(3)  # files are older than the clock's grain by now
+        put = ("put", "--all", "--key", "key.pem", "--release-version")
+        machine.run(*put, "1.0.0", rows="first")
+        machine.run(*put, "1.0.0", rows="unchanged")
+        machine.run(*put, "1.0.1", rows="unchanged, as the next version")
+
+
 def main() -> None:
     """All rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -155,10 +175,13 @@ def main() -> None:
     parser.add_argument("--server", default="localbucket")
     parser.add_argument("--endpoint", help="a server that runs, with a bucket named `bucket`")
     parser.add_argument("--kinds", action="store_true")
+    parser.add_argument("--components", type=int)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if given.endpoint:
+        if given.components:
+            components(folder, given.components)
+        elif given.endpoint:
             measured(folder, given.endpoint, given)
         else:
             (folder / "data").mkdir()

@@ -84,8 +84,8 @@ class Proxy:
                 await client_out.drain()
                 if b"connection: close" in answer.lower():
                     return
-        except (OSError, asyncio.IncompleteReadError, ValueError, IndexError):
-            pass  # either side has gone
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError, IndexError):
+            pass  # either side has gone, or we end
         finally:
             for writer in (client_out, server_out):
                 if writer is not None:
