@@ -26,6 +26,7 @@ from casstore.ledger import seen as seen_tips
 from casstore.ledger.cache import EntryCache, cache_of
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.machine import clock
 from casstore.objects import mended, small_records, store_config
 from casstore.store.store import Store
 
@@ -34,7 +35,8 @@ _PIN = re.compile(r"[0-9a-f]{32}")
 _NOTE = re.compile(r"[0-9a-f]{64}")
 _MAX = 1024 * 1024
 _FAR = 10_000
-_SETTLES = 1.0
+_PATIENCE = 30
+"""Seconds that somebody is given who has just set a pin."""
 _MISSING = "is not there"
 
 
@@ -179,15 +181,17 @@ def named_ids(store: Store) -> Iterator[str]:
 
 
 def _check_pins(store: Store, found: Records) -> None:
-    missing: dict[str, str] = {}
+    missing: dict[str, tuple[str, bool]] = {}
     for key, value in _values(store, "pins/", _PIN, found):
         if value.get("format") != "casstore-pin/1" or value["token"] != key.removeprefix("pins/"):
             found.add(key, "is no pin of this name")
         elif not _has(store, value.get("digest")):
-            missing[key] = str(value.get("digest"))
-    if missing:
-        time.sleep(_SETTLES)  # who sets a pin of what a collection took looks once more, and takes it away again
-    for key, digest in missing.items():
+            missing[key] = str(value.get("digest")), small_records.is_young(value, clock.now())
+    for _ in range(_PATIENCE):  # who sets a pin of what a collection took looks once more, and takes it away again
+        if not any(young and raw_of(store, key) is not None for key, (_, young) in missing.items()):
+            break
+        time.sleep(1)
+    for key, (digest, _) in missing.items():
         if raw_of(store, key) is not None and not _has(store, digest):
             _missed(found, key, digest)
 

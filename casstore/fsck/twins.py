@@ -13,11 +13,10 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attest import canonical
-from attest.core import times
-from attest.errors import CasstoreError, FormatError
+from attest.errors import CasstoreError
 from casstore.errors import NotWritable
 from casstore.fsck import mending
 from casstore.fsck.records import raw_of
@@ -32,7 +31,6 @@ from casstore.store.store import Store
 Good = Callable[[str, bytes], bool]
 SETTLES = 1.0
 """Seconds in which who sets or takes away a pin is done with both halves, or was killed."""
-_YOUNG = timedelta(hours=1)
 _FOLDERS = (("pins/", re.compile(r"[0-9a-f]{32}")), ("collections/", re.compile(r"[0-9]{20}")))
 
 
@@ -64,15 +62,9 @@ def _settled(raws: dict[str, bytes | None], key: str, good: Good, now: datetime)
     there = [raw for raw in raws.values() if raw is not None]
     if len(there) == len(raws) or not there:
         return all(good(key, raw) for raw in there)
-    return key.startswith("pins/") and good(key, there[0]) and _is_young(there[0], now)
-
-
-def _is_young(raw: bytes, now: datetime) -> bool:
-    said = canonical.loads_canonical(raw, what="pin").get("time")
-    try:
-        return isinstance(said, str) and timedelta() <= now - times.parse(said) < _YOUNG
-    except FormatError:
+    if not key.startswith("pins/") or not good(key, there[0]):
         return False
+    return small_records.is_young(canonical.loads_canonical(there[0], what="pin"), now)
 
 
 def _keys(store: Store) -> Iterator[tuple[str, Good]]:

@@ -10,10 +10,13 @@ A flipped bit makes another well-formed digest; with the token it shows. A `nonc
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from attest import canonical
+from attest.core import times
 from attest.digests import PREFIX, sha256
+from attest.errors import CasstoreError
 
 TOKEN = "token"  # noqa: S105  a name
 DIGITS = 32
@@ -28,6 +31,14 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
 def is_sealed(value: Mapping[str, Any]) -> bool:
     """Whether the token is that of the rest."""
     return bool(value.get(TOKEN) == sealed(value)[TOKEN])
+
+
+def is_young(value: Mapping[str, Any], now: datetime) -> bool:
+    """Whether its own `time` is less than an hour ago: somebody may be at work on it."""
+    try:
+        return timedelta() <= now - times.parse(value.get("time")) < timedelta(hours=1)
+    except CasstoreError:
+        return False
 
 
 def is_sealed_bytes(raw: bytes) -> bool:
