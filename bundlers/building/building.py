@@ -1,11 +1,12 @@
 """A component's build: one command in a clean room, with everything about it measured.
 
-Promises: it runs in the project's folder with a home and a folder for temporary files of its own,
-which are removed; it sees of our environment only what is allowed by name; it reaches no network
-unless the component says `build_network = true`; its inputs are hashed before and after, and a
-build that changes one is refused. Leaves to others: storing what it made, and signing.
+Promises: where its `inputs` are named it runs in a new folder that has nothing but these, and sees nothing else
+but the system's tools and those that it names (`sealing`); else in the project's folder. It has a home and a
+folder for temporary files of its own, which are removed; it sees of our environment only what is allowed by name;
+it reaches no network unless the component says `build_network = true`; its inputs are hashed before and after, and
+a build that changes one is refused. Leaves to others: storing what it made, and signing.
 
-    done = build(config, "core-bin", version="1.4.0", root=".")
+    done = build(config, "core-bin", version="1.4.0", root=".", held=held)
     done.inputs.digest, done.command.network, done.command.seconds
 """
 
@@ -13,13 +14,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from attest.digests import Digest
 from attest.errors import CasstoreError
-from bundlers.building import build_inputs
-from bundlers.building.build_inputs import BuildInputs, Selected
+from bundlers.building import build_inputs, sealing
+from bundlers.building.build_inputs import BY_GLOBS, BuildInputs, Selected
+from bundlers.building.sealing import Tool
 from casstore.config import Component, Config
 from casstore.machine import runner
 from casstore.machine.runner import CommandResult
@@ -51,6 +54,17 @@ class Build:
     """Names of the variables that it saw."""
     sources: Digest | None = None
     """The tree of its inputs, as they are kept for who builds it again."""
+    root: str = ""
+    """Where its outputs lie; empty: in the folder that it was given."""
+    tools: tuple[Tool, ...] = ()
+    """What it was shown beside the system."""
+
+    @property
+    def sees(self) -> str:
+        """What of the file system it saw: its `inputs` alone, `all`, or `unenforced`: all, though it was not to."""
+        if not self.root:
+            return "all"
+        return "inputs" if self.command.secluded else "unenforced"
 
     def to_json(self) -> dict[str, Any]:
         """For provenance (`internalParameters.builds`) and `--json`."""
@@ -58,37 +72,55 @@ class Build:
             **self.command.to_json(),
             "environment": list(self.environment),
             "inputs": self.inputs.record(self.sources),
+            "sees": self.sees,
+            **({"tools": [tool.to_json() for tool in self.tools]} if self.tools else {}),
         }
 
 
-def build(config: Config, name: str, *, version: str, root: str) -> Build:
-    """Run the build of a component. Raises BuildFailed, BuildChangedInputs, NoSuchObject."""
-    return run(config.components[name], name, build_inputs.select(config, name, root), version=version, root=root)
+def build(config: Config, name: str, *, version: str, root: str, held: ExitStack) -> Build:
+    """Run the build of a component. Raises BuildFailed, BuildChangedInputs, NoSuchObject.
+
+    `held`: what the outputs lie in goes away when it is closed.
+    """
+    selected = build_inputs.select(config, name, root)
+    return run(config.components[name], name, selected, version=version, root=root, held=held)
 
 
-def run(component: Component, name: str, selected: Selected, *, version: str, root: str) -> Build:
+def run(component: Component, name: str, selected: Selected, *, version: str, root: str, held: ExitStack) -> Build:
     """Run a component's command over these inputs. Raises BuildFailed, BuildChangedInputs."""
     before = build_inputs.record(selected, root)
-    with tempfile.TemporaryDirectory(prefix="casstore-build-", ignore_cleanup_errors=True) as scratch:
+    place = None
+    if selected.by == BY_GLOBS:
+        place = sealing.place(before, component.build[0], component.build_tools, root, held)
+    folder = place.root if place else root
+    with ExitStack() as stack:
+        scratch = place.scratch if place else _temporary(stack)
         told = {"CASSTORE_COMPONENT": name, "CASSTORE_VERSION": version, **_own_folders(scratch, component)}
         allowed = (*ENVIRONMENT, *component.build_env)
         result = runner.run(
             component.build,
-            cwd=root,
+            cwd=folder,
             timeout=component.build_timeout,
             env_allow=allowed,
             env=told,
             network=component.build_network,
             alone=True,
+            view=stack.enter_context(place.view(network=component.build_network)) if place else None,
         )
-    _check(name, component, result)
-    if differs := build_inputs.changed(before, build_inputs.record(selected, root)):
+    _check(name, component, result, place.asked_for(result.stdout + result.stderr) if place else ())
+    if differs := build_inputs.changed(before, build_inputs.record(selected, folder)):
         more = f" (and {len(differs) - _SHOWN} more)" if len(differs) > _SHOWN else ""
         raise BuildChangedInputs(
             f"component {name}: its build changed its own inputs: {', '.join(differs[:_SHOWN])}{more}"
         )
     seen = {*told, *(variable for variable in allowed if variable in os.environ)}
-    return Build(result, before, tuple(sorted(seen)))
+    tools = place.tools if place else ()
+    return Build(result, before, tuple(sorted(seen)), root=place.root if place else "", tools=tools)
+
+
+def _temporary(stack: ExitStack) -> str:
+    made = tempfile.TemporaryDirectory(prefix="casstore-build-", ignore_cleanup_errors=True)
+    return stack.enter_context(made)
 
 
 def _own_folders(scratch: str, component: Component) -> dict[str, str]:
@@ -99,7 +131,7 @@ def _own_folders(scratch: str, component: Component) -> dict[str, str]:
     return {name: folder for name, folder in folders.items() if name not in component.build_env}
 
 
-def _check(name: str, component: Component, result: CommandResult) -> None:
+def _check(name: str, component: Component, result: CommandResult, asked: tuple[str, ...]) -> None:
     if result.ok:
         return
     said = result.stderr or result.stdout
@@ -108,6 +140,7 @@ def _check(name: str, component: Component, result: CommandResult) -> None:
     tail = " ".join(words[1:] if cut else words)
     how = "did not end in time" if result.timed_out else f"ended with exit code {result.exit_code}"
     without = ", without network," if result.network is runner.NetworkUse.NONE else ""
-    raise BuildFailed(
-        f"component {name}: its build{without} {how}" + (f": {tail}" if tail else ""), hint=" ".join(component.build)
-    )
+    hint = " ".join(component.build)
+    if asked:
+        hint = f"it sees its inputs alone, and asked for {', '.join(asked)}: name that in inputs, or in build_tools"
+    raise BuildFailed(f"component {name}: its build{without} {how}" + (f": {tail}" if tail else ""), hint=hint)

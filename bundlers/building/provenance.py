@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -118,6 +119,7 @@ def put_components(
     replace: bool = False,
     strict: bool = False,
     builds: Mapping[str, Build] | None = None,
+    held: ExitStack | None = None,
 ) -> PutReport:
     """Put components of one version, relative to `root`; nothing is recorded unless all of them can be.
 
@@ -125,14 +127,14 @@ def put_components(
     PolicyDenied when the signer is no builder, Conflict when the version is released already, or when a component
     of it has other bytes and `replace` is not set, UnsupportedInput when `strict` and something of a file is not
     kept. The same trees again are told, and nothing is recorded twice. `builds`: what was built a moment ago, which
-    is not built again.
+    is not built again; what builds lie in goes away with `held`.
     """
     check_version(version)
     wanted = _known(config, names)
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
-    job = _Job(store, config, root, version, progress or NullProgress(), reread, builds or {})
-    with store.gathering():
+    with store.gathering(), ExitStack() as own:
+        job = _Job(store, config, root, version, progress or NullProgress(), reread, builds or {}, held or own)
         return _put(job, ledger, state, wanted, signer, now, replace=replace, strict=strict)
 
 
@@ -247,12 +249,16 @@ class _Job:
     reread: bool
     builds: Mapping[str, Build]
     """What was built already."""
+    held: ExitStack
+    """What outputs lie in goes away with it."""
 
     def put(self, name: str) -> PutComponent:
         component = self.config.components[name]
         if name in self.builds:
             return self._store(name, self.builds[name])
-        built = build(self.config, name, version=self.version, root=self.root) if component.build else None
+        built = None
+        if component.build:
+            built = build(self.config, name, version=self.version, root=self.root, held=self.held)
         return self._store(name, built)
 
     def store_again(self, put: PutComponent) -> PutComponent:
@@ -261,7 +267,8 @@ class _Job:
 
     def _store(self, name: str, built: Build | None) -> PutComponent:
         component = self.config.components[name]
-        folder = os.path.join(self.root, component.root)
+        sealed = built.root if built else ""
+        folder = os.path.join(sealed or self.root, component.root)
         inputs, sources = built.inputs if built else self._declared(name), None
         if inputs:
             self.store.put_bytes(inputs.listing)
@@ -272,7 +279,7 @@ class _Job:
             include=component.include,
             exclude=component.exclude,
             progress=self.progress,
-            options=IngestOptions(stat_cache=not self.reread),
+            options=IngestOptions(stat_cache=not (self.reread or sealed)),
         )
         if not report.files:
             raise NoSuchObject(

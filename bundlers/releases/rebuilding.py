@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +55,8 @@ class Given:
 
     network: bool = False
     variables: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    """Files and folders of this machine that it is shown, as its record names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,20 @@ def _as_recorded(name: str, said: Mapping[str, Any], given: Given) -> Component:
             f"component {name} was built with the variable {more[0][:80]}",
             hint=f"to let it see that here, and it alone: --build-env {more[0][:80]}",
         )
-    component = component.model_copy(update={"build_network": network, "build_env": variables})
+    tools = [str(row.get("name")) for row in recorded.get("tools", ()) if isinstance(row, Mapping)]
+    if strange := sorted(set(tools) - set(given.tools)):
+        raise BadInput(
+            f"component {name} was built with the tool {strange[0][:100]}",
+            hint=f"to show it that of this machine: --build-tool {strange[0][:100]}",
+        )
+    here = [os.path.abspath(os.path.expanduser(tool)) for tool in tools]
+    component = component.model_copy(
+        update={
+            "build_network": network,
+            "build_env": variables,
+            "build_tools": here,
+        }
+    )
     if os.path.isabs(component.root) or os.path.normpath(component.root).startswith(".."):
         raise BadInput(f"component {name}: its recorded folder {component.root[:100]!r} lies outside of its inputs")
     return component
@@ -171,15 +187,19 @@ def _component(
     sources = recorded.get("inputs", {}).get("tree")
     if not digests.is_digest(sources):
         raise NoSuchObject(f"component {name}: its inputs were not kept", hint="put it again with this casstore")
-    with tempfile.TemporaryDirectory(prefix="casstore-rebuild-", ignore_cleanup_errors=True) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="casstore-rebuild-", ignore_cleanup_errors=True) as scratch,
+        ExitStack() as held,
+    ):
         root = os.path.join(scratch, "inputs")
         store.checkout(digests.parse(sources), root)
         paths = tuple(sorted(path for path, entry in store.walk(digests.parse(sources)) if entry.kind != "dir"))
-        done = building.run(component, name, Selected(paths, recorded["inputs"]["by"]), version=version, root=root)
+        selected = Selected(paths, recorded["inputs"]["by"])
+        done = building.run(component, name, selected, version=version, root=root, held=held)
         if done.inputs.digest != recorded["inputs"]["digest"]:
             raise VerificationError(f"component {name}: what was kept of its inputs is not what its provenance lists")
         again = store.put_tree(
-            os.path.join(root, component.root), include=component.include, exclude=component.exclude
+            os.path.join(done.root or root, component.root), include=component.include, exclude=component.exclude
         ).tree
     if again != tree:
         raise RebuildDiffers(

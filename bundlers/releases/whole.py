@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,8 +53,8 @@ class WholeReport:
 
 def run(request: ReleaseRequest, names: Sequence[str], *, root: str, reread: bool = False) -> WholeReport:
     """Raises what `put` and `release` raise; nothing is changed then but by the last two steps."""
-    put = _Put(request, tuple(names), root, reread)
-    with _clone(request.store, request.ledger) as (store, ledger):
+    with _clone(request.store, request.ledger) as (store, ledger), ExitStack() as held:
+        put = _Put(request, tuple(names), root, reread, held)
         there = replace(request, store=store, ledger=ledger, dry_run=True, out=None)
         sources = _sources(there, names, root)
         tried = put.into(there)
@@ -78,6 +78,7 @@ class _Put:
     names: tuple[str, ...]
     root: str
     reread: bool
+    held: ExitStack
 
     def into(self, where: ReleaseRequest, builds: Mapping[str, Any] | None = None) -> PutReport:
         return put_components(
@@ -93,6 +94,7 @@ class _Put:
             reread=self.reread,
             strict=where.strict,
             builds=builds,
+            held=self.held,
         )
 
 

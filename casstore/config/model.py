@@ -60,6 +60,8 @@ class Component(Table):
     build_env: list[str] = []
     """Names of further environment variables that the build may see; HOME and TMPDIR are its own but for this."""
     build_network: bool = False
+    build_tools: list[str] = []
+    """Further files and folders that a build with `inputs` is shown, read only: `~/.cargo`, a virtual environment."""
     inputs: list[str] = []
     """Globs of what it is built from, below the folder of casstore.toml; else what Git tracks there."""
     shared: str = ""

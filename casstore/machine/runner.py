@@ -32,6 +32,7 @@ from typing import IO, Any
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject
 from casstore.machine import seclusion
+from casstore.machine.views import View
 
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SOURCE_DATE_EPOCH")
 """What a program sees of our environment unless more is allowed by name."""
@@ -76,6 +77,8 @@ class CommandResult:
     network: NetworkUse = NetworkUse.ALLOWED
     alone: bool = False
     """Whether it saw no process but its own, and none of them outlived it."""
+    secluded: bool = False
+    """Whether it saw nothing of the file system but its view."""
 
     @property
     def ok(self) -> bool:
@@ -138,20 +141,22 @@ def run(
     max_memory: int | None = None,
     network: bool = True,
     alone: bool = False,
+    view: View | None = None,
     given: bytes = b"",
 ) -> CommandResult:
     """Run a program to its end. Raises BadInput for a bad call, NoSuchObject for a missing program.
 
     `env` adds variables; `timeout` is in seconds, `max_output` in bytes for each of the two outputs;
     `max_memory` limits the address space of each process, in bytes; with `network=False` it reaches
-    no other machine, with `alone` no other process, where the system can do that; `given` is its
-    standard input. A non-zero exit code is a result, not an error.
+    no other machine, with `alone` no other process, with `view` and `alone` no other file, where the system can
+    do that; `given` is its standard input. A non-zero exit code is a result, not an error.
     """
     _check(argv, cwd, timeout)
     variables = {name: os.environ[name] for name in env_allow if name in os.environ} | dict(env or {})
     began = time.monotonic()
     with _input(given) as source:
-        process, reached, was_alone = _start(list(argv), cwd, variables, _limit(max_memory), network, alone, source)
+        asked = _Asked(network, alone, view)
+        process, reached, was_alone, secluded = _start(list(argv), cwd, variables, _limit(max_memory), asked, source)
     outputs, usage, timed_out = _wait(process, timeout, max_output)
     return CommandResult(
         tuple(argv),
@@ -166,7 +171,15 @@ def run(
         (outputs[0].count, outputs[1].count),
         reached,
         was_alone,
+        secluded,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    network: bool
+    alone: bool
+    view: View | None
 
 
 _Preparation = Callable[[], None] | None
@@ -177,17 +190,20 @@ def _start(
     cwd: str,
     variables: Mapping[str, str],
     limit: _Preparation,
-    network: bool,
-    alone: bool,
+    asked: _Asked,
     source: int,
-) -> tuple[subprocess.Popen[bytes], NetworkUse, bool]:
+) -> tuple[subprocess.Popen[bytes], NetworkUse, bool, bool]:
+    network, view = asked.network, asked.view
     reached = NetworkUse.ALLOWED if network else NetworkUse.NONE
-    for by_itself in ([True] if alone else []) + ([] if network else [False]):
-        if seclusion.supported():
-            enter = partial(seclusion.enter, network=network, alone=by_itself)
-            with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
-                return _popen(argv, cwd, variables, _both(enter, limit), source), reached, by_itself
-    return _popen(argv, cwd, variables, limit, source), reached if network else NetworkUse.UNENFORCED, False
+    ways: list[tuple[bool, View | None]] = [(True, view)] if asked.alone and view is not None else []
+    ways += [(True, None)] if asked.alone else []
+    ways += [] if network else [(False, None)]
+    for by_itself, shown in ways if seclusion.supported() else ():
+        enter = partial(seclusion.enter, network=network, alone=by_itself, view=shown)
+        with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
+            started = _popen(argv, cwd, variables, _both(enter, limit), source)
+            return started, reached, by_itself, shown is not None
+    return _popen(argv, cwd, variables, limit, source), reached if network else NetworkUse.UNENFORCED, False, False
 
 
 @contextlib.contextmanager

@@ -24,6 +24,9 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from casstore.machine import views
+from casstore.machine.views import View
+
 _NEWUSER, _NEWNET, _NEWPID, _NEWNS = 0x10000000, 0x40000000, 0x20000000, 0x00020000
 _SET_PDEATHSIG, _SET_DUMPABLE, _CAPBSET_DROP = 1, 4, 24
 _SLAVES_ALL, _NO_SUID_DEV_EXEC = 0x84000, 0xE
@@ -47,8 +50,11 @@ def guard_memory() -> None:
         _libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def enter(*, network: bool = False, alone: bool = False) -> None:
-    """Leave the network (unless it is allowed), and the other processes, for good. Raises OSError."""
+def enter(*, network: bool = False, alone: bool = False, view: View | None = None) -> None:
+    """Leave the network (unless it is allowed), the other processes, and with them what is not in the view, for good.
+
+    Raises OSError.
+    """
     flags = (0 if network else _NEWNET) | (_NEWPID | _NEWNS if alone else 0)
     try:
         _unshare(flags)
@@ -61,6 +67,8 @@ def enter(*, network: bool = False, alone: bool = False) -> None:
             _loopback_up()
     if alone:
         _fork_into_it()
+    if view is not None:
+        views.enter(view)
     if as_root:
         _give_up_the_way_back()
 

@@ -140,6 +140,8 @@ def _told_build(name: str, build: Build) -> None:
     if network is None:
         network = "network NOT taken away"
         render.warning(f"component {name}: this system does not let us take the network away from a build")
+    if build.sees == "unenforced":
+        render.warning(f"component {name}: this system does not let us hide other files than its inputs from a build")
     took = f"{render.seconds(command.seconds)}, {render.size(command.max_rss)} of memory, {network}"
     render.say(f"{name}: built in {took}; {len(inputs.files)} inputs by {inputs.by}: {inputs.digest}")
 

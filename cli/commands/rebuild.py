@@ -16,6 +16,7 @@ from cli.session import Session
 @click.option(
     "--build-env", "variables", multiple=True, metavar="NAME", help="A variable that it may see, if it did there."
 )
+@click.option("--build-tool", "tools", multiple=True, metavar="PATH", help="What it is shown here, if it was there.")
 @key_option
 @json_option
 @pass_session
@@ -25,6 +26,7 @@ def rebuild(
     names: tuple[str, ...],
     build_network: bool,
     variables: tuple[str, ...],
+    tools: tuple[str, ...],
     key: str | None,
     as_json: bool,
 ) -> None:
@@ -33,7 +35,8 @@ def rebuild(
     The inputs are written by digest into an empty folder, the recorded command runs there, archives
     are made again from their manifests. What is signed counts for `rebuilds` of a policy; nothing is
     signed when one byte differs. The command is what another builder recorded and runs with your rights:
-    rebuild where you would build. It gets no network and no variable of yours but by the options.
+    rebuild where you would build. It gets no network, no variable and no
+    further tool of yours but by the options.
 
     \b
     Example:
@@ -51,7 +54,7 @@ def rebuild(
         names,
         signer=session.signer(key),
         now=session.now,
-        given=Given(build_network, variables),
+        given=Given(build_network, variables, tools),
     )
     if as_json:
         render.json_object(report.to_json())

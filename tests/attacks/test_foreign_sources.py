@@ -127,7 +127,10 @@ def test_what_several_are_built_from_is_common_ground(here: Path) -> None:
 def test_it_is_no_way_to_explain_what_two_products_ship(here: Path) -> None:
     """Whoever names everything as an input of everything hides nothing by that."""
     (here / "core" / "both.py").write_text(SOURCE.replace("step", "both"))
-    start(CORE + 'inputs = ["**/*.py"]\n', AGENT.replace('"out/agent"', '"out/agent", "core/both.py"'))
+    start(
+        CORE + 'inputs = ["**/*.py"]\n',
+        AGENT.replace('"out/agent"', '"out/agent", "core/both.py"').replace("edge/agent/**", "**/*.py"),
+    )
     put()
     assert release() == 11
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from bundlers.building import build_inputs, building
@@ -34,11 +35,14 @@ def rebuilt(view: ReleaseView, component: str) -> Iterator[str]:
     if build_inputs.record(selected, view.root).digest != _recorded(definition, component):
         yield f"its inputs in {view.root} are not those that its provenance records: check out what it was built from"
         return
-    with tempfile.TemporaryDirectory(prefix="casstore-rebuild-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="casstore-rebuild-") as scratch, ExitStack() as held:
         root = os.path.join(scratch, "again")
         _copy(selected.paths, view.root, root)
-        building.build(config, component, version=view.version, root=root)
-        yield from _compared(view, component, config, root, scratch)
+        table = config.components[component]
+        tools = [os.path.join(view.root, os.path.expanduser(tool)) for tool in table.build_tools]
+        table = table.model_copy(update={"build_tools": tools})
+        done = building.run(table, component, selected, version=view.version, root=root, held=held)
+        yield from _compared(view, component, config, done.root or root, scratch)
 
 
 def _recorded(definition: Mapping[str, Any], component: str) -> str | None:

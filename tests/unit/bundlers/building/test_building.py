@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
 
 def built(line: Line, script: str, more: str = "") -> Build:
     line.configure(toml(script, more))
-    return build(line.config, "core-bin", version="1.0.0", root=str(line.root))
+    with ExitStack() as held:
+        return build(line.config, "core-bin", version="1.0.0", root=str(line.root), held=held)
 
 
 def git(line: Line, *words: str) -> None:
