@@ -18,8 +18,8 @@ def look(
     stream: IO[bytes], size: int, limits: Limits, *, prints: bool, budget: Budget
 ) -> tuple[list[list[Any]], dict[str, Any]]:
     """Rows of units; `members` and `unopened`. Raises OverBudget."""
-    *units, inside = DOOR.ask("look", stream, size, [limits.to_row(), prints], budget)
-    return units, inside
+    *parts, inside = DOOR.ask("look", stream, size, [limits.to_row(), prints], budget)
+    return [unit for part in (*parts, inside["units"]) for unit in part], inside
 
 
 def listed(stream: IO[bytes], size: int, limits: Limits, budget: Budget) -> list[Member]:

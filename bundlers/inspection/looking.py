@@ -20,22 +20,28 @@ from casstore.hostile import Scratch
 _PIECE = 1024 * 1024
 _MAX_PROGRAM = 256 << 20
 _HEAD = 64 * 1024
+_MANY, _LAST = 256, 16
 
 Tell = Callable[[Any], None]
 
 
 def look(blob: IO[bytes], asked: Any, scratch: Scratch, tell: Tell) -> dict[str, Any]:
-    """[limits, whether fingerprints]: tells each unit that has something, gives members and what is unopened."""
+    """[limits, whether fingerprints]: units that have something, told when they are many; members; what is unopened."""
     limits, prints = asked
+    units: list[list[Any]] = []
 
     def visit(path: str, data: IO[bytes]) -> None:
         unit = _unit(path, data, prints)
         if unit.hashes or unit.marks:
-            tell(unit.to_row())
+            units.append(unit.to_row())
+        if len(units) > _MANY or sum(len(row[2]) for row in units[-_LAST:]) > _PIECE:
+            tell(list(units))
+            units.clear()
 
     visit("", blob)
     inside = nested.look_inside(blob, blob.seek(0, os.SEEK_END), Limits(*limits), visit, scratch)
     return {
+        "units": units,
         "members": [member.to_row() for member in inside.members],
         "unopened": [[raw_of(place), why] for place, why in inside.unopened],
     }
