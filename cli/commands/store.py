@@ -139,7 +139,7 @@ def _ls_ledger(session: Session, as_json: bool) -> None:
             "entry": info.number,
             "channels": sorted(n for n, c in state.channels.items() if c.release == digest),
         }
-        for digest, info in state.releases.items()
+        for digest, info in sorted(state.releases.items(), key=lambda item: item[1].number)
     ]
     if as_json:
         render.json_object({"components": components, "releases": releases})
