@@ -1,16 +1,19 @@
-"""The last large document that was parsed: one command reads the same SBOM many times, and each time costs seconds.
+"""Documents that were parsed lately: one command reads the same statement, or the same SBOM, many times over.
 
 parse = Remembered(_parse)
-parse(data)                 # small ones are parsed anew; of large ones the last is kept
+parse(data)                 # of large ones the last is kept, of small ones the last few
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 LARGE = 1024 * 1024
+SMALL = 64 * 1024
+FEW = 128
 
 
 class Remembered(Generic[_T]):
@@ -18,9 +21,12 @@ class Remembered(Generic[_T]):
 
     def __init__(self, parse: Callable[[bytes], _T]) -> None:
         self._parse = parse
+        self._small = lru_cache(maxsize=FEW)(parse)
         self._last: tuple[bytes, _T] | None = None
 
     def __call__(self, data: bytes) -> _T:
+        if len(data) <= SMALL:
+            return self._small(data)
         if len(data) < LARGE:
             return self._parse(data)
         last = self._last

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from attest.sigstore.keyless import KeylessSignature
 
 
+_KEPT = 16 * 1024
+"""Payloads up to this size are remembered with who signed them."""
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedStatement:
     """A statement whose signature, signer, type and subjects were verified."""
@@ -172,6 +176,18 @@ def _verify_envelope(envelope: Envelope, public: PublicKey) -> None:
     keys.verify_signature(public, envelope.signature, pae(envelope.payload_type, envelope.payload))
 
 
+def _check_signature(known: _KnownKey, envelope: Envelope) -> None:
+    if len(envelope.payload) > _KEPT:
+        return _verify_envelope(envelope, known.public)
+    return _signed(known.pem, envelope.payload_type, envelope.payload, envelope.signature)
+
+
+@lru_cache(maxsize=1024)
+def _signed(pem: bytes, payload_type: str, payload: bytes, signature: bytes) -> None:
+    """That this key signed this: it holds for ever, whatever a trust root says of the key. What raises is not kept."""
+    keys.verify_signature(_known_key(pem).public, signature, pae(payload_type, payload))
+
+
 def _proven_time(
     bundle: SigstoreBundle, public: PublicKey, sigstore_root: bytes | None, at: datetime
 ) -> datetime | None:
@@ -189,7 +205,7 @@ def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> _KnownKey:
     candidates = sorted((_known_key(pem) for pem in pems), key=lambda known: known.hint != bundle.key_hint)
     for known in candidates:
         try:
-            _verify_envelope(bundle.statement_envelope, known.public)
+            _check_signature(known, bundle.statement_envelope)
         except VerificationError:
             continue
         return known
@@ -206,6 +222,7 @@ def _verify_managed(bundle: SigstoreBundle, trust_root: TrustRoot) -> _KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class _KnownKey:
+    pem: bytes
     public: PublicKey
     hint: str
     identity: str
@@ -214,7 +231,7 @@ class _KnownKey:
 @lru_cache(maxsize=256)
 def _known_key(pem: bytes) -> _KnownKey:
     public = keys.public_from_pem(pem)
-    return _KnownKey(public, hint_of(keys.public_to_der(public)), keys.identity_of(public))
+    return _KnownKey(pem, public, hint_of(keys.public_to_der(public)), keys.identity_of(public))
 
 
 def _check_pinned(trust_root: TrustRoot, sigstore_root: bytes | None) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.core import limits, times
+from attest.core.remembered import FEW, SMALL
 from attest.digests import Digest
 from attest.errors import OutOfTime, TrustError, VerificationError
 from attest.judging.decisions import Record, SigstoreRoots
@@ -30,6 +31,8 @@ class Reader:
     objects: ObjectReader
     sigstore_root: bytes | None = None
     """For trust roots that pin none."""
+    recent: dict[Digest, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """What was read last: an entry's statement is asked for more than once, its evidence again by the next moves."""
 
     def sigstore_roots(self, *roots: TrustRoot) -> SigstoreRoots:
         """What keyless signatures are judged by under these trust roots. Raises StoreDamaged."""
@@ -50,13 +53,22 @@ class Reader:
 
     def read(self, digest: Digest, entry: Entry) -> bytes:
         """An object that an entry needs. Raises StoreDamaged when it is gone: nobody can judge the entry then."""
+        if digest in self.recent:
+            return self.recent[digest]
         try:
-            return self.objects.read(digest, max_bytes=limits.ATTESTATION)
+            return self._kept(digest, self.objects.read(digest, max_bytes=limits.ATTESTATION))
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"ledger entry {entry.number} ({entry.kind}): the bytes of {digest}, which it needs, are gone",
                 hint="mend them from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
+
+    def _kept(self, digest: Digest, data: bytes) -> bytes:
+        if len(data) <= SMALL:
+            if len(self.recent) >= FEW:
+                del self.recent[next(iter(self.recent))]
+            self.recent[digest] = data
+        return data
 
     def unverified(self, entry: Entry) -> Statement:
         """What the entry's statement says, before anything is believed."""
