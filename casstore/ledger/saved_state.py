@@ -7,7 +7,8 @@ fold again. Whatever does not fit is ignored.
 
 What is sealed is small: the fields of which there are few, and the roots of the tables. Their leaves and nodes
 lie beside it by their digests, which are checked when one is read; one that is gone or damaged is made anew, by
-folding from the first entry. A save writes what is new, and takes away what the last one but one had left over.
+folding from the first entry. A save writes what is new; what the state before leaned on and this one does not is
+taken away some minutes later, when no command that began with it runs any more.
 
     fields = load(ledger, store.store_id, sigstore_root, again)      # of a LedgerState, or None
     keep(ledger, state_after, sigstore_root)
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -79,6 +81,11 @@ Again = Callable[[int], "LedgerState"]
 """The state after so many entries, folded from the first one."""
 
 
+_LEFT_FOR, _LEFT_TIMES = 600, 64
+"""For so many seconds, and so many saves, rows stay that are not needed any more."""
+_Left = tuple[int, Sequence[bytes]]
+
+
 @dataclass(slots=True)
 class Saved:
     """What this handle knows to be saved."""
@@ -87,7 +94,7 @@ class Saved:
     """The row as it lies there."""
     count: int
     tries: Mapping[str, list[Trie]] = field(default_factory=dict)
-    left: Sequence[bytes] = ()
+    left: Sequence[_Left] = ()
     """Rows that the state does not lean on any more, but maybe a command that runs."""
 
 
@@ -121,8 +128,11 @@ def keep(ledger: Ledger, state: LedgerState, sigstore_root: bytes | None) -> Non
     fields = state.fields()
     tries, olds = _tries(fields), before.tries if before is not None else {}
     new = {_key(name, digest): data for name, digest, data in _fresh(tries, olds)}
-    left = sorted(_unshared(olds, tries) - new.keys())
-    gone = [key for key in (before.left if before is not None else ()) if key not in new]
+    now, known = int(time.time()), before.left if before is not None else ()
+    batches = [*known, (now, sorted(_unshared(olds, tries)))]
+    batches = [(since, [key for key in keys if key not in new]) for since, keys in batches]
+    left = [row for row in batches[-_LEFT_TIMES:] if now - row[0] < _LEFT_FOR]
+    gone = [key for row in batches if row not in left for key in row[1]]
     data = user_secrets.seal(kept[0], encode(fields, kept[1], sigstore_root, left))
     if ledger.cache.put_state(
         _row(kept[0], sigstore_root), data, before=before.sealed if before is not None else None, rows=new, gone=gone
@@ -164,7 +174,7 @@ def _sources(folder: str) -> list[str]:
     return sorted(found)
 
 
-def encode(fields: Fields, code: str, sigstore_root: bytes | None, left: Sequence[bytes] = ()) -> bytes:
+def encode(fields: Fields, code: str, sigstore_root: bytes | None, left: Sequence[_Left] = ()) -> bytes:
     """What is sealed: all of a state but the rows of its tables."""
     binding = _binding(code, sigstore_root, fields["store"], fields["ledger"])
     roots = [canonical.dumps(root.to_json()) for root in fields["trust_roots"]]
@@ -174,7 +184,7 @@ def encode(fields: Fields, code: str, sigstore_root: bytes | None, left: Sequenc
 
 def decode(
     body: bytes, code: str, sigstore_root: bytes | None, store: str, rows: SavedRows
-) -> tuple[Fields, Sequence[bytes]] | None:
+) -> tuple[Fields, Sequence[_Left]] | None:
     """The fields, unless it is another format's, code's, sigstore root's, store's or ledger's; rows left over."""
     try:
         *binding, raws, packed, left = msgpack.unpackb(body, use_list=False, timestamp=3)
