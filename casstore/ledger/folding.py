@@ -41,7 +41,7 @@ def replay(
         first = start(store.store_id, ledger.name)
         return fold(first, islice(ledger.entries(), count), store, sigstore_root=sigstore_root)
 
-    own = ledger.lies_in(store)
+    own, given = ledger.lies_in(store), state is not None
     if state is None and own:
         state = ledger.folded.get(sigstore_root)
         if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root, again)):
@@ -49,7 +49,8 @@ def replay(
     state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
-        saved_state.keep(ledger, state, sigstore_root)
+        if not given or sigstore_root in ledger.saved:  # what lies there is known to this handle
+            saved_state.keep(ledger, state, sigstore_root)
         ledger.folded[sigstore_root] = state
         _tell(ledger, store, state)
     return state
