@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -52,7 +51,7 @@ from casstore.ledger.views import (
     plain,
     publications_of,
 )
-from casstore.machine import user_secrets
+from casstore.machine import clock, user_secrets
 
 if TYPE_CHECKING:
     from casstore.ledger.state import LedgerState
@@ -128,7 +127,7 @@ def keep(ledger: Ledger, state: LedgerState, sigstore_root: bytes | None) -> Non
     fields = state.fields()
     tries, olds = _tries(fields), before.tries if before is not None else {}
     new = {_key(name, digest): data for name, digest, data in _fresh(tries, olds)}
-    now, known = int(time.time()), before.left if before is not None else ()
+    now, known = int(clock.now().timestamp()), before.left if before is not None else ()
     batches = [*known, (now, sorted(_unshared(olds, tries)))]
     batches = [(since, [key for key in keys if key not in new]) for since, keys in batches]
     left = [row for row in batches[-_LEFT_TIMES:] if now - row[0] < _LEFT_FOR]
