@@ -37,9 +37,11 @@ def replay(
 ) -> LedgerState:
     """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before."""
 
+    opened, name = ledger.opener(), ledger.name
+
     def again(count: int) -> LedgerState:
-        first = start(store.store_id, ledger.name)
-        return fold(first, islice(ledger.entries(), count), store, sigstore_root=sigstore_root)
+        entries = islice(opened().entries(), count)
+        return fold(start(store.store_id, name), entries, store, sigstore_root=sigstore_root)
 
     own, given = ledger.lies_in(store), state is not None
     if state is None and own:

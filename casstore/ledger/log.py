@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -204,6 +204,11 @@ class Ledger:
         if start < self._first:
             self._read_back(start)
         return iter(self._known[start - self._first :])
+
+    def opener(self) -> Callable[[], Ledger]:
+        """Makes handles like this one, without holding it: what is kept in it may hold that."""
+        store, name = self._store, self.name
+        return lambda: Ledger(store, name)
 
     def all_entries(self) -> AllEntries:
         """All entries there are, not parsed; each is named by the next one. Raises StoreDamaged."""

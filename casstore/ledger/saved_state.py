@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 import attest
-from attest import canonical
+from attest import canonical, digests
 from attest.digests import Digest, is_digest, sha256, to_raw
 from attest.errors import CasstoreError
 from attest.trust import trust_roots
@@ -107,13 +107,25 @@ def load(ledger: Ledger, store: str, sigstore_root: bytes | None, again: Again) 
     if data is None or (body := user_secrets.unseal(kept[0], data)) is None:
         return None
     mend = partial(ledger.cache.put_rows, row)
-    rows = SavedRows(ledger.name, partial(ledger.cache.row, row), ledger.entries, again, mend)
+    rows = SavedRows(ledger.name, partial(ledger.cache.row, row), _entries_of(ledger), again, mend)
     found = decode(body, kept[1], sigstore_root, store, rows)
     if found is None or not ledger.resume(found[0]["count"], found[0]["tip"]):
         return None
     fields, left = found
     ledger.saved[sigstore_root] = Saved(data, fields["count"], _tries(fields), left)
     return fields
+
+
+def _entries_of(ledger: Ledger) -> Callable[[int, int, Digest], Iterator[Entry]]:
+    """Reads them by a handle of its own: a state is kept in the handle that it came from, and holds none."""
+    opened = ledger.opener()
+
+    def entries(start: int, count: int, tip: Digest) -> Iterator[Entry]:
+        book = opened()
+        book.resume(count, tip)
+        return book.entries(start)
+
+    return entries
 
 
 def keep(ledger: Ledger, state: LedgerState, sigstore_root: bytes | None) -> None:
@@ -190,7 +202,7 @@ def decode(
         if binding != _binding(code, sigstore_root, store, rows.ledger):
             return None
         roots = tuple(trust_roots.parse(canonical.loads_object(raw, what="trust root")) for raw in raws)
-        rows.count = packed["count"]
+        rows.count, rows.tip = packed["count"], packed["tip"]
         return _Unpacked(roots, rows).fields(packed), left
     except (ValueError, TypeError, LookupError, msgpack.UnpackException, CasstoreError):
         return None
@@ -261,13 +273,14 @@ class SavedRows:
 
     ledger: str
     row: Callable[[bytes], bytes | None]
-    entries: Callable[[int], Iterator[Entry]]
-    """The ledger's, from a number on."""
+    entries: Callable[[int, int, Digest], Iterator[Entry]]
+    """The ledger's from a number on, known to begin with so many, of which the last has this digest."""
     again: Again
     mend: Callable[[Mapping[bytes, bytes]], None]
     """Keeps rows that were made anew."""
     count: int = 0
     """How many entries the state stands for."""
+    tip: Digest = digests.ZERO
     made: dict[bytes, bytes] | None = None
 
     def read(self, name: str, digest: Digest) -> bytes:
@@ -371,7 +384,7 @@ class _Unpacked:
         start: int = packed["count"]
 
         def entries() -> list[Entry]:
-            return list(islice(self.rows.entries(start), count))
+            return list(islice(self.rows.entries(start, self.rows.count, self.rows.tip), count))
 
         return Epoch(cache(lambda: LedgerState(**self.fields(packed))), entries, None, latest, count)
 

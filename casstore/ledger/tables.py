@@ -53,7 +53,7 @@ class TableForm:
 
     def key(self, name: Any) -> str:
         """See `row_trie.Form`."""
-        return hashlib.blake2b(msgpack.packb(name), digest_size=16).hexdigest()
+        return hashlib.blake2b(msgpack.packb(name, unicode_errors="surrogatepass"), digest_size=16).hexdigest()
 
     def raw(self, name: Any, value: Any) -> bytes:  # noqa: ARG002 - a sealed row has its name in its bytes
         """See `row_trie.Form`."""

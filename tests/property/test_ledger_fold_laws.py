@@ -140,7 +140,9 @@ def test_a_saved_state_goes_on_as_if_it_had_never_been_saved(picks: list[int], d
     cut = data.draw(st.integers(0, len(chain)))
     before = fold(_start(), chain[:cut], _world().store)
     body, kept = saved_state.encode(before.fields(), "code", None), saved_state.rows_of(before.fields())
-    rows = saved_state.SavedRows(before.ledger, kept.get, lambda start: iter(chain[start:cut]), lambda _: before, dict)
+    rows = saved_state.SavedRows(
+        before.ledger, kept.get, lambda start, *_: iter(chain[start:cut]), lambda _: before, dict
+    )
     found = saved_state.decode(body, "code", None, before.store, rows)
     assert found is not None
     again = LedgerState(**found[0])

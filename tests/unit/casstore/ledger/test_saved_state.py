@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from worlds import World, provenance
 
 from attest.digests import Digest, sha256
-from casstore.errors import StoreDamaged
+from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay, replay_all
@@ -313,3 +314,20 @@ def test_a_disk_that_takes_no_more_stops_no_reader(world: World) -> None:
         store.catalog.rebuild("no entry and no state is kept any more")
     done = subprocess.run([sys.executable, "-c", code, world.store.url], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"{count}\n"), done.stderr
+
+
+def test_a_state_holds_no_handle(world: World) -> None:
+    """What is no longer used goes at once: a store's files are closed with its last handle."""
+    command(world.store.url)
+    with Store.open(world.store.url) as store:
+        ledger = Ledger(store)
+        assert replay(ledger, store).find_release("1.0.0").version == "1.0.0"
+        gone = weakref.ref(ledger)
+        del ledger
+        assert gone() is None
+
+
+@pytest.mark.parametrize("ref", ["\udcff", "", "sha256:", "sha256:" + "0" * 64])
+def test_an_odd_name_is_no_release(world: World, ref: str) -> None:
+    with pytest.raises(NoSuchObject, match="no such release"):
+        world.state.find_release(ref)

@@ -91,7 +91,9 @@ def test_a_saved_state_keeps_seal_and_codes(world: World) -> None:
     _busy(world)
     fields = world.state.fields()
     body = saved_state.encode(fields, "code", None)
-    rows = saved_state.SavedRows("main", saved_state.rows_of(fields).get, world.ledger.entries, not_again, dict)
+    rows = saved_state.SavedRows(
+        "main", saved_state.rows_of(fields).get, lambda start, *_: world.ledger.entries(start), not_again, dict
+    )
     found = saved_state.decode(body, "code", None, world.store.store_id, rows)
     assert found is not None and LedgerState(**found[0]) == world.state
     assert tries_of(LedgerState(**found[0])).full_root == tries_of(world.state).full_root
