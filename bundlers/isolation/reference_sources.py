@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import tomllib
@@ -27,6 +28,7 @@ from bundlers.inspection import door
 from casstore.hostile import Budget
 
 PYTHON = "python:"
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 _MAX_LOCK = 256 << 20
 
 
@@ -175,9 +177,14 @@ def _integrity(source: str, text: str) -> tuple[str, bytes]:
 
 def _cargo(source: str) -> Iterator[_Package]:
     home = os.environ.get("CARGO_HOME") or os.path.join(os.path.expanduser("~"), ".cargo")
-    for row in _read(source, tomllib.loads).get("package", ()):
+    rows = _read(source, tomllib.loads).get("package", [])
+    for row in rows if isinstance(rows, list) else []:
+        if not isinstance(row, dict):
+            raise BadInput(f"{source}: a package is no table")
         checksum, name = row.get("checksum"), f"{row.get('name')}-{row.get('version')}"
         if isinstance(checksum, str):
+            if not _SHA256.fullmatch(checksum):
+                raise BadInput(f"{source}: {checksum[:80]!r} is no digest")
             held = sorted(glob(os.path.join(home, "registry", "cache", "*", f"{name}.crate")))
             yield _Package(name, held[0] if held else None, "sha256", bytes.fromhex(checksum))
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from attest.errors import BadInput
+from attest.errors import BadInput, FormatError
+from attest.judging import expressions
+from attest.trust.policy_parts import CustomRule
 from bundlers import isolation
 from bundlers.errors import CrossProductLeak
 from bundlers.gates.builtin import secrets
@@ -112,3 +114,19 @@ def test_a_hostile_file_among_many_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "05").write_bytes(BOMB)
     result = secrets.scan_folder(str(tmp_path), secrets.Settings(max_seconds=1))
     assert len(result.messages) == 20
+
+
+def test_a_text_of_cel_that_is_not_closed_holds_nobody() -> None:
+    began = time.monotonic()
+    for text in ("'" + "\\" * 60, '"' + "\\a" * 40, "'" + "\\" * 16):
+        with pytest.raises(FormatError):
+            expressions.check(CustomRule("rule", text))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("row", ['checksum = "a\'"', 'checksum = "aa"'])
+def test_a_lock_with_a_broken_checksum_is_one_clear_line(row: str, tmp_path: Path) -> None:
+    path = tmp_path / "Cargo.lock"
+    path.write_text(f'[[package]]\nname = "a"\nversion = "1"\n{row}\n')
+    with pytest.raises(BadInput, match="is no digest"), reference_sources.folder_of(str(path)):
+        pass
