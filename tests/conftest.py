@@ -10,9 +10,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+
+from casstore.store.store import Store
 
 if "XDG_STATE_HOME" not in os.environ:  # how far ledgers were seen, which a person keeps for ever
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="casstore-tests-")
@@ -72,3 +76,19 @@ def pytest_sessionfinish(session):  # type: ignore[no-untyped-def]
     failed = counts["failed"] + counts["error"]
     reporter.ensure_newline()
     reporter.write_line(f"{counts['passed']} passed, {failed} failed, {counts['skipped']} skipped")
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No store that a test opened is left open for those that follow: descriptors are few."""
+    opened: list[Store] = []
+    real = Store.__init__
+
+    def remembered(self: Store, *args: Any, **options: Any) -> None:
+        real(self, *args, **options)
+        opened.append(self)
+
+    monkeypatch.setattr(Store, "__init__", remembered)
+    yield
+    for store in opened:
+        store.close()

@@ -130,7 +130,7 @@ def put_components(
     is not built again; what builds lie in goes away with `held`.
     """
     check_version(version)
-    wanted = _known(config, names)
+    wanted = known_components(config, names)
     state = replay(ledger, store)
     require_role(state, signer, frozenset({"builder"}), now)
     with store.gathering(), ExitStack() as own:
@@ -224,7 +224,7 @@ def builder_id(identity: str, run: Run | None = None) -> str:
     return origins.own_builder(identity)
 
 
-def _known(config: Config, names: Sequence[str]) -> tuple[str, ...]:
+def known_components(config: Config, names: Sequence[str]) -> tuple[str, ...]:
     """The names, each once. Raises NoSuchObject for an unknown one, BadInput for none."""
     for name in names:
         if name not in config.components:

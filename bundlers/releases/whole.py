@@ -20,7 +20,7 @@ from typing import Any
 from attest.digests import Digest
 from bundlers import gates
 from bundlers.building import build_inputs, provenance
-from bundlers.building.provenance import PutReport, put_components
+from bundlers.building.provenance import PutReport, known_components, put_components
 from bundlers.gates import Outcome, Phase, ReleaseView
 from bundlers.releases import checks, pipeline
 from bundlers.releases.reports import ReleaseReport, ReleaseRequest
@@ -53,6 +53,7 @@ class WholeReport:
 
 def run(request: ReleaseRequest, names: Sequence[str], *, root: str, reread: bool = False) -> WholeReport:
     """Raises what `put` and `release` raise; nothing is changed then but by the last two steps."""
+    names = known_components(request.config, names)
     with _clone(request.store, request.ledger) as (store, ledger), ExitStack() as held:
         put = _Put(request, tuple(names), root, reread, held)
         there = replace(request, store=store, ledger=ledger, dry_run=True, out=None)

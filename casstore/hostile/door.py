@@ -7,7 +7,6 @@ that was ended is replaced when the next file comes.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import select
 import tempfile
@@ -210,10 +209,12 @@ class _Cell:
 def _number(stream: IO[bytes]) -> int | None:
     """Of a file that stands at its begin and can only be read; none for what is no such file."""
     try:
+        import fcntl
+
         number = stream.fileno()
         read_only = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
         return number if read_only and stream.tell() == 0 else None
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, ImportError):
         return None
 
 
@@ -223,10 +224,19 @@ def _unnamed(theirs: list[int], given: int | None) -> int:
     try:
         with open(path, "rb") as foreign, tempfile.TemporaryFile(prefix="casstore-scratch-") as scratch:
             numbers = (foreign.fileno() if given is None else given, scratch.fileno())
-            theirs += [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _FREE) for number in numbers]
+            theirs += map(_above, numbers)
     finally:
         os.unlink(path)
     return ours
+
+
+def _above(number: int) -> int:
+    """The same file under a number that a cell does not use itself."""
+    try:
+        import fcntl
+    except ImportError:  # where numbers are not handed on
+        return os.dup(number)
+    return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _FREE)
 
 
 def _variables() -> dict[str, str]:

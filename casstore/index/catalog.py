@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from attest.digests import from_raw
@@ -321,6 +320,8 @@ class Catalog:
         """Tables, or why there is none; in a bucket many are asked for side by side."""
         if isinstance(self._packs, LocalPacks) or len(names) < _FEW:
             return map(self._table_or_error, names)
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(self._table_or_error, names))
 

@@ -15,12 +15,15 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from casstore.errors import StorageUnavailable
 from casstore.objects.pack_format import FRAME, PackTable, Place
 from casstore.objects.pack_reader import read_table
-from casstore.objects.pack_writer import PackWriter, SealedPack
 from casstore.objects.packs import LARGE, Packs, wrapped
+
+if TYPE_CHECKING:
+    from casstore.objects.pack_writer import PackWriter, SealedPack
 
 _MOST_BYTES = 256 * 1024 * 1024
 _MOST_OBJECTS = 200_000
@@ -180,6 +183,8 @@ class Staging:
         if self._writer is None:
             path = self._packs.new_path()
             with wrapped(path):
+                from casstore.objects.pack_writer import PackWriter  # whoever only reads needs none
+
                 self._writer = PackWriter(path, level=0, nonce=os.urandom(16))
             self._tag = os.urandom(16)
         with wrapped(self._writer.path):

@@ -432,8 +432,6 @@ class Store:
             self._end_caches(keep=True)
 
     def _end_caches(self, *, keep: bool) -> None:
-        from casstore.ingest.stat_cache import drop_unused
-
         caches, self._caches = self._caches, []
         for cache in caches:
             if keep:
@@ -441,6 +439,8 @@ class Store:
             else:
                 cache.close()
         if caches and keep:
+            from casstore.ingest.stat_cache import drop_unused
+
             drop_unused(self._catalog.folder, clock.now().timestamp())
 
     def _knows_all(self, tree: Digest) -> bool:

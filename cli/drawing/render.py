@@ -7,7 +7,6 @@ well without colour. rich is imported only for tables and bars on a terminal.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +45,7 @@ def page(text: str) -> None:
 def paged(rows: Iterable[str]) -> None:
     """Data that a person reads at once: by their pager (PAGER, else less) where it is more than fits on the screen."""
     told = [shown(plain(row)) for row in rows]
-    if not on_terminal() or len(told) < shutil.get_terminal_size().lines:
+    if not on_terminal() or len(told) < (os.get_terminal_size().lines or 24):
         for row in told:
             streams.data(row + "\n")
         return

@@ -84,6 +84,7 @@ def stat_cache_bytes() -> bytes:
         cache.remember(b"inner", Record(b"a/b", signs, digests, raw(b"inner"), b"\x93\xc4\x02\0\1\x90\x90"))
         shape = b"\x93\xc4\0\x91\x92\xc4\x05inner\xc4\x20" + raw(b"inner") + b"\x90"
         cache.remember(b"", Record(b"", b"", b"", raw(b"top"), shape))
+        cache.complete()
         cache.save()
         return Path(f"{folder}/stat-cache").read_bytes()
 

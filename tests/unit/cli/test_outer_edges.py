@@ -188,6 +188,8 @@ def _try_words(name: str) -> None:
     found = [row for row in _commands([], whole) if row[0][0] == name]
     for _ in range(30 * len(found)):
         words = _words(*dice.choice(found), dice)
+        if "--watch" in words:  # which goes on until it is interrupted
+            continue
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = invoke(words)

@@ -46,6 +46,8 @@ def test_what_a_damaged_pack_held_is_named_by_component_release_and_path(tmp_pat
 
 def test_what_is_needed_and_gone_is_missed_by_name_even_without_an_index(tmp_path: Path) -> None:
     line = Line.make(tmp_path)
+    for data in FILES.values():  # in packs of their own: what lies with its tree is gone with it
+        line.store.put_bytes(data)
     line.put("1.0.0")
     line.ship("1.0.0")
     url = line.store.url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -238,7 +239,8 @@ def test_both_channels_of_one_level(here: Path, capsys: pytest.CaptureFixture[st
 def test_status_is_watched(here: Path) -> None:
     env = {**os.environ, "CASSTORE_TESTING": "1", "CASSTORE_NOW": "2026-01-01T10:00:00Z"}
     words = [*CASSTORE, "status", "--watch", "--every", "0.2"]
-    watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
+    interrupted = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env, preexec_fn=interrupted)
     assert watching.stdout is not None
     seen = []
     while "run: casstore approve" not in (seen or [""])[-1]:
