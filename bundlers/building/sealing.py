@@ -4,7 +4,7 @@ Promises: the build finds its inputs, the system's tools, and what `build_tools`
 in the new folder. Where the system gives no view of its own it runs there all the same, and the result says so. Leaves
 to others: running it.
 
-    place = place(inputs, ["~/.cargo"], "/work/app", held)
+    place = place(inputs, ["~/.cargo"], "/src/app", held)
     with place.view(network=False) as view: runner.run(argv, cwd=place.root, alone=True, view=view)
 """
 

@@ -5,8 +5,8 @@ to nothing but those that are writable. The folder of the root is made by `prepa
 where the system does not let us. `enter` runs between fork and exec, in a mount namespace of its own (`seclusion`), so
 it imports nothing and takes no lock.
 
-    with prepared([Place("/usr"), Place("/work/out", writable=True)], cwd="/work/out") as view:
-        runner.run(argv, cwd="/work/out", alone=True, view=view)
+    with prepared([Place("/usr"), Place("/src/out", writable=True)], cwd="/src/out") as view:
+        runner.run(argv, cwd="/src/out", alone=True, view=view)
 """
 
 from __future__ import annotations
