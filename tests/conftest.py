@@ -79,8 +79,11 @@ def pytest_sessionfinish(session):  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture(autouse=True)
-def _stores_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No store that a test opened is left open for those that follow: descriptors are few."""
+def _stores_are_closed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No store that a test opened is left open for those that follow: descriptors are few. But `KEEPS_STORES`."""
+    if getattr(request.module, "KEEPS_STORES", False):
+        yield
+        return
     opened: list[Store] = []
     real = Store.__init__
 

@@ -44,8 +44,10 @@ def page(text: str) -> None:
 
 def paged(rows: Iterable[str]) -> None:
     """Data that a person reads at once: by their pager (PAGER, else less) where it is more than fits on the screen."""
+    import shutil
+
     told = [shown(plain(row)) for row in rows]
-    if not on_terminal() or len(told) < (os.get_terminal_size().lines or 24):
+    if not on_terminal() or len(told) < shutil.get_terminal_size().lines:
         for row in told:
             streams.data(row + "\n")
         return

@@ -30,6 +30,9 @@ from casstore.ledger.folding import fold
 from casstore.ledger.state import LedgerState, start
 from casstore.store.store import Store
 
+KEEPS_STORES = True
+"""One is opened for all tests of this file."""
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -15,6 +15,9 @@ from casstore.errors import Conflict, NoSuchObject
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld
 
+KEEPS_STORES = True
+"""One is opened for all tests of this file."""
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> PublishedWorld:
