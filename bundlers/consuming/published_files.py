@@ -17,11 +17,11 @@ from typing import Any
 
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
-from bundlers.consuming import sources
+from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, guarded
-from bundlers.consuming.sources import OpenSource, Pinned
+from bundlers.consuming.sources import OpenSource
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import Withdrawn, verify_channel
+from bundlers.consuming.verification import Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.release_papers import manifest_name
 from bundlers.publishing import file_lists, records
@@ -122,25 +122,17 @@ def origins(
 def _opened(
     url: str, channel: str | None, trust: TrustSettings, at: datetime, network: NetworkGuard | None, offline: bool
 ) -> OpenSource:
-    """The source, after its channel was verified: then it is known that TUF's keys may speak."""
-    state = ConsumerState(trust.state_folder)
-    pinned = Pinned(trust.first_trust_root, trust.tuf_root, trust.sigstore_root)
-    source = sources.open_source(url, state, network=network, offline=offline, at=at, pinned=pinned)
-    try:
-        found = verify_channel(
-            source,
-            sources.only_channel(source, channel),
-            at=source.judged_at,
-            pins_of=state.pins,
-            first_trust_root=trust.first_trust_root,
-            sigstore_root=trust.sigstore_root,
-            check_keys=source.check_keys,
-        )
-    except Withdrawn:
+    """The source, after its channel was verified: then it is known that TUF's keys may speak.
+
+    Raises Withdrawn where witnesses are missing: then nothing else may be taken from it.
+    """
+    source, found = service.opened(url, channel, trust=trust, at=at, network=network, offline=offline)
+    if isinstance(found, Withdrawn):
+        if found.pins is None:
+            raise found
         return source
-    source.check_ledger(found.store, found.ledger)
     source.remember(found.store, found.ledger)
-    state.save(found.pins, found.before)
+    ConsumerState(trust.state_folder).save(found.pins, found.before)
     return source
 
 

@@ -191,7 +191,20 @@ def _replayed(found: Verified, trust: TrustSettings) -> Replayed:
 def open_verified(
     url: str, channel: str | None, *, trust: TrustSettings, at: datetime, network: NetworkGuard | None, offline: bool
 ) -> Verified:
-    """Everything but archives, verified; nothing is remembered yet."""
+    """Everything but archives, verified; nothing is remembered yet. Raises Withdrawn."""
+    source, found = opened(url, channel, trust=trust, at=at, network=network, offline=offline)
+    if isinstance(found, Withdrawn):
+        raise found
+    if isinstance(source, sources.KitSource):
+        source.check_copies(found.known, frozenset(build.path for build in found.builds.values()))
+    verdict, as_of, until = source.verdict(found.newest)
+    return Verified(source, found, verdict, as_of, until)
+
+
+def opened(
+    url: str, channel: str | None, *, trust: TrustSettings, at: datetime, network: NetworkGuard | None, offline: bool
+) -> tuple[OpenSource, VerifiedChannel | Withdrawn]:
+    """A source, and what its channel holds, which is not remembered yet; or that it was withdrawn, which is."""
     state = ConsumerState(trust.state_folder)
     pinned = Pinned(trust.first_trust_root, trust.tuf_root, trust.sigstore_root)
     source = sources.open_source(url, state, network=network, offline=offline, at=at, pinned=pinned)
@@ -202,12 +215,9 @@ def open_verified(
             source.check_ledger(exc.pins.store, exc.pins.ledger)
             source.remember(exc.pins.store, exc.pins.ledger)
             state.save(exc.pins, exc.before)
-        raise
+        return source, exc
     source.check_ledger(found.store, found.ledger)
-    if isinstance(source, sources.KitSource):
-        source.check_copies(found.known, frozenset(build.path for build in found.builds.values()))
-    verdict, as_of, until = source.verdict(found.newest)
-    return Verified(source, found, verdict, as_of, until)
+    return source, found
 
 
 def _in_date(source: OpenSource, channel: str, state: ConsumerState, trust: TrustSettings) -> VerifiedChannel:

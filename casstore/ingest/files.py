@@ -1,4 +1,4 @@
-"""Reads files of a workspace so that what is hashed is what was there: unchanged, regular, no hang.
+"""Reads files of a workspace so that what is hashed is what was there: unchanged, regular, behind no link, no hang.
 
 sign, mode = look(path)
 size, sign, mode = read_small(path, sign, buffer)
@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable
 
 from casstore.errors import StorageUnavailable, UnsupportedInput
+from casstore.machine.unlinked import open_unlinked
 from casstore.objects.tree import show
 
 SIGNATURE = struct.Struct(">QqqQ")
@@ -21,7 +22,7 @@ SIGNATURE = struct.Struct(">QqqQ")
 
 _PACK = SIGNATURE.pack
 _INODE = 0xFFFFFFFFFFFFFFFF
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 _TRIES = 3
 
 
@@ -122,7 +123,7 @@ def _fill(fd: int, buffer: memoryview) -> int:
 
 def _open(path: bytes) -> int:
     try:
-        return os.open(path, _FLAGS)
+        return open_unlinked(path, _FLAGS)
     except OSError as exc:
         raise _unreadable(path, exc) from exc
 
@@ -150,6 +151,8 @@ def _unreadable(path: bytes, exc: OSError) -> UnsupportedInput | StorageUnavaila
         return StorageUnavailable(f"{show(path)}: cannot be read: {exc.strerror}")
     if exc.errno == errno.ENOENT:
         return UnsupportedInput(f"{show(path)}: went away while the folder was read")
-    if exc.errno in (errno.ELOOP, errno.ENXIO):
-        return UnsupportedInput(f"{show(path)}: is no regular file any more")
+    if exc.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+        return UnsupportedInput(
+            f"{show(path)}: is no regular file any more, or a folder above it became a link while it was read"
+        )
     return UnsupportedInput(f"{show(path)}: cannot be read: {exc.strerror}", hint="make it readable or exclude it")

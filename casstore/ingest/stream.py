@@ -82,6 +82,7 @@ class StreamIntake:
 def _one(worker: Worker, path: bytes) -> Outcome:
     try:
         folder, name = os.path.split(os.path.join(os.getcwdb(), path))
+        folder = os.path.realpath(folder)
         answer = worker.take([[folder.lstrip(b"/"), [name], _signature(path)]])
     except UnsupportedInput as exc:
         return Outcome(path, None, exc)

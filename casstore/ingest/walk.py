@@ -1,7 +1,7 @@
 """Walks a workspace folder by folder and says what is in it; refuses by name what a tree cannot hold.
 
-Nothing is opened: a FIFO or a device is seen by lstat and refused, links are read and
-judged, never followed.
+No file is opened: a FIFO or a device is seen by lstat and refused, links are read and
+judged, never followed, also where a folder is swapped for one meanwhile.
 
     for folder in walk(b"/work", selection):
         folder.path, folder.names, folder.signs
@@ -14,13 +14,14 @@ import errno
 import os
 import stat as modes
 from collections.abc import Iterator
-from operator import attrgetter
+from operator import itemgetter
 
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest.files import SIGNATURE, kind_of
 from casstore.ingest.globs import Selection
 from casstore.ingest.losses import Losses
 from casstore.ingest.stat_cache import Record
+from casstore.machine.unlinked import open_unlinked
 from casstore.objects import store_config
 from casstore.objects.tree import check_link, check_name, show
 
@@ -28,7 +29,7 @@ _PACK = SIGNATURE.pack
 _INODE = 0xFFFFFFFFFFFFFFFF
 _TYPE = modes.S_IFMT(0xFFFF)
 _REGULAR = modes.S_IFREG
-_NAME = attrgetter("name")
+_NAME = itemgetter(0)
 _MARK = store_config.KEY.encode()
 """Every store's folder holds this file: the only ones that can be the store itself."""
 
@@ -107,17 +108,29 @@ def _list(
     losses: Losses | None,
 ) -> list[Folder]:
     path = root + b"/" + folder.path if folder.path else root
+    with _opened(path) as here:
+        return _list_here(here, path, folder, selection, forbidden, device, losses)
+
+
+def _list_here(
+    here: int,
+    path: bytes,
+    folder: Folder,
+    selection: Selection,
+    forbidden: tuple[int, int] | None,
+    device: int,
+    losses: Losses | None,
+) -> list[Folder]:
     prefix = folder.path + b"/" if folder.path else b""
     everything = selection.is_all
     names, signs, sizes, executable = folder.names, folder.signs, folder.sizes, folder.executable
     below: list[Folder] = []
     try:
         only = selection.only(folder.path)
-        entries = _entries(path) if only is None else _named(path, only)
-        if forbidden is not None and (only is not None or _MARK in map(_NAME, entries)):
-            _refuse_store(path, folder.path, forbidden)
-        for entry in entries:
-            name = entry.name
+        entries = _entries(here) if only is None else _named(here, only)
+        if forbidden is not None and (only is not None or _MARK in (name for name, _ in entries)):
+            _refuse_store(here, path, folder.path, forbidden)
+        for name, entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if everything or selection.enters(prefix + name):
                     below.append(Folder(prefix + name, name, folder))
@@ -138,22 +151,35 @@ def _list(
                 if losses is not None:
                     losses.look(path + b"/" + name, prefix + name, mode)
             else:
-                folder.links.append((name, _link(path + b"/" + name, prefix + name, mode)))
+                folder.links.append((name, _link(here, name, prefix + name, mode)))
     except OSError as exc:
         raise _unreadable(exc, path) from exc
     return below
 
 
-def _entries(path: bytes) -> list[os.DirEntry[bytes]]:
-    with os.scandir(path) as listing:
-        return sorted(listing, key=_NAME)
+@contextlib.contextmanager
+def _opened(path: bytes) -> Iterator[int]:
+    """A folder, through no link: it stays the same one while it is listed."""
+    try:
+        here = open_unlinked(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as exc:
+        raise _unreadable(exc, path) from exc
+    try:
+        yield here
+    finally:
+        os.close(here)
+
+
+def _entries(here: int) -> list[tuple[bytes, os.DirEntry[str] | _Named]]:
+    with os.scandir(here) as listing:
+        return sorted(((os.fsencode(entry.name), entry) for entry in listing), key=_NAME)
 
 
 class _Named:
     """As an entry of a listing, of a name that was asked for."""
 
-    def __init__(self, name: bytes, found: os.stat_result) -> None:
-        self.name, self._found = name, found
+    def __init__(self, found: os.stat_result) -> None:
+        self._found = found
 
     def is_dir(self, *, follow_symlinks: bool) -> bool:  # noqa: ARG002  as of an entry, whose links are not followed here
         return modes.S_ISDIR(self._found.st_mode)
@@ -162,27 +188,27 @@ class _Named:
         return self._found
 
 
-def _named(path: bytes, names: frozenset[bytes]) -> list[_Named]:
+def _named(here: int, names: frozenset[bytes]) -> list[tuple[bytes, os.DirEntry[str] | _Named]]:
     """Those of these names that are there."""
-    found = []
+    found: list[tuple[bytes, os.DirEntry[str] | _Named]] = []
     for name in sorted(names):
         with contextlib.suppress(FileNotFoundError):
-            found.append(_Named(name, os.lstat(path + b"/" + name)))
+            found.append((name, _Named(os.stat(name, dir_fd=here, follow_symlinks=False))))
     return found
 
 
-def _link(path: bytes, relative: bytes, mode: int) -> bytes:
+def _link(here: int, name: bytes, relative: bytes, mode: int) -> bytes:
     if not modes.S_ISLNK(mode):
         raise UnsupportedInput(
             f"{show(relative)}: is {kind_of(mode)}, which no tree can hold", hint="remove it or exclude it"
         )
-    target = os.readlink(path)
+    target = os.readlink(name, dir_fd=here)
     check_link(relative, target)
     return target
 
 
-def _refuse_store(path: bytes, relative: bytes, forbidden: tuple[int, int]) -> None:
-    found = os.stat(path)
+def _refuse_store(here: int, path: bytes, relative: bytes, forbidden: tuple[int, int]) -> None:
+    found = os.fstat(here)
     if forbidden == (found.st_dev, found.st_ino):
         raise UnsupportedInput(
             f"{show(relative or path)}: is the store itself",
@@ -209,12 +235,19 @@ def listed(root: bytes, files: list[bytes]) -> Iterator[Folder]:
 
 
 def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set[bytes]], device: int) -> list[Folder]:
+    path = root + b"/" + folder.path if folder.path else root
+    with _opened(path) as here:
+        return _look_here(here, path, folder, names, tree, device)
+
+
+def _look_here(
+    here: int, path: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set[bytes]], device: int
+) -> list[Folder]:
     below = []
     for name in names:
         relative = folder.path + b"/" + name if folder.path else name
-        path = root + b"/" + relative
         try:
-            found = os.lstat(path)
+            found = os.stat(name, dir_fd=here, follow_symlinks=False)
         except OSError as exc:
             raise _unreadable(exc, path) from exc
         if relative in tree:
@@ -228,16 +261,20 @@ def _look(root: bytes, folder: Folder, names: list[bytes], tree: dict[bytes, set
             folder.signs.append(_PACK(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & _INODE))
             folder.executable.append(found.st_mode & 0o100 != 0)
         else:
-            folder.links.append((name, _link(path, relative, found.st_mode)))
+            folder.links.append((name, _link(here, name, relative, found.st_mode)))
     return below
 
 
 def _unreadable(exc: OSError, path: bytes) -> UnsupportedInput | StorageUnavailable:
-    named = exc.filename if isinstance(exc.filename, bytes) else path
+    named = os.path.join(path, exc.filename) if isinstance(exc.filename, bytes) else path
     if isinstance(exc, FileNotFoundError):
         return UnsupportedInput(f"{show(named)}: is not there", hint="it may have gone away while the folder was read")
+    if exc.errno in (errno.ELOOP, errno.ENOTDIR):
+        return UnsupportedInput(
+            f"{show(named)}: is no folder any more, or one above it became a link while it was read"
+        )
     if exc.errno == errno.ENAMETOOLONG:
         return UnsupportedInput(f"{show(named)}: this path is longer than the system takes")
-    if isinstance(exc, PermissionError | NotADirectoryError):
+    if isinstance(exc, PermissionError):
         return UnsupportedInput(f"{show(named)}: cannot be read: {exc.strerror}", hint="make it readable or exclude it")
     return StorageUnavailable(f"{show(named)}: cannot be read: {exc.strerror}")

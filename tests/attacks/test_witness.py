@@ -15,6 +15,8 @@ from attest.log import checkpoints, cosignatures, merkle
 from attest.log.checkpoints import Checkpoint
 from attest.trust.witnesses import CONSISTENCY, FOLD
 from bundlers.consuming import kits
+from bundlers.consuming.published_files import origins
+from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.verification import Withdrawn
 from bundlers.consuming.witness_lines import read_from
 from casstore import promotion
@@ -110,6 +112,31 @@ def test_what_takes_away_waits_for_nobody_and_moves_no_pin(tmp_path: Path) -> No
     with pytest.raises(Withdrawn, match="leaked"):
         line.verify()
     assert line.seen() > before
+
+
+def test_lists_of_files_are_taken_from_no_checkpoint_without_its_lines(tmp_path: Path) -> None:
+    """Where a file comes from is asked of a withdrawn channel too, once the witnesses have signed that it is."""
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    line.witness("w1")
+    line.publish()
+    wanted = {build.archive.digest for build in line.world.made["1.0.0"].builds.values()}
+
+    def asked_for() -> set[str]:
+        trust = TrustSettings(str(tmp_path / "asks"), line.first)
+        found = origins(str(line.public), wanted, channel="dev", trust=trust, at=line.world.now)
+        return {row.version for origin in found.values() for row in origin.releases}
+
+    assert asked_for() == {"1.0.0"}
+    line.later()
+    store, ledger = line.world.store, line.world.ledger
+    promotion.revoke(store, ledger, "1.0.0", kind="artifact", reason="bad", signer=signer("aud"), now=line.world.now)
+    line.publish()
+    with pytest.raises(Withdrawn, match="bad"):
+        asked_for()
+    line.witness("w1")
+    line.publish()
+    assert asked_for() == {"1.0.0"}
 
 
 def test_a_fold_witness_stops_the_ledger_key_with_a_promoter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
