@@ -24,7 +24,8 @@ from bundlers.consuming.installed import UNPROVEN, InstalledFolder
 from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.receipts import Receipt, same_but_for_time
 from bundlers.consuming.service import TrustSettings, Verified
-from bundlers.consuming.verification import VerifiedBuild, Withdrawn
+from bundlers.consuming.verification import VerifiedBuild
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict, NoSuchObject

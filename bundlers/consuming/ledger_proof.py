@@ -28,6 +28,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
 from bundlers.errors import Ended
 from bundlers.publishing import cosigned, records, tuf_bond
+from bundlers.publishing.absence import Against
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.cosigned import Cosigned
 from bundlers.publishing.records import LedgerProof
@@ -109,6 +110,10 @@ class ProvenLedger:
         return self.history.entries[max(self.history.entries)].time
 
 
+CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
+"""Judges who published, by the proven ledger and what is revoked in it."""
+
+
 def prove(
     source: Source,
     *,
@@ -162,6 +167,27 @@ def pins_after(ledger: ProvenLedger, before: Pins | None) -> Pins:
         root_hash=ledger.root_hash,
         channels=before.channels if before else {},
     )
+
+
+def check_seal(ledger: ProvenLedger, against: Against) -> None:
+    """Raises TrustError when who sealed the ledger counts no more."""
+    limit = against.limited.get(ledger.sealed_by)
+    if ledger.sealed_by in against.revoked or (limit is not None and ledger.seal.size >= limit):
+        raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
+
+
+def check_seen(channel: str, number: int, digest: Digest, pins: Pins | None) -> None:
+    """Raises VerificationError for a move that is older than the one that was pinned, or another one."""
+    seen = pins.channels.get(channel) if pins else None
+    if seen is None:
+        return
+    if number < seen.number:
+        raise VerificationError(
+            f"channel {channel} is at ledger entry {number} here, {seen.number} was seen before",
+            hint="an older state is served: do not install from here",
+        )
+    if number == seen.number and digest != seen.digest:
+        raise VerificationError(f"ledger entry {seen.number} is another one than was seen before: two histories")
 
 
 def _parse_entries(proof: LedgerProof) -> list[Entry]:

@@ -19,7 +19,7 @@ from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from casstore.network.network import NetworkGuard
 
 VALID, WITHDRAWN, REFUSED = "valid", "withdrawn", "refused"

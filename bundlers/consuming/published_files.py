@@ -21,7 +21,7 @@ from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, guarded
 from bundlers.consuming.sources import OpenSource
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.release_papers import manifest_name
 from bundlers.publishing import file_lists, records

@@ -17,7 +17,8 @@ from attest.errors import CasstoreError
 from bundlers.consuming import sources
 from bundlers.consuming.sources import Pinned
 from bundlers.consuming.state import SourceState
-from bundlers.consuming.verification import Withdrawn, verify_channel
+from bundlers.consuming.verification import verify_channel
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.errors import Unreadable
 from bundlers.publishing.destinations import Destination
 from bundlers.publishing.writing import TIMESTAMP

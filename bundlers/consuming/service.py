@@ -23,7 +23,8 @@ from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources
 from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import VerifiedBuild, VerifiedChannel, Withdrawn, verify_channel
+from bundlers.consuming.verification import VerifiedBuild, VerifiedChannel, verify_channel
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.errors import Ended
 from casstore.errors import NoSuchObject
 from casstore.ledger.release_objects import build_key, split_key

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attest.digests import Digest, sha256
-from attest.errors import PolicyDenied, TrustError, VerificationError
+from attest.errors import PolicyDenied, VerificationError
 from attest.statements.predicates import approval
 from attest.trust import verify
 from attest.trust.trust_roots import TrustRoot
-from bundlers.consuming import ledger_proof
-from bundlers.consuming.ledger_proof import Objects, ProvenLedger, Source
+from bundlers.consuming import ledger_proof, withdrawn
+from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import PublishedObjects, tar
 from bundlers.consuming.receipts import Signer
 from bundlers.consuming.state import PinnedMove, Pins
@@ -40,31 +40,6 @@ from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo, Revocation, Suspension
 from casstore.store.attestations import id_of, parse_unverified
-
-CheckKeys = Callable[[ProvenLedger, frozenset[str]], None]
-
-
-class Withdrawn(VerificationError):
-    """A channel holds nothing that may be installed: what it names was taken back, and nothing better is there."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str = "",
-        release: Digest,
-        pins: Pins | None,
-        before: Pins | None,
-        revocations: tuple[Revocation, ...],
-        suspensions: tuple[Suspension, ...],
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.release = release
-        self.revocations = revocations
-        self.suspensions = suspensions
-        self.pins = pins
-        """What to remember, so that nobody can show the time before again; None where witnesses are missing."""
-        self.before = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +133,7 @@ def verify_channel(
     )
     pins = pins_of(ledger.store, ledger.ledger)
     if record.withdrawn:
-        raise _withdrawn(source, ledger, record, channel, pins, check_keys, at)
+        raise withdrawn.read(source, ledger, record, channel, pins, check_keys, at)
     if ledger.cosigned.lacking is not None:
         raise VerificationError(
             f"channel {channel}: {ledger.cosigned.lacking}", hint="wait for them; the version before stays good"
@@ -168,7 +143,7 @@ def verify_channel(
     if check_keys is not None:
         check_keys(ledger, against.names)
     judged = _judge(ledger, objects, record, channel, sigstore_root, against)
-    _check_seen(channel, judged.head.number, judged.head.digest, pins)
+    ledger_proof.check_seen(channel, judged.head.number, judged.head.digest, pins)
     info = _release_info(judged, channel)
     release = release_objects.parse(objects.read(info.digest))
     _check_record(record, ledger, channel, judged, release, info.digest)
@@ -212,66 +187,6 @@ def verify_channel(
     )
 
 
-def _withdrawn(
-    source: Source,
-    ledger: ProvenLedger,
-    record: ChannelRecord,
-    channel: str,
-    pins: Pins | None,
-    check_keys: CheckKeys | None,
-    at: datetime,
-) -> Withdrawn:
-    """The publisher says that nothing of the channel may be installed; raises where that itself is not proven."""
-    if (record.store, record.ledger, record.channel) != (ledger.store, ledger.ledger, channel):
-        raise VerificationError(f"the channel record of {channel} says something else than the ledger")
-    leaves = Objects(ledger.store, tar(source, records.state_path(channel)))
-    names = absence.names_of_withdrawal(channel, ledger.trust_roots)
-    try:
-        answers = absence.answer(ledger.seal.state, leaves.read, names)
-    except NoSuchObject as exc:
-        raise ledger_proof.as_verification(exc) from exc
-    against = absence.check_withdrawal(answers, channel, record.move, ledger.trust_root, at)
-    _check_seal(ledger, against)
-    if check_keys is not None:
-        check_keys(ledger, against.names)
-    _check_seen(channel, record.move_number, record.move, pins)
-    after = ledger_proof.pins_after(ledger, pins)
-    move = PinnedMove(record.move_number, record.move)
-    return Withdrawn(
-        f"{channel} {record.version} was withdrawn: {_reasons(ledger, record)}",
-        hint=_until(ledger, record, at),
-        release=record.release,
-        pins=replace(after, channels={**after.channels, channel: move}) if ledger.cosigned.enough else None,
-        before=pins,
-        revocations=ledger.revocations,
-        suspensions=ledger.suspensions,
-    )
-
-
-def _reasons(ledger: ProvenLedger, record: ChannelRecord) -> str:
-    rows: dict[int, Revocation | Suspension] = {row.entry: row for row in ledger.revocations}
-    rows |= {row.entry: row for row in ledger.suspensions}
-    if missing := [number for number in record.withdrawn if number not in rows]:
-        raise VerificationError(f"ledger entry {missing[0]} is named as the reason, and revokes nothing")
-    return "; ".join(absence.told(rows[number]) for number in record.withdrawn)
-
-
-def _until(ledger: ProvenLedger, record: ChannelRecord, at: datetime) -> str:
-    """What can be done: what only a suspension took away may come back."""
-    ends = {row.entry: row.until for row in ledger.suspensions}
-    if not all(number in ends for number in record.withdrawn):
-        return "do not use it; ask for a newer release"
-    if max(ends[number] for number in record.withdrawn) <= at:
-        return "the suspension has ended: ask the publisher to publish again"
-    return "do not use it until the owners have settled that"
-
-
-def _check_seal(ledger: ProvenLedger, against: Against) -> None:
-    limit = against.limited.get(ledger.sealed_by)
-    if ledger.sealed_by in against.revoked or (limit is not None and ledger.seal.size >= limit):
-        raise TrustError("the identity that sealed the ledger was revoked", hint="ask the owners for another seal")
-
-
 def _sealed(
     source: Source, ledger: ProvenLedger, objects: PublishedObjects, record: ChannelRecord, channel: str, at: datetime
 ) -> Against:
@@ -296,7 +211,7 @@ def _against(
     chosen = channel_proof.select(history, channel, number, ledger.policies, history.recorder)
     question = absence.ask(history, channel, number, digest, release, ledger.trust_roots, objects.read, chosen)
     against = absence.check(question, absence.answer(ledger.seal.state, leaves.read, question.names), at)
-    _check_seal(ledger, against)
+    ledger_proof.check_seal(ledger, against)
     return against
 
 
@@ -325,19 +240,6 @@ def _judge(
             hint="do not install it; ask the promoters",
         ) from exc
     return judged
-
-
-def _check_seen(channel: str, number: int, digest: Digest, pins: Pins | None) -> None:
-    seen = pins.channels.get(channel) if pins else None
-    if seen is None:
-        return
-    if number < seen.number:
-        raise VerificationError(
-            f"channel {channel} is at ledger entry {number} here, {seen.number} was seen before",
-            hint="an older state is served: do not install from here",
-        )
-    if number == seen.number and digest != seen.digest:
-        raise VerificationError(f"ledger entry {seen.number} is another one than was seen before: two histories")
 
 
 def _release_info(judged: ChannelJudgement, channel: str) -> ReleaseInfo:

@@ -23,7 +23,7 @@ from casstore.gc.contents import Contents
 from casstore.gc.marking import Marks, mark
 from casstore.gc.pins import Pin
 from casstore.gc.pins import load as load_pins
-from casstore.gc.planning import REPACK, Plan
+from casstore.gc.planning import Plan
 from casstore.gc.repacking import move
 from casstore.gc.reports import CollectReport, PackRow
 from casstore.gc.roots import pin_roots
@@ -160,7 +160,7 @@ def _condemn(store: Store, seen: Survey, settings: Settings, run: _Run, now: dat
 def _to_condemn(seen: Survey, settings: Settings) -> list[bytes]:
     """Packs of which little or nothing is needed, and many small ones; those that are old enough."""
     old = [name for name in sorted(seen.plan.packs) if name not in seen.doomed and not _fresh(seen, name, settings)]
-    little = [name for name in old if seen.plan.packs[name].share < REPACK]
+    little = [name for name in old if seen.plan.packs[name].may_go]
     rest = set(old).difference(little)
     return sorted([*little, *planning.to_merge(seen.contents, sorted(rest))])
 
@@ -206,7 +206,7 @@ def _sweep(store: Store, settings: Settings, run: _Run, now: datetime, signer: S
         seen = survey(store, settings, now, signer, before=seen)
         due, settled = _due(seen.books, now)
         there = [name for name in sorted(due) if name in seen.contents.found]
-        going = [name for name in there if seen.doomed.get(name) or seen.plan.packs[name].share < REPACK]
+        going = [name for name in there if seen.doomed.get(name) or seen.plan.packs[name].may_go]
         made = _move(store, seen, going, run)
         if not _give_up(store, seen, going, settled, made, now):
             continue
@@ -267,7 +267,7 @@ def _foretell(seen: Survey, settings: Settings, run: _Run, now: datetime) -> Non
         run.condemned.append(_row(seen, name, now + settings.grace))
     due, _ = _due(seen.books, now)
     for name in sorted(due & seen.contents.found.keys()):
-        if seen.doomed.get(name) or seen.plan.packs[name].share < REPACK:
+        if seen.doomed.get(name) or seen.plan.packs[name].may_go:
             run.deleted.append(_row(seen, name, None))
         else:
             run.lifted.add(from_raw(name))
@@ -292,7 +292,7 @@ def _report(seen: Survey, settings: Settings, run: _Run, now: datetime, *, done:
     fresh = [
         name
         for name, plan in seen.plan.packs.items()
-        if seen.judged and name not in seen.doomed and plan.share < REPACK and _fresh(seen, name, settings)
+        if seen.judged and name not in seen.doomed and plan.may_go and _fresh(seen, name, settings)
     ]
     gone = {to_raw(row.pack) for row in run.deleted} if done else set()
     left = [pack.size for name, pack in seen.contents.found.items() if name not in gone]

@@ -1,11 +1,12 @@
 """Which packs stay, and which can go once what is needed of them lies elsewhere.
 
 Every needed object gets one home: a pack that nobody condemned, with the largest needed share.
-A pack without a home for anything can go; one whose needed share is below `REPACK` can go too,
-after its objects were moved. So can small packs, once there are many: what is needed of them becomes one.
+A pack without a home for anything can go; one whose needed share is below `REPACK`, and a small one of which
+anything is not needed, can go too, after its objects were moved. So can small packs, once there are many: what is
+needed of them becomes one.
 
     plan = make(contents, marks.needed, doomed)
-    plan.packs[name].share
+    plan.packs[name].may_go
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ REPACK = 0.5
 
 SMALL = 1024 * 1024
 MANY = 16
-"""So many packs of less than `SMALL` bytes are merged; every put makes one, and each costs a new machine a request."""
+"""So many packs of less than `SMALL` bytes are merged; every put makes one, and each costs a new machine a request.
+
+So what lies together there is parted again, once some of it is not needed: to write so little anew costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class PackPlan:
     """One pack: bytes of its objects, those of them that have their home here, and how many these are."""
 
     name: bytes
+    size: int
+    """Of the pack as it lies in the store."""
     held: int
     homed: int
     count: int
@@ -36,6 +41,11 @@ class PackPlan:
     def share(self) -> float:
         """How much of the pack must stay."""
         return self.homed / self.held if self.held else float(self.count > 0)
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it can go, after what must stay was moved: a small pack for any byte that nothing needs."""
+        return self.share < (1 if self.size < SMALL else REPACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ def _plan(contents: Contents, name: bytes, homes: Mapping[bytes, bytes]) -> Pack
         if homes.get(raw) == name:
             homed += length
             count += 1
-    return PackPlan(name, held, homed, count)
+    return PackPlan(name, contents.found[name].size, held, homed, count)
 
 
 def to_merge(contents: Contents, names: Sequence[bytes]) -> list[bytes]:

@@ -12,7 +12,7 @@ from attest.sigstore import signed_files
 from attest.statements import statements
 from attest.statements.predicates import revocation
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from casstore import promotion
 from casstore.errors import Conflict
 from casstore.ledger import sealing

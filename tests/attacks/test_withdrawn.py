@@ -11,7 +11,7 @@ from attest.errors import PolicyDenied, VerificationError
 from bundlers.consuming.install import install, verify_installed
 from bundlers.consuming.kits import export
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.publishing import tuf_repository
 from casstore import promotion
 from casstore.ledger.entries import EntryKind

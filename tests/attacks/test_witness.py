@@ -17,7 +17,7 @@ from attest.trust.witnesses import CONSISTENCY, FOLD
 from bundlers.consuming import kits
 from bundlers.consuming.published_files import origins
 from bundlers.consuming.service import TrustSettings
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.consuming.witness_lines import read_from
 from casstore import promotion
 from casstore.errors import SealDisputed

@@ -19,7 +19,7 @@ from attest.trust.trust_roots import TrustIdentity
 from attest.trust.witnesses import CONSISTENCY, FOLD
 from bundlers.consuming import kits, readback
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.consuming.verification import Withdrawn
+from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.consuming.witness_lines import read_from
 from bundlers.publishing import kit_files, published_check, records, tuf_repository
 from bundlers.publishing.cosigned import CosignatureLines

@@ -388,9 +388,9 @@ def test_bucket_that_goes_away_in_the_middle(
 
 def test_two_publishers_at_once(world: PublishedWorld, public: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another publication takes the number while ours is signed: ours takes the next one."""
-    from bundlers.publishing import publication
+    from bundlers.publishing import recording
 
-    keep, raced = publication.keep, []
+    keep, raced = recording.keep, []
 
     def racing(store: object, raws: list[bytes]) -> object:
         kept = keep(store, raws)  # type: ignore[arg-type]
@@ -399,7 +399,7 @@ def test_two_publishers_at_once(world: PublishedWorld, public: str, monkeypatch:
             assert world.publish("dev", public).number == 1
         return kept
 
-    monkeypatch.setattr(publication, "keep", racing)
+    monkeypatch.setattr(recording, "keep", racing)
     assert world.publish("prod", public).number == 2
     assert world.state.void == () and len(world.state.publications["cdn"]) == 2
     assert read(world, public).verdict == read(world, public, "dev").verdict == "valid"

@@ -10,7 +10,8 @@ from attest.statements import statements
 from attest.statements.predicates import vsa
 from attest.trust.policies import ChannelPolicy
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.consuming.verification import VerifiedChannel, Withdrawn
+from bundlers.consuming.verification import VerifiedChannel
+from bundlers.consuming.withdrawn import Withdrawn
 from casstore.network.network import NetworkGuard
 from casstore.store.attestations import put_attestation
 from tests.support.published import PublishedWorld

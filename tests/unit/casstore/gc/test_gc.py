@@ -259,7 +259,7 @@ def test_fsck_is_content_with_what_was_collected_and_what_waits(world: World) ->
 
     lost = world.store.put_bytes(noise(5000, b"lost"))
     folder = trees.encode([TreeEntry(b"a", "file", 0o644, 4992, lost)])
-    kept, _ = world.store.put_many([NewObject(noise(20_000)), NewObject(folder, Kind.TREE)])
+    kept, _ = world.store.put_many([NewObject(noise(1_100_000)), NewObject(folder, Kind.TREE)])
     pins.add(world.store, kept, reason="", now=world.now)
     age(world)
     gc(world, Settings(WEEK, 0))

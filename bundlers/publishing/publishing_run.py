@@ -1,0 +1,96 @@
+"""What one publication works with, and what the ledger says of those before it.
+
+run.last(state), run.claim(state, 7), run.targets_of(state, 7)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from attest.digests import Digest
+from attest.statements.predicates.publication import Publication
+from bundlers.publishing import (
+    gathering,
+    records,
+    target_lists,
+)
+from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
+from bundlers.publishing.destinations import (
+    Destination,
+    DestinationSettings,
+)
+from bundlers.publishing.reports import PublishSigners
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.ledger.log import Ledger, LedgerStore
+from casstore.ledger.state import LedgerState
+from casstore.machine.progress import Progress
+from casstore.objects.kinds import Kind, NewObject
+
+
+class ReadBack(Protocol):
+    """Reads a publication as consumers do."""
+
+    def __call__(
+        self,
+        destination: Destination,
+        timestamp: bytes,
+        channel: str,
+        *,
+        first: Digest,
+        at: datetime,
+        sigstore_root: bytes | None = None,
+    ) -> None:
+        """Raises Unreadable."""
+
+
+class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
+    """What is needed of a store."""
+
+    def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
+        """Keep several objects with one commit."""
+
+    def put_bytes(self, data: bytes, *, subjects: Sequence[Digest] = (), kind: Kind = Kind.BLOB) -> Digest:
+        """Keep bytes."""
+
+    def attestations(self, subject: Digest) -> list[Digest]:
+        """Digests of the attestations about a subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one publication works with."""
+
+    store: PublishStore
+    ledger: Ledger
+    channel: str
+    settings: DestinationSettings
+    signers: PublishSigners
+    now: datetime
+    sigstore_root: bytes | None
+    progress: Progress | None
+    read_back: ReadBack | None
+    repair: bool = False
+    lines: CosignatureLines = NO_LINES
+
+    def claims(self, state: LedgerState) -> target_lists.ReadClaim:
+        """Reads the record of a publication by its number."""
+        return target_lists.reader(self.store.read, state.publications[self.settings.name])
+
+    def claim(self, state: LedgerState, number: int) -> Publication:
+        """A publication with all of its targets."""
+        return target_lists.whole(self.claims(state), number)
+
+    def last(self, state: LedgerState) -> Publication | None:
+        """The newest publication that was recorded."""
+        rows = state.publications.get(self.settings.name)
+        return self.claim(state, len(rows)) if rows else None
+
+    def targets_of(self, state: LedgerState, claim: Publication) -> dict[str, TargetInfo]:
+        """All targets of a publication: those that its record names, and the record."""
+        statement = state.publications[self.settings.name][claim.number - 1].statement
+        targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
+        targets[records.publication_path(claim.number)] = TargetInfo(statement, self.store.size(statement))
+        return targets

@@ -1,0 +1,146 @@
+"""Record a publication in the ledger: gather what it names, sign, append; from here on it can be finished by anybody.
+
+Promises: all bytes that the record names are in the store before the entry is there, and nothing that consumers would
+refuse is signed; when another writer changed what counts it is gathered anew. Leaves to others: writing it.
+
+    state = record(run, state)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attest.core import limits
+from attest.digests import Digest
+from attest.errors import CasstoreError
+from attest.statements import statements
+from attest.statements.predicates import publication
+from attest.statements.predicates.publication import Publication, PublishedTarget
+from bundlers.publishing import (
+    file_lists,
+    gathering,
+    target_lists,
+    tuf_repository,
+    withdrawals,
+)
+from bundlers.publishing.carried import carried
+from bundlers.publishing.channel_proof import History
+from bundlers.publishing.gathering import Gathered
+from bundlers.publishing.ledger_history import ledger_history
+from bundlers.publishing.publishing_run import Run
+from bundlers.publishing.tuf_repository import TargetInfo
+from casstore.errors import Conflict
+from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger.commit import commit
+from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay
+from casstore.ledger.state import LedgerState
+from casstore.objects.kinds import NewObject
+from casstore.promotion.services import keep, require_role
+
+_LEDGER = frozenset({"ledger"})
+_ATTEMPTS = 5
+
+
+def record(run: Run, state: LedgerState) -> LedgerState:
+    """Gather, sign, append; again when another writer changed what counts. Returns the state after."""
+    require_role(state, run.signers.ledger, _LEDGER, run.now)
+    for attempt in range(_ATTEMPTS):
+        checkpoint = ledger_checkpoints.make(
+            run.store, run.ledger, signer=run.signers.ledger, now=run.now, sigstore_root=run.sigstore_root
+        )
+        state = replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+        if checkpoint.size != state.count:
+            continue
+        claim, digest = _gather(run, state, checkpoint.note)
+        (statement,) = keep(run.store, [_sign(run, claim, digest)])
+        try:
+            _, after = commit(
+                run.ledger,
+                run.store,
+                state,
+                EntryKind.PUBLISH,
+                statement,
+                channel=run.channel,
+                now=run.now,
+                sigstore_root=run.sigstore_root,
+            )
+            return after
+        except CasstoreError:
+            before, state = state, replay(run.ledger, run.store, state, sigstore_root=run.sigstore_root)
+            if state.count == before.count or attempt == _ATTEMPTS - 1:
+                raise
+    raise Conflict("the ledger grows faster than a publication can be recorded", hint="publish again")
+
+
+def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publication, Digest]:
+    """What the next publication names; its bytes are in the store on return."""
+    history = ledger_history(run.ledger, run.store, state)
+    gathered = Gathered()
+    why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
+    last = run.last(state)
+    numbers = _gather_channel(run, gathered, state, history, why, last)
+    stays: dict[str, TargetInfo] = {}
+    if last:
+        stays = carried(
+            run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
+        )
+    shown = None if why else file_lists.release_of(run.store, _release_of(state, run.channel))
+    file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
+    gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
+    run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
+    targets = {**stays, **gathered.targets}
+    _check_limits(targets)
+    number = len(state.publications.get(run.settings.name, ())) + 1
+    found = state.channel(run.channel)
+    assert found.release is not None and found.move is not None  # noqa: S101 - it was gathered
+    claim = Publication(
+        store=state.store,
+        ledger=state.ledger,
+        destination=run.settings.name,
+        channel=run.channel,
+        release=found.version,
+        number=number,
+        move=found.move,
+        time=run.now,
+        targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
+        withdrawn=bool(why),
+    )
+    return target_lists.told(run.claims(state), claim) if number > 1 else claim, found.release
+
+
+def _release_of(state: LedgerState, channel: str) -> Digest:
+    found = state.channel(channel).release
+    assert found is not None  # noqa: S101 - it was gathered
+    return found
+
+
+def _check_limits(targets: Mapping[str, TargetInfo]) -> None:
+    """Raises BadInput for what consumers would refuse, before anything is signed; archives are streamed."""
+    tuf_repository.check_targets(targets)
+    for path, info in targets.items():
+        if not path.startswith("archives/"):
+            limits.check(range(info.length), limits.OBJECT, path)
+
+
+def _gather_channel(
+    run: Run, into: Gathered, state: LedgerState, history: History, why: tuple[int, ...], before: Publication | None
+) -> set[int]:
+    """The channel's own files, every archive read; of one that was withdrawn only that. Returns entries to prove."""
+    if why:
+        withdrawals.gather(into, run.store, state, history, run.channel, why)
+        return set()
+    head = state.channel(run.channel).number
+    files = gathering.gather_channel(
+        into, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
+    )
+    known = frozenset(info.digest for info in before.targets.values()) if before else frozenset()
+    gathering.check_archives(run.store, files.release, known)
+    gathering.gather_pieces(into, run.store, files.release, before.targets if before else {})
+    gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
+    return set(files.chosen.numbers)
+
+
+def _sign(run: Run, claim: Publication, release: Digest) -> bytes:
+    statement = statements.of_digests({"release": release}, publication.TYPE, claim.to_json())
+    return run.signers.publisher.sign_statement(statement.to_bytes())
