@@ -24,8 +24,8 @@ from pathlib import Path
 from attest.digests import sha256
 from benchmarks import corpora
 from bundlers import formats
-from bundlers.consuming import partial
 from bundlers.formats import pieces
+from bundlers.installing import partial
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
 from bundlers.products.reader import ProductReader
 from casstore.store.store import Store

@@ -1,8 +1,8 @@
 """The consumer's side: read what was published, verify all of it, remember what was seen.
 
-In: a URL, folder or kit, what the user pins, the time. Out: a verified channel, an installed folder, a receipt; or one
-error that says what does not hold. Nothing is remembered or put in force before all of it is verified. Reads
-publications as `publishing` writes them; called by `verify`, `install`, `export` and `import`.
+In: a URL, folder or kit, what the user pins, the time. Out: a verified channel; or one error that
+says what does not hold. Nothing is remembered before all of it is verified. Reads publications as `publishing` writes
+them; called by `verify`, `export`, `import` and `installing`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming import ledger_proof, withdrawn
 from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import PublishedObjects, tar
-from bundlers.consuming.receipts import Signer
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.products import agreement, product_manifests
 from bundlers.products.product_manifests import ProductManifest
@@ -38,7 +37,7 @@ from casstore.ledger.release_objects import Release, ReleaseArchive
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo, Revocation, Suspension
+from casstore.ledger.views import RecordedSigner, ReleaseInfo, Revocation, Suspension
 from casstore.store.attestations import id_of, parse_unverified
 
 
@@ -101,7 +100,7 @@ class VerifiedChannel:
     """Likewise."""
     attestations: tuple[Digest, ...]
     """The ids of what was leaned on: evidence, the moves, the release's own statement."""
-    signers: tuple[Signer, ...]
+    signers: tuple[RecordedSigner, ...]
     """Who signed these."""
     known: frozenset[Digest]
     """All that was proven: statements, objects, manifests."""
@@ -272,13 +271,13 @@ def _leaned_on(
 
 def _signers(
     judged: ChannelJudgement, info: ReleaseInfo, signed: tuple[Signed, ...], channel: str
-) -> tuple[Signer, ...]:
+) -> tuple[RecordedSigner, ...]:
     """Builder, promoters and who signed evidence, which was there by the move at the latest."""
     held = {judged.head.number, judged.brought.number}
     moves = [(move.by, move.number) for move in judged.state.channels[channel].history if move.number in held]
     last = judged.brought.number
     evidence = [(who, last if item.entry is None else item.entry) for item in signed for who in item.identities]
-    return tuple(sorted({Signer(*row) for row in [(info.builder, info.number), *moves, *evidence]}))
+    return tuple(sorted({RecordedSigner(*row) for row in [(info.builder, info.number), *moves, *evidence]}))
 
 
 def _papers(release: Release) -> Iterator[Digest]:

@@ -1,7 +1,7 @@
 """Where the pieces of an archive lie, and what each unpacks to (docs/formats/archive-pieces.md).
 
 Promises: what was measured is what unpacks; a layout follows from a ProductManifest and the lengths alone. Leaves to
-others: fetching them, and the digests of what comes out (`consuming.partial`).
+others: fetching them, and the digests of what comes out (`installing.partial`).
 
     pieces = measure(manifest, archive, digest)
     Layout(manifest, pieces).units

@@ -224,6 +224,14 @@ class Revocation:
     """Of an identity: what was recorded before this entry stays good."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RecordedSigner:
+    """Somebody whose signature a version leans on, and the ledger entry by which it was recorded at the latest."""
+
+    identity: str
+    entry: int
+
+
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """An identity that counts for nothing until a time."""

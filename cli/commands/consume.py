@@ -18,8 +18,8 @@ from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
-    from bundlers.consuming.install import InstallReport
     from bundlers.consuming.service import VerifyReport
+    from bundlers.installing.install import InstallReport
 
 
 @click.command()
@@ -177,7 +177,7 @@ def install(
     Exit status: 0 installed or in force already, 3 it does not verify, or was withdrawn (nothing changed),
     8 no such product or no build for this machine, 9 a name in FOLDER is taken, 12 unreachable.
     """
-    from bundlers.consuming import install as installing
+    from bundlers.installing import install as installing
 
     if listed:
         _list(into, as_json)
@@ -239,8 +239,8 @@ def _told_installed(report: InstallReport) -> None:
 
 
 def _list(into: str, as_json: bool) -> None:
-    from bundlers.consuming import keeping
-    from bundlers.consuming.installed import InstalledFolder
+    from bundlers.installing import keeping
+    from bundlers.installing.installed import InstalledFolder
 
     rows = keeping.versions(InstalledFolder(into))
     if as_json:
@@ -272,8 +272,8 @@ def uninstall(_: Session, into: str, link_bins: tuple[str, ...], confirm: bool, 
       casstore uninstall --into /opt/core --link-bin /usr/local/bin --confirm
     Exit status: 0 taken away (or told), 8 nothing is installed there, 9 an install is running there.
     """
-    from bundlers.consuming import keeping
-    from bundlers.consuming.installed import InstalledFolder
+    from bundlers.installing import keeping
+    from bundlers.installing.installed import InstalledFolder
 
     report = keeping.uninstall(InstalledFolder(into), link_bins=link_bins, confirm=confirm)
     if as_json:

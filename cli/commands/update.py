@@ -13,7 +13,7 @@ from cli.drawing import render
 from cli.session import Session, read_file
 
 if TYPE_CHECKING:
-    from bundlers.consuming.updating import Update, Updated
+    from bundlers.installing.updating import Update, Updated
     from casstore.config.consumer import Installed, Loaded
 
 
@@ -67,7 +67,7 @@ def _chosen(loaded: Loaded, names: tuple[str, ...], every: bool) -> list[str]:
 
 def _update(session: Session, loaded: Loaded, name: str, dry_run: bool, again: bool) -> Update:
     from bundlers.consuming.service import TrustSettings
-    from bundlers.consuming.updating import Plan, Update, with_absolute
+    from bundlers.installing.updating import Plan, Update, with_absolute
     from casstore.network.network import NetworkGuard
 
     table = loaded.settings.products[name]

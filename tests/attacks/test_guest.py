@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from attest.errors import BadInput
-from bundlers.consuming.installed import InstalledFolder
-from bundlers.consuming.place import check_place
+from bundlers.installing.installed import InstalledFolder
+from bundlers.installing.place import check_place
 from casstore.machine import runner
 from cli.main import invoke
 

@@ -10,9 +10,9 @@ import pytest
 
 from attest.digests import Digest
 from attest.errors import VerificationError
-from bundlers.consuming.install import InstallReport, install, install_rollback, verify_installed
-from bundlers.consuming.installed import InstalledFolder
 from bundlers.consuming.service import TrustSettings
+from bundlers.installing.install import InstallReport, install, install_rollback, verify_installed
+from bundlers.installing.installed import InstalledFolder
 from casstore import promotion
 from tests.support.published import PublishedWorld
 from tests.support.worlds import signer

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from attest.errors import PolicyDenied, VerificationError
-from bundlers.consuming.install import install, verify_installed
 from bundlers.consuming.kits import export
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.consuming.withdrawn import Withdrawn
+from bundlers.installing.install import install, verify_installed
 from bundlers.publishing import tuf_repository
 from casstore import promotion
 from casstore.ledger.entries import EntryKind

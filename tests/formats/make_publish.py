@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from attest import canonical, digests, signers
 from attest.digests import Digest, hex_of, sha256
 from attest.log.merkle import MemoryTree
-from bundlers.consuming.receipts import Receipt, Signer
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
+from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists, kit_files, records, tuf_repository
 from bundlers.publishing.file_lists import ListedRelease
 from bundlers.publishing.kit_files import Member
@@ -27,6 +27,7 @@ from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label
+from casstore.ledger.views import RecordedSigner
 
 GOLDEN = Path(__file__).parent / "golden"
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
@@ -104,7 +105,7 @@ def receipt() -> Receipt:
         approved_by=("alice", "bob"),
         made=tuple(sorted((known("release"), known("core"), known("tree of core")))),
         attestations=tuple(sorted((known("provenance's id"), known("approval's id")))),
-        signers=(Signer(f"key:{known('ci')}", 38), Signer(f"key:{known('alice')}", 40)),
+        signers=(RecordedSigner(f"key:{known('ci')}", 38), RecordedSigner(f"key:{known('alice')}", 40)),
         source="https://cdn.example/releases",
         verdict="valid",
         as_of=NOW,

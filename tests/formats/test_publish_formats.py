@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tuf.api.metadata import Metadata, Root
 
-from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.state import Pins
 from bundlers.formats.pieces import Pieces
+from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists
 from bundlers.publishing.kit_files import KitFile
 from bundlers.publishing.records import ChannelRecord, LedgerProof

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, FormatError
 from bundlers import formats
-from bundlers.consuming.extract import extract
 from bundlers.errors import HostileArchive
+from bundlers.installing.extract import extract
 from bundlers.products import checksums, product_manifests
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader

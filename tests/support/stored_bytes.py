@@ -24,8 +24,8 @@ from attest.log import checkpoints, tiles
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.trust import trust_roots
-from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.state import Pins
+from bundlers.installing.receipts import Receipt
 from bundlers.products import checksums, product_manifests
 from bundlers.publishing import kit_reading
 from bundlers.publishing.records import ChannelRecord, LedgerProof

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from attest.errors import BadInput, CasstoreError, PolicyDenied
-from bundlers.consuming.install import install
 from bundlers.consuming.kits import export, import_kit
 from bundlers.consuming.service import TrustSettings, verify
+from bundlers.installing.install import install
 from bundlers.publishing import kit_files
 from bundlers.publishing.kit_files import KitFile, Member
 from casstore.errors import Conflict, NoSuchObject

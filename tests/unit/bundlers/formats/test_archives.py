@@ -27,9 +27,9 @@ from hypothesis import strategies as st
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
 from bundlers import formats
-from bundlers.consuming.extract import extract
 from bundlers.errors import CrossProductLeak, HostileArchive
 from bundlers.formats import tar_zst
+from bundlers.installing.extract import extract
 from bundlers.products import checksums
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest, parse
 from bundlers.products.reader import ProductReader

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bundlers.consuming import install
-from bundlers.consuming.installed import InstalledFolder
+from bundlers.installing import install
+from bundlers.installing.installed import InstalledFolder
 from cli.main import invoke
 from tests.support.typed_line import TOML, Clock, begun, said, shipped, told, typed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundlers.consuming import updating
+from bundlers.installing import updating
 from cli.main import invoke
 from tests.support.typed_line import Clock, begun, said, shipped, told, typed
 

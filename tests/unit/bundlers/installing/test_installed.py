@@ -11,9 +11,10 @@ import pytest
 
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
-from bundlers.consuming.installed import InstalledFolder
-from bundlers.consuming.receipts import Receipt, Signer, same_but_for_time
+from bundlers.installing.installed import InstalledFolder
+from bundlers.installing.receipts import Receipt, same_but_for_time
 from casstore.errors import Conflict, NoSuchObject
+from casstore.ledger.views import RecordedSigner
 
 WHEN = datetime(2026, 7, 1, 10, tzinfo=UTC)
 ANY = sha256(b"any")
@@ -25,7 +26,7 @@ def receipt(version: str = "1.2.0", archive: Digest = ANY, previous: str | None 
         version=version, release=ANY,
         archive_name="core-1.2.0.tar.gz", archive=archive, archive_size=3, product_manifest=ANY, move_number=4,
         move=ANY, trust_root_version=1, trust_root=ANY, checkpoint_size=5, root_hash=ANY, evidence=(ANY,),
-        approved_by=("alice",), made=(ANY,), attestations=(ANY,), signers=(Signer("key:x", 4),),
+        approved_by=("alice",), made=(ANY,), attestations=(ANY,), signers=(RecordedSigner("key:x", 4),),
         source="./public", verdict="valid", as_of=WHEN, installed_at=WHEN, previous=previous,
     )  # fmt: skip
 

@@ -17,11 +17,11 @@ import pytest
 from attest.digests import sha256
 from attest.errors import FormatError
 from bundlers import formats
-from bundlers.consuming import install as installing
-from bundlers.consuming.install import InstallReport, install, verify_installed
-from bundlers.consuming.partial import plan_for
 from bundlers.consuming.service import TrustSettings
 from bundlers.formats.pieces import Layout, Pieces, measure
+from bundlers.installing import install as installing
+from bundlers.installing.install import InstallReport, install, verify_installed
+from bundlers.installing.partial import plan_for
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
 from bundlers.products.reader import ProductReader
 from casstore.network.network import NetworkGuard

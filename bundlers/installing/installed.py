@@ -17,10 +17,10 @@ import shutil
 from collections.abc import Iterator
 
 from attest.errors import BadInput, FormatError
-from bundlers.consuming.extract import PARTIAL
-from bundlers.consuming.place import check_place
-from bundlers.consuming.receipts import Receipt, check_name
 from bundlers.consuming.state import read_file, write_file
+from bundlers.installing.extract import PARTIAL
+from bundlers.installing.place import check_place
+from bundlers.installing.receipts import Receipt, check_name
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine import locks
 from casstore.storage.base import os_error

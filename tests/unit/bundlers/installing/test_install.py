@@ -12,12 +12,12 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming import extract, fetching, install, installed
 from bundlers.consuming import state as consumer_state
-from bundlers.consuming.install import InstallReport, install_rollback
-from bundlers.consuming.installed import InstalledFolder
-from bundlers.consuming.installed_files import check_folder
 from bundlers.consuming.service import TrustSettings
+from bundlers.installing import extract, fetching, install, installed
+from bundlers.installing.install import InstallReport, install_rollback
+from bundlers.installing.installed import InstalledFolder
+from bundlers.installing.installed_files import check_folder
 from bundlers.publishing import records, tuf_repository
 from casstore.errors import Conflict, NoSuchObject
 from tests.support.published import PublishedWorld
@@ -169,7 +169,7 @@ def test_a_real_kill_in_the_middle(world: PublishedWorld, tmp_path: Path) -> Non
     script = f"""
 import os, signal, sys
 from datetime import datetime
-from bundlers.consuming import extract, install
+from bundlers.installing import extract, install
 from bundlers.consuming.service import TrustSettings
 real = extract._write
 def die(*args):

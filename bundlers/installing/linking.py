@@ -13,7 +13,7 @@ import os
 import secrets
 
 from attest.errors import BadInput
-from bundlers.consuming.installed import InstalledFolder
+from bundlers.installing.installed import InstalledFolder
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict
 from casstore.storage.base import os_error

@@ -14,7 +14,7 @@ for name in ("fcntl", "resource", "pwd", "grp"):
     sys.modules[name] = None
 from datetime import datetime
 from bundlers.consuming.service import TrustSettings
-from bundlers.consuming.install import install
+from bundlers.installing.install import install
 from casstore.machine.locks import NoLocks
 from casstore.store.store import Store
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from attest.core import times
 from attest.errors import CasstoreError
-from bundlers.consuming import linking
-from bundlers.consuming.installed import InstalledFolder
+from bundlers.installing import linking
+from bundlers.installing.installed import InstalledFolder
 from bundlers.products import product_manifests
 from casstore.errors import NoSuchObject
 

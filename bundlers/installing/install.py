@@ -18,14 +18,15 @@ from datetime import datetime
 from typing import Any
 
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming import choosing, counting, fetching, keeping, linking, own_files, service
-from bundlers.consuming.extract import copy_files
-from bundlers.consuming.installed import UNPROVEN, InstalledFolder
-from bundlers.consuming.installed_files import check_folder
-from bundlers.consuming.receipts import Receipt, same_but_for_time
+from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, Verified
 from bundlers.consuming.verification import VerifiedBuild
 from bundlers.consuming.withdrawn import Withdrawn
+from bundlers.installing import choosing, counting, fetching, keeping, linking, own_files
+from bundlers.installing.extract import copy_files
+from bundlers.installing.installed import UNPROVEN, InstalledFolder
+from bundlers.installing.installed_files import check_folder
+from bundlers.installing.receipts import Receipt, same_but_for_time
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict, NoSuchObject

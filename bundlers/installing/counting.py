@@ -19,8 +19,8 @@ from datetime import datetime
 from attest.core import times
 from attest.digests import Digest
 from attest.errors import CasstoreError
-from bundlers.consuming.installed import WITHDRAWN, InstalledFolder
-from bundlers.consuming.receipts import Receipt
+from bundlers.installing.installed import WITHDRAWN, InstalledFolder
+from bundlers.installing.receipts import Receipt
 from bundlers.publishing import absence
 from casstore.ledger.views import Revocation, Suspension
 

@@ -17,8 +17,8 @@ import pytest
 
 from attest.digests import Digest, sha256
 from bundlers import formats
-from bundlers.consuming.extract import extract
 from bundlers.errors import HostileArchive
+from bundlers.installing.extract import extract
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 from bundlers.products.products import SUFFIXES
 from bundlers.products.reader import ProductReader
@@ -117,7 +117,7 @@ SLOW = """
 import io, sys, os
 sys.path.insert(0, {here!r})
 import test_extract as t
-from bundlers.consuming.extract import extract
+from bundlers.installing.extract import extract
 class Slow(io.BytesIO):
     def read(self, size=-1):
         if self.tell() >= 200:

@@ -20,12 +20,12 @@ from typing import Any
 
 from attest.core import times
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming import counting, keeping
-from bundlers.consuming import install as installing
-from bundlers.consuming.installed import UNHEALTHY, UNPROVEN, InstalledFolder
-from bundlers.consuming.receipts import Receipt
 from bundlers.consuming.service import TrustSettings, Verified
 from bundlers.errors import Unhealthy
+from bundlers.installing import counting, keeping
+from bundlers.installing import install as installing
+from bundlers.installing.installed import UNHEALTHY, UNPROVEN, InstalledFolder
+from bundlers.installing.receipts import Receipt
 from casstore.machine import runner
 from casstore.machine.progress import Progress
 from casstore.network.network import NetworkGuard

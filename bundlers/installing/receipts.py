@@ -17,17 +17,10 @@ from attest.core import times
 from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
 from casstore.ledger.release_objects import build_key
+from casstore.ledger.views import RecordedSigner
 
 FORMAT = "casstore-receipt/3"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,150}-[0-9a-f]{12}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Signer:
-    """Somebody whose signature a version leans on, and the ledger entry by which it was recorded at the latest."""
-
-    identity: str
-    entry: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +52,7 @@ class Receipt:
     """The release, all its archives and the trees of its components."""
     attestations: tuple[Digest, ...]
     """The ids of all that it leans on."""
-    signers: tuple[Signer, ...]
+    signers: tuple[RecordedSigner, ...]
     source: str
     verdict: str
     as_of: datetime
@@ -163,13 +156,19 @@ def _receipt(value: Mapping[str, Any]) -> Receipt:
         approved_by=tuple(_text(item) for item in value["approvedBy"]),
         made=tuple(parse(item) for item in value["leansOn"]["made"]),
         attestations=tuple(parse(item) for item in value["leansOn"]["attestations"]),
-        signers=tuple(Signer(_text(item["identity"]), _number(item["entry"])) for item in value["leansOn"]["signers"]),
+        signers=tuple(
+            RecordedSigner(_text(item["identity"]), _number(item["entry"])) for item in value["leansOn"]["signers"]
+        ),
         source=_text(value["source"]),
         verdict=value["verdict"],
         as_of=times.parse(value["asOf"]),
         installed_at=times.parse(value["installedAt"]),
         previous=None if value["previous"] is None else check_name(value["previous"]),
     )
+
+
+def _signer(item: Mapping[str, Any]) -> RecordedSigner:
+    return RecordedSigner(_text(item["identity"]), _number(item["entry"]))
 
 
 def _text(value: object) -> str:

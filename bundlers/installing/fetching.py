@@ -17,13 +17,14 @@ from functools import partial as bound
 
 from attest.digests import Digest
 from attest.errors import FormatError
-from bundlers.consuming import extract, partial, service
-from bundlers.consuming.installed import PART, InstalledFolder
-from bundlers.consuming.partial import Plan
+from bundlers.consuming import service
 from bundlers.consuming.service import Verified
 from bundlers.consuming.verification import VerifiedBuild
 from bundlers.errors import HostileArchive, NoRanges
 from bundlers.formats.pieces import LEAST, Pieces
+from bundlers.installing import extract, partial
+from bundlers.installing.installed import PART, InstalledFolder
+from bundlers.installing.partial import Plan
 from bundlers.products import product_manifests
 from bundlers.publishing import records
 from casstore.errors import NoSuchObject
