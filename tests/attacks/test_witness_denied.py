@@ -257,7 +257,8 @@ def test_what_is_refused_leaves_nothing_in_the_memory(tmp_path: Path) -> None:
     line.publish()
     part = next((line.public / "ledger/feed").glob("*.tar"))
     held = KitFile(str(part), head=False)
-    names = sorted(held.names)[:-1]
+    gone = next(name for name in held.names if b'"dsseEnvelope"' in b"".join(held.chunks(name)))
+    names = sorted(held.names - {gone})
     members = {name: Member(held.size(name), lambda name=name: held.chunks(name)) for name in names}  # type: ignore[misc]
     whole = part.read_bytes()
     with open(tmp_path / "less.tar", "wb") as out:
