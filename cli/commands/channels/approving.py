@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands import agreeing
+from cli.commands.channels import agreeing
 from cli.commands.params import Finite, json_option, key_option, pass_session, without_secrets
 from cli.drawing import render
 from cli.session import Session, write_new

@@ -18,7 +18,7 @@ from attest.statements.envelopes import Envelope, pae
 from attest.statements.statements import PAYLOAD_TYPE
 from cli.main import invoke
 
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[4] / "data"
 FORMS, BUNDLES = DATA / "forms", DATA / "sigstore-bundles"
 ROOTS = BUNDLES / "trusted_root.jsonl"
 NPM = "https://github.com/ramonpetgrave64/gundam-visor/.github/workflows/npm-publish.yml@refs/tags/v1.0.1"

@@ -109,7 +109,7 @@ def verify_bundle(
       casstore attest verify-bundle --bundle a.json --bundle b.json --key release.pub a.tar.gz b.tar.gz
     Exit status: 0 all verified, 3 one does not hold.
     """
-    from cli.commands import bundle_verdicts
+    from cli.commands.evidence import bundle_verdicts
 
     signer = _signer(key_file, certificate_identity, certificate_oidc_issuer)
     asked = bundle_verdicts.Asked(signer, _root(trusted_root, staging), session.now, verify_in_toto)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.commands import agreeing, asking
+from cli.commands.channels import agreeing
 from cli.commands.params import confirm_option, json_option, key_option, pass_session, without_secrets
+from cli.commands.releases import asking
 from cli.drawing import render, wording
 from cli.session import Session
 

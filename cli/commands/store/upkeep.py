@@ -116,7 +116,7 @@ def _show(report: FsckReport) -> None:
 
 def _looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None] | None:
     from attest.errors import CasstoreError
-    from cli.commands.audit import looks
+    from cli.commands.answers.audit import looks
 
     try:
         return looks(session)

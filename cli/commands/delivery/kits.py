@@ -115,7 +115,7 @@ def import_files(
     Exit status: 0 taken in, 3 one of them does not hold or cannot be read, 4 nothing of it can be evidence.
     """
     from bundlers.consuming import kits
-    from cli.commands import importing
+    from cli.commands.delivery import importing
 
     rows: list[dict[str, Any]] = []
     for source in sources:

@@ -14,7 +14,7 @@ from casstore.store.attestations import find
 from casstore.store.store import Store
 from cli.main import invoke
 
-ROOTS = Path(__file__).parents[3] / "data" / "sigstore-bundles" / "trusted_root.jsonl"
+ROOTS = Path(__file__).parents[4] / "data" / "sigstore-bundles" / "trusted_root.jsonl"
 CONFIG = '[store]\nurl = "./store"\n[channels.dev]\napprovals = 0\n'
 
 

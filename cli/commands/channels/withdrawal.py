@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.commands.answers.whence import known_of_feed
 from cli.commands.params import confirm_option, json_option, key_option, pass_session, without_secrets
-from cli.commands.whence import known_of_feed
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 

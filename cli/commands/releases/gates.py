@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands import asking
 from cli.commands.params import json_option, key_option, pass_session
+from cli.commands.releases import asking
 from cli.drawing import render
 from cli.session import Session, read_file
 

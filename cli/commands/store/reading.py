@@ -1,76 +1,12 @@
-"""init, get, ls, cat, diff, du."""
+"""get, ls, cat, diff, du."""
 
 from __future__ import annotations
 
 import click
 
-from cli.commands.params import Days, json_option, key_option, pass_session
+from cli.commands.params import json_option, pass_session
 from cli.drawing import render
 from cli.session import Session
-
-
-@click.command()
-@key_option
-@click.option(
-    "--expires-days", type=Days, default=365, show_default=True, help="With --key: how long the trust root is valid."
-)
-@click.option("--yes", is_flag=True, help="Write a starter casstore.toml where there is none, without asking.")
-@json_option
-@pass_session
-def init(session: Session, key: str | None, expires_days: int, yes: bool, as_json: bool) -> None:
-    """Make a store at --store (or [store] url), after proving that it creates exclusively.
-
-    Where no casstore.toml is here or above, a starter is offered: a commented one, made from the
-    folders with build outputs that lie here. It is asked for on a terminal; in a pipe, say --yes.
-
-    With --key, also makes a trust root in which this one key holds every role, and starts the
-    ledger with it: enough to begin alone. Its policies are those of casstore.toml, or the
-    starter's. Teams use `casstore keys ceremony` instead.
-
-    \b
-    Examples:
-      casstore init --key key.pem --yes
-      casstore --store ./store init
-    Exit status: 0 made, 2 no store is named and no starter wanted, 9 there is a store already,
-    12 the storage cannot be reached or overwrites.
-    """
-    from casstore.objects.packs import Durability
-    from casstore.storage import open_storage
-    from casstore.storage.probe import probe
-    from casstore.store.store import Store, StoreOptions
-    from cli.commands.starting import offer
-
-    if key:
-        from cli.commands.keys import check_alone
-
-        check_alone(session, key)
-    wrote = offer(session, yes=yes)
-    url, config = session.store_url, session.optional_config
-    options = StoreOptions(config.store.compress, Durability(config.store.durability)) if config else StoreOptions()
-    probe(open_storage(url, network=session.network, create=True)).require()
-    with Store.init(url, network=session.network, options=options) as store:
-        result = {"store": store.url, "id": store.store_id, **({"config": wrote} if wrote else {})}
-    if key:
-        from cli.commands.keys import start_alone
-
-        result["trustRoot"] = start_alone(session, key, expires_days)
-    if as_json:
-        render.json_object(result)
-    else:
-        render.line(f"store {result['id']} at {result['store']}")
-        render.say(f"next: casstore {_next(session, key)}")
-
-
-def _next(session: Session, key: str | None) -> str:
-    """What to type after `init`."""
-    if not key:
-        return "keys ceremony draft --help"
-    config = session.optional_config
-    if config is None or not config.components:
-        return (
-            "put --help, once casstore.toml names what is put under [components.NAME] and shipped under [products.NAME]"
-        )
-    return f"put --all --release-version 1.0.0 --key {key}"
 
 
 @click.command()
@@ -244,4 +180,4 @@ def du(session: Session, as_json: bool) -> None:
     )
 
 
-COMMANDS = {"init": init, "get": get, "ls": ls, "cat": cat, "diff": diff, "du": du}
+COMMANDS = {"get": get, "ls": ls, "cat": cat, "diff": diff, "du": du}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from cli.commands.ceremony import ceremony, revoke, rotate
 from cli.commands.params import json_option, pass_session
+from cli.commands.trust.ceremony import ceremony, revoke, rotate
 from cli.drawing import render
 from cli.session import Session, passphrase, read_file, write_new
 
@@ -96,50 +94,6 @@ def list_identities(session: Session, as_json: bool) -> None:
 
 def _said(value: object) -> str:
     return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def check_alone(session: Session, key: str) -> None:
-    """Whether `start_alone` can work, before anything is made. Raises BadInput, SignerError."""
-    from attest.errors import BadInput
-    from attest.keys import keys as pairs
-
-    if ":" not in key and not os.path.exists(key):
-        raise BadInput(f"{key}: no such file", hint=f"make a key first: casstore keys generate {key}")
-    public = session.signer(key).public_pem
-    if public is None or pairs.algorithm_of(pairs.public_from_pem(public)) != "ed25519":
-        raise BadInput(
-            f"{key}: one key for every role must be an Ed25519 key, since checkpoints are signed by it",
-            hint="make one: casstore keys generate FILE; or give each role its own: casstore keys ceremony draft",
-        )
-    config = session.optional_config
-    if config is not None and not config.channels:
-        raise BadInput(
-            "a trust root needs channel policies", hint="write [channels.NAME] with approvals = N in casstore.toml"
-        )
-
-
-def start_alone(session: Session, key: str, expires_days: int) -> str:
-    """A first trust root in which one key holds every role; returns its digest.
-
-    Without a casstore.toml its policies are those that `init` offers.
-    """
-    from attest.ceremony import ceremony as steps
-    from attest.trust.trust_roots import ROLES
-    from casstore.promotion import trust
-    from cli.commands import starting
-
-    signer = session.signer(key)
-    config = session.optional_config or starting.offered(session)
-    change = trust.TrustChange(
-        {"owner": signer.public_pem or signer.identity},
-        {role: trust.RoleChange(("owner",)) for role in ROLES},
-        expires_days=expires_days,
-    )
-    store = session.open_store()
-    payload = trust.propose(change, store_id=store.store_id, previous=None, channels=config.channels, now=session.now)
-    signed = steps.combine(payload, [steps.sign(payload, signer)], at=session.now)
-    trust.adopt(store, session.ledger(), signed, now=session.now)
-    return session.trust_root().digest
 
 
 keys.add_command(ceremony)

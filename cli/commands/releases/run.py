@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.commands.params import json_option, key_option, pass_session, strict_option
-from cli.commands.put import told_components
-from cli.commands.release import tell_blockers, text_of, told
+from cli.commands.releases.release import tell_blockers, text_of, told
+from cli.commands.store.put import told_components
 from cli.drawing import render
 from cli.session import Session
 

@@ -12,9 +12,9 @@ from attest import digests
 from attest.core import limits
 from attest.digests import Digest
 from attest.errors import BadInput
-from cli.commands import sigstore_bundles
+from cli.commands.evidence import sigstore_bundles
+from cli.commands.evidence.sbom import sbom
 from cli.commands.params import digest_of_file, json_option, key_option, pass_session
-from cli.commands.sbom import sbom
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 

@@ -12,7 +12,7 @@ import pytest
 from cli.main import invoke
 from tests.unit.bundlers.inspection.test_linked import with_section
 
-DATA = Path(__file__).parents[3] / "data" / "scanners"
+DATA = Path(__file__).parents[4] / "data" / "scanners"
 CRATES = {"packages": [{"name": "openssl", "version": "0.10.45", "source": "crates.io"}]}
 LOCK = """
 version = 4

@@ -6,7 +6,7 @@ import click
 
 from attest import digests
 from cli.commands.params import clock_option, json_option, key_option, pass_session
-from cli.commands.witness import witness
+from cli.commands.trust.witness import witness
 from cli.drawing import render
 from cli.session import Session, write_new
 

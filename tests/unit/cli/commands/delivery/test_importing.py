@@ -29,7 +29,7 @@ from casstore.objects.kinds import Kind
 from casstore.store.store import Store
 from cli.main import invoke
 
-DATA = Path(__file__).parents[3] / "data"
+DATA = Path(__file__).parents[4] / "data"
 FORMS, BUNDLES = DATA / "forms", DATA / "sigstore-bundles"
 ROOTS = (BUNDLES / "trusted_root.jsonl").read_bytes()
 GITHUB = BUNDLES / (

@@ -38,7 +38,7 @@ from = "dev"
 approvals = 1
 separate_duties = false
 """
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 CASSTORE = [sys.executable, "-m", "cli.main"]
 
 

@@ -15,7 +15,7 @@ from bundlers.installing import updating
 from cli.main import invoke
 from tests.support.typed_line import Clock, begun, said, shipped, told, typed
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 CONSUMER = """\
 [products.one]
 from = "./public"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.commands import ceremony_values as values
 from cli.commands.params import Days, json_option, key_option, once, pass_session
+from cli.commands.trust import ceremony_values as values
 from cli.drawing import render
 from cli.session import Session, read_file, write_new
 
