@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from casstore.ledger import rules, saved_state
+from casstore.ledger import rules, saved_state, sealed_states
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, ObjectReader, start
@@ -35,8 +35,10 @@ def fold(
 def replay(
     ledger: Ledger, store: ObjectReader, state: LedgerState | None = None, *, sigstore_root: bytes | None = None
 ) -> LedgerState:
-    """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before."""
+    """The newest state; from `state` on, if one is given, else from what this handle, or this user, folded before.
 
+    Where nobody here has folded anything, from the newest seal whose state lies in the store; `begun` says which.
+    """
     opened, name = ledger.opener(), ledger.name
 
     def again(count: int) -> LedgerState:
@@ -48,6 +50,8 @@ def replay(
         state = ledger.folded.get(sigstore_root)
         if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root, again)):
             state = LedgerState(**fields)
+        if state is None:
+            state = sealed_states.begin(ledger, store, sigstore_root, again)
     state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
     if own:
@@ -55,6 +59,18 @@ def replay(
             saved_state.keep(ledger, state, sigstore_root)
         ledger.folded[sigstore_root] = state
         _tell(ledger, store, state)
+    return state
+
+
+def replay_whole(ledger: Ledger, store: ObjectReader, *, sigstore_root: bytes | None = None) -> LedgerState:
+    """As `replay`, with no seal believed: for what one signs for others, proves, or takes away for good."""
+    state = replay(ledger, store, sigstore_root=sigstore_root)
+    if state.begun is None:
+        return state
+    state = replay_all(ledger, store, sigstore_root=sigstore_root)
+    ledger.saved.pop(sigstore_root, None)
+    saved_state.keep(ledger, state, sigstore_root)
+    ledger.folded[sigstore_root] = state
     return state
 
 

@@ -103,6 +103,11 @@ class Ledger:
         """How far this user had seen the ledger before it was read here."""
 
     @property
+    def storage(self) -> Storage:
+        """Where the entries are."""
+        return self._storage
+
+    @property
     def cache(self) -> EntryCache:
         """What is kept of this ledger on this machine."""
         return self._cache
@@ -244,6 +249,13 @@ class Ledger:
         self._first, self._known = count - 1, [self._parse(raw, count - 1)]
         self._load_cache(count)
         return True
+
+    def peek(self, number: int) -> Entry:
+        """One entry as it lies there, the chain around it not checked. Raises NoSuchObject, StoreDamaged."""
+        raw = self._read(number)
+        if raw is None:
+            raise NoSuchObject(f"ledger {self.name}: entry {number} is not there")
+        return self._parse(raw, number)
 
     def tip(self) -> Entry | None:
         """The newest entry, None for an empty ledger."""

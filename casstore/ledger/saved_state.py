@@ -19,63 +19,31 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgpack
 
 import attest
 from attest import canonical, digests
-from attest.digests import Digest, is_digest, sha256, to_raw
+from attest.digests import Digest, sha256, to_raw
 from attest.errors import CasstoreError
 from attest.trust import trust_roots
-from attest.trust.trust_roots import TrustRoot
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie, row_values
+from casstore.ledger import row_trie, state_records
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
 from casstore.ledger.row_trie import Trie
-from casstore.ledger.tables import Log, Table, TableForm
-from casstore.ledger.views import (
-    ChannelState,
-    Condemned,
-    Dispute,
-    Epoch,
-    Revocation,
-    Sealed,
-    Suspension,
-    been_of,
-    moves_of,
-    plain,
-    publications_of,
-)
+from casstore.ledger.state_records import Fields, Unpacked, packed_of
 from casstore.machine import clock, user_secrets
 
 if TYPE_CHECKING:
     from casstore.ledger.state import LedgerState
 
-FORMAT = "casstore-state/5"
+FORMAT = "casstore-state/6"
 _BESIDE = ("store/attestations.py", "errors.py")
 """What rules use of casstore beside the ledger's own folder."""
-_TABLES = (
-    "components",
-    "component_statements",
-    "first_puts",
-    "last_puts",
-    "tree_puts",
-    "releases",
-    "versions",
-    "evidence",
-    "recorded",
-    "codes",
-)
-_LOGS = ("order", "void", "seals", "trust_entries")
-_SEALED = ("sealed/state", "sealed/full")
-
-Fields = dict[str, Any]
-"""The fields of a `state.LedgerState` by name."""
 Again = Callable[[int], "LedgerState"]
 """The state after so many entries, folded from the first one."""
 
@@ -107,7 +75,7 @@ def load(ledger: Ledger, store: str, sigstore_root: bytes | None, again: Again) 
     if data is None or (body := user_secrets.unseal(kept[0], data)) is None:
         return None
     mend = partial(ledger.cache.put_rows, row)
-    rows = SavedRows(ledger.name, partial(ledger.cache.row, row), _entries_of(ledger), again, mend)
+    rows = SavedRows(ledger.name, partial(ledger.cache.row, row), entries_of(ledger), again, mend)
     found = decode(body, kept[1], sigstore_root, store, rows)
     if found is None or not ledger.resume(found[0]["count"], found[0]["tip"]):
         return None
@@ -116,7 +84,7 @@ def load(ledger: Ledger, store: str, sigstore_root: bytes | None, again: Again) 
     return fields
 
 
-def _entries_of(ledger: Ledger) -> Callable[[int, int, Digest], Iterator[Entry]]:
+def entries_of(ledger: Ledger) -> Callable[[int, int, Digest], Iterator[Entry]]:
     """Reads them by a handle of its own: a state is kept in the handle that it came from, and holds none."""
     opened = ledger.opener()
 
@@ -189,7 +157,7 @@ def encode(fields: Fields, code: str, sigstore_root: bytes | None, left: Sequenc
     """What is sealed: all of a state but the rows of its tables."""
     binding = _binding(code, sigstore_root, fields["store"], fields["ledger"])
     roots = [canonical.dumps(root.to_json()) for root in fields["trust_roots"]]
-    body: bytes = msgpack.packb([*binding, roots, _packed(fields), list(left)], datetime=True)
+    body: bytes = msgpack.packb([*binding, roots, packed_of(fields), list(left)], datetime=True)
     return body
 
 
@@ -203,14 +171,14 @@ def decode(
             return None
         roots = tuple(trust_roots.parse(canonical.loads_object(raw, what="trust root")) for raw in raws)
         rows.count, rows.tip = packed["count"], packed["tip"]
-        return _Unpacked(roots, rows).fields(packed), left
+        return Unpacked(roots, rows).fields(packed), left
     except (ValueError, TypeError, LookupError, msgpack.UnpackException, CasstoreError):
         return None
 
 
-def rows_of(fields: Fields) -> dict[bytes, bytes]:
-    """All leaves and nodes of a state's tables by their keys."""
-    return {_key(name, digest): data for name, digest, data in _fresh(_tries(fields), {})}
+def rows_of(state: LedgerState) -> dict[bytes, bytes]:
+    """All leaves and nodes of a state's tables, and of those that it leans on, by their keys."""
+    return {_key(name, digest): data for name, digest, data in _fresh(_tries(state.fields()), {})}
 
 
 def _key(name: str, digest: Digest) -> bytes:
@@ -236,17 +204,11 @@ def _tries(fields: Fields) -> dict[str, list[Trie]]:
 
 
 def _named(fields: Fields) -> Iterator[tuple[str, Trie]]:
-    yield from ((name, fields[name].trie) for name in _TABLES)
-    yield from ((name, fields[name].rows.trie) for name in _LOGS)
-    for name, channel in fields["channels"].items():
-        yield f"history/{name}", channel.history.rows.trie
-        yield f"been/{name}", channel.been.trie
-    for name, rows in fields["publications"].items():
-        yield f"publications/{name}", rows.rows.trie
+    yield from state_records.named_tries(fields)
     if fields["epoch"] is not None:
         yield from _named(fields["epoch"].base().fields())
     if fields["tries"] is not None:
-        yield from zip(_SEALED, (fields["tries"].state, fields["tries"].full), strict=True)
+        yield state_records.SEALED, fields["tries"].state
         yield from _named(fields["tries"].of.fields())
 
 
@@ -290,7 +252,7 @@ class SavedRows:
         if data is not None and sha256(data) == digest:
             return data
         if self.made is None:
-            self.made = rows_of(self.again(self.count).fields())
+            self.made = rows_of(self.again(self.count))
             self.mend(self.made)
         if key not in self.made:
             raise StoreDamaged(
@@ -299,129 +261,11 @@ class SavedRows:
             )
         return self.made[key]
 
+    def since(self, start: int) -> Iterator[Entry]:
+        """See `state_records.Rows`."""
+        return self.entries(start, self.count, self.tip)
+
 
 def _binding(code: str, sigstore_root: bytes | None, store: str, ledger: str) -> list[str]:
     judged_by = "" if sigstore_root is None else hashlib.sha256(sigstore_root).hexdigest()
     return [FORMAT, code, judged_by, store, ledger]
-
-
-def _packed(fields: Fields) -> Fields:
-    """What is written of a state: of tables [root, rows]."""
-    return {name: _TO.get(name, plain)(value) for name, value in fields.items()}
-
-
-def _trie(trie: Trie) -> list[Any]:
-    return [trie.digest, trie.size]
-
-
-def _channel(channel: ChannelState) -> list[Any]:
-    at = [channel.release, channel.version, channel.move, channel.number, channel.pinned]
-    return [*at, _trie(channel.history.rows.trie), _trie(channel.been.trie)]
-
-
-def _epoch(epoch: Epoch | None) -> Any:
-    """[the state before it, the latest claim, how many entries]."""
-    return None if epoch is None else [_packed(epoch.base().fields()), epoch.latest, epoch.count]
-
-
-_TO: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(_TABLES, lambda table: _trie(table.trie)),
-    **dict.fromkeys(_LOGS, lambda log: _trie(log.rows.trie)),
-    "trust_roots": len,
-    "channels": lambda channels: {name: _channel(channel) for name, channel in channels.items()},
-    "publications": lambda of: {name: _trie(rows.rows.trie) for name, rows in of.items()},
-    "epoch": _epoch,
-    "tries": lambda made: None if made is None else [_packed(made.of.fields()), _trie(made.state), _trie(made.full)],
-    "bound": lambda _: None,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Unpacked:
-    """Makes fields of what was sealed; rows are read later."""
-
-    roots: tuple[TrustRoot, ...]
-    rows: SavedRows
-
-    def fields(self, packed: Mapping[str, Any]) -> Fields:
-        """Of one state."""
-        made: Fields = {name: _FROM[name](value) if name in _FROM else value for name, value in packed.items()}
-        made["trust_roots"] = self.roots[: packed["trust_roots"]]
-        for name in _TABLES:
-            made[name] = self.table(name, packed[name], *row_values.forms(name, made["trust_roots"]))
-        for name in _LOGS:
-            made[name] = Log(self.table(name, packed[name], *row_values.forms(name)))
-        made["channels"] = {name: self.channel(name, row) for name, row in packed["channels"].items()}
-        made["publications"] = {
-            name: Log(self.like(publications_of(name).rows, row)) for name, row in packed["publications"].items()
-        }
-        made["epoch"] = self.epoch(packed["epoch"])
-        made["tries"] = self.tries(packed["tries"])
-        return made
-
-    def table(self, name: str, row: Any, to: Callable[[Any], Any], of: Callable[[Any], Any]) -> Table[Any, Any]:
-        """One that lies as `row` says."""
-        return Table(Trie(TableForm(name, to, of, partial(self.rows.read, name)), _place(row[0]), row[1]))
-
-    def like(self, empty: Table[Any, Any], row: Any) -> Table[Any, Any]:
-        """One of the form of an empty one."""
-        form: Any = empty.trie.form
-        return self.table(form.name, row, form.to, form.of)
-
-    def channel(self, name: str, row: Any) -> ChannelState:
-        """One channel."""
-        *at, history, been = row
-        tables = Log(self.like(moves_of(name).rows, history)), self.like(been_of(name), been)
-        return ChannelState(name, *[*at, *tables])
-
-    def epoch(self, row: Any) -> Epoch | None:
-        """Its base is unpacked, and its entries are read, only where a bound bites."""
-        from casstore.ledger.state import LedgerState
-
-        if row is None:
-            return None
-        packed, latest, count = row
-        start: int = packed["count"]
-
-        def entries() -> list[Entry]:
-            return list(islice(self.rows.entries(start, self.rows.count, self.rows.tip), count))
-
-        return Epoch(cache(lambda: LedgerState(**self.fields(packed))), entries, None, latest, count)
-
-    def tries(self, row: Any) -> Any:
-        """What the last seal names."""
-        from casstore.ledger.state import LedgerState
-        from casstore.ledger.state_tries import SealedForm, StateTries
-
-        if row is None:
-            return None
-        packed, *ones = row
-        state, full = (
-            Trie(SealedForm(partial(self.rows.read, name)), _place(root), size)
-            for name, (root, size) in zip(_SEALED, ones, strict=True)
-        )
-        return StateTries(LedgerState(**self.fields(packed)), state, full)
-
-
-def _place(root: Any) -> Digest | None:
-    if root is None:
-        return None
-    if not is_digest(root):
-        raise ValueError("no root of a table")
-    return Digest(root)
-
-
-def _revocation(row: Sequence[Any]) -> Revocation:
-    return replace(found := Revocation(*row), holders=tuple(found.holders))
-
-
-_FROM: dict[str, Callable[[Any], Any]] = {
-    "revocations": lambda rows: tuple(map(_revocation, rows)),
-    "revoked": frozenset,
-    "limited": dict,
-    "suspensions": lambda rows: tuple(Suspension(*row) for row in rows),
-    "condemned": lambda rows: {pack: Condemned(*row) for pack, row in rows.items()},
-    "given_up": frozenset,
-    "sealed": lambda row: None if row is None else Sealed(*row),
-    "disputed": lambda row: None if row is None else Dispute(*row),
-}

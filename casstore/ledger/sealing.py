@@ -22,9 +22,10 @@ from attest.statements import statements
 from attest.statements.predicates import seal as seals
 from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
+from casstore.ledger import sealed_states
 from casstore.ledger.commit import check_settled
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay, replay_whole
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.rows import tries_of
 from casstore.ledger.rules import Reader, bounded, judge
@@ -51,7 +52,7 @@ def seal(
 ) -> LedgerState:
     """The state after a seal that holds and is the newest entry. Raises PolicyDenied, SealDisputed."""
     reader, losses, now = Reader(store, sigstore_root), 0, now.replace(microsecond=0)
-    state = replay(ledger, store, sigstore_root=sigstore_root)
+    state = replay_whole(ledger, store, sigstore_root=sigstore_root)
     while state.sealed is None or state.sealed.number != state.count - 1:
         check_settled(state, EntryKind.SEAL)
         require_role(state, signer, now)
@@ -61,6 +62,8 @@ def seal(
         if entry.number == state.count:
             after = judge(state, entry, reader)
             if ledger.offer(entry):
+                if sealed_states.is_due(None if state.sealed is None else state.sealed.number, entry.number):
+                    sealed_states.keep(ledger.storage, after)
                 return after
         losses += 1
         time.sleep(_random.uniform(0, _PAUSE * min(losses, 8)))

@@ -141,6 +141,8 @@ class LedgerState:
     """What the last seal that held names, and the state of which that is."""
     bound: Bound | None = field(default=None, compare=False)
     """While an epoch that a seal has ended is folded again."""
+    begun: int | None = field(default=None, compare=False)
+    """The seal at whose word this machine began, with what came before it not folded; None: all of it was."""
 
     @property
     def trust_root(self) -> TrustRoot | None:

@@ -1,4 +1,4 @@
-"""The two tries of rows that a seal names, as a state carries them on from seal to seal.
+"""What a seal names: the trie of rows that consumers ask, carried on from seal to seal, and the state's whole record.
 
 made.state_root, made.full_root
 made.new_blobs()            # what the store has not yet
@@ -14,7 +14,7 @@ from typing import Any
 from attest.digests import Digest, sha256
 from attest.log import state_trie
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie
+from casstore.ledger import row_trie, state_records
 from casstore.ledger.row_trie import Cell, Trie
 
 
@@ -63,12 +63,11 @@ class SealedForm:
 
 @dataclass(frozen=True, slots=True)
 class StateTries:
-    """Both tries over the rows of a state."""
+    """The trie over the rows of a state, and all that it is."""
 
     of: Any
     """The `state.LedgerState` whose rows they are."""
     state: Trie
-    full: Trie
 
     @property
     def state_root(self) -> Digest:
@@ -77,8 +76,8 @@ class StateTries:
 
     @property
     def full_root(self) -> Digest:
-        """The other one."""
-        return _root(self.full)
+        """The digest of the state's record."""
+        return sha256(state_records.record(self.of.fields()))
 
     def new_blobs(self) -> dict[Digest, bytes]:
         """The leaves and nodes of `state` that the last seal that held had not: those lie in the store."""
@@ -90,8 +89,8 @@ class StateTries:
         return frozenset({self.state_root, *row_trie.unshared(self.state, [])})
 
     def blobs(self) -> dict[Digest, bytes]:
-        """All leaves and nodes of both."""
-        return {**_blobs(self.state, []), **_blobs(self.full, [])}
+        """All leaves and nodes of `state`."""
+        return _blobs(self.state, [])
 
 
 def _root(trie: Trie) -> Digest:

@@ -322,7 +322,7 @@ class Dispute:
     own_state: Digest
     own_full: Digest
     rows: tuple[str, ...] = ()
-    """The names of rows of `state` (else of `full`) that differ, as far as the sealed leaves are here."""
+    """The names of rows of `state` that differ, as far as the sealed leaves are here."""
 
     def error(self) -> SealDisputed:
         """What a writer says that stops before it."""

@@ -26,9 +26,10 @@ from casstore import promotion  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
 from casstore.ledger.folding import fold  # noqa: E402
-from casstore.ledger.rows import full_rows, state_rows, tries_of  # noqa: E402
+from casstore.ledger.rows import state_rows, tries_of  # noqa: E402
 from casstore.ledger.state import start  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
+from tests.support.table_rows import table_rows  # noqa: E402
 from tests.support.worlds import signer  # noqa: E402
 
 KEPT = Path(__file__).parent / "golden" / "rules" / f"{RULES}.json"
@@ -119,7 +120,7 @@ def keep() -> bytes:
         state = replace(fold(start(world.store.store_id, "main"), entries, reading), epoch=None)
         made = tries_of(replace(state, tries=None))
         world.store.close()
-    rows = {**state_rows(state), **full_rows(state)}
+    rows = {**state_rows(state), **table_rows(state)}
     return canonical.dumps(
         {
             "rules": RULES,

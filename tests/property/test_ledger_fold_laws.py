@@ -142,7 +142,7 @@ def test_a_saved_state_goes_on_as_if_it_had_never_been_saved(picks: list[int], d
     chain = _chain(picks)
     cut = data.draw(st.integers(0, len(chain)))
     before = fold(_start(), chain[:cut], _world().store)
-    body, kept = saved_state.encode(before.fields(), "code", None), saved_state.rows_of(before.fields())
+    body, kept = saved_state.encode(before.fields(), "code", None), saved_state.rows_of(before)
     rows = saved_state.SavedRows(
         before.ledger, kept.get, lambda start, *_: iter(chain[start:cut]), lambda _: before, dict
     )

@@ -44,19 +44,16 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
 
 
 def _differing(claim: Seal, own: StateTries, reader: Reader) -> tuple[str, ...]:
-    """The rows in which a seal and this fold differ; () where its leaves are not in the store."""
+    """The rows in which a seal and this fold differ; () where its leaves are not in the store, or say the same."""
     blobs = own.blobs()
 
     def read(digest: Digest) -> bytes:
         return blobs[digest] if digest in blobs else reader.objects.read(digest, max_bytes=_MAX_BLOB)
 
-    for said, mine in ((claim.state, own.state_root), (claim.full, own.full_root)):
-        try:
-            if rows := state_trie.differing(said, mine, read):
-                return tuple(rows)
-        except CasstoreError:  # its leaves are gone, or are none
-            continue
-    return ()
+    try:
+        return tuple(state_trie.differing(claim.state, own.state_root, read))
+    except CasstoreError:  # its leaves are gone, or are none
+        return ()
 
 
 def sealed_by(state: LedgerState, number: int, clock: datetime) -> Sealed:
