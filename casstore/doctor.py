@@ -260,6 +260,9 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("ledger", WARN, f"{len(state.void)} of {state.count} entries are void", "casstore ledger verify")
     else:
         yield Row("ledger", OK, f"{state.count} entries, none void")
+    if state.begun is not None:
+        told = f"this machine began at the seal of entry {state.begun} and has folded nothing before it"
+        yield Row("ledger", OK, f"{told}: casstore ledger verify folds it all")
     if state.floor is not None and now + _SKEW < state.floor:
         signed = times.format(state.floor)
         yield Row("clock", WARN, f"behind the ledger, where somebody signed at {signed}", "set the clock")

@@ -18,7 +18,7 @@ from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
 from bundlers.audit.case import CHANNEL, Case, LookAt, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
-from casstore.ledger.folding import replay, replay_all
+from casstore.ledger.folding import replay_all, replay_whole
 from casstore.ledger.log import Ledger
 from casstore.store.store import Store
 
@@ -43,7 +43,7 @@ def audit(
     `look` tells what consumers are shown at a destination.
     `blockers`: (path, bytes) of blocker files, whose open records count.
     """
-    state = (replay_all if anew else replay)(ledger, store, sigstore_root=sigstore_root)
+    state = (replay_all if anew else replay_whole)(ledger, store, sigstore_root=sigstore_root)
     case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root, look=look)
     closed = [case.attested(digest) for digest in case.closed()]
     others = [case.attested(digest) for digest in case.handed_in()]

@@ -51,7 +51,7 @@ from bundlers.publishing.reports import PublishReport, PublishSigners
 from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, NotWritable, StorageUnavailable
 from casstore.ledger.entries import TRUST
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.machine.progress import Progress
@@ -151,7 +151,7 @@ def publish_to(
 
 
 def _publish_to(run: Run, destination: Destination) -> PublishReport:
-    state = replay(run.ledger, run.store, sigstore_root=run.sigstore_root)
+    state = replay_whole(run.ledger, run.store, sigstore_root=run.sigstore_root)
     rows = state.publications.get(run.settings.name, ())
     rooted = _rooted(run, destination, state)
     foreign = run.signers.reset and (rooted or not writing.is_ours(destination))

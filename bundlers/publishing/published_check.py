@@ -32,7 +32,7 @@ from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
 from casstore.errors import NoSuchObject
 from casstore.ledger import checkpoints as ledger_checkpoints
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.storage import Storage
@@ -68,7 +68,7 @@ class PublishedReport:
 def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> PublishedReport:
     """Every file. Raises NoSuchObject where nothing was published there, StorageUnavailable, StoreDamaged."""
     report = PublishedReport()
-    state = replay(ledger, store)
+    state = replay_whole(ledger, store)
     rows = state.publications.get(destination)
     if not rows:
         raise NoSuchObject(f"nothing was published to {destination}", hint="casstore ledger log shows what was")
@@ -158,7 +158,7 @@ def _add_ledger(into: dict[str, Expected], store: Store, ledger: Ledger) -> set[
 def _add_feed(into: dict[str, Expected], storage: Storage, store: Store, ledger: Ledger) -> set[str]:
     """The feed up to the checkpoint that is shown: its index follows from the parts, else the parts from the index."""
     size = checkpoints.parse(store.read(into[CHECKPOINT].digest))[0].size
-    state, entries = replay(ledger, store), ledger.all_entries()
+    state, entries = replay_whole(ledger, store), ledger.all_entries()
     rows = _feed_rows(storage, size)
     into[feed.INDEX] = Expected(sha256(made := feed.index_of(rows)), made)
     needed = {feed.INDEX}

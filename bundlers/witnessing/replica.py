@@ -25,7 +25,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger import folding
 from casstore.ledger import state as states
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.store.store import Store
@@ -95,7 +95,7 @@ class Replica:
     def _folded(self) -> LedgerState:
         """What is kept; anew from the feed where rules that have changed ask for more of it."""
         with contextlib.suppress(NoSuchObject, StoreDamaged):
-            return replay(self._ledger, self._store, sigstore_root=self._sigstore_root)
+            return replay_whole(self._ledger, self._store, sigstore_root=self._sigstore_root)
         start, kept = states.start(self._store.store_id, self._log.ledger), map(formats.parse, self._raws)
         return folding.fold(start, kept, self._incoming, sigstore_root=self._sigstore_root)
 

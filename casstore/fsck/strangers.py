@@ -18,6 +18,7 @@ _OURS = (
     re.compile(r"pins/[0-9a-f]{32}(\.copy)?"),
     re.compile(r"collections/[0-9]{20}(\.copy)?"),
     re.compile(mended.FOLDER + r"/[0-9a-f]{64}"),
+    re.compile(r"states/[a-z0-9][a-z0-9._-]{0,63}/[0-9]{20}"),
 )
 _UPKEEP = (f"{QUARANTINE}/", f"{TEMP}/", "index/")
 """What no reader of a store looks at; caches judge their own files."""

@@ -25,7 +25,7 @@ from casstore.gc.marking import Root
 from casstore.gc.roots import LedgerView, ledger_roots
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind, pack_list
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay, replay_whole
 from casstore.ledger.listing import ledger_names
 from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
@@ -82,7 +82,7 @@ class LedgerBook:
         self._store = store
         self._signer = signer
         self.name = ledger.name
-        state = replay(ledger, store)
+        state = replay_whole(ledger, store)
         self.view = LedgerView(ledger, state, tuple(ledger.entries())[: state.count])
 
     @property

@@ -26,7 +26,7 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import sealing
 from casstore.ledger.entries import Entry
-from casstore.ledger.folding import replay
+from casstore.ledger.folding import replay, replay_whole
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.sealing import SealStore
 from casstore.ledger.state import LedgerState, ObjectReader
@@ -90,7 +90,7 @@ def make(
     store: SealStore, ledger: Ledger, *, signer: Signer, now: datetime, sigstore_root: bytes | None = None
 ) -> MadeCheckpoint:
     """Seal the ledger as it is, sign it and keep the checkpoint. Raises PolicyDenied, BadInput, StoreDamaged."""
-    state = replay(ledger, store, sigstore_root=sigstore_root)
+    state = replay_whole(ledger, store, sigstore_root=sigstore_root)
     sealing.require_role(state, signer, now)
     name = origin(state.store, state.ledger)
     NoteKey.of_pem(name, signer.public_pem or b"")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -65,12 +65,8 @@ def keep(storage: Storage, state: LedgerState) -> None:
     watched = state.require_trust_root().witnesses is not None
     if storage.local_path is None or storage.read_only or made is None or watched:
         return
-    fields = made.of.fields()
-    raw: bytes = msgpack.packb([state_records.record(fields), sorted(rows_of(made.of).items())])
-    if len(raw) > MAX_BYTES:
-        return
     with contextlib.suppress(CasstoreError, OSError), tempfile.NamedTemporaryFile() as file:
-        data = encode(raw)
+        data = encode(state_records.record(made.of.fields()), rows_of(made.of))
         file.write(data)
         file.flush()
         folder = folder_of(state.ledger)
@@ -78,8 +74,11 @@ def keep(storage: Storage, state: LedgerState) -> None:
         storage.delete(sorted(storage.list(folder))[:-_KEPT])
 
 
-def encode(raw: bytes) -> bytes:
-    """A file's bytes."""
+def encode(record: bytes, rows: Mapping[bytes, bytes]) -> bytes:
+    """A file's bytes. Raises FormatError for a state that is too large."""
+    raw: bytes = msgpack.packb([record, sorted(rows.items())])
+    if len(raw) > MAX_BYTES:
+        raise FormatError(f"a state of {len(raw)} bytes is not kept, the limit is {MAX_BYTES}")
     kind, stored = codec.Packer(_LEVEL).pack(raw)
     return b"".join([MAGIC, len(raw).to_bytes(8, "big"), bytes([kind]), stored])
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from attest import digests
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
 from attest.log import checkpoints, merkle, state_trie
@@ -22,11 +21,17 @@ from casstore import promotion as services
 from casstore.errors import SealDisputed
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
+from casstore.ledger import sealed_states, sealing
+from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.rows import state_rows
+from casstore.ledger.folding import replay, replay_whole
+from casstore.ledger.log import Ledger
+from casstore.ledger.rows import state_rows, tries_of
 from tests.support.adversary import Public
 from tests.support.published import PublishedWorld
 from tests.support.worlds import identity, signer
+
+FULL = sha256(b"full")
 
 
 @pytest.fixture
@@ -42,11 +47,10 @@ def world(tmp_path: Path) -> PublishedWorld:
     return made
 
 
-def _seal(world: PublishedWorld, size: int, tip: Digest, state: Digest) -> bytes:
+def _seal(world: PublishedWorld, size: int, tip: Digest, state: Digest, full: Digest = FULL) -> bytes:
     now = world.state
     root = now.require_trust_root()
     before = now.sealed.number if now.sealed else None
-    full = digests.sha256(b"full")
     where = now.store, now.ledger, 2, size, tip, world.now, root.digest, root.version
     claim = seals.Seal(*where, state, full, before, world.now)
     payload = statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes()
@@ -162,3 +166,29 @@ def test_who_has_not_the_role_disputes_nothing(world: PublishedWorld) -> None:
     payload = statements.of_digests(stranger.subjects, seals.TYPE, stranger.to_json()).to_bytes()
     world.force(EntryKind.SEAL, signer("pam").sign_statement(payload))
     assert world.state.disputed is None and world.state.codes[state.count] == "signer"
+
+
+def test_a_lie_that_a_new_machine_begins_at_is_signed_on_by_nobody(world: PublishedWorld, tmp_path: Path) -> None:
+    """The ledger key and the store's folder: the whole state of a seal leaves a revocation out, and lies in the store.
+
+    A machine that has folded nothing believes it: it may append what others call void. What is signed for others,
+    proven or taken away is folded from the first entry.
+    """
+    services.revoke(
+        world.store, world.ledger, "1.1.0", kind="artifact", reason="leaked", signer=signer("aud"), now=world.now
+    )
+    state, release = world.state, world.made["1.1.0"].digest
+    lie = replace(state, revocations=(), revoked=frozenset(), tries=None, epoch=None)
+    made = tries_of(lie)
+    world.force(EntryKind.SEAL, _seal(world, state.count, state.tip, made.state_root, made.full_root))
+    sealed_states.keep(world.store.storage, replace(lie, tries=made))
+    new = lambda: Ledger(world.store, cache=EntryCache())  # noqa: E731
+    believed = replay(new(), world.store)
+    assert believed.begun == state.count and not believed.is_revoked(release)
+    for act in (
+        lambda: sealing.seal(world.store, new(), signer=signer("log"), now=world.now),
+        lambda: ledger_checkpoints.make(world.store, new(), signer=signer("log"), now=world.now),
+    ):
+        with pytest.raises(SealDisputed, match=f"entry {state.count} names the state"):
+            act()
+    assert replay_whole(new(), world.store).is_revoked(release)

@@ -15,7 +15,8 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from bundlers.isolation.scan_cache import ScanCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins
-from casstore.ledger import checkpoints, saved_state, seen
-from casstore.ledger.folding import replay_all
+from casstore.ledger import checkpoints, saved_state, sealed_states, seen
+from casstore.ledger.cache import EntryCache
+from casstore.ledger.folding import fold, replay_all
 from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState, start
 from casstore.objects.kinds import Kind
 from casstore.storage import open_storage
 from casstore.store.store import Store
@@ -54,6 +57,7 @@ KINDS = {
     "note": r"mended/[0-9a-f]{64}",
     "store": r"casstore\.json",
     "quarantine": r"quarantine/.*",
+    "sealed state": r"states/main/\d{20}",
     "index pointer": r"index/current",
     "index data": r"index/g-\w+/data\.mdb",
     "index mark": r"index/g-\w+/mark",
@@ -163,7 +167,8 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
             ledger = Ledger(store)
             told["state"] = saved_state.encode(replay_all(ledger, store).fields(), "", None)
             told["entries"] = ledger.verify().to_json()
-            checkpoints.verify_all(store, ledger, replay_all(ledger, store))
+            checkpoints.verify_all(store, ledger, whole := replay_all(ledger, store))
+            assert begun_like(store, whole), "a spoilt state of a seal was believed"
         told["put"] = store.put_tree(str(folder / "work")).tree
         scans = ScanCache(store.catalog.folder, "asked")
         told["scan"] = None
@@ -172,6 +177,14 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
             assert row in (None, {"prints": b"many"}), "a spoilt scan was believed"
         scans.close()
     return told
+
+
+def begun_like(store: Store, whole: LedgerState) -> bool:
+    """Whether a machine that has folded nothing comes to the same state."""
+    ledger = Ledger(store, cache=EntryCache())
+    again = lambda count: fold(start(store.store_id, "main"), islice(ledger.entries(), count), store)  # noqa: E731
+    state = sealed_states.begin(ledger, store, None, again)
+    return state is None or fold(state, ledger.entries(state.count), store) == replace(whole, void=state.void)
 
 
 @pytest.fixture(scope="module", params=["ledger", "loose"])

@@ -15,6 +15,7 @@ from attest.digests import from_raw
 from bundlers.isolation.scan_cache import ScanCache
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
+from casstore.ledger import sealed_states
 from casstore.objects.kinds import Kind
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld
@@ -45,6 +46,7 @@ def whole_line(folder: Path) -> Path:
     collect(store, WEEK, now=world.now, signer=signer("pam"), confirm=True)
     mended(store, folder)
     world.later().publish("dev", str(folder / "public"))
+    sealed_states.keep(store.storage, world.state)
     tree = store.put_tree(str(folder / "work")).tree
     pins.add(store, tree, reason="else nothing would need it", now=world.now)
     scans = ScanCache(store.catalog.folder, "asked")

@@ -22,7 +22,7 @@ from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.folding import fold, replay, replay_all
+from casstore.ledger.folding import fold, replay, replay_all, replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
@@ -105,7 +105,7 @@ def rehearse(
 
     Raises NoSuchObject (no such channel, nothing to play with), PolicyDenied (the signer is no promoter).
     """
-    state = (replay_all if anew else replay)(ledger, store, sigstore_root=sigstore_root)
+    state = (replay_all if anew else replay_whole)(ledger, store, sigstore_root=sigstore_root)
     require_role(state, signer, _PROMOTER, now)
     played, back = _cast(state, channel, release)
     play, error, began = _Play(), None, time.monotonic()

@@ -245,6 +245,7 @@ def test_status_is_watched(here: Path) -> None:
     seen = []
     while "run: casstore approve" not in (seen or [""])[-1]:
         seen.append(watching.stdout.readline())
+        assert seen[-1], "it ended by itself"
     assert seen[0].startswith("at 2026-01-01 10:00:00Z:") and "missing approvals" in "".join(seen)
     typed("approve 1.1.0 --channel prod-eu")
     seen = []

@@ -1,0 +1,155 @@
+"""A machine that has folded nothing begins at a seal whose state lies in the store, and comes to what all fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from attest.digests import Digest, sha256
+from attest.errors import FormatError
+from casstore import promotion
+from casstore.ledger import sealed_states, sealing
+from casstore.ledger.cache import EntryCache
+from casstore.ledger.folding import replay, replay_all, replay_whole
+from casstore.ledger.log import Ledger
+from casstore.ledger.state import LedgerState
+from tests.support.worlds import World, signer
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A line with every kind of row, sealed; then more entries. Every seal's state is kept."""
+    monkeypatch.setattr(sealed_states, "is_due", lambda *_: True)
+    made = World.make(str(tmp_path / "store"))
+    for number in range(3):
+        made.release(f"1.{number}.0", content=b"%d" % number)
+        made.later().promote(f"1.{number}.0", "dev")
+        seal(made)
+    made.rollback("dev")
+    made.rotate("ann")
+    about = {"kind": "artifact", "reason": "leaked", "signer": signer("aud"), "now": made.now}
+    promotion.revoke(made.store, made.ledger, "1.1.0", **about)  # type: ignore[arg-type]
+    made.revoke_identity("bob", reason="left")
+    seal(made)
+    made.release("2.0.0", content=b"two")
+    return made
+
+
+def seal(world: World) -> LedgerState:
+    return sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
+
+
+def fresh(world: World) -> Ledger:
+    """A handle of somebody who has folded nothing here."""
+    return Ledger(world.store, cache=EntryCache())
+
+
+def names(world: World) -> list[str]:
+    return sorted(world.store.storage.list(sealed_states.folder_of("main")))
+
+
+def rewritten(world: World, key: str, data: bytes) -> None:
+    Path(world.store.url, key).write_bytes(data)
+
+
+def test_it_begins_there_and_comes_to_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = replay_all(world.ledger, world.store)
+    read: list[Digest] = []
+    asked = type(world.store).read
+
+    def counted(self: object, digest: Digest, **how: int) -> bytes:
+        read.append(digest)
+        return asked(world.store, digest, **how)
+
+    monkeypatch.setattr(type(world.store), "read", counted)
+    state = replay(fresh(world), world.store)
+    assert state.begun == whole.seals[-1] and whole.begun is None
+    assert replace(state, void=whole.void) == whole and [n for n, _ in state.void] == [n for n, _ in whole.void]
+    assert state.tries is not None and whole.tries is not None
+    assert (state.tries.state_root, state.tries.full_root) == (whole.tries.state_root, whole.tries.full_root)
+    assert not set(read) & set(whole.releases[whole.versions["1.0.0"]].evidence), "nothing old is judged again"
+    assert replay_whole(fresh(world), world.store).begun is None
+
+
+def test_who_begins_so_remembers_that(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    first = replay(Ledger(world.store), world.store)
+    assert first.begun is not None
+    world.release("2.1.0", content=b"more")
+    second = replay(Ledger(world.store), world.store)
+    assert second.begun == first.begun and "2.1.0" in second.versions
+    assert seal(world).begun is None, "who signs for all of it has folded all of it"
+    assert replay(Ledger(world.store), world.store).begun is None
+
+
+def test_the_last_two_stay(world: World) -> None:
+    assert [int(name.rpartition("/")[2]) for name in names(world)] == list(world.state.seals)[-2:]
+
+
+def first_bit(data: bytes) -> bytes:
+    return bytes([data[0] ^ 1]) + data[1:]
+
+
+def last_bit(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def of_more(data: bytes) -> bytes:
+    return sealed_states.MAGIC + (1 << 40).to_bytes(8, "big") + data[len(sealed_states.MAGIC) + 8 :]
+
+
+@pytest.mark.parametrize("harm", [first_bit, last_bit, of_more, lambda _: b"", lambda data: data[:-5]])
+def test_one_that_is_damaged_is_passed_over(world: World, harm: Callable[[bytes], bytes]) -> None:
+    *_, before, last = names(world)
+    data = world.store.storage.read(last)
+    rewritten(world, last, harm(data))
+    with pytest.raises(FormatError):
+        sealed_states.decode(harm(data))
+    state = replay(fresh(world), world.store)
+    assert state.begun == int(before.rpartition("/")[2]) and state == replace(world.state, void=state.void)
+    rewritten(world, before, harm(world.store.storage.read(before)))
+    state = replay(fresh(world), world.store)
+    assert state.begun is None and state == world.state
+
+
+def test_rows_that_are_gone_or_others_are_folded_again(world: World) -> None:
+    last = names(world)[-1]
+    record, rows = sealed_states.decode(world.store.storage.read(last))
+    for spoilt in ({}, {key: first_bit(row) for key, row in rows.items()}):
+        rewritten(world, last, sealed_states.encode(record, spoilt))
+        state = replay(fresh(world), world.store)
+        assert state.begun is not None and state == replace(world.state, void=state.void)
+
+
+def test_the_state_of_another_seal_is_none(world: World) -> None:
+    before, last = names(world)
+    rewritten(world, last, world.store.storage.read(before))
+    assert replay(fresh(world), world.store).begun == int(before.rpartition("/")[2])
+
+
+def test_a_store_that_cannot_be_written_is_sealed_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from attest.errors import CasstoreError
+
+    def refused(*_: object, **__: object) -> None:
+        raise CasstoreError("no room")
+
+    monkeypatch.setattr(type(world.store.storage), "put_file", refused)
+    assert seal(world).sealed is not None
+
+
+def test_how_often() -> None:
+    numbers = [number for before, number in pairwise(range(0, 100_000, 7)) if sealed_states.is_due(before, number)]
+    gaps = [after - before for before, after in pairwise(numbers)]
+    assert numbers[0] == 259 and max(gaps[:15]) <= 263
+    assert all(gap <= max(263, number // 16 + 7) for gap, number in zip(gaps, numbers[1:], strict=True))
+    assert all(gap >= min(249, number // 32 - 7) for gap, number in zip(gaps, numbers[1:], strict=True))
+
+
+def test_what_lies_there_is_what_the_seal_names(world: World) -> None:
+    record, _ = sealed_states.decode(world.store.storage.read(names(world)[-1]))
+    assert world.state.tries is not None and sha256(record) == world.state.tries.full_root
