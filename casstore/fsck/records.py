@@ -24,7 +24,7 @@ from casstore.fsck.strangers import strangers
 from casstore.ledger import checkpoints, entries, listing
 from casstore.ledger import seen as seen_tips
 from casstore.ledger.cache import EntryCache, cache_of
-from casstore.ledger.folding import replay_all
+from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
 from casstore.machine import clock
 from casstore.objects import mended, small_records, store_config
@@ -148,7 +148,7 @@ def _check_whole(store: Store, name: str, found: Records) -> None:
     """Checkpoints and the packs that entries name; a ledger whose statements are damaged is told of by others."""
     ledger = Ledger(store, name, cache=EntryCache())
     try:
-        state = replay_all(ledger, store)
+        state = replay_whole(ledger, store)
     except CasstoreError:
         return
     for key, what in checkpoints.faults(store, ledger, state):

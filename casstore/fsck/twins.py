@@ -23,7 +23,7 @@ from casstore.fsck.records import raw_of
 from casstore.fsck.report import Damage
 from casstore.ledger import checkpoints, listing
 from casstore.ledger.cache import EntryCache
-from casstore.ledger.folding import replay_all
+from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
 from casstore.objects import small_records, twins
 from casstore.store.store import Store
@@ -91,7 +91,7 @@ def _holds(store: Store, name: str) -> Good | None:
     """Whether a checkpoint is one of these entries; None where these are damaged themselves."""
     ledger = Ledger(store, name, cache=EntryCache())
     try:
-        state = replay_all(ledger, store)
+        state = replay_whole(ledger, store)
     except CasstoreError:
         return None
     return lambda key, raw: checkpoints.fault(raw, key, ledger, state) is None

@@ -39,6 +39,17 @@ def replay(
 
     Where nobody here has folded anything, from the newest seal whose state lies in the store; `begun` says which.
     """
+    return _replay(ledger, store, state, sigstore_root, believing=True)
+
+
+def replay_whole(ledger: Ledger, store: ObjectReader, *, sigstore_root: bytes | None = None) -> LedgerState:
+    """As `replay`, with no seal believed: for what one signs for others, proves, or takes away for good."""
+    return _replay(ledger, store, None, sigstore_root, believing=False)
+
+
+def _replay(
+    ledger: Ledger, store: ObjectReader, state: LedgerState | None, sigstore_root: bytes | None, *, believing: bool
+) -> LedgerState:
     opened, name = ledger.opener(), ledger.name
 
     def again(count: int) -> LedgerState:
@@ -50,7 +61,10 @@ def replay(
         state = ledger.folded.get(sigstore_root)
         if state is None and (fields := saved_state.load(ledger, store.store_id, sigstore_root, again)):
             state = LedgerState(**fields)
-        if state is None:
+        if state is not None and state.begun is not None and not believing:
+            state = None
+            ledger.saved.pop(sigstore_root, None)
+        elif state is None and believing:
             state = sealed_states.begin(ledger, store, sigstore_root, again)
     state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)
@@ -59,18 +73,6 @@ def replay(
             saved_state.keep(ledger, state, sigstore_root)
         ledger.folded[sigstore_root] = state
         _tell(ledger, store, state)
-    return state
-
-
-def replay_whole(ledger: Ledger, store: ObjectReader, *, sigstore_root: bytes | None = None) -> LedgerState:
-    """As `replay`, with no seal believed: for what one signs for others, proves, or takes away for good."""
-    state = replay(ledger, store, sigstore_root=sigstore_root)
-    if state.begun is None:
-        return state
-    state = replay_all(ledger, store, sigstore_root=sigstore_root)
-    ledger.saved.pop(sigstore_root, None)
-    saved_state.keep(ledger, state, sigstore_root)
-    ledger.folded[sigstore_root] = state
     return state
 
 

@@ -14,7 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from attest.core import times
+from attest.digests import sha256
 from attest.trust.trust_roots import RULES
+from casstore.ledger import state_records
 from casstore.ledger.row_trie import Trie
 from casstore.ledger.state import LedgerState
 from casstore.ledger.state_tries import SealedForm, StateTries
@@ -30,7 +32,8 @@ def tries_of(state: LedgerState) -> StateTries:
         trie, empty = Trie(SealedForm()), None
     else:
         trie, empty = before.state, before.of
-    return StateTries(state, trie.changed(*_changes(state, empty)))
+    full = sha256(state_records.record(state.fields()))
+    return StateTries(state, trie.changed(*_changes(state, empty)), full)
 
 
 def kept(made: StateTries) -> StateTries:

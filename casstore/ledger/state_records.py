@@ -150,7 +150,7 @@ _TO: dict[str, Callable[[Any], Any]] = {
     "channels": lambda channels: {name: _channel(channel) for name, channel in channels.items()},
     "publications": lambda of: {name: _trie(rows.rows.trie) for name, rows in of.items()},
     "epoch": _epoch,
-    "tries": lambda made: None if made is None else [packed_of(made.of.fields()), _trie(made.state)],
+    "tries": lambda made: None if made is None else [packed_of(made.of.fields()), _trie(made.state), made.full_root],
     "bound": lambda _: None,
 }
 
@@ -214,9 +214,9 @@ class Unpacked:
 
         if row is None:
             return None
-        packed, (root, size) = row
+        packed, (root, size), full = row
         state = Trie(SealedForm(partial(self.rows.read, SEALED)), _place(root), size)
-        return StateTries(LedgerState(**self.fields(packed)), state)
+        return StateTries(LedgerState(**self.fields(packed)), state, Digest(full))
 
 
 def _place(root: Any) -> Digest | None:

@@ -14,7 +14,7 @@ from typing import Any
 from attest.digests import Digest, sha256
 from attest.log import state_trie
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie, state_records
+from casstore.ledger import row_trie
 from casstore.ledger.row_trie import Cell, Trie
 
 
@@ -68,16 +68,13 @@ class StateTries:
     of: Any
     """The `state.LedgerState` whose rows they are."""
     state: Trie
+    full_root: Digest
+    """The digest of the state's record."""
 
     @property
     def state_root(self) -> Digest:
         """What a seal names."""
         return _root(self.state)
-
-    @property
-    def full_root(self) -> Digest:
-        """The digest of the state's record."""
-        return sha256(state_records.record(self.of.fields()))
 
     def new_blobs(self) -> dict[Digest, bytes]:
         """The leaves and nodes of `state` that the last seal that held had not: those lie in the store."""
