@@ -143,8 +143,8 @@ class CasFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
         found = references.resolve(self._store, lambda: self._state, head)
         if not product or product in found.files:
             return _at({**self._products(head), **_of_files(found.files)}, product, path)
-        files = references.resolve(self._store, lambda: self._state, f"{head}/{product}").files
-        return _at(_of_files(files), inside, path)
+        held = references.resolve(self._store, lambda: self._state, f"{head}/{product}")
+        return _at({**_of_files(held.files), **dict.fromkeys(held.folders, _FOLDER)}, inside, path)
 
     def _products(self, release: str) -> Mapping[str, _Node]:
         keys = references.manifests_of(self._store, self._state, release)

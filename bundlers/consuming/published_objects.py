@@ -40,9 +40,9 @@ class PublishedObjects:
             self.known[digest] = self._alone(digest)
         return self.known[digest]
 
-    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        """(path, entry) of every file and link below a tree."""
-        return ((path, entry) for path, entry in trees.walk(self._tree, digest) if entry.kind != "dir")
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file, link and empty folder below a tree."""
+        return trees.contents(self._tree, digest)
 
     def _tree(self, digest: Digest) -> Tree:
         return trees.parse(self.read(digest))

@@ -61,9 +61,11 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
 
 
 def _parts(manifest: ProductManifest) -> Iterator[tuple[str, ProductManifest]]:
-    """The files of each component, as a product of their own."""
-    for component in sorted({file.component for file in manifest.files}):
-        yield component, replace(manifest, files=tuple(f for f in manifest.files if f.component == component))
+    """The files and empty folders of each component, as a product of their own."""
+    for component in sorted({one.component for one in manifest.rows}):
+        files = tuple(file for file in manifest.files if file.component == component)
+        folders = tuple(folder for folder in manifest.folders if folder.component == component)
+        yield component, replace(manifest, files=files, folders=folders)
 
 
 def _member(path: str, data: bytes, epoch: int) -> bytes:

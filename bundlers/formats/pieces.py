@@ -207,7 +207,7 @@ def _tar(manifest: ProductManifest) -> Iterator[Stretch]:
         yield Stretch(at, at + file.size, b"", number)
         at += file.size
         held = b"\0" * (-file.size % tar_stream.BLOCK)
-    held += tar_stream.END
+    held += tar_stream.folders(manifest) + tar_stream.END
     yield Stretch(at, at + len(held), held, None)
 
 

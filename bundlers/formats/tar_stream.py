@@ -1,7 +1,8 @@
 """The tar layer: POSIX ustar headers, pax records only where ustar cannot say it.
 
 Source: https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html . Owner 0 without
-names, modes 0644 and 0755, links 0777, the time of the component, no folders, two zero blocks at the end.
+names, the modes of the ProductManifest, links 0777, the time of the component, empty folders behind all else, two zero
+blocks at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bundlers.formats.members import ExactReader, checked_size, content
-from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from bundlers.products.reader import ProductReader
 
 BLOCK = 512
@@ -20,19 +21,14 @@ _SPACES = sum(b" " * 8)
 
 
 def header(file: ProductFile, epoch: int) -> bytes:
-    """All header blocks of one member."""
-    name, link = file.path.encode(), file.link.encode()
-    records = b""
-    if len(name) > 100 or not file.path.isascii():
-        records += _record(b"path", name)
-    if len(link) > 100 or not file.link.isascii():
-        records += _record(b"linkpath", link)
-    if file.size > _MAX_OCTAL_SIZE:
-        records += _record(b"size", b"%d" % file.size)
-    pax = _block(b"././@PaxHeader", 0o644, len(records), epoch, b"x", b"") + _padded(records) if records else b""
+    """All header blocks of one file or link."""
     kind, mode = (b"0", file.mode) if file.digest else (b"2", 0o777)
-    size = file.size if file.size <= _MAX_OCTAL_SIZE else 0
-    return pax + _block(_short(name), mode, size, epoch, kind, _short(link))
+    return _header(file.path.encode(), mode, file.size, epoch, kind, file.link.encode())
+
+
+def folders(manifest: ProductManifest) -> bytes:
+    """The empty folders: headers alone."""
+    return b"".join(_folder(folder, manifest.time(folder)) for folder in manifest.folders)
 
 
 def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
@@ -43,7 +39,7 @@ def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
         if file.digest is not None:
             yield from checked_size(file, next(contents))
             yield b"\0" * (-file.size % BLOCK)
-    yield END
+    yield folders(manifest) + END
 
 
 def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
@@ -58,7 +54,7 @@ def members(manifest: ProductManifest, source: ExactReader, what: str) -> Iterat
         for _ in chunks:  # whatever the caller left
             pass
         source.expect(b"\0" * (-file.size % BLOCK), f"the padding of {file.path}")
-    source.expect(END, "the end")
+    source.expect(folders(manifest) + END, "what follows its files")
 
 
 def grouped(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -76,6 +72,22 @@ def grouped(stream: Iterator[bytes], size: int) -> Iterator[bytes]:
             have += len(rest)
     if held:
         yield b"".join(held)
+
+
+def _folder(folder: ProductFolder, epoch: int) -> bytes:
+    return _header(f"{folder.path}/".encode(), folder.mode, 0, epoch, b"5", b"")
+
+
+def _header(name: bytes, mode: int, size: int, epoch: int, kind: bytes, link: bytes) -> bytes:
+    records = b""
+    if len(name) > 100 or not name.isascii():
+        records += _record(b"path", name)
+    if len(link) > 100 or not link.isascii():
+        records += _record(b"linkpath", link)
+    if size > _MAX_OCTAL_SIZE:
+        records += _record(b"size", b"%d" % size)
+    pax = _block(b"././@PaxHeader", 0o644, len(records), epoch, b"x", b"") + _padded(records) if records else b""
+    return pax + _block(_short(name), mode, size if size <= _MAX_OCTAL_SIZE else 0, epoch, kind, _short(link))
 
 
 def _short(name: bytes) -> bytes:

@@ -18,7 +18,7 @@ from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
 from bundlers.formats.members import PIECE, ExactReader, checked_size, content
 from bundlers.formats.parallel import in_order
-from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from bundlers.products.reader import ProductReader
 
 MEDIA_TYPE = "application/zip"
@@ -30,13 +30,14 @@ CEILING = 4354819198
 _SPOOL = 32 * 1024 * 1024
 _LIMIT = 0xFFFFFFFF
 _UTF8 = 0x800
+_MS_DOS_FOLDER = 0x10
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
     """What stands in both headers of a member."""
 
-    file: ProductFile
+    file: ProductFile | ProductFolder
     crc: int
     packed: int
     offset: int
@@ -44,18 +45,30 @@ class _Member:
 
     @property
     def method(self) -> int:
-        return 8 if self.file.size else 0
+        return 8 if isinstance(self.file, ProductFile) and self.file.size else 0
 
     @property
     def size(self) -> int:
+        if isinstance(self.file, ProductFolder):
+            return 0
         return self.file.size if self.file.digest else len(self.file.link.encode())
+
+    @property
+    def name(self) -> bytes:
+        return self.file.path.encode() + (b"/" if isinstance(self.file, ProductFolder) else b"")
+
+    @property
+    def attributes(self) -> int:
+        if isinstance(self.file, ProductFolder):
+            return (0o040000 | self.file.mode) << 16 | _MS_DOS_FOLDER
+        return (0o100000 | self.file.mode if self.file.digest else 0o120777) << 16
 
     @property
     def wide(self) -> bool:
         return self.size >= _LIMIT or self.packed >= _LIMIT
 
     def local(self) -> bytes:
-        name = self.file.path.encode()
+        name = self.name
         extra = struct.pack("<HHQQ", 1, 16, self.size, self.packed) if self.wide else b""
         sizes = (_LIMIT, _LIMIT) if self.wide else (self.packed, self.size)
         version = 45 if self.wide else 20
@@ -63,14 +76,13 @@ class _Member:
         return struct.pack("<4s5H3I2H", b"PK\3\4", *fixed, len(name), len(extra)) + name + extra
 
     def central(self) -> bytes:
-        name, far = self.file.path.encode(), self.offset >= _LIMIT
+        name, far = self.name, self.offset >= _LIMIT
         numbers = ([self.size, self.packed] if self.wide else []) + ([self.offset] if far else [])
         extra = struct.pack(f"<HH{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
         version = 45 if numbers else 20
-        mode = (0o100000 | self.file.mode) if self.file.digest else 0o120777
         sizes = (_LIMIT, _LIMIT) if self.wide else (self.packed, self.size)
         fixed = (3 << 8 | version, version, _UTF8, self.method, self.time & 0xFFFF, self.time >> 16, self.crc)
-        rest = (*sizes, len(name), len(extra), 0, 0, 0, mode << 16, _LIMIT if far else self.offset)
+        rest = (*sizes, len(name), len(extra), 0, 0, 0, self.attributes, _LIMIT if far else self.offset)
         return struct.pack("<4s6H3I5H2I", b"PK\1\2", *fixed, *rest) + name + extra
 
 
@@ -101,7 +113,8 @@ def write(manifest: ProductManifest, reader: ProductReader, out: BinaryIO, worke
                 _move(spool, out)
                 offset += len(member.local()) + member.packed
                 members.append(member)
-    out.write(_directory(members, offset))
+    headers, behind = _folders(manifest, offset)
+    out.write(headers + _directory([*members, *behind], offset + len(headers)))
 
 
 def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
@@ -117,8 +130,20 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
             pass
         members.append(data.member)
         offset += len(data.member.local()) + data.member.packed
-    raw.expect(_directory(members, offset), "the central directory")
+    headers, behind = _folders(manifest, offset)
+    raw.expect(headers, "an empty folder")
+    raw.expect(_directory([*members, *behind], offset + len(headers)), "the central directory")
     raw.expect_end()
+
+
+def _folders(manifest: ProductManifest, offset: int) -> tuple[bytes, list[_Member]]:
+    """The empty folders, behind all else: their headers, and what the directory says of them."""
+    headers, members = b"", []
+    for folder in manifest.folders:
+        member = _Member(folder, 0, 0, offset + len(headers), _dos_time(manifest.time(folder)))
+        headers += member.local()
+        members.append(member)
+    return headers, members
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
 
 from bundlers.consuming import ruled_members
 from bundlers.formats.members import PIECE, ExactReader, content
-from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from casstore.errors import Conflict
 from casstore.machine.durable import sync_below
 from casstore.storage.base import os_error
@@ -36,17 +36,17 @@ def extract(manifest: ProductManifest, source: BinaryIO, into: str) -> int:
     when it holds what the product may never hold, Conflict when the target is there, StorageUnavailable when the
     disk is full.
     """
-    return _place(ruled_members.members(manifest, source), into)
+    return _place(ruled_members.members(manifest, source), manifest.folders, into)
 
 
 def place(manifest: ProductManifest, rows: Iterator[tuple[ProductFile, Iterator[bytes]]], into: str) -> int:
     """As `extract`, for files that were put together already; `rows` checks each by its digest."""
-    return _place(ruled_members.ruled(manifest, rows), into)
+    return _place(ruled_members.ruled(manifest, rows), manifest.folders, into)
 
 
 def copy_files(folder: str, manifest: ProductManifest, into: str) -> int:
     """As `extract`, from a folder that has the very files; each is checked by its digest while it is copied."""
-    return _place(_from_folder(folder, manifest), into)
+    return _place(_from_folder(folder, manifest), manifest.folders, into)
 
 
 def _from_folder(folder: str, manifest: ProductManifest) -> Iterator[tuple[ProductFile, Iterator[bytes]]]:
@@ -61,13 +61,13 @@ def _from_folder(folder: str, manifest: ProductManifest) -> Iterator[tuple[Produ
             source.expect_end()
 
 
-def _place(files: Iterator[tuple[ProductFile, Iterator[bytes]]], into: str) -> int:
+def _place(files: Iterator[tuple[ProductFile, Iterator[bytes]]], folders: Sequence[ProductFolder], into: str) -> int:
     into = os.path.abspath(into)
     _check_free(into)
     staged = f"{into}.{os.getpid()}{PARTIAL}"
     _make(staged)
     try:
-        written = _fill(files, staged)
+        written = _fill(files, folders, staged)
         _check_free(into)
         os.rename(staged, into)
         _sync_folder(os.path.dirname(into))
@@ -94,7 +94,7 @@ def _make(staged: str) -> None:
         raise os_error(exc, staged, writing=True) from exc
 
 
-def _fill(files: Iterator[tuple[ProductFile, Iterator[bytes]]], staged: str) -> int:
+def _fill(files: Iterator[tuple[ProductFile, Iterator[bytes]]], folders: Sequence[ProductFolder], staged: str) -> int:
     written, links = 0, []
     top = os.open(staged, _FOLDER)
     try:
@@ -107,8 +107,14 @@ def _fill(files: Iterator[tuple[ProductFile, Iterator[bytes]]], staged: str) -> 
         for link in links:
             with _parent(top, link.path) as (folder, name):
                 os.symlink(link.link, name, dir_fd=folder)
+        for empty in folders:
+            with _parent(top, f"{empty.path}/"):
+                pass
         for _, _, _, folder in os.fwalk(dir_fd=top, topdown=False):
             os.fchmod(folder, 0o755)
+        for empty in folders:
+            with _parent(top, f"{empty.path}/") as (folder, _):
+                os.fchmod(folder, empty.mode)
         sync_below(top)
     finally:
         os.close(top)

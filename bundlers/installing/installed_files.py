@@ -1,4 +1,4 @@
-"""Compare a folder with a ProductManifest: the very files, bytes, modes and links.
+"""Compare a folder with a ProductManifest: the very files, bytes, modes, links and the folders that it ships empty.
 
 added = check_folder("/opt/core/versions/1.2.0-e1c3a5b7d9f1", manifest)      # or VerificationError
 """
@@ -11,7 +11,7 @@ import stat
 
 from attest.digests import from_hex
 from attest.errors import VerificationError
-from bundlers.products.product_manifests import ProductFile, ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 
 _PIECE = 1024 * 1024
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -21,7 +21,7 @@ def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
     """The paths that were added: a program that runs leaves caches, a person a configuration.
 
     What the product lists as `config` is the consumer's to change, or to take away. Raises VerificationError naming
-    the first other file that is not what the ProductManifest says.
+    the first other file that is not what the ProductManifest says. A folder that was empty may have been filled.
     """
     expected = {file.path: file for file in manifest.files}
     for path, file in expected.items():
@@ -31,6 +31,8 @@ def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
             _check(folder, path, file)
         except OSError as exc:
             raise _wrong(folder, path, f"cannot be read: {exc.strerror}") from exc
+    for shipped in manifest.folders:
+        _check_folder(folder, shipped)
     return tuple(sorted(_found(folder) - expected.keys()))
 
 
@@ -44,7 +46,7 @@ def _found(folder: str) -> set[str]:
 
 
 def modes_agree(found: int, wanted: int) -> bool:
-    """Whether a file has its mode: execution counts, and nobody else reads what is not for all."""
+    """Whether a file or folder has its mode: execution counts, and nobody else reads what is not for all."""
     private = not wanted & stat.S_IROTH
     exact = stat.S_IMODE(found) == wanted
     return exact if private else bool(found & stat.S_IXUSR) == bool(wanted & stat.S_IXUSR)
@@ -67,6 +69,17 @@ def _check(folder: str, path: str, file: ProductFile) -> None:
             hasher.update(piece)
     if from_hex(hasher.hexdigest()) != file.digest:
         raise _wrong(folder, path, "was changed")
+
+
+def _check_folder(folder: str, shipped: ProductFolder) -> None:
+    try:
+        about = os.lstat(os.path.join(folder, *shipped.path.split("/")))
+    except OSError as exc:
+        raise _wrong(folder, shipped.path, f"cannot be read: {exc.strerror}") from exc
+    if not stat.S_ISDIR(about.st_mode):
+        raise _wrong(folder, shipped.path, "is no folder any more")
+    if os.name != "nt" and not modes_agree(about.st_mode, shipped.mode):
+        raise _wrong(folder, shipped.path, "has another mode")
 
 
 def _wrong(folder: str, path: str, what: str) -> VerificationError:

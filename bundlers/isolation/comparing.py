@@ -25,6 +25,7 @@ from bundlers.isolation.scanning import ContentStore, scan
 from bundlers.isolation.settings import Settings
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile
+from casstore.objects.tree import EMPTY
 
 _Pair = tuple[str, Digest, str, Digest]
 _LARGEST_LICENCE = 1 << 20
@@ -135,6 +136,9 @@ class Comparison:
                 for place, digest, size, rule in rows:
                     if rule:
                         yield Finding("never", product, place, product, place, digest, size, why=rule)
+            for folder, rules in contents.ruled_folders:
+                if rule := Forbidden(rules).rule(folder.path):
+                    yield Finding("never", product, folder.path, product, folder.path, EMPTY, 0, why=rule)
 
     def _explained(self, group: Group, contents: Contents) -> int:
         """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others."""

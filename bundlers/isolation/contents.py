@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from attest.digests import Digest
-from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Contents:
     """What only this product is built from, and does not ship as it is; no part of its size."""
     never: tuple[tuple[ProductFile, tuple[str, ...]], ...] = ()
     """Files and links of builds that have rules, with these."""
+    ruled_folders: tuple[tuple[ProductFolder, tuple[str, ...]], ...] = ()
+    """Empty folders of these: no content, but a name."""
 
     @property
     def size(self) -> int:
@@ -47,12 +49,14 @@ class Contents:
         """The union of a product's builds."""
         components = {(name, tree) for made in builds.values() for name, tree in made.components.items()}
         files = {(f.path, f.digest): f for made in builds.values() for f in made.files if f.digest is not None}
+        folders = {(f.path, made.never): f for made in builds.values() if made.never for f in made.folders}
         never = {(f.path, f.digest, made.never): f for made in builds.values() if made.never for f in made.files}
         return Contents(
             {name: made.digest for name, made in sorted(builds.items())},
             tuple(sorted(components, key=lambda item: (item[0], item[1].tree, item[1].shared))),
             tuple(files[key] for key in sorted(files, key=lambda key: (key[0].encode(), key[1] or ""))),
             never=tuple((file, rules) for (_, _, rules), file in never.items()),
+            ruled_folders=tuple((folder, rules) for (_, rules), folder in folders.items()),
         )
 
     @staticmethod

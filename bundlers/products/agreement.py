@@ -95,7 +95,7 @@ def _layout(row: ReleaseBuild) -> tuple[Fields, dict[str, Layout]]:
 
 
 def _first_difference(said: ProductManifest, made: ProductManifest) -> str:
-    files, put = {f.path: f for f in said.files}, {f.path: f for f in made.files}
+    files, put = ({row.path: row for row in one.rows} for one in (said, made))
     for path in sorted({*files, *put}):
         if path not in put:
             return f"lists {path}, which no component holds"

@@ -1,6 +1,6 @@
-"""How a component's files lie in an archive: strip, rename, to, mode (docs/formats/product-manifest.md).
+"""How a component's files lie in an archive: strip, rename, to, mode, folders (docs/formats/product-manifest.md).
 
-Promises: a function of the tree's paths and the layout; a rule that fits no file, two rules that
+Promises: a function of the tree's paths and the layout; a rule that fits nothing, two rules that
 contradict each other, and a link that a rename leaves pointing at nothing, are refused by name.
 
     layout = Layout(to="bin", strip=2, rename={"acme-linux": "acme"}, mode={"bin/*": "0755"})
@@ -20,16 +20,22 @@ from casstore.ingest.globs import Selection
 
 MODES = {f"{mode:04o}": mode for mode in (0o600, 0o640, 0o644, 0o700, 0o750, 0o755)}
 """What a file of a product may have."""
+FOLDER_MODES = {name: MODES[name] for name in ("0700", "0750", "0755")}
+"""What an empty folder of a product may have."""
+_ALL_FOLDERS = ("folders", "**")
+"""Whatever there is, and there may be none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Of one component, in the order in which it is applied: strip, rename, to, mode."""
+    """Of one component, in the order in which it is applied: strip, rename, to, mode and folders."""
 
     to: str = ""
     strip: int = 0
     rename: Mapping[str, str] = field(default_factory=dict)
     mode: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Empty folders that are kept."""
 
     def to_json(self) -> dict[str, Any]:
         """What differs from lying there as it was put."""
@@ -38,17 +44,21 @@ class Layout:
             "strip": self.strip,
             "rename": dict(self.rename),
             "mode": dict(self.mode),
+            "folders": dict(self.folders),
         }
         return {key: value for key, value in rows.items() if value}
 
     @staticmethod
     def parse(value: object) -> Layout:
         """The JSON value to a layout. Raises FormatError."""
-        f = Fields(value, "layout", required=(), optional=("to", "strip", "rename", "mode"))
-        rename, mode = f.optional_mapping("rename"), f.optional_mapping("mode")
-        if not all(isinstance(new, str) for new in rename.values()) or not set(mode.values()) <= MODES.keys():
-            raise FormatError("layout: rename or mode has a value that it cannot have")
-        return Layout(f.text("to", ""), f.integer("strip", 0), rename, mode)
+        f = Fields(value, "layout", required=(), optional=("to", "strip", "rename", "mode", "folders"))
+        rename, mode, folders = (f.optional_mapping(name) for name in ("rename", "mode", "folders"))
+        if not all(isinstance(new, str) for new in rename.values()):
+            raise FormatError("layout: rename has a value that it cannot have")
+        for name, rules, known in (("mode", mode, MODES), ("folders", folders, FOLDER_MODES)):
+            if not all(isinstance(one, str) and one in known for one in rules.values()):
+                raise FormatError(f"layout: {name} has a value that it cannot have")
+        return Layout(f.text("to", ""), f.integer("strip", 0), rename, mode, folders)
 
 
 class Laying:
@@ -56,37 +66,59 @@ class Laying:
 
     def __init__(self, component: str, layout: Layout) -> None:
         self._name, self._layout = component, layout
-        self._used: set[str] = set()
-        self._rules = [(glob, Selection((glob,)), MODES[mode]) for glob, mode in layout.mode.items()]
+        self._used: set[tuple[str, str]] = set()
+        self._rules = {name: _rules(rules) for name, rules in (("mode", layout.mode), ("folders", layout.folders))}
 
     def path(self, path: str) -> str:
         """Where a file lies, below the product's `wrap`. Raises BadInput."""
-        parts = path.split("/")
-        if len(parts) <= self._layout.strip:
+        stripped = self._stripped(path)
+        if stripped is None:
             raise BadInput(
                 f"component {self._name}: {path} has no {self._layout.strip} folders that could be stripped",
                 hint=f"write a smaller strip under [components.{self._name}], or a root",
             )
-        stripped = "/".join(parts[self._layout.strip :])
-        if stripped in self._layout.rename:
-            self._used.add(stripped)
-        return posixpath.join(self._layout.to, self._layout.rename.get(stripped, stripped))
+        return self._laid(stripped)
 
     def mode(self, path: str, mode: int) -> int:
         """The mode of the file that lies there. Raises BadInput when two rules say different ones."""
-        fitting = [(glob, wanted) for glob, files, wanted in self._rules if files.takes(path.encode())]
-        self._used.update(glob for glob, _ in fitting)
-        if len({wanted for _, wanted in fitting}) > 1:
-            globs = " and ".join(repr(glob) for glob, _ in fitting)
-            raise BadInput(f"component {self._name}: the mode rules {globs} say different modes for {path}")
-        return fitting[0][1] if fitting else mode
+        wanted = self._ruled("mode", path)
+        return mode if wanted is None else wanted
+
+    def folder(self, path: str) -> tuple[str, int] | None:
+        """Where an empty folder lies, and its mode; None for one that is not kept. Raises BadInput as `mode`."""
+        stripped = self._stripped(path) if self._layout.folders else None
+        if stripped is None:
+            return None
+        mode = self._ruled("folders", self._laid(stripped, used=False))
+        return None if mode is None else (self._laid(stripped), mode)
+
+    def _stripped(self, path: str) -> str | None:
+        parts = path.split("/")
+        return "/".join(parts[self._layout.strip :]) or None
+
+    def _laid(self, stripped: str, *, used: bool = True) -> str:
+        if used and stripped in self._layout.rename:
+            self._used.add(("rename", stripped))
+        return posixpath.join(self._layout.to, self._layout.rename.get(stripped, stripped))
+
+    def _ruled(self, what: str, path: str) -> int | None:
+        fitting = [row for row in self._rules[what] if row[1].takes(path.encode("utf-8", "surrogateescape"))]
+        self._used.update((what, glob) for glob, _, _ in fitting)
+        if len({wanted for _, _, wanted in fitting}) > 1:
+            globs = " and ".join(repr(glob) for glob, _, _ in fitting)
+            raise BadInput(f"component {self._name}: the {what} rules {globs} say different modes for {path}")
+        return fitting[0][2] if fitting else None
 
     def check_used(self) -> None:
-        """Raises BadInput for a rule that fits no file."""
-        for what, rules in (("rename", self._layout.rename), ("mode", self._layout.mode)):
-            if unused := [rule for rule in rules if rule not in self._used]:
+        """Raises BadInput for a rule that fits nothing."""
+        for what, rules, thing in (
+            ("rename", self._layout.rename, "file"),
+            ("mode", self._layout.mode, "file"),
+            ("folders", self._layout.folders, "empty folder"),
+        ):
+            if unused := [rule for rule in rules if (what, rule) not in self._used and (what, rule) != _ALL_FOLDERS]:
                 raise BadInput(
-                    f"component {self._name}: its {what} rule {unused[0]!r} fits no file",
+                    f"component {self._name}: its {what} rule {unused[0]!r} fits no {thing}",
                     hint="take it out, or see how its files lie: casstore release VERSION --dry-run --list",
                 )
 
@@ -101,6 +133,10 @@ class Laying:
                     f"component {self._name}: {laid[path]} is a link to {target}, which is not there as it is laid out",
                     hint="move both by the same rule",
                 )
+
+
+def _rules(globs: Mapping[str, str]) -> list[tuple[str, Selection, int]]:
+    return [(glob, Selection((glob,)), MODES[mode]) for glob, mode in globs.items()]
 
 
 def _with_folders(paths: Iterable[str]) -> set[str]:

@@ -36,20 +36,24 @@ _GO_MACHINES = {
 }
 
 
-class File(Protocol):
-    """What is asked of a file of a product."""
+class Place(Protocol):
+    """What is asked of a file or an empty folder of a product."""
 
     @property
     def path(self) -> str:
         """Relative, with `/`."""
 
     @property
-    def digest(self) -> str | None:
-        """None for a symbolic link."""
-
-    @property
     def component(self) -> str:
         """Which component brings it."""
+
+
+class File(Place, Protocol):
+    """What is asked of a file."""
+
+    @property
+    def digest(self) -> str | None:
+        """None for a symbolic link."""
 
 
 class Product(Protocol):
@@ -73,7 +77,11 @@ class Product(Protocol):
 
     @property
     def files(self) -> Sequence[File]:
-        """All that it holds."""
+        """All files and links that it holds."""
+
+    @property
+    def folders(self) -> Sequence[Place]:
+        """All empty folders."""
 
 
 def check(manifest: Product) -> None:
@@ -105,11 +113,11 @@ def reserved(name: str) -> bool:
 
 def _check_image(manifest: Product) -> None:
     """A name that begins with `.wh.` deletes files of the layers below it (OCI image spec, layer.md)."""
-    for file in manifest.files:
-        for part in file.path.split("/"):
+    for one in (places := (*manifest.files, *manifest.folders)):
+        for part in one.path.split("/"):
             if part.startswith(".wh."):
-                _refuse(manifest, file.path, f"has the name {part!r}, which in an image deletes other files")
-    if (layers := len({file.component for file in manifest.files})) > _MAX_LAYERS:
+                _refuse(manifest, one.path, f"has the name {part!r}, which in an image deletes other files")
+    if (layers := len({one.component for one in places})) > _MAX_LAYERS:
         raise UnsupportedInput(
             f"product {manifest.key}: {layers} components make as many layers, readers take {_MAX_LAYERS}",
             hint="put some of them as one component",
@@ -121,25 +129,26 @@ def _check_windows(manifest: Product) -> None:
     for file in manifest.files:
         if file.digest is None:
             _refuse(manifest, file.path, "is a symbolic link")
-        for part in file.path.split("/"):
+    for one in (*manifest.files, *manifest.folders):
+        for part in one.path.split("/"):
             if _RESERVED.fullmatch(part):
-                _refuse(manifest, file.path, f"has the reserved name {part!r}")
+                _refuse(manifest, one.path, f"has the reserved name {part!r}")
             if _FORBIDDEN.search(part) or part.endswith((" ", ".")):
-                _refuse(manifest, file.path, f"has a name that Windows forbids: {part!r}")
-        if above + len(file.path.encode("utf-16-le")) // 2 > _MAX_PATH:
-            _refuse(manifest, file.path, f"is longer than {_MAX_PATH} UTF-16 units")
+                _refuse(manifest, one.path, f"has a name that Windows forbids: {part!r}")
+        if above + len(one.path.encode("utf-16-le")) // 2 > _MAX_PATH:
+            _refuse(manifest, one.path, f"is longer than {_MAX_PATH} UTF-16 units")
 
 
 def _check_spellings(manifest: Product, folded: Callable[[str], str], what: str) -> None:
     """No file or folder may be another's name in another spelling."""
     seen: dict[str, str] = {}
-    for file in manifest.files:
-        parts = file.path.split("/")
+    for one in (*manifest.files, *manifest.folders):
+        parts = one.path.split("/")
         for count in range(1, len(parts) + 1):
             path = "/".join(parts[:count])
             before = seen.setdefault(folded(path), path)
             if before != path:
-                _refuse(manifest, file.path, f"differs from {before} only in {what}")
+                _refuse(manifest, one.path, f"differs from {before} only in {what}")
 
 
 def _upper(path: str) -> str:

@@ -10,6 +10,7 @@ stands in it: what did not change keeps its digest.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from bundlers.products import platforms
 from bundlers.products.forbidden import Forbidden
-from bundlers.products.layouts import MODES, Laying, Layout
+from bundlers.products.layouts import FOLDER_MODES, MODES, Laying, Layout
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT, build_key
 from casstore.objects.platforms import Platform
@@ -35,14 +36,14 @@ MAX_TIME = 8**11 - 1
 """What a tar header can say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-_OPTIONAL = ("platform", "wrap", "bin", "config", "foreign", "never")
+_OPTIONAL = ("folders", "platform", "wrap", "bin", "config", "foreign", "never")
 
 
 class TreeStore(Protocol):
     """What building a ProductManifest needs of the store."""
 
-    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        """(path, entry) of every file and link below a tree."""
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file, link and empty folder below a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,20 @@ class ProductFile:
         return {**by, "mode": f"{self.mode:04o}", "size": self.size, "digest": self.digest}
 
 
+@dataclass(frozen=True, slots=True)
+class ProductFolder:
+    """An empty folder of a build; its path is below `wrap`."""
+
+    path: str
+    mode: int = 0o755
+    component: str = ""
+    """Who brings it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `folders`."""
+        return {"path": self.path, "mode": f"{self.mode:04o}", "component": self.component}
+
+
 @dataclass(frozen=True)
 class ProductManifest:
     """One build of a product, file by file, sorted by the paths' UTF-8 bytes."""
@@ -102,6 +117,8 @@ class ProductManifest:
     """Why it may hold programs of another platform."""
     never: tuple[str, ...] = ()
     """Globs of paths that may not be in it, nor in what is packed in it (`forbidden`)."""
+    folders: tuple[ProductFolder, ...] = ()
+    """Empty folders that it keeps, sorted as `files`."""
 
     @property
     def key(self) -> str:
@@ -130,19 +147,26 @@ class ProductManifest:
         return sum(file.size for file in self.files)
 
     @property
+    def rows(self) -> tuple[ProductFile | ProductFolder, ...]:
+        """Files and links, then the empty folders."""
+        return (*self.files, *self.folders)
+
+    @property
     def epoch(self) -> int:
         """The newest of its components' times."""
         return max((component.time for component in self.components.values()), default=0)
 
-    def time(self, file: ProductFile) -> int:
-        """The time that a file bears: that of the component that brings it."""
+    def time(self, file: ProductFile | ProductFolder) -> int:
+        """The time that a file or folder bears: that of the component that brings it."""
         return self.components[file.component].time
 
     def wrapped(self) -> ProductManifest:
         """As the archive holds it: every path with `wrap` before it."""
         if not self.wrap:
             return self
-        return replace(self, files=tuple(replace(file, path=f"{self.wrap}/{file.path}") for file in self.files))
+        files = tuple(replace(file, path=f"{self.wrap}/{file.path}") for file in self.files)
+        folders = tuple(replace(folder, path=f"{self.wrap}/{folder.path}") for folder in self.folders)
+        return replace(self, files=files, folders=folders)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON value."""
@@ -156,6 +180,7 @@ class ProductManifest:
                 for name, c in self.components.items()
             },
             "files": [file.to_json() for file in self.files],
+            **({"folders": [folder.to_json() for folder in self.folders]} if self.folders else {}),
             **({"platform": self.platform.to_json()} if self.platform else {}),
             **({"wrap": self.wrap} if self.wrap else {}),
             **({"bin": list(self.bin)} if self.bin else {}),
@@ -183,11 +208,16 @@ def build(
     """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
 
     Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
-    two components bring different files under one path, or a rule of a layout fits nothing.
+    two components bring different files or folders under one path, or a rule of a layout fits nothing.
     """
     files: dict[str, ProductFile] = {}
+    folders: dict[str, ProductFolder] = {}
     for component, held in sorted(components.items()):
         for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout())):
+            if isinstance(file, ProductFolder):
+                if folders.setdefault(file.path, file).mode != file.mode:
+                    raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
+                continue
             before = files.setdefault(file.path, file)
             if replace(before, component="") != replace(file, component=""):
                 raise BadInput(
@@ -210,6 +240,7 @@ def build(
         tuple(config),
         foreign,
         tuple(sorted(set(never))),
+        _still_empty(product, files, folders),
     )
     Forbidden(manifest.never)
     try:
@@ -222,10 +253,44 @@ def build(
     return manifest
 
 
-def _laid(store: TreeStore, product: str, component: str, tree: Digest, layout: Layout) -> Iterator[ProductFile]:
-    """A component's files as they lie below `wrap`. Raises BadInput, UnsupportedInput."""
+def _still_empty(
+    product: str, files: Mapping[str, ProductFile], folders: Mapping[str, ProductFolder]
+) -> tuple[ProductFolder, ...]:
+    """Those that no other component fills. Raises BadInput where its mode would be lost."""
+    filled = {above for path in (*files, *folders) for above in _above(path)} if folders else set()
+    kept = []
+    for path in sorted(folders, key=str.encode):
+        if path not in filled:
+            kept.append(folders[path])
+        elif folders[path].mode != 0o755:
+            raise BadInput(
+                f"product {product}: {path} is an empty folder of mode {folders[path].mode:04o} in the component"
+                f" {folders[path].component}, and another one fills it",
+                hint=f"take its rule out of folders under [components.{folders[path].component}], or write 0755",
+            )
+    return tuple(kept)
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that it lies in."""
+    while (path := posixpath.dirname(path)).strip("/"):
+        yield path
+
+
+def _laid(
+    store: TreeStore, product: str, component: str, tree: Digest, layout: Layout
+) -> Iterator[ProductFile | ProductFolder]:
+    """A component's files and the empty folders that it keeps, as they lie below `wrap`.
+
+    Raises BadInput, UnsupportedInput.
+    """
     laying, links, laid = Laying(component, layout), {}, {}
-    for raw, entry in store.walk(tree):
+    for raw, entry in store.contents(tree):
+        if entry.kind == "dir":
+            if kept := laying.folder(os.fsdecode(raw)):
+                laid[_path(product, component, raw)[0]] = kept[0]
+                yield ProductFolder(*kept, component)
+            continue
         file = _file(product, component, raw, entry)
         laid[file.path] = laying.path(file.path)
         if file.digest is None:
@@ -252,9 +317,11 @@ def unions(manifests: Mapping[str, ProductManifest]) -> dict[str, ProductManifes
 
 def _union(held: Sequence[ProductManifest]) -> ProductManifest:
     files = [replace(file, path=f"{one.build}/{file.path}") for one in held for file in one.files]
+    folders = [replace(folder, path=f"{one.build}/{folder.path}") for one in held for folder in one.folders]
     components = {name: component for one in held for name, component in one.components.items()}
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    return ProductManifest(held[0].product, "union", dict(sorted(components.items())), ordered)
+    made = ProductManifest(held[0].product, "union", dict(sorted(components.items())), ordered)
+    return replace(made, folders=tuple(sorted(folders, key=lambda folder: folder.path.encode())))
 
 
 def parse(data: bytes) -> ProductManifest:
@@ -264,8 +331,8 @@ def parse(data: bytes) -> ProductManifest:
     f = Fields(value, "ProductManifest", required=names, optional=_OPTIONAL)
     if f.text("format") != FORMAT:
         raise FormatError(f"ProductManifest: the format is {f.text('format')[:60]!r}, not {FORMAT}")
-    if not isinstance(value["files"], list):
-        raise FormatError("ProductManifest: files is no list")
+    if not isinstance(value["files"], list) or not isinstance(value.get("folders", []), list):
+        raise FormatError("ProductManifest: files or folders is no list")
     manifest = ProductManifest(
         f.text("product"),
         f.text("archiveFormat"),
@@ -278,6 +345,7 @@ def parse(data: bytes) -> ProductManifest:
         f.texts("config", ()),
         f.text("foreign", ""),
         f.texts("never", ()),
+        tuple(map(_folder_row, value.get("folders", []))),
     )
     if manifest.to_bytes() != data:
         raise FormatError("ProductManifest: an empty field that would be left out")
@@ -294,7 +362,7 @@ def _check_never(manifest: ProductManifest) -> None:
         forbidden = Forbidden(manifest.never)
     except BadInput as exc:
         raise FormatError(f"ProductManifest: never: {exc.message}") from exc
-    for file in manifest.files:
+    for file in manifest.rows:
         if rule := forbidden.rule(file.path):
             raise FormatError(f"ProductManifest: {manifest.key} holds {file.path}, which it may never ({rule})")
 
@@ -315,6 +383,14 @@ def _row(value: object) -> ProductFile:
     return ProductFile(f.text("path"), mode, f.integer("size"), f.digest("digest"), component=f.text("component"))
 
 
+def _folder_row(value: object) -> ProductFolder:
+    f = Fields(value, "ProductManifest: folder", required=("path", "mode", "component"))
+    mode = FOLDER_MODES.get(f.text("mode"))
+    if mode is None:
+        raise FormatError(f"ProductManifest: {f.text('path')[:80]!r} has a mode that no folder of a product keeps")
+    return ProductFolder(f.text("path"), mode, f.text("component"))
+
+
 def _check(manifest: ProductManifest) -> None:
     for what, name in (("product", manifest.product), ("build", manifest.build)):
         if not _NAME.fullmatch(name):
@@ -323,28 +399,42 @@ def _check(manifest: ProductManifest) -> None:
         raise FormatError(f"ProductManifest: the time {manifest.epoch} is later than an archive can say")
     if manifest.wrap:
         check_path(manifest.wrap)
-    paths = [file.path.encode() for file in manifest.files]
-    if paths != sorted(set(paths)):
-        raise FormatError("ProductManifest: files are not sorted, or a path stands twice")
-    if any(file.component not in manifest.components for file in manifest.files):
-        raise FormatError("ProductManifest: a file is of a component that the product has not")
+    rows = manifest.rows
+    for what, paths in (
+        ("files", [file.path for file in manifest.files]),
+        ("folders", [folder.path for folder in manifest.folders]),
+    ):
+        encoded = [path.encode() for path in paths]
+        if encoded != sorted(set(encoded)):
+            raise FormatError(f"ProductManifest: {what} are not sorted, or a path stands twice")
+    if any(one.component not in manifest.components for one in rows):
+        raise FormatError("ProductManifest: a file or folder is of a component that the product has not")
     known = {file.path for file in manifest.files}
+    for one in rows:
+        check_path(one.path)
+        if above := next((path for path in _above(one.path) if path in known), None):
+            raise FormatError(f"ProductManifest: {above} is a file and the folder of {one.path}")
     for file in manifest.files:
-        check_path(file.path)
-        above = posixpath.dirname(file.path)
-        while above:
-            if above in known:
-                raise FormatError(f"ProductManifest: {above} is a file and the folder of {file.path}")
-            above = posixpath.dirname(above)
         if file.digest is None:
             _check_link(file)
+    _check_folders(rows, {folder.path for folder in manifest.folders}, known)
     if lost := [path for path in manifest.bin if path not in known]:
         raise FormatError(f"ProductManifest: bin names {lost[0]}, which it has not")
     plain = {file.path for file in manifest.files if file.digest is not None}
     if lost := [path for path in manifest.config if path not in plain or path in manifest.bin]:
         raise FormatError(f"ProductManifest: config names {lost[0]}, which is no plain file of it, or a program")
-    if manifest.archive_format == "file" and (len(manifest.files) != 1 or manifest.files[0].digest is None):
-        raise FormatError("ProductManifest: what is shipped as a finished file is one file, and no link")
+    single = len(rows) == 1 and rows[0] in manifest.files and rows[0].path in plain
+    if manifest.archive_format == "file" and not single:
+        raise FormatError("ProductManifest: what is shipped as a finished file is one file, no link, and no folder")
+
+
+def _check_folders(rows: Sequence[ProductFile | ProductFolder], folders: set[str], files: set[str]) -> None:
+    """A folder is no file, and nothing lies in it."""
+    if both := sorted(folders & files):
+        raise FormatError(f"ProductManifest: {both[0]} is a file and an empty folder")
+    for row in rows if folders else ():
+        if above := next((path for path in _above(row.path) if path in folders), None):
+            raise FormatError(f"ProductManifest: {above} is an empty folder, and {row.path} lies in it")
 
 
 def check_path(path: str) -> None:
@@ -361,16 +451,22 @@ def _check_link(file: ProductFile) -> None:
         raise FormatError(f"ProductManifest: {exc.message}") from exc
 
 
-def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> ProductFile:
-    where = f"product {product}, component {component}"
+def _path(product: str, component: str, raw: bytes, target: bytes = b"") -> tuple[str, str]:
+    """A path and where a link leads, as text. Raises UnsupportedInput."""
     try:
-        path, link = raw.decode("utf-8"), entry.target.decode("utf-8")
+        path, link = raw.decode("utf-8"), target.decode("utf-8")
         check_path(path)
     except (UnicodeDecodeError, FormatError) as exc:
         raise UnsupportedInput(
-            f"{where}: a product's paths are UTF-8 without control characters, this one is not: {raw!r}",
-            hint="rename the file, or exclude it from the component",
+            f"product {product}, component {component}: a product's paths are UTF-8 without control characters,"
+            f" this one is not: {raw!r}",
+            hint="rename the file or folder, or exclude it from the component",
         ) from exc
+    return path, link
+
+
+def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> ProductFile:
+    path, link = _path(product, component, raw, entry.target)
     if entry.kind == "link":
         return ProductFile(path, link=link, component=component)
     return ProductFile(path, entry.mode, entry.size, entry.content, component=component)

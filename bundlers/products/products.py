@@ -7,21 +7,22 @@ A component belongs to one product, unless it is `shared` with a reason.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from bundlers.errors import CrossProductLeak
 from bundlers.products import checksums, platforms, product_manifests
-from bundlers.products.layouts import Layout
+from bundlers.products.layouts import Laying, Layout
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, TreeStore
 from casstore.ledger.release_objects import DEFAULT, build_key, label
 from casstore.objects.platforms import Platform
-from casstore.objects.tree import TreeEntry, show
+from casstore.objects.tree import show
 
 if TYPE_CHECKING:
     from casstore.config import Build, Component, Config
@@ -31,13 +32,6 @@ SUFFIXES = {"tar.gz": "tar.gz", "tar.zst": "tar.zst", "zip": "zip", "oci": "oci.
 
 _PORTABLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,148}[A-Za-z0-9_+-])?")
 _NAMING = 'write archive = "{product}-{version}-{build}" under the product or build'
-
-
-class FolderStore(Protocol):
-    """What looking for empty folders needs of the store."""
-
-    def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        """(path, entry) of everything below a tree, folders before what is in them."""
 
 
 def check_construction(config: Config) -> None:
@@ -67,9 +61,9 @@ def construction_problems(config: Config) -> Iterator[tuple[tuple[str, ...], Cas
             yield ("components", name), leak
 
 
-def empty_folders(store: FolderStore, config: Config, trees: Mapping[str, Digest]) -> dict[str, tuple[str, ...]]:
-    """Build -> folders without a file that its components hold; a product lists files and links alone."""
-    empty = {name: tuple(_empty(store, tree)) for name, tree in trees.items()}
+def lost_folders(store: TreeStore, config: Config, trees: Mapping[str, Digest]) -> dict[str, tuple[str, ...]]:
+    """Build -> empty folders that its components hold, and no rule of `folders` keeps."""
+    empty = {name: tuple(_lost(store, tree, layout_of(config.components[name]))) for name, tree in trees.items()}
     found = {
         build_key(product, name): tuple(sorted({path for component in build.components for path in empty[component]}))
         for product, table in config.products.items()
@@ -78,14 +72,11 @@ def empty_folders(store: FolderStore, config: Config, trees: Mapping[str, Digest
     return {key: paths for key, paths in found.items() if paths}
 
 
-def _empty(store: FolderStore, tree: Digest) -> Iterator[str]:
-    before: bytes | None = None
-    for path, entry in store.walk_all(tree):
-        if before is not None and not path.startswith(before + b"/"):
-            yield show(before)
-        before = path if entry.kind == "dir" else None
-    if before is not None:
-        yield show(before)
+def _lost(store: TreeStore, tree: Digest, layout: Layout) -> Iterator[str]:
+    laying = Laying("", layout)
+    for path, entry in store.contents(tree):
+        if entry.kind == "dir" and laying.folder(os.fsdecode(path)) is None:
+            yield show(path)
 
 
 def manifests(
@@ -189,7 +180,7 @@ def _manifest(
 
 def layout_of(component: Component) -> Layout:
     """What casstore.toml says of how a component lies in an archive."""
-    return Layout(component.to, component.strip, component.rename, component.mode)
+    return Layout(component.to, component.strip, component.rename, component.mode, component.folders)
 
 
 def _wrap(named: tuple[str, str], build: Build, version: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest import digests
@@ -23,7 +23,7 @@ from casstore.objects.kinds import Kind
 
 if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
     from attest.digests import Digest
-    from bundlers.products.product_manifests import ProductFile, ProductManifest
+    from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
     from casstore.ledger.release_objects import Release
     from casstore.ledger.state import LedgerState
     from casstore.objects.tree import TreeEntry
@@ -39,6 +39,8 @@ class Target:
     tree: Digest | None = None
     files: Mapping[str, ProductFile] = field(default_factory=dict)
     """Of a product, a release, or an archive, which is a blob as well."""
+    folders: Mapping[str, ProductFolder] = field(default_factory=dict)
+    """Empty folders of a product or an archive."""
     release: Digest | None = None
     """Of a whole release."""
 
@@ -104,19 +106,29 @@ def blob_of(target: Target) -> Digest:
 
 
 def listing(store: Store, target: Target) -> list[Row]:
-    """Every file and link below a target."""
+    """Every file, link and empty folder below a target."""
     if target.blob is not None:
         return [Row(target.ref, "-", store.size(target.blob), target.blob)]
     if target.tree is not None:
-        return [_tree_row(path, entry) for path, entry in store.walk(target.tree)]
-    return [_product_row(file) for file in target.files.values()]
+        return [_tree_row(path, entry) for path, entry in store.contents(target.tree)]
+    return [_product_row(file) for file in target.files.values()] + [
+        Row(f"{folder.path}/", f"{folder.mode:04o}", 0, None) for folder in target.folders.values()
+    ]
+
+
+def entries(store: Store, target: Target) -> dict[bytes, TreeEntry]:
+    """The files, links and empty folders of a target that has some, by path."""
+    if target.tree is not None:
+        return dict(store.contents(target.tree))
+    files = {file.path.encode(): _entry(file) for file in target.files.values()}
+    return files | {folder.path.encode(): _folder_entry(folder) for folder in target.folders.values()}
 
 
 def tree_of(store: Store, target: Target) -> Digest:
     """The tree of a target that has files. Raises BadInput for a single file."""
     if target.blob is not None:
         raise BadInput(f"{target.ref} is a single file", hint="name a component, a product or a tree")
-    return target.tree or store.build_tree({file.path.encode(): _entry(file) for file in target.files.values()})
+    return target.tree or store.build_tree(entries(store, target))
 
 
 def write_to(store: Store, target: Target, path: str) -> Written:
@@ -125,8 +137,8 @@ def write_to(store: Store, target: Target, path: str) -> Written:
         raise Conflict(f"{path}: is there already and was not overwritten", hint="name another path")
     if target.blob is not None:
         return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
-    files = {file.path.encode(): _entry(file) for file in target.files.values()}
-    report = store.checkout(target.tree, path) if target.tree else store.checkout_files(files, path)
+    tree = target.tree
+    report = store.checkout(tree, path) if tree else store.checkout_files(entries(store, target), path)
     return Written(path, report.tree, report.files, report.bytes)
 
 
@@ -155,18 +167,26 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
         return Target(ref, files=dict(_archives(made)), release=made.digest)
     if rest in made.archives:
         key = next(key for key, build in made.builds.items() if build.archive.name == rest)
-        return Target(ref, made.archives[rest], files={file.path: file for file in _manifest(store, made, key).files})
-    files, name, path = _files(store, made, rest)
-    if path in files:
-        return Target(ref, blob=files[path].content)
-    below = {p: file for p, file in files.items() if not path or p.startswith(f"{path}/")}
-    if not below:
+        return _inside(_manifest(store, made, key), Target(ref, made.archives[rest]), "")
+    manifest, name, path = _product(store, made, rest)
+    for file in manifest.files:
+        if file.path == path:
+            return Target(ref, blob=file.content)
+    found = _inside(manifest, Target(ref), path)
+    if not found.files and not found.folders:
         raise NoSuchObject(f"{release}/{name} has no {path}", hint=f"casstore ls {release}/{name}")
-    return Target(ref, files=below)
+    return found
 
 
-def _files(store: Store, made: Release, rest: str) -> tuple[dict[str, ProductFile], str, str]:
-    """The files of PRODUCT, or of PRODUCT/BUILD for one of several; what they are called, and the path below."""
+def _inside(manifest: ProductManifest, target: Target, path: str) -> Target:
+    """With what lies below a path, or all."""
+    files = {file.path: file for file in manifest.files if not path or file.path.startswith(f"{path}/")}
+    folders = {one.path: one for one in manifest.folders if not path or f"{one.path}/".startswith(f"{path}/")}
+    return replace(target, files=files, folders=folders)
+
+
+def _product(store: Store, made: Release, rest: str) -> tuple[ProductManifest, str, str]:
+    """PRODUCT, or PRODUCT/BUILD for one of several; what it is called, and the path below."""
     from bundlers.products.product_manifests import unions
 
     name, _, path = rest.partition("/")
@@ -182,7 +202,7 @@ def _files(store: Store, made: Release, rest: str) -> tuple[dict[str, ProductFil
         manifest = _manifest(store, made, name)
     else:
         manifest = unions({key: _manifest(store, made, key) for key in made.builds if key.startswith(f"{name}/")})[name]
-    return {file.path: file for file in manifest.files}, name, path
+    return manifest, name, path
 
 
 def _archives(made: Release) -> Iterator[tuple[str, ProductFile]]:
@@ -201,11 +221,19 @@ def _entry(file: ProductFile) -> TreeEntry:
     return TreeEntry(name, "file", file.mode, file.size, file.digest)
 
 
+def _folder_entry(folder: ProductFolder) -> TreeEntry:
+    from casstore.objects.tree import EMPTY, TreeEntry
+
+    return TreeEntry(folder.path.rpartition("/")[2].encode(), "dir", folder.mode, 0, EMPTY)
+
+
 def _tree_row(path: bytes, entry: TreeEntry) -> Row:
     from casstore.objects.tree import show
 
     if entry.kind == "link":
         return Row(show(path), f"link to {show(entry.target)}", 0, None)
+    if entry.kind == "dir":
+        return Row(f"{show(path)}/", f"{entry.mode:04o}", 0, None)
     return Row(show(path), f"{entry.mode:04o}", entry.size, entry.digest)
 
 

@@ -108,8 +108,8 @@ class _Recording:
             self.seen[digest] = self._store.read(digest, max_bytes=max_bytes)
         return self.seen[digest]
 
-    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        return ((path, entry) for path, entry in trees.walk(self._tree, digest) if entry.kind != "dir")
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        return trees.contents(self._tree, digest)
 
     def _tree(self, digest: Digest) -> Tree:
         return trees.parse(self.read(digest))

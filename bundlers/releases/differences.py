@@ -17,7 +17,6 @@ from typing import Any
 
 from attest.errors import BadInput
 from bundlers.products import references
-from bundlers.products.product_manifests import ProductFile
 from bundlers.products.references import Target
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
@@ -107,17 +106,9 @@ def _alike(store: Store, before: Target, after: Target) -> tuple[dict[bytes, Tre
 
 
 def _files(store: Store, target: Target, name: bytes) -> dict[bytes, TreeEntry]:
-    if target.tree is not None:
-        return dict(store.walk(target.tree))
     if target.blob is not None and not target.files:
         return {name: TreeEntry(b"_", "file", 0o644, store.size(target.blob), target.blob)}
-    return {file.path.encode(): _entry(file) for file in target.files.values()}
-
-
-def _entry(file: ProductFile) -> TreeEntry:
-    if file.digest is None:
-        return TreeEntry(b"_", "link", target=file.link.encode())
-    return TreeEntry(b"_", "file", file.mode, file.size, file.digest)
+    return references.entries(store, target)
 
 
 def _text(store: Store, entry: TreeEntry | None) -> list[str] | None:
@@ -126,6 +117,8 @@ def _text(store: Store, entry: TreeEntry | None) -> list[str] | None:
         return []
     if entry.kind == "link":
         return [f"link to {tree_changes.text(entry.target)}"]
+    if entry.kind == "dir":
+        return [f"empty folder {entry.mode:04o}"]
     if entry.size > _MAX_TEXT:
         return None
     data = store.read(entry.content)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from attest.core import times
-from bundlers.products.product_manifests import ProductManifest
+from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from bundlers.releases import plan as plans
 from bundlers.releases.plan import Plan
 from bundlers.releases.reports import ReleaseRequest
@@ -20,7 +20,7 @@ from casstore.ledger.folding import replay
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file or link of an archive."""
+    """A file, link or empty folder of an archive; the path of a folder ends in `/`."""
 
     path: str
     mode: str
@@ -87,8 +87,14 @@ def of(plan: Plan) -> tuple[ArchiveListing, ...]:
 
 def _members(manifest: ProductManifest) -> list[Member]:
     rows = []
-    for file in manifest.wrapped().files:
-        time = times.format(datetime.fromtimestamp(manifest.time(file), UTC))
+    wrapped = manifest.wrapped()
+    for file in wrapped.files:
         mode = f"{file.mode:04o}" if file.digest else "link"
-        rows.append(Member(file.path, mode, file.size, time, file.link))
+        rows.append(Member(file.path, mode, file.size, _time(manifest, file), file.link))
+    for folder in wrapped.folders:
+        rows.append(Member(f"{folder.path}/", f"{folder.mode:04o}", 0, _time(manifest, folder)))
     return rows
+
+
+def _time(manifest: ProductManifest, one: ProductFile | ProductFolder) -> str:
+    return times.format(datetime.fromtimestamp(manifest.time(one), UTC))

@@ -44,7 +44,7 @@ def release(request: ReleaseRequest) -> ReleaseReport:
         product, paths = next(iter(plan.dropped.items()))
         raise UnsupportedInput(
             f"product {product}: {len(paths)} empty folders are in no archive: {', '.join(paths[:3])}",
-            hint="put a file into each, or leave out --strict",
+            hint='keep them: folders = { "**" = "0755" } under the component in casstore.toml, or exclude them',
         )
     if request.version in state.versions:
         return _again(request, state, plan)

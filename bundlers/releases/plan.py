@@ -45,7 +45,7 @@ class Plan:
     kept: Mapping[str, Kept]
     """The builds of `manifests` that an earlier release made already."""
     dropped: Mapping[str, tuple[str, ...]]
-    """As `manifests` -> empty folders of its components, which it loses."""
+    """As `manifests` -> empty folders of its components that it does not keep."""
     previous: Release | None
     """The newest release of the ledger before this one."""
     taken: Mapping[str, str]
@@ -95,7 +95,7 @@ def make(
         manifests,
         products.archive_names(config, manifests, version),
         keeping.find(store, state, manifests, version),
-        products.empty_folders(store, config, trees),
+        products.lost_folders(store, config, trees),
         _previous(store, state, version),
         taken,
     )

@@ -142,6 +142,8 @@ class Checkout:
                 os.symlink(target, path, dir_fd=top)
             for path, _ in found.folders if self._masked else ():
                 os.chmod(path or b".", 0o755, dir_fd=top)  # noqa: S103  what every tree says of folders
+            for path, mode in found.private:
+                os.chmod(path, mode, dir_fd=top)
         self._progress.finish()
 
     def _write(self, top: int, where: str) -> Iterator[tuple[Region, Failed]]:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from attest.digests import from_raw
 from attest.errors import FormatError
 from casstore.objects import tree as trees
-from casstore.objects.tree import DIR, LINK, check_link
+from casstore.objects.tree import DIR, FOLDERS, LINK, check_link
 
 _REGION_FILES = 4096
 _REGION_BYTES = 16 * 1024 * 1024
@@ -33,6 +33,8 @@ class Survey:
     """(path and a slash, its tree's bytes: they need a fifth of their rows); a folder comes before those in it."""
     giants: list[tuple[bytes, list[Any]]] = field(default_factory=list)
     """(path and a slash, row) of every file that fills a region alone."""
+    private: list[tuple[bytes, int]] = field(default_factory=list)
+    """(path, mode) of empty folders that have one of their own."""
     links: list[tuple[bytes, bytes]] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
@@ -57,8 +59,10 @@ def _take(found: Survey, prefix: bytes, rows: list[list[Any]]) -> list[tuple[byt
     below = []
     for row in rows:
         name, mode, size, last = row
-        if mode == DIR:
+        if mode in FOLDERS:
             below.append((prefix + name + b"/", last))
+            if mode != DIR:
+                found.private.append((prefix + name, mode & 0o777))
         elif mode == LINK:
             check_link(prefix + name, last)
             found.links.append((prefix + name, last))

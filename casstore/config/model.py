@@ -74,6 +74,8 @@ class Component(Table):
     """The folder of an archive that it lies in, below the product's `wrap`."""
     mode: dict[str, Literal["0600", "0640", "0644", "0700", "0750", "0755"]] = {}
     """Glob over paths in an archive, below `wrap` -> mode of the files."""
+    folders: dict[str, Literal["0700", "0750", "0755"]] = {}
+    """Glob over the same -> mode of the empty folders that are kept."""
 
 
 class Destination(Table):

@@ -13,7 +13,7 @@ from attest.errors import CasstoreError
 from casstore.index import Index
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind
-from casstore.objects.tree import DIR, LINK, show
+from casstore.objects.tree import FOLDERS, LINK, show
 from casstore.store.store import Store
 
 _Row = tuple[bytes, bool, bytes]
@@ -68,7 +68,7 @@ class TreePaths:
             rows = trees.rows(self._store.read(from_raw(tree), max_bytes=trees.MAX_TREE))
         except CasstoreError:
             return []  # told as damaged itself
-        return [(name, mode == DIR, raw) for name, mode, _, raw in rows if mode != LINK]
+        return [(name, mode in FOLDERS, raw) for name, mode, _, raw in rows if mode != LINK]
 
 
 def _all_trees(index: Index) -> list[bytes]:

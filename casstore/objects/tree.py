@@ -10,6 +10,7 @@ folder cannot know it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -36,8 +37,13 @@ DIR = 0o040000
 LINK = 0o120000
 _FILES = {mode: 0o100000 | mode for mode in (0o600, 0o640, 0o644, 0o700, 0o750, 0o755)}
 """Mode of a file -> mode of its entry; a put writes 0644 and 0755, a product may say another."""
+_FOLDERS = {0o755: DIR, **{mode: DIR | mode for mode in (0o700, 0o750)}}
+"""As `_FILES`, for folders; what is not 0755 is an empty folder of a product."""
+FOLDERS = frozenset(_FOLDERS.values())
+"""Modes of entries that are folders."""
+_PRIVATE = FOLDERS - {DIR}
 _KEPT = frozenset((*_FILES.values(), DIR))
-_SIZELESS = frozenset((DIR, LINK))
+_SIZELESS = frozenset((*FOLDERS, LINK))
 _DOTS = (b".", b"..")
 
 
@@ -57,6 +63,11 @@ class TreeEntry(NamedTuple):
         if self.digest is None:
             raise FormatError(f"{self.name!r} is a link and has no digest")
         return self.digest
+
+    @property
+    def is_empty_folder(self) -> bool:
+        """Whether it is a folder with nothing in it."""
+        return self.kind == "dir" and self.digest == EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,11 @@ def encode_rows(rows: list[list[Any]]) -> bytes:
     """Sorted rows [name, mode, size, digest or target] to bytes; the caller has checked them."""
     packed: bytes = msgpack.packb([FORMAT, rows])
     return packed
+
+
+_EMPTY = hashlib.sha256(encode_rows([])).digest()
+EMPTY = from_raw(_EMPTY)
+"""The tree without entries."""
 
 
 def parse(data: bytes) -> Tree:
@@ -135,8 +151,8 @@ def _check_rows(found: list[Any]) -> None:
             check_target(last)
         elif len(last) != 32:
             raise FormatError("tree: a digest has not 32 bytes")
-        elif mode not in _KEPT:
-            raise FormatError(f"tree: unknown mode {mode:o}")
+        elif mode not in _KEPT and not (mode in _PRIVATE and last == _EMPTY):
+            raise FormatError(f"tree: unknown mode {mode:o}, or one that only an empty folder has")
         if not 0 <= size < 2**63 or (size and mode in _SIZELESS):
             raise FormatError("tree: a size that no entry can have")
 
@@ -154,6 +170,11 @@ def walk(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, 
                 break
         else:
             stack.pop()
+
+
+def contents(load: Callable[[Digest], Tree], tree: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+    """As `walk`, of the folders only those that are empty."""
+    return ((path, entry) for path, entry in walk(load, tree) if entry.kind != "dir" or entry.is_empty_folder)
 
 
 def check_name(name: bytes) -> None:
@@ -200,7 +221,9 @@ def _row(entry: TreeEntry) -> list[Any]:
         check_target(entry.target)
         return [entry.name, LINK, 0, entry.target]
     if entry.kind == "dir":
-        return [entry.name, DIR, 0, to_raw(entry.content)]
+        if entry.mode not in _FOLDERS or (entry.mode != 0o755 and not entry.is_empty_folder):
+            raise UnsupportedInput(f"{show(entry.name)}: mode {entry.mode:o} is not kept of such a folder")
+        return [entry.name, _FOLDERS[entry.mode], 0, to_raw(entry.content)]
     mode = _FILES.get(entry.mode) if entry.kind == "file" else None
     if mode is None or not 0 <= entry.size < 2**63:
         raise UnsupportedInput(f"{show(entry.name)}: mode {entry.mode:o} or size {entry.size} is not kept")
@@ -210,6 +233,6 @@ def _row(entry: TreeEntry) -> list[Any]:
 def _entry(name: bytes, mode: int, size: int, last: bytes) -> TreeEntry:
     if mode == LINK:
         return TreeEntry(name, "link", 0o777, 0, None, last)
-    if mode == DIR:
-        return TreeEntry(name, "dir", 0o755, 0, from_raw(last))
+    if mode in FOLDERS:
+        return TreeEntry(name, "dir", mode & 0o777 or 0o755, 0, from_raw(last))
     return TreeEntry(name, "file", mode & 0o777, size, from_raw(last))

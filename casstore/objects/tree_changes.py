@@ -45,7 +45,7 @@ class DiffRow:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file or link of a component; the two sides as tree entries, None where it is not."""
+    """One file, link or empty folder of a component; the two sides as tree entries, None where it is not."""
 
     component: str
     path: bytes
@@ -66,7 +66,8 @@ class FileChange:
         """For people."""
         row = self.to_json()
         same = row["change"] == CHANGED and row.get("digest") == row.get("wasDigest")
-        told = [] if same else [grown(row.get("wasSize"), row.get("size"))]
+        folder = bool(row.get("folder") or row.get("wasFolder"))
+        told = [] if same and not folder else [_kind(row) if folder else grown(row.get("wasSize"), row.get("size"))]
         if row.get("mode") != row.get("wasMode") and row["change"] == CHANGED:
             told.append(f"mode {row.get('wasMode', '-')} -> {row.get('mode', '-')}")
         if "target" in row:
@@ -75,14 +76,24 @@ class FileChange:
 
 
 def of_trees(objects: ObjectReader, component: str, old: Digest | None, new: Digest | None) -> list[FileChange]:
-    """Every file and link that differs between two trees, either of which may not be there."""
+    """Every file, link and empty folder that differs between two trees, either of which may not be there."""
     return sorted(_walk(objects, component, b"", old, new), key=lambda change: change.path)
 
 
 def of_files(component: str, old: Mapping[bytes, TreeEntry], new: Mapping[bytes, TreeEntry]) -> list[FileChange]:
     """As `of_trees`, for files by path."""
-    pairs = ((path, _plain(old.get(path)), _plain(new.get(path))) for path in sorted(old.keys() | new.keys()))
+    above_old, above_new = _folders(old), _folders(new)
+    pairs = (
+        (path, _plain(path, old, above_new), _plain(path, new, above_old)) for path in sorted(old.keys() | new.keys())
+    )
     return [FileChange(component, path, was, now) for path, was, now in pairs if was != now]
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    """Where one side is an empty folder."""
+    if row["change"] != CHANGED or row.get("folder") == row.get("wasFolder"):
+        return "empty folder"
+    return "is an empty folder now" if row.get("folder") else "was an empty folder"
 
 
 def change_of(before: object, after: object) -> str:
@@ -106,9 +117,23 @@ def text(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _plain(entry: TreeEntry | None) -> TreeEntry | None:
-    """Its name stands in the path."""
-    return None if entry is None else TreeEntry(b"_", entry.kind, entry.mode, entry.size, entry.digest, entry.target)
+def _folders(files: Mapping[bytes, TreeEntry]) -> set[bytes]:
+    """All that something lies in."""
+    found: set[bytes] = set()
+    for path in files:
+        above = path.rpartition(b"/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition(b"/")[0]
+    return found
+
+
+def _plain(path: bytes, files: Mapping[bytes, TreeEntry], filled: set[bytes]) -> TreeEntry | None:
+    """Its name stands in the path; an empty folder that something lies in on the other side is told by that."""
+    entry = files.get(path)
+    if entry is None or (entry.kind == "dir" and path in filled):
+        return None
+    return TreeEntry(b"_", entry.kind, entry.mode, entry.size, entry.digest, entry.target)
 
 
 def _walk(
@@ -120,8 +145,8 @@ def _walk(
     for name in before.keys() | after.keys():
         was, now = before.get(name), after.get(name)
         path = folder + name
-        if _leaf(was) != _leaf(now):
-            yield FileChange(component, path, _leaf(was), _leaf(now))
+        if _told(was, now) != _told(now, was):
+            yield FileChange(component, path, _told(was, now), _told(now, was))
         yield from _walk(objects, component, path + b"/", _folder(was), _folder(now))
 
 
@@ -129,8 +154,13 @@ def _entries(objects: ObjectReader, digest: Digest | None) -> dict[bytes, TreeEn
     return {} if digest is None else {entry.name: entry for entry in trees.parse(objects.read(digest))}
 
 
-def _leaf(entry: TreeEntry | None) -> TreeEntry | None:
-    return None if entry is None or entry.kind == "dir" else entry
+def _told(entry: TreeEntry | None, other: TreeEntry | None) -> TreeEntry | None:
+    """A file or link, or an empty folder unless the other side has a folder of the same mode there, or files in it."""
+    if entry is None or entry.kind != "dir":
+        return entry
+    if other is not None and other.kind == "dir" and (entry.mode == other.mode or not other.is_empty_folder):
+        return None
+    return entry if entry.is_empty_folder else None
 
 
 def _folder(entry: TreeEntry | None) -> Digest | None:
@@ -140,4 +170,6 @@ def _folder(entry: TreeEntry | None) -> Digest | None:
 def _sides(entry: TreeEntry) -> dict[str, Any]:
     if entry.kind == "link":
         return {"target": text(entry.target)}
+    if entry.kind == "dir":
+        return {"mode": f"{entry.mode:04o}", "folder": True}
     return {"mode": f"{entry.mode:04o}", "size": entry.size, "digest": entry.digest}

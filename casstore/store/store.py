@@ -252,7 +252,7 @@ class Store:
             self._met_known |= stream.met_known
 
     def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
-        """A tree out of known blobs and links: relative path -> entry (its name is the path's last part)."""
+        """A tree out of known blobs, links and empty folders: path -> entry (its name is the path's last part)."""
         root, objects = self._folders_of(files)
         self.put_many(objects)
         return root
@@ -271,10 +271,10 @@ class Store:
                 raise Conflict(f"{show(path)}: stands twice, or is a file and a folder")
             if entry.kind == "link":
                 trees.check_link(path, entry.target)
-            elif not self.has(entry.content):
+            elif not entry.is_empty_folder and not self.has(entry.content):
                 raise NoSuchObject(f"{entry.content}: no such object in this store")
             folder[last] = entry
-        objects: list[NewObject] = []
+        objects = [NewObject(trees.encode(()), Kind.TREE)] if any(e.kind == "dir" for e in files.values()) else []
         return _encode_folders(top, objects), objects
 
     def take_new_packs(self) -> list[Digest]:
@@ -356,6 +356,10 @@ class Store:
     def walk_all(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
         """As `walk`, with the folders."""
         return trees.walk(self.tree, digest)
+
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """As `walk`, with the empty folders."""
+        return trees.contents(self.tree, digest)
 
     def checkout(self, tree: Digest, target: str | bytes, *, progress: Progress | None = None) -> CheckoutReport:
         """Write a tree into a new (or empty) folder. Raises Conflict, ObjectDamaged."""

@@ -83,12 +83,14 @@ def releases(objects: Objects) -> tuple[Release, Release]:
         b"gone": TreeEntry(b"gone", "file", 0o644, 4, sha256(b"gone")),
         b"lib.so": TreeEntry(b"lib.so", "link", target=b"lib.so.1"),
         b"turns": TreeEntry(b"turns", "file", 0o644, 1, sha256(b"x")),
+        b"was": TreeEntry(b"was", "dir", 0o755, 0, objects.put(trees.encode(()))),
     }
     inner = objects.put(trees.encode([TreeEntry(b"n\xff\x01w", "file", 0o644, 3, sha256(b"new"))]))
     new = {
         b"LICENSE": old[b"LICENSE"],
         b"core": TreeEntry(b"core", "file", 0o755, 7, sha256(b"core 22")),
         b"lib.so": TreeEntry(b"lib.so", "link", target=b"lib.so.2"),
+        b"comes": TreeEntry(b"comes", "dir", 0o755, 0, trees.EMPTY),
         b"turns": TreeEntry(b"turns", "dir", 0o755, 0, inner),
     }
     first = _release("1.4.0", {"core-bin": objects.put(trees.encode(old.values())), "old": sha256(b"t")}, ("core",))

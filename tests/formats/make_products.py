@@ -10,7 +10,7 @@ from pathlib import Path
 from attest.digests import Digest, sha256
 from bundlers import formats
 from bundlers.products import checksums
-from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
 from bundlers.products.products import archive_name
 from bundlers.products.reader import ProductReader
 from casstore.objects.platforms import Platform
@@ -46,6 +46,7 @@ def manifest(archive_format: str) -> ProductManifest:
     files.append(ProductFile("bin/alias", link="tool", component="core-bin"))
     if archive_format == "file":
         files = [file for file in files if file.path == "bin/tool"]
+    folders = [ProductFolder("var/lib", 0o700, "core-bin"), ProductFolder("var/log", 0o755, "licences")]
     components = {
         "core-bin": ComponentTree(sha256(b"tree of core-bin"), time=EPOCH),
         "licences": ComponentTree(sha256(b"tree of licences"), "every product ships the licence texts", EPOCH - 86400),
@@ -53,7 +54,8 @@ def manifest(archive_format: str) -> ProductManifest:
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
     linux = Platform("linux", "x86_64", "gnu", "2.28")
     wrap = "" if archive_format in ("oci", "file") else "core"
-    return ProductManifest("core", archive_format, components, ordered, "linux-x86_64", linux, wrap, ("bin/tool",))
+    made = ProductManifest("core", archive_format, components, ordered, "linux-x86_64", linux, wrap, ("bin/tool",))
+    return replace(made, folders=() if archive_format == "file" else tuple(folders))
 
 
 def plain() -> ProductManifest:

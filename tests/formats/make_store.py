@@ -40,6 +40,17 @@ def tree_bytes() -> bytes:
     )
 
 
+def product_tree_bytes() -> bytes:
+    """As `get` makes one of a product that says more of modes."""
+    return tree.encode(
+        [
+            TreeEntry(b"cache", "dir", 0o700, 0, tree.EMPTY),
+            TreeEntry(b"key", "file", 0o600, 8, sha256(b"library\n")),
+            TreeEntry(b"spool", "dir", 0o750, 0, tree.EMPTY),
+        ]
+    )
+
+
 def objects() -> list[tuple[bytes, Kind, list[bytes]]]:
     """(data, kind, subjects) of the golden packs."""
     return [
@@ -97,6 +108,7 @@ def files() -> dict[str, bytes]:
         "store/casstore.json": config.to_bytes(),
         "store/small.pack": pack,
         "store/tree.msgpack": tree_bytes(),
+        "store/product-tree.msgpack": product_tree_bytes(),
         "store/index-rows.json": index_rows(pack),
         "store/stat-cache": stat_cache_bytes(),
         "store/mended.json": mended.to_bytes(raw(b"a pack"), [raw(b"one"), raw(b"another")]),

@@ -51,11 +51,13 @@ def test_golden_pack_list_and_releases_read_back() -> None:
 def test_golden_diff_tells_every_kind_of_change() -> None:
     value = json.loads((GOLDEN / "release-diff/next.json").read_bytes())
     assert [(row["path"], row["change"]) for row in value["files"]] == [
+        ("comes", "added"),
         ("core", "changed"),
         ("gone", "removed"),
         ("lib.so", "changed"),
         ("turns", "removed"),
         ("turns/n\\xff\x01w", "added"),
+        ("was", "removed"),
     ]
     assert [(row["product"], row["build"], row["change"]) for row in value["archives"]] == [
         ("core", "default", "changed"),

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from attest import digests
+from attest.errors import FormatError
+from casstore.errors import UnsupportedInput
 from casstore.fsck import check_table
 from casstore.ingest.stat_cache import StatCache
 from casstore.objects import tree
@@ -45,9 +48,20 @@ def test_golden_packs_give_their_objects(name: str) -> None:
         assert wanted <= set(table.iter_subjects())
 
 
-def test_golden_tree_is_read_as_it_was_written() -> None:
-    data = (GOLDEN / "store/tree.msgpack").read_bytes()
+@pytest.mark.parametrize("name", ["tree", "product-tree"])
+def test_golden_tree_is_read_as_it_was_written(name: str) -> None:
+    data = (GOLDEN / f"store/{name}.msgpack").read_bytes()
     assert tree.encode(tree.parse(data)) == data
+
+
+def test_only_an_empty_folder_has_a_mode_of_its_own() -> None:
+    data = (GOLDEN / "store/product-tree.msgpack").read_bytes()
+    assert [entry.mode for entry in tree.parse(data)] == [0o700, 0o600, 0o750]
+    filled = data.replace(sha256(tree.encode([])).digest(), b"x" * 32, 1)
+    with pytest.raises(FormatError, match="only an empty folder"):
+        tree.parse(filled)
+    with pytest.raises(UnsupportedInput, match="not kept"):
+        tree.encode([tree.TreeEntry(b"d", "dir", 0o700, 0, digests.sha256(b"x"))])
 
 
 def test_golden_configuration_is_read() -> None:

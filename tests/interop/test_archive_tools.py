@@ -16,7 +16,7 @@ import pytest
 from attest.digests import Digest, sha256
 from bundlers import formats
 from bundlers.products import checksums
-from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
 from bundlers.products.products import SUFFIXES, archive_name
 from bundlers.products.reader import ProductReader
 from casstore.objects.platforms import Platform
@@ -34,6 +34,7 @@ CONTENTS = {
     "with space and -dash": b"-",
 }
 LINKS = {"bin/alias": "tool", "lib/" + "l" * 101: "deep/" * 30 + "n" * 120}
+FOLDERS = {"doc/leer \u65e5": 0o755, "var/" + "v" * 120 + "/spool": 0o750, "var/lib": 0o700}
 EPOCH = 1_767_225_600
 
 
@@ -51,7 +52,9 @@ def product(archive_format: str) -> ProductManifest:
     files += [ProductFile(path, link=target, component="c") for path, target in LINKS.items()]
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
     components = {"c": ComponentTree(sha256(b"tree"), time=EPOCH)}
-    return ProductManifest("core", archive_format, components, ordered, platform=Platform("linux", "x86_64"))
+    folders = tuple(ProductFolder(path, mode, "c") for path, mode in FOLDERS.items())
+    platform = Platform("linux", "x86_64")
+    return ProductManifest("core", archive_format, components, ordered, platform=platform, folders=folders)
 
 
 def _mode(path: str) -> int:
@@ -97,6 +100,9 @@ def assert_product(folder: Path, *, links: bool = True) -> None:
     for path, target in LINKS.items():
         if links:
             assert os.readlink(folder / path) == target
+    for path, mode in FOLDERS.items():
+        assert stat.S_IMODE((folder / path).stat().st_mode) == mode, path
+        assert not list((folder / path).iterdir()), path
 
 
 @pytest.mark.parametrize("archive_format", ["tar.gz", "tar.zst"])
@@ -147,6 +153,8 @@ def test_7z_unpacks_the_zip(shipped: Path, tmp_path: Path) -> None:
     run("7z", "x", "-y", "-bd", archive(shipped, "zip"), cwd=tmp_path)
     for path, data in CONTENTS.items():
         assert (tmp_path / path).read_bytes() == data
+    for path in FOLDERS:
+        assert not list((tmp_path / path).iterdir()), path
 
 
 def test_sha256sum_checks_what_is_shipped(shipped: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_manifest_does_not_depend_on_the_order_of_components(order: list[str])
     trees = {name: sha256(name.encode()) for name in "abc"}
 
     class Trees:
-        def walk(self, digest: Digest):  # type: ignore[no-untyped-def]
+        def contents(self, digest: Digest):  # type: ignore[no-untyped-def]
             from casstore.objects.tree import TreeEntry
 
             name = next(name for name, tree in trees.items() if tree == digest).encode()

@@ -17,13 +17,14 @@ from casstore.objects.tree import TreeEntry
 
 names = st.binary(min_size=1, max_size=40).filter(lambda n: n not in (b".", b"..") and b"/" not in n and b"\0" not in n)
 digests = st.binary(min_size=32, max_size=32).map(from_raw)
-files = st.builds(
-    TreeEntry, names, st.just("file"), st.sampled_from([0o644, 0o755]), st.integers(0, 2**62), digests, st.just(b"")
-)
+modes = st.sampled_from([0o600, 0o640, 0o644, 0o700, 0o750, 0o755])
+files = st.builds(TreeEntry, names, st.just("file"), modes, st.integers(0, 2**62), digests, st.just(b""))
 folders = st.builds(TreeEntry, names, st.just("dir"), st.just(0o755), st.just(0), digests, st.just(b""))
+own = st.sampled_from([0o700, 0o750, 0o755])
+empty = st.builds(TreeEntry, names, st.just("dir"), own, st.just(0), st.just(tree.EMPTY), st.just(b""))
 targets = st.binary(min_size=1, max_size=60).filter(lambda t: b"\0" not in t and not t.startswith(b"/"))
 links = st.builds(TreeEntry, names, st.just("link"), st.just(0o777), st.just(0), st.none(), targets)
-entries = st.lists(st.one_of(files, folders, links), unique_by=lambda e: e.name, max_size=20)
+entries = st.lists(st.one_of(files, folders, empty, links), unique_by=lambda e: e.name, max_size=20)
 
 
 @given(entries)

@@ -224,7 +224,7 @@ PARSERS = {
     "mended-note": Parser(_mended, "store/mended.json"),
     "stat-cache": Parser(_stat_cache, "store/stat-cache", ()),
     "pin": Parser(_pin, "gc/pin.json", (CasstoreError,)),
-    "tree": Parser(_tree, "store/tree.msgpack"),
+    "tree": Parser(_tree, "store/*tree.msgpack"),
     "index-row": Parser(_row, "store/index-rows.json", split=_rows_of),
     "index-file": Parser(_lmdb_file, "store/small.pack", ()),
     "casstore.json": Parser(_config, "store/casstore.json", (StoreDamaged, StoreTooNew)),

@@ -71,7 +71,8 @@ def compare_folder(manifest: ProductManifest, folder: str) -> GateResult:
         raise BadInput(f"{folder}: no such folder")
     listed = {file.path: file for file in manifest.files}
     present = set(_present(folder))
-    found = sorted({**_missing_or_other(listed, present, folder), **_extra(listed, present)}.items())
+    problems = {**_missing_or_other(listed, present, folder), **_extra(listed, present), **_folders(manifest, folder)}
+    found = sorted(problems.items())
     return GateResult(
         not found,
         tuple(f"{path}: {problem}" for path, problem in found),
@@ -92,6 +93,21 @@ def _missing_or_other(listed: Mapping[str, ProductFile], present: set[str], fold
             problem = f"missing; its name is there in another Unicode form: {other!a}" if other else "missing"
         if problem:
             found[path] = problem
+    return found
+
+
+def _folders(manifest: ProductManifest, folder: str) -> dict[str, str]:
+    found = {}
+    for shipped in manifest.folders:
+        try:
+            about = os.lstat(os.path.join(folder, shipped.path))
+        except OSError as exc:
+            found[shipped.path] = f"an empty folder, {exc.strerror}"
+            continue
+        if not stat.S_ISDIR(about.st_mode):
+            found[shipped.path] = "not an empty folder"
+        elif stat.S_IMODE(about.st_mode) != shipped.mode and not shipped.mode & stat.S_IROTH:
+            found[shipped.path] = f"mode {about.st_mode & 0o777:04o}, not {shipped.mode:04o}"
     return found
 
 

@@ -135,7 +135,10 @@ def told(report: ReleaseReport) -> None:
         render.say(f"isolation: {report.isolation.compared} contents compared, {_isolation(report)}")
     for product, paths in report.dropped.items():
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-        render.warning(f"product {product}: empty folders are in no archive: {', '.join(paths[:3])}{more}")
+        lost = f"{', '.join(paths[:3])}{more}"
+        render.warning(
+            f"product {product}: empty folders are in no archive: {lost} (folders of a component keeps them)"
+        )
     render.table(
         ("PRODUCT", "ARCHIVE", "SIZE", "DIGEST", ""),
         [

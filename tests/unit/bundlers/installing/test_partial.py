@@ -22,10 +22,11 @@ from bundlers.formats.pieces import Layout, Pieces, measure
 from bundlers.installing import install as installing
 from bundlers.installing.install import InstallReport, install, verify_installed
 from bundlers.installing.partial import plan_for
+from bundlers.products import layouts
 from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
 from bundlers.products.reader import ProductReader
 from casstore.network.network import NetworkGuard
-from casstore.objects.tree import TreeEntry
+from casstore.objects.tree import EMPTY, TreeEntry
 from tests.support.published import EPOCH, PublishedWorld
 from tests.support.worlds import World
 
@@ -251,8 +252,9 @@ def archive(world: World, kind: str, files: dict[str, bytes]) -> tuple[ProductMa
         )
         for name, data in files.items()
     }
-    tree = world.store.build_tree(entries)
-    manifest = build(world.store, "core", kind, {"core": ComponentTree(tree, time=EPOCH)})
+    tree = world.store.build_tree({**entries, b"var/log": TreeEntry(b"log", "dir", 0o755, 0, EMPTY)})
+    kept = {"core": layouts.Layout(folders={"var/log": "0700"})}
+    manifest = build(world.store, "core", kind, {"core": ComponentTree(tree, time=EPOCH)}, layouts=kept)
     out = io.BytesIO()
     formats.write(manifest, ProductReader(world.store, manifest), out)
     return manifest, out.getvalue()

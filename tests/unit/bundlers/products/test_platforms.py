@@ -23,7 +23,7 @@ class Paths:
     def __init__(self, *paths: str) -> None:
         self.paths = paths
 
-    def walk(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
         for path in self.paths:
             raw = path.encode()
             yield raw, TreeEntry(raw.rpartition(b"/")[2], "file", 0o644, 1, sha256(b"x"))

@@ -124,8 +124,12 @@ def test_empty_folders_of_a_product(here: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("form", ["tar.gz", "tar.zst", "zip", "oci"])
-def test_a_product_keeps_private_files(form: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rules = 'mode = { "etc/secret.conf" = "0600", "run" = "0750" }'
+def test_a_product_keeps_private_files_and_empty_folders(
+    form: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = """\
+mode = { "etc/secret.conf" = "0600", "run" = "0750" }
+folders = { "var/*" = "0755", "private" = "0700" }"""
     text = CONFIG.replace("EXCLUDE", "[]").replace('root = "in"', f'root = "in"\n{rules}')
     platform = 'format = "oci"\nplatform = "linux-x86_64"' if form == "oci" else f'format = "{form}"'
     extra = '[destinations.public]\nurl = "./public"\n'
@@ -133,19 +137,74 @@ def test_a_product_keeps_private_files(form: str, here: Path, capsys: pytest.Cap
     (here / "in" / "etc").mkdir()
     write(here / "in" / "etc" / "secret.conf", 0o600)
     write(here / "in" / "run", 0o755)
+    for path in ("var/log", "private"):
+        (here / "in" / path).mkdir(parents=True)
     assert invoke(["put", "a", "--release-version", "1.0.0"]) == 0
-    assert invoke(["release", "1.0.0", "--out", "dist"]) == 0
+    assert invoke(["release", "1.0.0", "--out", "dist", "--strict"]) == 0, "nothing is dropped"
+    assert invoke(["verify", "dist"]) == 0
     assert invoke(["promote", "1.0.0", "--to", "dev"]) == 0
     assert invoke(["get", "dev/p", "got"]) == 0
-    modes = {path: (here / "got" / path).stat().st_mode & 0o777 for path in ("etc/secret.conf", "run", "plain")}
-    assert modes == {"etc/secret.conf": 0o600, "run": 0o750, "plain": 0o644}
+    modes = {"etc/secret.conf": 0o600, "run": 0o750, "plain": 0o644, "var/log": 0o755, "private": 0o700}
+    assert found(here / "got", modes) == modes
+    capsys.readouterr()
+    assert invoke(["ls", "dev/p", "--json"]) == 0
+    rows = {row["path"]: row["mode"] for row in json.loads(capsys.readouterr().out)["entries"]}
+    assert rows == {(f"{path}/" if mode in (0o700, 0o755) else path): f"{mode:04o}" for path, mode in modes.items()}
+    assert invoke(["export", "1.0.0", "kit.tar"]) == 0
+    assert invoke(["verify", "kit.tar", "--offline"]) == 0
     if form == "oci":
         return
     assert invoke(["publish", "dev", "--to", "public"]) == 0
-    assert invoke(["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]) == 0
+    install = ["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]
+    check = ["install", "--verify-installed", "--into", "opt"]
+    assert invoke(install) == 0
     installed = here / "opt" / "current"
-    assert {path: (installed / path).stat().st_mode & 0o777 for path in modes} == modes
-    (installed / "etc" / "secret.conf").chmod(0o644)
-    capsys.readouterr()
-    assert invoke(["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]) == 0
-    assert (here / "opt" / "current" / "etc" / "secret.conf").stat().st_mode & 0o777 == 0o600, "it is mended"
+    assert found(installed, modes) == modes
+    (installed / "var" / "log" / "today").write_text("a line")
+    assert invoke(check) == 0, "it may be filled"
+    for spoil in (
+        lambda: (installed / "etc" / "secret.conf").chmod(0o644),
+        lambda: (installed / "private").chmod(0o755),
+        lambda: (installed / "private").rmdir(),
+        lambda: ((installed / "private").rmdir(), (installed / "private").symlink_to("var")),
+    ):
+        spoil()
+        assert invoke(check) == 3
+        assert invoke(install) == 0
+        assert found(installed, modes) == modes, "it is mended"
+
+
+def test_empty_folders_come_and_go(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = CONFIG.replace("EXCLUDE", "[]").replace('root = "in"', 'root = "in"\nfolders = { "**" = "0755" }')
+    (here / "casstore.toml").write_text(text + '[destinations.public]\nurl = "./public"\n')
+    install = ["install", "p", "--from", "public", "--channel", "dev", "--into", "opt"]
+    for version, folder in (("1.0.0", "old"), ("1.1.0", "new")):
+        (here / "in" / folder / "deep").mkdir(parents=True)
+        assert invoke(["put", "a", "--release-version", version]) == 0
+        assert invoke(["release", version]) == 0
+        assert invoke(["promote", version, "--to", "dev"]) == 0
+        assert invoke(["publish", "dev", "--to", "public"]) == 0
+        assert invoke(install) == 0
+        (here / "in" / folder / "deep").rmdir()
+        (here / "in" / folder).rmdir()
+    (here / "in" / "edge").mkdir()
+    (here / "casstore.toml").write_text(text.replace("format =", 'never = ["edge"]\nformat ='))
+    assert invoke(["put", "a", "--release-version", "1.2.0"]) == 0
+    assert invoke(["release", "1.2.0"]) == 11, "its name counts"
+    current = here / "opt" / "current"
+    assert sorted(str(path.relative_to(current)) for path in current.rglob("*")) == ["new", "new/deep", "plain"]
+    for refs in (("1.0.0", "1.1.0"), ("1.0.0/p", "1.1.0/p"), ("a@1.0.0", "a@1.1.0")):
+        capsys.readouterr()
+        assert invoke(["diff", *refs, "--json"]) == 0
+        rows = [row for row in json.loads(capsys.readouterr().out)["files"] if row["path"] != "plain"]
+        assert [(row["path"], row["change"]) for row in rows] == [("new/deep", "added"), ("old/deep", "removed")]
+    assert invoke(["diff", "1.0.0", "1.1.0", "--patch"]) == 0
+    assert "empty folder 0755" in capsys.readouterr().out
+    assert invoke(["install", "--rollback", "--into", "opt"]) == 0
+    assert sorted(str(path.relative_to(current)) for path in current.rglob("*")) == ["old", "old/deep", "plain"]
+    assert invoke(["uninstall", "--into", "opt", "--confirm"]) == 0
+    assert not (here / "opt").exists()
+
+
+def found(folder: Path, modes: dict[str, int]) -> dict[str, int]:
+    return {path: (folder / path).lstat().st_mode & 0o777 for path in modes}

@@ -412,17 +412,25 @@ def line(bench: Bench, tmp_path: Path, include: str, exclude: str = "") -> tuple
     return ("--config", str(tmp_path / "casstore.toml"))
 
 
-@proves("an exclude that hits nothing", "an empty folder of a component")
+@proves("an exclude that hits nothing", "an empty folder of a component", "a folder that holds only excluded files")
 def test_what_is_told(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASSTORE_KEY", "")
     (bench.work / "f").write_bytes(b"x")
     (bench.work / "var" / "log").mkdir(parents=True)
-    start = line(bench, tmp_path, '"**"', '"*.pyc"')
-    put = (*start, "put", "a", "--release-version", "1")
+    (bench.work / "only").mkdir()
+    (bench.work / "only" / "x.o").write_bytes(b"x")
+    start = line(bench, tmp_path, '"**"', '"*.pyc", "**/*.o"')
+    put, release = ((*start, *words) for words in (("put", "a", "--release-version", "1"), ("release", "1")))
     assert b"1 globs exclude nothing: *.pyc" in bench.run(*put, "--strict", code=1).stderr
     assert b"1 globs exclude nothing: *.pyc" in bench.run(*put).stderr
-    assert b"empty folders are in no archive: var/log" in bench.run(*start, "release", "1", "--strict", code=1).stderr
-    assert b"empty folders are in no archive: var/log" in bench.run(*start, "release", "1").stderr
+    lost = b"empty folders are in no archive: only, var/log"
+    assert lost in bench.run(*release, "--strict", code=1).stderr
+    assert lost in bench.run(*release, "--dry-run").stderr
+    with open(tmp_path / "casstore.toml", "a") as file:
+        file.write('[components.a.folders]\n"**" = "0750"\n')
+    assert b"empty folder" not in bench.run(*release, "--strict").stderr
+    bench.run(*start, "get", "1/p", str(tmp_path / "got"))
+    assert {(tmp_path / "got" / path).stat().st_mode & 0o777 for path in ("only", "var/log")} == {0o750}
 
 
 @proves(
@@ -473,3 +481,4 @@ def test_every_row_of_the_table_is_proven() -> None:
     lines = (ROOT / "docs/guide/odd-input.md").read_text().splitlines()
     rows = {line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")} - {"input"}
     assert rows == PROVEN
+    assert lines[-1].startswith(f"Every row is proven by `{Path(__file__).relative_to(ROOT)}`")
