@@ -34,6 +34,8 @@ from attest.trust.requirements import (
 from attest.trust.verify import VerifiedStatement
 
 _DAY = 24 * 3600
+_PASSED = ("PASSED", "WARNED")
+"""A warning fails no gate; what may be one stands in the settings that the owners signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,8 @@ def _gate(asked: Asked) -> Rule:
     fit = {found.bundle for found in asked.fitting((test_result.TYPE,), _nothing)}
     for found in signed:
         if found.bundle in fit and any(subjects and subjects <= found.statement.digests for subjects in wanted):
-            return Rule(asked.name, SATISFIED, f"gate {gate} passed", (found.bundle,))
+            noted = ", with warnings" if found.statement.predicate.get("result") == "WARNED" else ""
+            return Rule(asked.name, SATISFIED, f"gate {gate} passed{noted}", (found.bundle,))
     fresh = " for this very move" if place else ""
     message = f"no passed result of gate {gate}{fresh}"
     if others := [found for found in passed if found not in signed and found.bundle in fit]:
@@ -217,7 +220,7 @@ def _is_gate(found: VerifiedStatement, gate: str, place: Mapping[str, Any] | Non
     except FormatError:
         return False
     rows = [item for item in claim.configuration if item.get("name") == gate]
-    return claim.result == "PASSED" and any(place is None or _says(item.get("annotations"), place) for item in rows)
+    return claim.result in _PASSED and any(place is None or _says(item.get("annotations"), place) for item in rows)
 
 
 def _as_signed(found: VerifiedStatement, gate: str, allowed: GateSettings) -> bool:

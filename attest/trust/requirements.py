@@ -9,6 +9,7 @@ from typing import Any
 
 from attest.errors import FormatError
 from attest.statements.predicates import (
+    baseline,
     cyclonedx,
     openvex,
     slsa_provenance,
@@ -59,6 +60,7 @@ REQUIREMENTS: dict[str, Requirement] = {
     "cyclonedx": Requirement("archives", _SCANNED, cyclonedx.check),
     "vulns": Requirement("archives", _SCANNED, vulns.check),
     "openvex": Requirement("archives", _SCANNED, openvex.check),
+    "baseline": Requirement("archives", ("auditor",), baseline.check),
     "vsa": Requirement("archives", ("promoter", "auditor"), _passed_summary),
 }
 

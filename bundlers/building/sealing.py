@@ -4,7 +4,7 @@ Promises: the build finds its inputs, the system's tools, and what `build_tools`
 in the new folder. Where the system gives no view of its own it runs there all the same, and the result says so. Leaves
 to others: running it.
 
-    place = place(inputs, ["~/.cargo"], "/src/app", held)
+    place = place(inputs, "cargo", ["~/.cargo"], "/src/app", held)
     with place.view(network=False) as view: runner.run(argv, cwd=place.root, alone=True, view=view)
 """
 
@@ -95,7 +95,6 @@ class BuildPlace:
 
 def place(inputs: BuildInputs, program: str, tools: Sequence[str], project: str, held: ExitStack) -> BuildPlace:
     """A new folder with copies of the inputs; it goes away with `held`. Raises BadInput for a missing tool."""
-    shown = tuple(_tool(name, project) for name in tools)
     made = tempfile.TemporaryDirectory(prefix="casstore-build-", ignore_cleanup_errors=True)
     scratch = os.path.realpath(held.enter_context(made))
     root = os.path.join(scratch, "inputs")
@@ -104,6 +103,12 @@ def place(inputs: BuildInputs, program: str, tools: Sequence[str], project: str,
         there = os.path.join(os.fsencode(root), path)
         os.makedirs(os.path.dirname(there), exist_ok=True)
         shutil.copy2(os.path.join(os.fsencode(project), path), there, follow_symlinks=False)
+    return around(scratch, root, program, tools, project)
+
+
+def around(scratch: str, root: str, program: str, tools: Sequence[str], project: str) -> BuildPlace:
+    """A place whose folders are there already: `root` in `scratch`. Raises BadInput for a missing tool."""
+    shown = tuple(tool(name, project) for name in tools)
     return BuildPlace(os.path.realpath(project), scratch, root, shown, tuple(_of_program(program)))
 
 
@@ -136,7 +141,8 @@ def _in(path: str, folders: Sequence[str]) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in folders)
 
 
-def _tool(name: str, project: str) -> Tool:
+def tool(name: str, project: str) -> Tool:
+    """A file or folder of this machine, as it is shown. Raises BadInput."""
     path = os.path.abspath(os.path.join(project, os.path.expanduser(name)))
     if not os.path.exists(path):
         raise BadInput(f"build_tools: {name!r} is not there", hint="name a file or folder of this machine")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from attest.digests import Digest
 from bundlers.products.product_manifests import ProductManifest
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, ReleaseBuild
 from casstore.objects.tree import TreeEntry
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ class ChannelView:
     """Predicate type -> what the ledger recorded of it, verified, signer and statement not revoked."""
     guard: NetworkGuard
     """Asked before any socket opens."""
+    builds: Mapping[str, ReleaseBuild] = field(default_factory=dict)
+    """`product`, or `product/build` -> what the release ships."""
+    signers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Requirement -> the roles that the signed policy wants it from, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,11 @@ from typing import Any
 
 from attest.core import limits, times
 from attest.digests import Digest
-from attest.errors import BadInput, CasstoreError, NotInstalled
+from attest.errors import CasstoreError, NotInstalled
 from attest.judging.decisions import Record
 from attest.signers import Signer
 from attest.statements import statements
-from attest.statements.predicates import baseline, slsa_provenance, test_result
-from attest.statements.predicates.baseline import Baseline
+from attest.statements.predicates import slsa_provenance, test_result
 from attest.trust.requirements import AT_PROMOTION, GATE, roles_for
 from attest.trust.verify import VerifiedStatement, verify
 from bundlers import gates
@@ -30,7 +29,6 @@ from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView
 from bundlers.gates.base import ChannelView
-from bundlers.gates.builtin.baseline import LEEWAY
 from bundlers.products import product_manifests
 from casstore.config import Config
 from casstore.ledger import release_objects
@@ -116,11 +114,8 @@ def ask(
     for name in names:
         word = f"{GATE}{name}"
         require_role(state, signer, frozenset(policy.signers.get(word, roles_for(word))), now)
-    tables = config.gates if config else {}
-    listed = {name: tables.get(name, {}) for name in names}
-    view = _view(store, state, config, at, info, now, guard, sigstore_root)
-    outcomes = gates.run(view, listed, Phase.CHANNEL)
-    entries = []
+    found = look(store, state, config, release, channel, names, now=now, guard=guard, sigstore_root=sigstore_root)
+    outcomes, entries = found.outcomes, []
     for outcome in outcomes:
         if outcome.passed:
             digest = put_attestation(store, signer.sign_statement(_statement(outcome, at, info, now)))
@@ -131,29 +126,23 @@ def ask(
     return Asked(outcomes, tuple(entries))
 
 
-def record_baseline(
+def look(
     store: Store,
-    ledger: Ledger,
-    made: Baseline,
-    metrics: tuple[str, bytes],
+    state: LedgerState,
+    config: Config | None,
+    release: str,
+    channel: str,
+    names: Sequence[str],
     *,
-    signer: Signer,
     now: datetime,
+    guard: NetworkGuard,
     sigstore_root: bytes | None = None,
-) -> int:
-    """Sign a baseline about its metrics file (name, bytes) and append it; the entry. Raises PolicyDenied."""
-    state = replay(ledger, store, sigstore_root=sigstore_root)
-    require_role(state, signer, frozenset({"auditor"}), now)
-    if made.measured > now + LEEWAY:
-        raise BadInput(
-            f"the figures were measured at {times.format(made.measured)}, which is to come",
-            hint="check the clock of the machine that measured",
-        )
-    name, data = metrics
-    statement = statements.of_digests({name: store.put_bytes(data)}, baseline.TYPE, made.to_json())
-    digest = put_attestation(store, signer.sign_statement(statement.to_bytes()))
-    entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
-    return entry.number
+) -> Asked:
+    """As `ask`, for whoever only wants to know: nothing is signed. Raises NoSuchObject."""
+    tables = config.gates if config else {}
+    at, info = state.channel(channel), state.find_release(release)
+    view = _view(store, state, config, at, info, now, guard, sigstore_root)
+    return Asked(gates.run(view, {name: tables.get(name, {}) for name in names}, Phase.CHANNEL), ())
 
 
 def _statement(outcome: Outcome, at: ChannelState, info: ReleaseInfo, now: datetime) -> bytes:
@@ -197,7 +186,17 @@ def _view(
         allow=tuple(config.network.allow) if config else (),
         urls=config.urls if config else {},
         consumers=config.consumers if config else (),
-        channel=ChannelView(at.name, info.digest, at.release, state.store, state.ledger, evidence.of_type, guard),
+        channel=ChannelView(
+            at.name,
+            info.digest,
+            at.release,
+            state.store,
+            state.ledger,
+            evidence.of_type,
+            guard,
+            made.builds,
+            state.require_trust_root().channels[at.name].signers,
+        ),
     )
 
 

@@ -13,11 +13,11 @@ from attest import digests
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements import predicates
-from attest.statements.predicates import baseline, collection
+from attest.statements.predicates import collection
 from casstore.store.attestations import parse_unverified
 
-_WITH_SUBJECTS = frozenset({baseline.TYPE, collection.TYPE})
-"""A baseline is worth nothing without its figures, a collection without its list of packs."""
+_WITH_SUBJECTS = frozenset({collection.TYPE})
+"""A collection is worth nothing without its list of packs."""
 
 
 def named_by_attestation(raw: bytes) -> Iterator[tuple[Digest, str]]:

@@ -41,7 +41,7 @@ def test_an_unknown_field_is_refused(name: str) -> None:
         own(name)({**plain(MADE[name]), "more": 1})
 
 
-OPTIONAL = {"comment", "reason", "unopened"}
+OPTIONAL = {"comment", "reason", "reference", "unopened"}
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
@@ -64,19 +64,36 @@ def test_short_names_and_types() -> None:
 
 
 def test_baseline_tells_what_is_larger_or_no_longer_measured() -> None:
+    figure, tolerance = baseline.Figure, baseline.Tolerance
+    figures = {"a": figure(100, 90, 110, "ms"), "b": figure(5, 5, 5, "bytes"), "c": figure(1, 1, 1)}
+    limits = {"a": tolerance(1.5), "b": tolerance(plus=1), "c": tolerance()}
     claim = baseline.Baseline(
-        "prod",
-        "1.4.0",
+        "core",
+        "default",
+        "1.0.0",
         NOW,
-        {"a": baseline.Figure(100, "ms", 1.5), "b": baseline.Figure(5, "bytes", plus=1), "c": baseline.Figure(1, "")},
+        baseline.Measuring(("bench", "bench"), {}, 3, "none", "product"),
+        baseline.Machine("", "x86_64", "Linux", 1, 0),
+        figures,
+        baseline.Reference("prod", limits),
     )
-    assert claim.exceeded({"a": (150.0, "ms"), "b": (6, "bytes")}) == {"c": "was not measured"}
-    found = claim.exceeded({"a": (150.1, "ms"), "b": (6.1, "bytes"), "c": (0, "s")})
+    later = {"a": figure(150.1, 1, 200, "ms"), "c": figure(1, 1, 1, "s")}
+    found = claim.exceeded(later)
     assert found["a"] == "is 150.1 ms, the baseline is 100, at most 150 is allowed"
+    assert found["b"] == "was not measured"
     assert found["c"] == "was measured in s, the baseline in none" and list(found) == ["a", "b", "c"]
     assert baseline.parse(claim.to_json()) == claim
-    with pytest.raises(FormatError, match="no figure"):
-        baseline.parse({"name": "x", "version": "1", "measured": "2026-03-01T09:00:00Z", "figures": {}})
+    plain = claim.to_json()
+    for changes in (
+        {"figures": {}},
+        {"figures": {**plain["figures"], "d": plain["figures"]["a"]}},
+        {"figures": {**plain["figures"], "a": {"median": 89, "min": 90, "max": 110, "unit": "ms"}}},
+        {"measuring": {**plain["measuring"], "sees": "much"}},
+        {"measuring": {**plain["measuring"], "command": []}},
+        {"machine": {**plain["machine"], "cores": 0}},
+    ):
+        with pytest.raises(FormatError):
+            baseline.parse({**plain, **changes})
 
 
 def test_provenance_of_other_tools_is_read() -> None:

@@ -1,81 +1,39 @@
-"""Baselines: medians captured, signed with tolerances by an auditor, and asked at promotion."""
+"""Baselines: a released product measured, signed about its archive, and held against the one of the channel."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from attest.errors import BadInput, FormatError, PolicyDenied
 from attest.keys import keys
-from attest.trust.policies import ChannelPolicy
-from bundlers.errors import BaselineFailed
-from bundlers.gates import baselines, channel_gates
-from bundlers.gates.baselines import Metrics
-from bundlers.gates.channel_gates import Asked
-from casstore.errors import MoveDenied
-from casstore.network.network import NetworkGuard
+from attest.statements.predicates.baseline import Figure
+from bundlers.gates import baselines
+from bundlers.measuring import machines, measuring
+from casstore.errors import MoveDenied, NoSuchObject
+from casstore.machine.runner import CommandResult
 from tests.support.lines import TOML, Line
+from tests.support.measured import HERE, HOW, LISTED, MEMORY, WANTED, asked, problem, reference, said, signed
 from tests.support.worlds import CHANNELS, NOW, signer
-
-MEMORY = 500_000_000.0
-GOOD = {"search.p95": (40.0, "ms"), "search.p99": (90.0, "ms"), "server.peak_memory": (MEMORY, "bytes")}
-
-
-def metrics(version: str = "1.0.0", **changes: float) -> Metrics:
-    values = {name: (changes.get(name.replace(".", "_"), value), unit) for name, (value, unit) in GOOD.items()}
-    return Metrics(version, NOW, 5, values)
 
 
 @pytest.fixture
 def line(tmp_path: Path) -> Line:
-    policy = ChannelPolicy(None, 0, ("gate:baseline",), gates={"baseline": None})
-    made = Line.make(tmp_path, toml=TOML, channels={**CHANNELS, "dev": policy})
+    made = Line.make(tmp_path, toml=TOML + LISTED, channels={**CHANNELS, "dev": WANTED})
     made.put("1.0.0")
     made.ship("1.0.0")
     return made
 
 
-def signed(line: Line, by: str = "aud", name: str = "dev", **changes: float) -> int:
-    made = metrics(**changes)
-    draft = baselines.draft(made, name, {})
-    named = ("metrics.json", made.to_bytes())
-    return channel_gates.record_baseline(line.store, line.ledger, draft, named, signer=signer(by), now=line.now)
-
-
-def asked(line: Line) -> Asked:
-    return channel_gates.ask(
-        line.store,
-        line.ledger,
-        line.config,
-        "1.0.0",
-        "dev",
-        ("baseline",),
-        signer=signer("pam"),
-        now=line.now,
-        guard=NetworkGuard(),
-    )
-
-
-def problem(line: Line) -> str:
-    found = asked(line)
-    with pytest.raises(BaselineFailed) as caught:
-        found.require()
-    assert caught.value.exit_code == 6
-    return " | ".join(blocker.message for blocker in found.blockers)
-
-
-def measured(line: Line, made: Metrics) -> None:
-    (line.root / "metrics.json").write_bytes(made.to_bytes())
-
-
 def test_within_the_tolerances_it_passes_and_the_promotion_goes(line: Line) -> None:
-    signed(line)
-    measured(line, metrics(search_p95=50.0, search_p99=135.0, server_peak_memory=MEMORY + 30_000_000))
+    reference(line)
+    line.later(minutes=1)
+    signed(line, said(line, search_p95=50.0, search_p99=135.0, server_peak_memory=MEMORY + 30_000_000))
     with pytest.raises(MoveDenied):
         line.promote("1.0.0", "dev")
     assert len(asked(line).entries) == 1
@@ -85,118 +43,160 @@ def test_within_the_tolerances_it_passes_and_the_promotion_goes(line: Line) -> N
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"search_p95": 50.1}, "search.p95 is 50.1 ms, the baseline is 40, at most 50 is allowed"),
+        ({"search_p95": 50.1}, "core: search.p95 is 50.1 ms, the baseline is 40, at most 50 is allowed"),
         ({"search_p99": 135.1}, "search.p99 is 135.1 ms"),
         ({"server_peak_memory": MEMORY + 30_000_001}, "server.peak_memory is"),
     ],
 )
 def test_exceeded_by_default_tolerances(line: Line, changes: dict[str, float], told: str) -> None:
-    signed(line)
-    measured(line, metrics(**changes))
+    reference(line)
+    line.later(minutes=1)
+    signed(line, said(line, **changes))
     assert told in problem(line)
 
 
-def test_missing_unsigned_stale_and_foreign_are_fatal(line: Line) -> None:
-    measured(line, metrics())
-    assert "has no baseline dev signed by an auditor" in problem(line)
-    signed(line, name="prod")
-    assert "has no baseline dev" in problem(line)
-    signed(line)
-    measured(line, metrics("0.9.0"))
-    assert "measured version 0.9.0" in problem(line)
-    (line.root / "metrics.json").unlink()
-    assert "cannot be read" in problem(line)
-    (line.root / "metrics.json").write_bytes(b"{}")
-    assert "metrics" in problem(line)
-    measured(line, metrics())
+def test_missing_stale_and_of_another_channel_are_fatal(line: Line) -> None:
+    nothing = "core: the ledger has no baseline dev signed by an auditor"
+    assert problem(line) == f"core: nobody whose word counts measured these bytes | {nothing}"
+    reference(line, name="prod")
+    assert problem(line) == nothing
+    line.later(minutes=1)
+    reference(line)
     line.later(days=91)
-    assert "91 days ago, 90 are allowed" in problem(line)
+    assert problem(line) == (
+        "core: these bytes were measured 91 days ago, 90 are allowed"
+        " | core: the baseline dev was measured 91 days ago, 90 are allowed"
+    )
+
+
+def test_another_command_or_another_sight_is_not_compared_another_machine_is_told(line: Line) -> None:
+    reference(line)
+    line.later(minutes=1)
+    other = said(line)
+    how = replace(HOW, command=("./quick.sh",), sees="unenforced", runs=1)
+    signed(line, replace(other, said=replace(other.said, measuring=how)))
+    assert problem(line) == "core: it was not measured as the baseline dev was (command, sees)"
+    line.later(minutes=1)
+    other = said(line)
+    signed(line, replace(other, said=replace(other.said, machine=replace(HERE, cpu="a faster one", cores=8))))
+    (outcome,) = asked(line).outcomes
+    told = "core: measured on another machine than the baseline: cpu a faster one and a processor; cores 8 and 4"
+    assert outcome.passed and outcome.result.warnings == (told,)
+    line.configure(TOML + LISTED.replace("products", "same_machine = true, products"))
+    assert problem(line) == told
 
 
 def test_what_is_measured_in_the_future_counts_for_nothing(line: Line) -> None:
-    signed(line)
-    ahead = Metrics("1.0.0", NOW + timedelta(days=1), 5, GOOD)
-    with pytest.raises(BadInput, match="which is to come"):
-        channel_gates.record_baseline(
-            line.store,
-            line.ledger,
-            baselines.draft(ahead, "dev", {}),
-            ("m", b""),
-            signer=signer("aud"),
-            now=line.now,
-        )
-    measured(line, ahead)
-    assert "measured version 1.0.0" in problem(line)
+    signed(line, measuring.as_reference(said(line, at=NOW + timedelta(days=1)), "dev", {}))
+    assert "nobody whose word counts" in problem(line) and "has no baseline dev" in problem(line)
     line.later(days=1)
     assert asked(line).entries
 
 
-def test_only_an_auditor_signs_one(line: Line) -> None:
-    with pytest.raises(PolicyDenied):
-        signed(line, by="ci")
-
-
-def test_the_newest_counts_and_a_new_figure_is_a_warning(line: Line) -> None:
-    signed(line)
-    loose = baselines.draft(
-        Metrics("1.0.0", NOW + timedelta(minutes=1), 5, {"search.p95": (40.0, "ms")}), "dev", {"search.p95": "x9"}
-    )
-    channel_gates.record_baseline(line.store, line.ledger, loose, ("m.json", b"{}"), signer=signer("aud"), now=line.now)
-    measured(line, metrics(search_p95=300.0))
+def test_the_newest_counts_and_what_a_person_should_know_is_a_warning(line: Line) -> None:
+    reference(line)
+    line.later(minutes=1)
+    few = said(line)
+    few = replace(few, said=replace(few.said, figures={"search.p95": Figure(40, 30, 45, "ms")}))
+    signed(line, measuring.as_reference(few, "dev", {"search.p95": "x9"}))
     (outcome,) = asked(line).outcomes
-    assert outcome.passed and outcome.result.warnings == (
-        "search.p99 is not in the baseline",
-        "server.peak_memory is not in the baseline",
+    assert outcome.passed and outcome.result.warnings == ("core: this release is the baseline itself",)
+    line.later(minutes=1)
+    wide = said(line, search_p95=300.0)
+    wide.said.figures["search.p95"] = Figure(300, 10, 9000, "ms")  # type: ignore[index]
+    signed(line, wide)
+    assert asked(line).outcomes[0].result.warnings == (
+        "core: search.p99 is not in the baseline",
+        "core: server.peak_memory is not in the baseline",
+        "core: the runs differ by more than the tolerance of search.p95: from 10 to 9000",
     )
 
 
-def test_the_median_of_runs_of_a_command(tmp_path: Path) -> None:
-    script = """
-import json, pathlib
-place = pathlib.Path("n"); n = int(place.read_text()) + 1 if place.exists() else 1; place.write_text(str(n))
-print(json.dumps({"a.p95": {"value": [10, 2, 30, 4, 50][n - 1], "unit": "ms"}, "a.timeout_rate": 0}))
-"""
-    made = baselines.capture([sys.executable, "-c", script], version="1.0", runs=5, cwd=str(tmp_path), now=NOW)
-    assert made.values["a.p95"] == (10, "ms") and made.runs == 5
-    assert {"command.seconds", "command.peak_memory", "a.timeout_rate"} < set(made.values)
-    assert made.values["command.peak_memory"][0] > 1_000_000
-    assert baselines.parse(made.to_bytes()) == made
-    assert baselines.draft(made, "x", {}).figures["a.timeout_rate"].limit == 0
+def test_the_policy_says_who_measures_and_every_reader_can_ask_for_it(tmp_path: Path) -> None:
+    wanted = replace(WANTED, require=("baseline", "gate:baseline"), signers={"baseline": ("builder",)})
+    line = Line.make(tmp_path, toml=TOML + LISTED, channels={**CHANNELS, "dev": wanted})
+    line.put("1.0.0")
+    line.ship("1.0.0")
+    with pytest.raises(PolicyDenied):
+        reference(line, by="ci")
+    reference(line)
+    assert problem(line) == "core: nobody whose word counts measured these bytes", "an auditor is no builder here"
+    line.later(minutes=1)
+    signed(line, said(line), by="ci")
+    assert asked(line).entries
+    with pytest.raises(MoveDenied) as caught:
+        line.promote("1.0.0", "dev")
+    (rule,) = [one for one in caught.value.decision.rules if one.status != "satisfied"]
+    assert rule.id == "baseline" and rule.message == "missing for agent-1.0.0.zip"
+    signed(line, said(line, product="agent"), by="ci")
+    assert line.promote("1.0.0", "dev").moved
+
+
+def run(stdout: str, seconds: float = 1.0, code: int = 0) -> CommandResult:
+    return CommandResult(("./bench.sh",), code, stdout.encode(), b"", seconds, seconds, 9_000_000)
+
+
+def test_the_median_and_the_spread_of_runs() -> None:
+    told = [json.dumps({"a.p95": {"value": one, "unit": "ms"}, "a.timeout_rate": 0}) for one in (10, 2, 30, 4, 50)]
+    made = baselines.summed_up([baselines.of_run(run(one)) for one in told])
+    assert made["a.p95"] == Figure(10, 2, 50, "ms")
+    assert made.keys() == {"command.seconds", "command.peak_memory", "a.p95", "a.timeout_rate"}
+    assert baselines.drafted("x", made, {}).tolerances["a.timeout_rate"].factor == 1.5
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("result", "told"),
     [
-        ("import sys; sys.exit(3)", "exit code 3"),
-        ('print("{")', "output of"),
-        ("print('{\"a\": -1}')", "less than 0"),
-        ("print('{\"a\": true}')", "is no number"),
-        ("import time; print('{\"a%s\": 1}' % time.time_ns())", "different figures"),
+        (run("", code=3), "exit code 3"),
+        (run("{"), "output of"),
+        (run('{"a": -1}'), "less than 0"),
+        (run('{"a": true}'), "is no number"),
     ],
 )
-def test_runs_that_measure_nothing_good(tmp_path: Path, script: str, told: str) -> None:
+def test_runs_that_measure_nothing_good(result: CommandResult, told: str) -> None:
     with pytest.raises((BadInput, FormatError)) as caught:
-        baselines.capture([sys.executable, "-c", script], version="1", runs=2, cwd=str(tmp_path), now=NOW)
+        baselines.of_run(result)
     assert told in caught.value.message
 
 
-def test_tolerances(tmp_path: Path) -> None:
-    made = Metrics("1", NOW, 1, {"startup": (2.0, "s"), "x.peak_memory": (100.0, "MB")})
+def test_runs_that_measure_different_things() -> None:
+    with pytest.raises(BadInput, match="two runs measured different figures"):
+        baselines.summed_up([baselines.of_run(run('{"a": 1}')), baselines.of_run(run('{"b": 1}'))])
+
+
+def test_tolerances() -> None:
+    made = {"startup": Figure(2, 2, 2, "s"), "x.peak_memory": Figure(100, 90, 110, "MB")}
     with pytest.raises(BadInput, match="figure startup: no tolerance is known"):
-        baselines.draft(made, "x", {})
-    draft = baselines.draft(made, "x", {"startup": "+0.5"})
-    assert (draft.figures["startup"].limit, draft.figures["x.peak_memory"].limit) == (2.5, 130)
-    assert (
-        baselines.draft(made, "x", {"startup": "x1.5", "x.peak_memory": "+1GB"}).figures["x.peak_memory"].plus == 1000
-    )
+        baselines.drafted("x", made, {})
+    found = baselines.drafted("x", made, {"startup": "+0.5"}).tolerances
+    assert (found["startup"].plus, found["x.peak_memory"].plus) == (0.5, 30)
+    found = baselines.drafted("x", made, {"startup": "x1.5", "x.peak_memory": "+1GB"}).tolerances
+    assert (found["startup"].factor, found["x.peak_memory"].plus) == (1.5, 1000)
     for wrong in ("x0.9", "1.5", "x1.5MB", "+", "-3"):
         with pytest.raises(BadInput, match="is no tolerance"):
-            baselines.draft(made, "x", {"startup": wrong})
+            baselines.drafted("x", made, {"startup": wrong})
     with pytest.raises(BadInput, match="no figure is named 'none'"):
-        baselines.draft(made, "x", {"none": "x2"})
+        baselines.drafted("x", made, {"none": "x2"})
+
+
+def test_this_machine_is_known_by_facts() -> None:
+    here = machines.here()
+    assert here.cores >= 1 and here.architecture and here.system and here == machines.here()
+    assert here.differs(replace(here, cores=here.cores + 1)) == {"cores": f"{here.cores} and {here.cores + 1}"}
+
+
+BENCH = """
+import json, os, pathlib, sys
+mine = pathlib.Path("core/etc/core.conf").read_text()
+left = os.path.exists("left-behind")
+pathlib.Path("left-behind").write_text("")
+seen = os.path.exists(sys.argv[1])
+print(json.dumps({"lines": len(mine.splitlines()), "left": int(left), "seen": int(seen), "search.p95": 20}))
+"""
 
 
 def test_by_command(line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each run has a folder of its own, with the product as the archive holds it, and sees nothing beside."""
     from cli.main import invoke
 
     monkeypatch.setenv("CASSTORE_TESTING", "1")
@@ -204,20 +204,29 @@ def test_by_command(line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.chdir(line.root)
     for name in ("aud", "pam"):
         (line.root / f"{name}.pem").write_bytes(keys.private_to_pem(signer(name).key, None))  # type: ignore[attr-defined]
-    for number in (1, 2, 3):
-        Path(f"{number}.json").write_text(json.dumps({"search.p95": {"value": 10 * number, "unit": "ms"}}))
-    given: list[Any] = [item for number in (1, 2, 3) for item in ("--from", f"{number}.json")]
-    assert invoke(["baseline", "capture", "--release-version", "1.0.0", "--out", "metrics.json", *given]) == 0
-    assert invoke(["baseline", "compare", "metrics.json", "--name", "dev"]) == 6
-    assert invoke(["promote", "1.0.0", "--to", "dev", "--key", "pam.pem"]) == 6
-    assert invoke(["baseline", "sign", "metrics.json", "--name", "dev", "--key", "pam.pem"]) == 4
-    assert invoke(["baseline", "sign", "metrics.json", "--name", "dev", "--key", "aud.pem"]) == 0
-    assert invoke(["baseline", "compare", "metrics.json", "--name", "dev"]) == 0
-    capsys.readouterr()
-    assert invoke(["baseline", "compare", "metrics.json", "--name", "dev", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["passed"] is True
-    assert invoke(["baseline", "capture", "--release-version", "1", "--out", "slow.json", "--from", "3.json"]) == 0
-    assert invoke(["baseline", "compare", "slow.json", "--name", "dev"]) == 6
-    assert "search.p95 is 30 ms, the baseline is 20, at most 25 is allowed" in capsys.readouterr().err
+    Path("bench.py").write_text(BENCH)
+    secret = str(line.root / "pam.pem")
+    limits = [f"--tolerance={name}=+1" for name in ("lines", "left", "seen")]
+    of = ["baseline", "capture", "--release", "1.0.0", "--product", "core", "--runs", "2"]
+    command = ["--", sys.executable, "bench.py", secret + "/.."]
+    assert invoke([*of, "--key", "pam.pem", *command]) == 4, "before anything runs"
+    assert invoke([*of, "--dry-run", "--json", *command]) == 0
+    made = json.loads(capsys.readouterr().out)
+    figures, how = made["baseline"]["figures"], made["baseline"]["measuring"]
+    assert figures["lines"]["max"] == 1 and figures["left"]["max"] == 0 and made["entry"] is None
+    assert figures["seen"]["max"] == (0 if how["sees"] == "product" else 1)
+    assert set(how["files"]) == {sys.executable, "bench.py"} and made["archive"] == "core-1.0.0.tar.gz"
+    assert invoke(["baseline", "compare", "1.0.0", "--to", "dev"]) == 6
+    assert invoke([*of, "--as", "dev", "--key", "aud.pem", *limits, *command]) == 0
+    assert invoke(["baseline", "compare", "1.0.0", "--to", "dev"]) == 0
+    assert "6 figures of 1.0.0 are within the tolerances of dev" in capsys.readouterr().out
     assert invoke(["promote", "1.0.0", "--to", "dev", "--key", "pam.pem"]) == 0
-    assert invoke(["baseline", "capture", "--release-version", "1", "--out", "x.json"]) == 2
+    assert invoke([*of, "--key", "aud.pem", "--tolerance", "x=+1", *command]) == 2
+    assert invoke(["baseline", "capture", "--release", "1.0.0", "--product", "no", "--key", "aud.pem", "--", "x"]) == 8
+
+
+def test_a_build_that_is_not_there_and_a_tool_that_is_not_there(line: Line) -> None:
+    for changes, told in (({"build": "linux"}, "no build 'linux'"), ({"tools": ("nothing",)}, "--tool nothing")):
+        asked_for = measuring.Asked("1.0.0", "core", ("true",), **changes)  # type: ignore[arg-type]
+        with pytest.raises((NoSuchObject, BadInput), match=told):
+            measuring.measure(line.store, line.state, asked_for, root=str(line.root), now=line.now)
