@@ -56,7 +56,7 @@ class PolicyDenied(CasstoreError):
 
 
 class TooNew(CasstoreError):
-    """Rules or features that this program does not know; nothing was decided without them."""
+    """A format, rules or features that this program does not know; nothing was read or decided without them."""
 
     exit_code = 12
 

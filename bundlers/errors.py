@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from attest.errors import CasstoreError, TrustError, VerificationError
+from attest.errors import CasstoreError, OutOfTime, VerificationError
 
 if TYPE_CHECKING:
     from bundlers.blockers import Blocker
@@ -70,7 +70,7 @@ class HostileArchive(VerificationError):
     """An archive that did not come from us: it escapes, repeats names, bombs, or disagrees with its manifest."""
 
 
-class Ended(TrustError):
+class Ended(OutOfTime):
     """What was good until a time: a trust root expired, the window of who signed is over. Offline it is stale."""
 
     def __init__(self, message: str, *, hint: str = "", until: datetime) -> None:

@@ -11,25 +11,6 @@ if TYPE_CHECKING:
     from attest.digests import Digest
     from attest.judging.decisions import Decision
 
-__all__ = [
-    "ConfigError",
-    "Conflict",
-    "GivenUp",
-    "MoveDenied",
-    "NoSuchObject",
-    "NoSuchStore",
-    "NotWritable",
-    "ObjectDamaged",
-    "OverBudget",
-    "PolicyDenied",
-    "PolicyViolation",
-    "SealDisputed",
-    "StorageUnavailable",
-    "StoreDamaged",
-    "StoreTooNew",
-    "UnsupportedInput",
-]
-
 
 class ConfigError(CasstoreError):
     """`casstore.toml` cannot be read as it is; the message names file, line and key."""
@@ -51,10 +32,6 @@ class NoSuchStore(CasstoreError):
     """There is no store at this URL."""
 
     exit_code = 8
-
-
-class StoreTooNew(CasstoreError):
-    """The store's format is newer than this program."""
 
 
 class NotWritable(CasstoreError):

@@ -36,8 +36,9 @@ class Accepted:
         name, between, reason = row.get("name"), row.get("between"), row.get("reason")
         whole = set(row) == {"name", "tree", "between", "reason"}
         if not whole or not isinstance(name, str) or not name or not isinstance(reason, str) or not reason.strip():
+            named = f" {name!r}" if name else ""
             raise BadInput(
-                f"[[isolation.accepted]] {name!r}: it has name, tree, between and a reason, and nothing else",
+                f"[[isolation.accepted]]{named}: it has name, tree, between and a reason, and nothing else",
                 hint="casstore isolation accept writes it",
             )
         if not isinstance(between, list) or len(set(between)) != 2 or not all(isinstance(p, str) for p in between):

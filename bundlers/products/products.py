@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attest.digests import Digest
@@ -38,22 +38,33 @@ def check_construction(config: Config) -> None:
     """Raises CrossProductLeak when a component is in two products without a reason, BadInput without products."""
     if not config.products:
         raise BadInput(f"{config.path}: no product is defined", hint="write [products.NAME] with its components")
-    for _, problem in construction_problems(config):
+    named = {
+        (product, *key): table.components
+        for product, whole in config.products.items()
+        for key, table in (((), whole), *((("builds", name), build) for name, build in whole.builds.items()))
+    }
+    for _, problem in construction_problems(
+        named, {name for name, one in config.components.items() if one.shared.strip()}
+    ):
         raise problem
 
 
-def construction_problems(config: Config) -> Iterator[tuple[tuple[str, ...], CasstoreError]]:
-    """The key and what is wrong with it, for every component that is carried as it must not be."""
-    carriers: dict[str, list[str]] = defaultdict(list)
-    for product, table in config.products.items():
-        for name in table.all_components:
-            carriers[name].append(product)
-        for key, named in (((), table), *((("builds", name), build) for name, build in table.builds.items())):
-            if twice := sorted({name for name in named.components if named.components.count(name) > 1}):
-                where = ("products", product, *key, "components")
-                yield where, BadInput(f"product {'/'.join((product, *key[1:]))} names the component {twice[0]} twice")
+def construction_problems(
+    named: Mapping[tuple[str, ...], Sequence[str]], shared: Collection[str]
+) -> Iterator[tuple[tuple[str, ...], CasstoreError]]:
+    """The key and what is wrong with it, for every component that is carried as it must not be.
+
+    `named` are components by the product, or ("acme", "builds", "linux-x86_64"), that names them.
+    """
+    carriers: dict[str, dict[str, None]] = defaultdict(dict)
+    for place, components in named.items():
+        for name in components:
+            carriers[name][place[0]] = None
+        if twice := sorted({name for name in components if components.count(name) > 1}):
+            told = f"product {'/'.join((place[0], *place[2:]))} names the component {twice[0]} twice"
+            yield ("products", *place, "components"), BadInput(told)
     for name, products in carriers.items():
-        if len(products) > 1 and not config.components[name].shared.strip():
+        if len(products) > 1 and name not in shared:
             leak = CrossProductLeak(
                 f"the component {name} is in {' and '.join(products)}, and is not shared",
                 hint=f'give it to one product, or write shared = "REASON" under [components.{name}]',

@@ -28,8 +28,10 @@ def every_mistake(data: bytes, path: str) -> list[Mistake]:
     """What is wrong with a file's bytes; raises nothing for what stands in them."""
     reading = read_all(data, path)
     found = [*reading.mistakes, *_gates(reading), *_isolation(reading), *_patterns(reading), *_places(reading)]
+    if not reading.broken:  # what explains a component in two products may be what could not be read
+        found += _construction(reading)
     if not reading.mistakes:
-        found += _construction(data, reading)
+        found += _unknown(data, reading)
     return sorted(found)
 
 
@@ -117,14 +119,28 @@ def _told(reading: Reading, key: tuple[str | int, ...], act: Callable[[], object
         yield reading.mistake(key, exc.message, exc.hint)
 
 
-def _construction(data: bytes, reading: Reading) -> Iterator[Mistake]:
+def _construction(reading: Reading) -> Iterator[Mistake]:
+    """Components that are carried as they must not be; what has no form is another mistake."""
+    named: dict[tuple[str, ...], list[str]] = {}
+    for product, table in _tables(reading, "products").items():
+        builds = table.get("builds") if isinstance(table, Mapping) else None
+        below = builds.items() if isinstance(builds, Mapping) else ()
+        for key, one in (((product,), table), *(((product, "builds", name), build) for name, build in below)):
+            components = one.get("components") if isinstance(one, Mapping) else None
+            if isinstance(components, list):
+                named[key] = [name for name in components if isinstance(name, str)]
+    known = _tables(reading, "components")
+    shared = {name for name, one in known.items() if isinstance(one, Mapping) and str(one.get("shared", "")).strip()}
+    for key, error in construction_problems(named, shared):
+        if key[0] == "products" or key[1] in known:
+            yield reading.mistake(key, error.message, error.hint)
+
+
+def _unknown(data: bytes, reading: Reading) -> Iterator[Mistake]:
     try:
-        whole = config.parse(data, reading.path)
+        config.parse(data, reading.path)
     except ConfigError as exc:  # what `read_all` does not know is not kept quiet
         yield Mistake(1, reading.path, "", exc.message, exc.hint)
-        return
-    for key, error in construction_problems(whole):
-        yield reading.mistake(key, error.message, error.hint)
 
 
 def _tables(reading: Reading, name: str) -> Mapping[str, Any]:

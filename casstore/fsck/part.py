@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 
 from attest.digests import from_raw
-from attest.errors import CasstoreError, FormatError
-from casstore.errors import NoSuchObject, StoreTooNew
+from attest.errors import CasstoreError, FormatError, TooNew
+from casstore.errors import NoSuchObject
 from casstore.fsck.report import Damage
 from casstore.fsck.table import check_table
 from casstore.objects.kinds import Kind
@@ -89,7 +89,7 @@ def check_pack(packs: Packs, name: bytes) -> list[Damage]:
     pack = from_raw(name)
     try:
         table, size = packs.table(name)
-    except (FormatError, NoSuchObject, StoreTooNew) as exc:
+    except (FormatError, NoSuchObject, TooNew) as exc:
         return [Damage(pack, None, 0, exc.message)]
     found = [Damage(pack, None, at, what) for at, what in whole(packs.read, table, size)]
     if any(not damage.offset for damage in found):

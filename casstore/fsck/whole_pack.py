@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 from attest import digests
 from attest.digests import Digest
-from attest.errors import FormatError
-from casstore.errors import NoSuchObject, StoreTooNew
+from attest.errors import FormatError, TooNew
+from casstore.errors import NoSuchObject
 from casstore.fsck import part
 from casstore.objects.pack_reader import read_table
 from casstore.objects.packs import key_of, wrapped
@@ -77,7 +77,7 @@ def _is_whole(path: str, name: bytes) -> bool:
         if any(True for _ in part.whole(read, table, size)):
             return False
         return all(wrong is None for _, _, wrong in part.objects(read, table, part.in_order(table), 0, 1))
-    except (FormatError, NoSuchObject, StoreTooNew):
+    except (FormatError, NoSuchObject, TooNew):
         return False
     finally:
         os.close(fd)

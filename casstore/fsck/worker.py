@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, NamedTuple
 
-from attest.errors import FormatError
-from casstore.errors import NoSuchObject, StoreTooNew
+from attest.errors import FormatError, TooNew
+from casstore.errors import NoSuchObject
 from casstore.fsck import part as parts_of
 from casstore.index import IndexDoubt
 from casstore.index.compare import Rows
@@ -54,7 +54,7 @@ class PartWorker:
         """One part of one pack."""
         try:
             self._turn_to(name)
-        except (FormatError, NoSuchObject, StoreTooNew) as exc:
+        except (FormatError, NoSuchObject, TooNew) as exc:
             return Found(0, 0, [[None, 0, exc.message]] if part == 0 else [], [], 0, None)
         found = Found(0, 0, [], [], 0, None)
         if part == 0:

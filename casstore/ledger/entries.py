@@ -19,8 +19,7 @@ from typing import Any
 from attest import canonical, digests
 from attest.core import times
 from attest.digests import Digest
-from attest.errors import BadInput, CasstoreError, FormatError
-from casstore.errors import StoreTooNew
+from attest.errors import BadInput, CasstoreError, FormatError, TooNew
 from casstore.objects import small_records
 
 FORMAT = "casstore-entry/1"
@@ -121,7 +120,7 @@ def make(
 
 
 def parse(raw: bytes) -> Entry:
-    """Bytes to entry. Raises FormatError, StoreTooNew."""
+    """Bytes to entry. Raises FormatError, TooNew."""
     value = canonical.loads_canonical(raw, what="ledger entry", max_bytes=MAX_BYTES)
     if not small_records.is_sealed_bytes(raw):
         raise FormatError("ledger entry: its token is not that of what it says")
@@ -174,7 +173,7 @@ def _check_format(value: object) -> None:
     if value == FORMAT:
         return
     if isinstance(value, str) and re.fullmatch(r"casstore-entry/[1-9][0-9]*", value):
-        raise StoreTooNew(f"the ledger has an entry of the format {value}", hint="use a newer casstore")
+        raise TooNew(f"the ledger has an entry of the format {value}", hint="use a newer casstore")
     raise FormatError(f"ledger entry: format is {str(value)[:80]!r}")
 
 

@@ -18,8 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from attest.errors import FormatError
-from casstore.errors import StoreTooNew
+from attest.errors import FormatError, TooNew
 
 MAGIC = b"CASPACK\n"
 END = b"\nKCAPSAC"
@@ -104,12 +103,12 @@ def header_bytes(nonce: bytes) -> bytes:
 
 
 def check_header(data: bytes) -> None:
-    """Raises FormatError for other bytes, StoreTooNew for a later version."""
+    """Raises FormatError for other bytes, TooNew for a later version."""
     if len(data) != HEADER.size or data[:8] != MAGIC:
         raise FormatError("pack: no header at its start")
     _, version, flags, reserved, _ = HEADER.unpack(data)
     if version > VERSION:
-        raise StoreTooNew(f"pack: format {version}, this program reads {VERSION}", hint="use a newer casstore")
+        raise TooNew(f"pack: format {version}, this program reads {VERSION}", hint="use a newer casstore")
     if version != VERSION or flags or reserved:
         raise FormatError("pack: unknown header")
 

@@ -20,7 +20,7 @@ ReadAt = Callable[[int, int], bytes]
 
 
 def read_table(read_at: ReadAt, size: int, name: bytes) -> PackTable:
-    """The pack's table, checked against its name. Raises FormatError, StoreTooNew."""
+    """The pack's table, checked against its name. Raises FormatError, TooNew."""
     if size < HEADER.size + FOOTER.size:
         raise FormatError("pack: shorter than header and footer")
     footer = Footer.parse(read_at(size - FOOTER.size, FOOTER.size), size)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attest import canonical
-from attest.errors import BadInput, FormatError
-from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged, StoreTooNew
+from attest.errors import BadInput, FormatError, TooNew
+from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged
 from casstore.objects import small_records
 from casstore.objects.packs import Durability
 from casstore.storage.base import Storage
@@ -55,7 +55,7 @@ class StoreConfig:
 
     @staticmethod
     def parse(data: bytes, where: str) -> StoreConfig:
-        """Raises StoreTooNew, StoreDamaged."""
+        """Raises TooNew, StoreDamaged."""
         try:
             return _parse(canonical.loads_canonical(data, what=where, max_bytes=64 * 1024), where)
         except (FormatError, BadInput) as exc:
@@ -65,7 +65,7 @@ class StoreConfig:
 
 
 def load(storage: Storage) -> StoreConfig:
-    """The configuration of the store in this storage. Raises NoSuchStore, StoreTooNew, StoreDamaged."""
+    """The configuration of the store in this storage. Raises NoSuchStore, TooNew, StoreDamaged."""
     try:
         data = storage.read(KEY)
     except NoSuchObject as exc:
@@ -80,7 +80,7 @@ def _parse(value: dict[str, Any], where: str) -> StoreConfig:
     if version is None:
         raise FormatError("is no casstore store")
     if int(version[1]) > 1:
-        raise StoreTooNew(f"{where}: store format {version[1]}, this program reads 1", hint="use a newer casstore")
+        raise TooNew(f"{where}: store format {version[1]}, this program reads 1", hint="use a newer casstore")
     options = value.get("options")
     if set(value) != {"format", "id", "options", "token"} or not isinstance(options, dict):
         raise FormatError("has other keys than format, id, options, token")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CREATE", "Storage", "check_key", "check_url", "open_storage"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_MISTYPED = re.compile(r"(s3|az|gs|https?|file|memory):/?(?!/)", re.IGNORECASE)
 
 
 def _file(url: str, _network: NetworkGuard | None, create: bool) -> Storage:
@@ -96,6 +97,9 @@ def check_url(url: str) -> None:
     """Raises BadInput for what can be no storage, whatever is there; nothing is opened."""
     if not url or "\0" in url or "\n" in url:
         raise BadInput(f"not a storage URL: {url!r}")
+    if found := _MISTYPED.match(url):
+        hint = f"write {found[1]}://..., or ./{url} for a folder of that name"
+        raise BadInput(f"{url}: is neither a URL nor a plain folder", hint=hint)
     if "://" not in url:
         return
     from casstore.storage import locations, other

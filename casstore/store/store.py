@@ -102,7 +102,7 @@ class Store:
 
     @staticmethod
     def open(url: str, *, network: NetworkGuard | None = None, read_only: bool = False) -> Store:
-        """Open a store. Raises NoSuchStore, StoreTooNew, StoreDamaged."""
+        """Open a store. Raises NoSuchStore, TooNew, StoreDamaged."""
         storage = open_storage(url, network=network)
         return Store(storage, store_config.load(storage), read_only=read_only)
 

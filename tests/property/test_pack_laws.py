@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attest.errors import FormatError
-from casstore.errors import StoreTooNew
+from attest.errors import FormatError, TooNew
 from casstore.fsck import check_pack, check_table
 from casstore.index.rows import IndexDoubt, object_items, parse_pack_row, parse_row, seal, unseal
 from casstore.objects.pack_format import BLOCK, FRAME, PIECE, SOLO, Footer, PackTable, Piece, Place, piece_at
@@ -103,7 +102,7 @@ def test_every_flipped_bit_of_the_small_parts_is_noticed(sample: tuple[LocalPack
             file.seek(at)
             file.write(bytes([bad]))
             file.flush()
-            with contextlib.suppress(StoreTooNew):
+            with contextlib.suppress(TooNew):
                 assert check_pack(packs, name), f"byte {at} of {len(good)}"
             file.seek(at)
             file.write(good[at : at + 1])
@@ -135,7 +134,7 @@ def test_a_cut_pack_is_noticed(sample: tuple[LocalPacks, bytes, Path, bytes], cu
 
 @given(st.binary(max_size=300), st.binary(min_size=32, max_size=32))
 def test_noise_is_no_pack(data: bytes, name: bytes) -> None:
-    with pytest.raises((FormatError, StoreTooNew)):
+    with pytest.raises((FormatError, TooNew)):
         read_table(lambda at, size: data[at : at + size], len(data), name)
 
 

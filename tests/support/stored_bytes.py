@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attest import canonical
-from attest.errors import CasstoreError, FormatError
+from attest.errors import CasstoreError, FormatError, TooNew
 from attest.log import checkpoints, tiles
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
@@ -29,7 +29,7 @@ from bundlers.installing.receipts import Receipt
 from bundlers.products import checksums, product_manifests
 from bundlers.publishing import kit_reading
 from bundlers.publishing.records import ChannelRecord, LedgerProof
-from casstore.errors import StoreDamaged, StoreTooNew
+from casstore.errors import StoreDamaged
 from casstore.fsck import part
 from casstore.gc import pins
 from casstore.index import rows
@@ -73,7 +73,7 @@ def _pack(data: bytes) -> None:
         size, name = len(raw), raw[-40:-8]
         try:
             table = read_table(lambda at, length, raw=raw: raw[at : at + length], size, name)  # type: ignore[misc]
-        except (FormatError, StoreTooNew):
+        except (FormatError, TooNew):
             continue
         for digest, *place in table.iter_objects():
             table.find(digest)
@@ -111,7 +111,7 @@ def _checked_pack(data: bytes) -> None:
 
         try:
             table = read_table(lambda at, length, raw=raw: raw[at : at + length], len(raw), raw[-40:-8])  # type: ignore[misc]
-        except (FormatError, StoreTooNew):
+        except (FormatError, TooNew):
             continue
         if list(part.whole(read, table, len(raw))):
             continue
@@ -227,8 +227,8 @@ PARSERS = {
     "tree": Parser(_tree, "store/*tree.msgpack"),
     "index-row": Parser(_row, "store/index-rows.json", split=_rows_of),
     "index-file": Parser(_lmdb_file, "store/small.pack", ()),
-    "casstore.json": Parser(_config, "store/casstore.json", (StoreDamaged, StoreTooNew)),
-    "ledger-entry": Parser(_entry, _ENTRY_SEEDS, (FormatError, StoreTooNew)),
+    "casstore.json": Parser(_config, "store/casstore.json", (StoreDamaged, TooNew)),
+    "ledger-entry": Parser(_entry, _ENTRY_SEEDS, (FormatError, TooNew)),
     "pack-list": Parser(_pack_list, "ledger-entry/pack-list.json", (FormatError,)),
     "release-object": Parser(_same(release_objects.parse), "release-object/*.json"),
     "ProductManifest": Parser(_same(product_manifests.parse), "product-manifest/*.json"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,6 +180,30 @@ def test_exit_codes_of_errors_are_on_the_page() -> None:
                     given.add(node.value.value)
     assert given - documented == set()
     assert {0, 1, 2, 130} <= documented
+
+
+def test_every_error_is_said_once_and_raised() -> None:
+    """A class of errors has one name in one package, and something of ours makes it or one below it."""
+    modules = [importlib.import_module(f"{package}.errors") for package in ("attest", "casstore", "bundlers")]
+    every = [kind for module in modules for kind in vars(module).values() if kind.__class__ is type]
+    kinds = {kind for kind in every if issubclass(kind, BaseException)}
+    assert len({kind.__name__ for kind in kinds}) == len(kinds) > 30
+    made: set[str] = set()
+    for package in ("attest", "casstore", "bundlers"):
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            caught = {
+                id(name) for row in ast.walk(tree) if isinstance(row, ast.ExceptHandler) for name in _names(row.type)
+            }
+            made |= {name.id for name in _names(tree) if id(name) not in caught}
+    unused = {
+        kind.__name__ for kind in kinds if not any(one.__name__ in made for one in kinds if issubclass(one, kind))
+    }
+    assert unused == set()
+
+
+def _names(tree: ast.AST | None) -> Iterator[ast.Name]:
+    yield from (node for node in (ast.walk(tree) if tree else ()) if isinstance(node, ast.Name))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/formats/config.md"])

@@ -14,8 +14,8 @@ import pytest
 
 from attest import canonical, digests
 from attest.digests import Digest, sha256
-from attest.errors import FormatError
-from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable, StoreDamaged, StoreTooNew
+from attest.errors import FormatError, TooNew
+from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable, StoreDamaged
 from casstore.fsck import fsck, repair
 from casstore.ledger import entries as formats
 from casstore.ledger import seen
@@ -126,7 +126,7 @@ def test_every_flipped_bit_of_an_entry_shows_in_the_entry_alone() -> None:
 
 
 def test_a_newer_format_asks_for_a_newer_program() -> None:
-    with pytest.raises(StoreTooNew, match="casstore-entry/2"):
+    with pytest.raises(TooNew, match="casstore-entry/2"):
         formats.parse(canonical.dumps(entry(format="casstore-entry/2")))
 
 

@@ -327,6 +327,8 @@ def test_what_a_person_names_is_allowed_and_what_it_leads_to_is_not(monkeypatch:
     ("url", "told"),
     [
         ("", "not a storage URL"),
+        ("s3:/bucket/x", "is neither a URL nor a plain folder"),
+        ("gs:bucket", "is neither a URL nor a plain folder"),
         ("s3://", "not a bucket URL"),
         ("s3://key:secret@bucket/prefix", "not a bucket URL"),
         ("s3://bucket/prefix?colour=red", "unknown option 'colour'"),

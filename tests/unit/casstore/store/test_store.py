@@ -12,8 +12,8 @@ import pytest
 
 from attest import canonical
 from attest.digests import Digest, sha256
-from attest.errors import BadInput, FormatError
-from casstore.errors import Conflict, NoSuchObject, NoSuchStore, NotWritable, ObjectDamaged, StoreDamaged, StoreTooNew
+from attest.errors import BadInput, FormatError, TooNew
+from casstore.errors import Conflict, NoSuchObject, NoSuchStore, NotWritable, ObjectDamaged, StoreDamaged
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.packs import Durability
 from casstore.objects.small_records import sealed
@@ -204,7 +204,7 @@ def test_there_is_no_store_in_an_empty_or_missing_folder(tmp_path: Path) -> None
 def test_a_newer_store_is_refused(store: Store) -> None:
     path = Path(store.url, "casstore.json")
     path.write_bytes(canonical.dumps(sealed(json.loads(path.read_bytes()) | {"format": "casstore/2"})))
-    with pytest.raises(StoreTooNew, match="2"):
+    with pytest.raises(TooNew, match="2"):
         Store.open(store.url)
 
 

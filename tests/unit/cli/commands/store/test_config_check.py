@@ -61,6 +61,7 @@ EXPECTED = [
     (3, "store.durability"),
     (5, "components.a.include"),
     (8, "components.b.build"),
+    (9, "components.c"),
     (12, "products.one.components"),
     (13, "products.one.format"),
     (18, "gates.secretz"),
