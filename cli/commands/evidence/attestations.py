@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,7 +30,9 @@ def attest() -> None:
 @attest.command()
 @click.argument("subjects", nargs=-1, required=True, metavar="SUBJECT...")
 @click.option("--type", "kind", required=True, help="Predicate type: a URI, or a short name as sbom's cyclonedx.")
-@click.option("--predicate", "predicate_file", required=True, metavar="FILE", help="The predicate, a JSON object.")
+@click.option(
+    "--predicate", "predicate_file", required=True, metavar="FILE", help="The predicate, a JSON object, or a report."
+)
 @click.option("--out", metavar="FILE", help="The attestation; default: FIRST_SUBJECT.sigstore.json.")
 @click.option("--hand-in", is_flag=True, help="Also record it as evidence in the ledger.")
 @click.option("--rekor", metavar="URL", help="With a managed key: log the signature there.")
@@ -56,17 +58,22 @@ def sign(
 ) -> None:
     """Sign a statement about SUBJECTs: files, or digests as NAME=sha256:...
 
+    For vulns a scanner's own report is read (grype, trivy, osv-scanner, SARIF), for test-result JUnit XML.
+
     \b
-    Example:
+    Examples:
       casstore attest sign core-1.4.0.tar.gz --type cyclonedx --predicate sbom.json --key ci.pem
+      casstore attest sign core-1.4.0.tar.gz --type test-result --predicate junit.xml --key ci.pem
     Exit status: 0 signed, 2 no such file or type, 9 the output file exists, 12 a service does not answer.
     """
     from attest import canonical
     from attest.statements import predicates, scanners, statements
-    from attest.statements.predicates import vulns
+    from attest.statements.predicates import test_result, vulns
 
     given = read_file(predicate_file, max_bytes=limits.STATEMENT)
-    predicate = canonical.loads_object(given, what=predicate_file, max_bytes=limits.STATEMENT)
+    predicate = _of_tests(given, predicate_file) if test_result.TYPE in predicates.types_of(kind) else None
+    if predicate is None:
+        predicate = canonical.loads_object(given, what=predicate_file, max_bytes=limits.STATEMENT)
     if vulns.TYPE in predicates.types_of(kind) and scanners.is_report(predicate):
         report = scanners.read(predicate)
         render.say(f"{predicate_file}: report of {report.told}")
@@ -83,6 +90,17 @@ def sign(
         _, entry = promotion.import_attestation(session.open_store(), session.ledger(), raw, now=session.now)
     result = {"file": target, "digest": digests.sha256(raw), "entry": entry}
     render.json_object(result) if as_json else render.line(f"{target} {result['digest']}")
+
+
+def _of_tests(given: bytes, path: str) -> dict[str, Any] | None:
+    """A test runner's report as a predicate; None for what is no XML."""
+    from bundlers.inspection import test_reports
+
+    if not test_reports.is_report(given):
+        return None
+    report = test_reports.read(given, what=path)
+    render.say(f"{path}: JUnit report of {report.told}")
+    return report.predicate()
 
 
 @attest.command()
