@@ -49,10 +49,10 @@ def main() -> None:
             TreeEntry(b"file-%d.bin" % at, "file", 0o644, 100, from_raw(os.urandom(32))) for at in range(IN_A_FOLDER)
         ]
         files += [entry.content for entry in made]
-        rows.append(TreeEntry(b"folder-%d" % number, "dir", digest=store.add(made)))
+        rows.append(TreeEntry(b"folder-%d" % number, "dir", 0o755, digest=store.add(made)))
     first = store.add(rows)
     changed = store.add([TreeEntry(b"file", "file", 0o644, 1, from_raw(os.urandom(32)))])
-    second = store.add([*rows[1:], TreeEntry(b"other", "dir", digest=changed)])
+    second = store.add([*rows[1:], TreeEntry(b"other", "dir", 0o755, digest=changed)])
     with tempfile.TemporaryDirectory() as folder, ParentsIndex(folder) as index:
         for name, tree in (("first", first), ("second", second)):
             start = time.process_time()

@@ -1,9 +1,10 @@
 """Which folders hold a file or folder, upside down: from a digest to the component trees that it is in, and its paths.
 
 A folder's rows are written once, however many versions share it, so what a new version costs is what changed in it.
-Disposable, beside the index: it says where to look, and each folder that it names is read. What it does not say is
-not shown to be absent: who must not miss anything walks the trees (`holders`). Where nothing can be written it is made
-in memory; one that is broken says nothing.
+Disposable, beside the index: it says where to look, and each folder that it names is read. What it does not say of a
+tree that was taken is not there, as far as a disk's damage goes: each part of the rows has a sum, and one that does not
+fit makes it all anew. Whoever may write to the folder may make it say less: who must not miss anything walks the
+trees (`holders`). Where nothing can be written it is made in memory. `docs/formats/index.md` has the tables.
 
     with ParentsIndex.beside(store) as index:
         index.take(store, [tree])
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Self
 
@@ -24,11 +26,30 @@ from casstore.objects.tree import Tree
 from casstore.store.holders import Places, TreeHolder
 
 FILE = "parents.sqlite"
+VERSION = 2
+_TABLES = (
+    "CREATE TABLE folders (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, proof INTEGER)",
+    "CREATE TABLE parents (child BLOB, folder INTEGER, PRIMARY KEY (child, folder)) WITHOUT ROWID",
+    "CREATE TABLE sums (part BLOB PRIMARY KEY, sum INTEGER) WITHOUT ROWID",
+)
 _BATCH = 2_000_000
 _PREFIX = 12
 """So many bytes of a digest are kept; the folder itself says which it is."""
-_ASK = "SELECT digest FROM parents JOIN folders ON folders.id = parents.folder WHERE child = ?"
+_PART = 2
+"""Rows whose children begin with the same so many bytes have one sum."""
+_ASK = (
+    "SELECT child, folder, folders.digest, folders.proof FROM parents LEFT JOIN folders ON folders.id = parents.folder"
+    " WHERE child >= ? AND child < ?"
+)
+_ADD = (
+    "INSERT INTO sums VALUES (?, ?) ON CONFLICT (part) DO UPDATE SET sum = (sum | excluded.sum) - (sum & excluded.sum)"
+)
+_MASK = (1 << 62) - 1
 _WAIT = 10.0
+
+
+class _Broken(Exception):
+    """The rows are not those that were written."""
 
 
 class ParentsIndex:
@@ -36,7 +57,7 @@ class ParentsIndex:
 
     def __init__(self, folder: str | None) -> None:
         self._open = _opened(folder)
-        self._done: set[bytes] = set()
+        self._taken: set[bytes] = set()
 
     @staticmethod
     def beside(store: object) -> ParentsIndex:
@@ -48,35 +69,65 @@ class ParentsIndex:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._open.commit()
         self._open.close()
 
     def take(self, store: TreeHolder, trees: Iterable[Digest]) -> int:
-        """Index what is not yet: how many folders were read. Raises NoSuchObject, ObjectDamaged."""
-        pending: list[tuple[bytes, int]] = []
-        try:
-            read = sum(self._take(store, tree, pending) for tree in dict.fromkeys(trees))
-            self._write(pending)
-            self._open.commit()
-        except sqlite3.Error:  # full, broken, in use
-            return 0
-        return read
+        """Index what is not yet, all or nothing: how many folders were read. Raises NoSuchObject, ObjectDamaged."""
+        with contextlib.suppress(sqlite3.Error):  # full, broken, in use
+            new = [tree for tree in dict.fromkeys(trees) if not self._knows(to_raw(tree))]
+            if not new:
+                return 0
+            self._taken.clear()
+            pending: list[tuple[bytes, int]] = []
+            self._open.execute("BEGIN IMMEDIATE")
+            try:
+                read = sum(self._take(store, tree, pending) for tree in new)
+                self._write(pending)
+                self._open.execute("COMMIT")
+            finally:
+                if self._open.in_transaction:
+                    self._open.execute("ROLLBACK")
+            return read
+        return 0
 
     def places(self, store: TreeHolder, trees: Collection[Digest], wanted: Iterable[Digest]) -> dict[Digest, Places]:
-        """The trees, of those that were taken, which hold one of the wanted, and where."""
+        """The trees which hold one of the wanted, and where; nothing unless all were taken. Raises as `take`."""
+        asked = list(wanted)
+        for _ in range(2):
+            with contextlib.suppress(sqlite3.Error):
+                try:
+                    taken = all(self._knows(to_raw(tree)) for tree in trees)
+                    return self._places(store, trees, asked) if taken else {}
+                except _Broken:
+                    self._forget()
+                    self.take(store, sorted(trees))
+                    continue
+            break
+        return {}
+
+    def _places(self, store: TreeHolder, trees: Collection[Digest], wanted: Iterable[Digest]) -> dict[Digest, Places]:
         roots, read = {to_raw(tree) for tree in trees}, dict[bytes, Tree]()
         found: dict[Digest, dict[Digest, list[bytes]]] = {}
-        with contextlib.suppress(sqlite3.Error):
-            for digest in wanted:
-                for root, path in self._above(store, to_raw(digest), b"", roots, read):
-                    found.setdefault(from_raw(root), {}).setdefault(digest, []).append(path)
+        for digest in wanted:
+            for root, path in self._above(store, to_raw(digest), b"", roots, read):
+                found.setdefault(from_raw(root), {}).setdefault(digest, []).append(path)
         return {tree: {d: tuple(sorted(paths)) for d, paths in rows.items()} for tree, rows in found.items()}
 
+    def _forget(self) -> None:
+        """Everything, in one transaction: others may be reading."""
+        self._open.execute("BEGIN IMMEDIATE")
+        for table in ("parents", "folders", "sums"):
+            self._open.execute(f"DELETE FROM {table}")  # noqa: S608 - three names of ours
+        self._open.execute("COMMIT")
+
+    def _knows(self, raw: bytes) -> bool:
+        """A folder is there when all below it is: who did not get so far left nothing."""
+        found = self._open.execute("SELECT id, proof FROM folders WHERE digest = ?", (raw,)).fetchone()
+        return found is not None and found[1] == _proof(raw, found[0])
+
     def _take(self, store: TreeHolder, folder: Digest, pending: list[tuple[bytes, int]]) -> int:
-        """A folder counts as taken when all below it is: whoever is killed begins again there."""
         raw = to_raw(folder)
-        if raw in self._done or self._open.execute("SELECT 1 FROM folders WHERE digest = ?", (raw,)).fetchone():
+        if raw in self._taken or self._knows(raw):
             return 0
         read, children = 1, set[bytes]()
         for entry in store.tree(folder):
@@ -85,8 +136,9 @@ class ParentsIndex:
             if entry.kind == "dir":
                 read += self._take(store, entry.content, pending)
         number = self._open.execute("INSERT INTO folders (digest) VALUES (?)", (raw,)).lastrowid or 0
+        self._open.execute("UPDATE folders SET proof = ? WHERE id = ?", (_proof(raw, number), number))
         pending.extend((child, number) for child in children)
-        self._done.add(raw)
+        self._taken.add(raw)
         if len(pending) >= _BATCH:
             self._write(pending)
         return read
@@ -94,17 +146,21 @@ class ParentsIndex:
     def _write(self, pending: list[tuple[bytes, int]]) -> None:
         """In the order of the table: that is many times as fast."""
         pending.sort()
-        self._open.executemany("INSERT OR IGNORE INTO parents VALUES (?, ?)", pending)
+        sums: dict[bytes, int] = {}
+        for child, number in pending:
+            sums[child[:_PART]] = sums.get(child[:_PART], 0) ^ _proof(child, number)
+        self._open.executemany("INSERT INTO parents VALUES (?, ?)", pending)
+        self._open.executemany(_ADD, sums.items())
         pending.clear()
 
     def _above(
         self, store: TreeHolder, child: bytes, below: bytes, roots: set[bytes], read: dict[bytes, Tree]
     ) -> Iterator[tuple[bytes, bytes]]:
-        for (parent,) in self._open.execute(_ASK, (child[:_PREFIX],)).fetchall():
+        for parent in self._parents(child):
             if parent not in read:
                 try:
                     read[parent] = store.tree(from_raw(parent))
-                except CasstoreError:  # no folder of this store: the row is wrong
+                except CasstoreError:  # given up since: no folder of this store any more
                     continue
             for entry in read[parent]:
                 if entry.digest is not None and to_raw(entry.digest) == child:
@@ -112,6 +168,27 @@ class ParentsIndex:
                     if parent in roots:
                         yield parent, path
                     yield from self._above(store, parent, path, roots, read)
+
+    def _parents(self, child: bytes) -> list[bytes]:
+        """Raises _Broken."""
+        part, prefix = child[:_PART], child[:_PREFIX]
+        end = (int.from_bytes(part) + 1).to_bytes(_PART + 1)[1:] if part != b"\xff" * _PART else b"\xff" * (_PREFIX + 1)
+        found, total = [], 0
+        for own, number, folder, proof in self._open.execute(_ASK, (part, end)):
+            total ^= _proof(own, number)
+            if own == prefix:
+                if folder is None or proof != _proof(folder, number):
+                    raise _Broken
+                found.append(folder)
+        row = self._open.execute("SELECT sum FROM sums WHERE part = ?", (part,)).fetchone()
+        if total != (row[0] if row else 0):
+            raise _Broken
+        return found
+
+
+def _proof(raw: bytes, number: int) -> int:
+    """Other bytes, another number, and two numbers that changed places give another one."""
+    return (zlib.crc32(raw) + 1) * (2 * number + 1) & _MASK
 
 
 def _opened(folder: str | None) -> sqlite3.Connection:
@@ -129,15 +206,26 @@ def _opened(folder: str | None) -> sqlite3.Connection:
 
 
 def _prepared(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_WAIT, check_same_thread=False, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS parents (child BLOB, folder INTEGER, PRIMARY KEY (child, folder)) WITHOUT ROWID"
-        )
-        connection.execute("CREATE TABLE IF NOT EXISTS folders (id INTEGER PRIMARY KEY, digest BLOB UNIQUE)")
+        if _found(connection) == (0, []):
+            connection.execute("BEGIN IMMEDIATE")
+            if _found(connection) == (0, []):  # else another one was faster
+                for table in _TABLES:
+                    connection.execute(table)
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+        if _found(connection) != (VERSION, [(table,) for table in _TABLES]):
+            raise sqlite3.DatabaseError("not these tables")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _found(connection: sqlite3.Connection) -> tuple[int, list[tuple[str]]]:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = "SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    return version, connection.execute(tables).fetchall()

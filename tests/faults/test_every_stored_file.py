@@ -22,14 +22,16 @@ from typing import Any
 
 import pytest
 
+from attest.digests import Digest, from_raw
 from attest.errors import CasstoreError
+from bundlers.audit import whence
 from bundlers.isolation.scan_cache import ScanCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins
 from casstore.ledger import checkpoints, saved_state, sealed_states, seen
 from casstore.ledger.cache import EntryCache
-from casstore.ledger.folding import fold, replay_all
+from casstore.ledger.folding import fold, replay, replay_all
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, start
 from casstore.objects.kinds import Kind
@@ -64,6 +66,8 @@ KINDS = {
     "index locks": r"index/(g-\w+/lock\.mdb|lock)",
     "stat cache": r"index/stat/[0-9a-f]{32}",
     "scan cache": r"index/isolation\.sqlite.*",
+    "whence index": r"index/parents\.sqlite.*",
+    "unfinished": r"tmp/.*",
     "stranger": "|".join(map(re.escape, STRANGERS)),
 }
 MENDED = {"pack", "entry", "checkpoint", "pin", "step", "note", "store"}
@@ -135,6 +139,14 @@ class Lived:
     def root(self) -> Path:
         return self.folder / "store"
 
+    def again(self) -> None:
+        """As it was; what became of it lies aside, since taking it away costs more than all that is asked."""
+        if DEEP:
+            shutil.rmtree(self.root)
+        else:
+            self.root.rename(self.folder / f"tried-{len(list(self.folder.iterdir()))}")
+        shutil.copytree(self.good, self.root)
+
     def files(self) -> dict[str, list[str]]:
         """Kind -> names; a file of no kind is a gap in this test."""
         found: dict[str, list[str]] = {}
@@ -148,10 +160,9 @@ class Lived:
         return found
 
 
-def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
-    """Everything that a store is there for. Raises CasstoreError where it cannot be had."""
-    from attest.digests import Digest, from_raw
-
+def asked(folder: Path, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything that a store is there for, of the objects that were there before. Raises CasstoreError."""
+    digests, subjects = (before["objects"], before["about"]) if before else (None, None)
     told: dict[str, Any] = {}
     with Store.open(str(folder / "store")) as store:
         told["id"], told["options"] = store.store_id, store.options
@@ -161,7 +172,8 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
         told["kinds"] = {one: store.kind(Digest(one)) for one in told["objects"]}
         trees = [one for one, kind in told["kinds"].items() if kind is Kind.TREE]
         told["trees"] = {one: list(store.walk_all(Digest(one))) for one in trees}
-        told["about"] = {one: store.attestations(Digest(one)) for one in told["objects"]}
+        about = {one: store.attestations(Digest(one)) for one in (subjects or told["objects"])}
+        told["about"] = {one: found for one, found in about.items() if found}
         told["pins"] = pins.load(store)
         if (folder / "good" / "ledgers").exists():
             ledger = Ledger(store)
@@ -169,6 +181,9 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
             told["entries"] = ledger.verify().to_json()
             checkpoints.verify_all(store, ledger, whole := replay_all(ledger, store))
             assert begun_like(store, whole), "a spoilt state of a seal was believed"
+            saved = replay(Ledger(store), store)
+            assert saved == replace(whole, void=saved.void), "a spoilt row of a saved state was believed"
+            told["whence"] = whence.origins(store, saved, contents(store, saved))
         told["put"] = store.put_tree(str(folder / "work")).tree
         scans = ScanCache(store.catalog.folder, "asked")
         told["scan"] = None
@@ -177,6 +192,12 @@ def asked(folder: Path, digests: list[str] | None = None) -> dict[str, Any]:
             assert row in (None, {"prints": b"many"}), "a spoilt scan was believed"
         scans.close()
     return told
+
+
+def contents(store: Store, state: LedgerState) -> set[Digest]:
+    """What `whence` is asked: every file of every release."""
+    trees = lived_stores.component_trees(state)
+    return {entry.content for tree in trees for _, entry in store.walk(tree) if entry.kind == "file"}
 
 
 def begun_like(store: Store, whole: LedgerState) -> bool:
@@ -227,8 +248,7 @@ def chosen(kind: str, damage: Damage, names: list[str]) -> list[str]:
 
 def struck(lived: Lived, kind: str, name: str, names: list[str], damage: Damage, chance: random.Random) -> str:
     """ "named", "healed", "harmless" or "same" (nothing was changed); else what is wrong."""
-    shutil.rmtree(lived.root)
-    shutil.copytree(lived.good, lived.root)
+    lived.again()
     brothers = [one for one in names if one != name]
     brother = lived.root / chance.choice(brothers) if brothers else None
     damage(lived.root / name, brother, chance)
@@ -242,7 +262,7 @@ def struck(lived: Lived, kind: str, name: str, names: list[str], damage: Damage,
     if named - set(STRANGERS) and damage is removed and kind == "pack":  # nothing knows its name any more
         return mended(lived, "", name, None) or "named by what it held"
     try:
-        answers = asked(lived.folder, lived.answers["objects"])
+        answers = asked(lived.folder, lived.answers)
     except CasstoreError as exc:
         return f"wrong: not named, and {type(exc).__name__}: {exc.message}"
     different = [key for key, value in lived.answers.items() if answers[key] != value]
@@ -279,14 +299,13 @@ def mended(lived: Lived, kind: str, name: str, brother: Path | None) -> str:
     for path in (lived.root / name, *([brother] if brother else [])) if kind in MENDED else ():
         if path.read_bytes() != (lived.good / path.relative_to(lived.root)).read_bytes():
             return f"wrong: {path.name} was mended into other bytes"
-    if asked(lived.folder, lived.answers["objects"]) != lived.answers:
+    if asked(lived.folder, lived.answers) != lived.answers:
         return "wrong: other answers after mending"
     return ""
 
 
 def test_every_strangers_file_is_named_and_none_stops_anything(lived: Lived) -> None:
-    shutil.rmtree(lived.root)
-    shutil.copytree(lived.good, lived.root)
+    lived.again()
     strangers = {name for name in STRANGERS if (lived.good / name).exists()}
     with Store.open(str(lived.root)) as store:
         report = fsck(store)
@@ -299,13 +318,12 @@ def test_what_the_users_own_folder_keeps_may_be_damaged_too(lived: Lived) -> Non
     for top in ("cache", "state"):
         for path in sorted((lived.folder / top).rglob("*")):
             for damage in DAMAGES if path.is_file() else ():
-                shutil.rmtree(lived.root)
-                shutil.copytree(lived.good, lived.root)
+                lived.again()
                 raw, mode = path.read_bytes(), path.stat().st_mode
                 damage(path, None, random.Random(f"{SEED} {path.name} {damage.__name__}"))
                 if path.exists():
                     path.chmod(mode)
-                assert asked(lived.folder, lived.answers["objects"]) == lived.answers, (path, damage.__name__)
+                assert asked(lived.folder, lived.answers) == lived.answers, (path, damage.__name__)
                 path.write_bytes(raw)
                 path.chmod(mode)
     with Store.open(str(lived.root)) as store:

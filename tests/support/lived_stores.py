@@ -11,12 +11,14 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from attest.digests import from_raw
+from attest.digests import Digest, from_raw
 from bundlers.isolation.scan_cache import ScanCache
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger import sealed_states
+from casstore.ledger.state import LedgerState
 from casstore.objects.kinds import Kind
+from casstore.store.parents_index import ParentsIndex
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld
 from tests.support.worlds import NOW, signer
@@ -49,6 +51,9 @@ def whole_line(folder: Path) -> Path:
     sealed_states.keep(store.storage, world.state)
     tree = store.put_tree(str(folder / "work")).tree
     pins.add(store, tree, reason="else nothing would need it", now=world.now)
+    with ParentsIndex.beside(store) as parents:
+        parents.take(store, component_trees(world.state))
+    unfinished(folder)
     scans = ScanCache(store.catalog.folder, "asked")
     scans.put(kept, {"prints": b"many"})
     scans.close()
@@ -77,6 +82,18 @@ def workspace(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"content %d " % number * 300)
     time.sleep(0.2)
+
+
+def component_trees(state: LedgerState) -> list[Digest]:
+    """Of all versions."""
+    return sorted({tree for info in state.releases.values() for tree in info.components.values()})
+
+
+def unfinished(folder: Path) -> None:
+    """What a put that was killed left half an hour ago."""
+    path = folder / "store" / "tmp" / "4711-0123456789abcdef.pack"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"half a pack " * 100)
 
 
 def old(store: Store) -> None:

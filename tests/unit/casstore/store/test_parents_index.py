@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attest.digests import Digest, sha256
+from casstore.errors import NoSuchObject
 from casstore.store import parents_index
 from casstore.store.holders import holding
 from casstore.store.parents_index import ParentsIndex
@@ -67,19 +68,50 @@ def test_it_is_made_anew_where_it_is_lost_or_broken(store: Store, trees: list[Di
             assert set(index.places(store, set(trees), [sha256(b"in both")])) == set(trees)
 
 
-def test_wrong_rows_say_nothing(store: Store, trees: list[Digest]) -> None:
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE folders SET digest = randomblob(32)",
+        "UPDATE folders SET proof = 0 WHERE id = 2",
+        "DELETE FROM folders WHERE id = 1",
+        "DELETE FROM parents WHERE folder = (SELECT max(folder) FROM parents)",
+        "DELETE FROM parents",
+        "UPDATE parents SET folder = folder + 4 WHERE folder % 3 = 0",
+        "UPDATE parents SET child = cast(x'00' || substr(child, 2) AS BLOB)",
+        "DELETE FROM sums",
+        "UPDATE sums SET sum = sum + 1",
+        "DROP TABLE parents",
+    ],
+)
+def test_rows_that_are_spoilt_are_made_anew(store: Store, trees: list[Digest], spoil: str) -> None:
     path = Path(store.catalog.folder) / parents_index.FILE
+    wanted = digests_of(store, trees)
+    whole = {t: {d: tuple(sorted(p)) for d, p in of.items()} for t, of in holding(store, trees, wanted).items()}
     with ParentsIndex.beside(store) as index:
         index.take(store, trees)
     with sqlite3.connect(path) as other:
-        other.execute("UPDATE folders SET digest = randomblob(32)")
+        other.execute(spoil)
+    for _ in range(2):
+        with ParentsIndex.beside(store) as index:
+            index.take(store, trees)
+            assert index.places(store, set(trees), wanted) == whole
+
+
+def test_what_was_not_taken_whole_is_not_there(
+    store: Store, trees: list[Digest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One folder cannot be read: what was indexed before it leaves no rows, and nothing is told of the tree."""
+    (top,) = (entry.content for entry in store.tree(trees[0]) if entry.name == b"b")
+    read = store.tree
     with ParentsIndex.beside(store) as index:
-        assert index.places(store, set(trees), [sha256(b"in both")]) == {}
-    with sqlite3.connect(path) as other:
-        other.execute("DROP TABLE parents")
-        other.execute("CREATE TABLE parents (other TEXT)")
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "tree", lambda digest: read(digest if digest != top else sha256(b"nowhere")))
+            with pytest.raises(NoSuchObject):
+                index.take(store, trees[:1])
+        assert index.places(store, set(trees[:1]), [sha256(b"in both")]) == {}
     with ParentsIndex.beside(store) as index:
-        assert index.places(store, set(trees), [sha256(b"in both")]) == {} and index.take(store, trees) == 0
+        assert index.take(store, trees[:1]) == 4
+        assert index.places(store, set(trees[:1]), [sha256(b"in both")]) != {}
 
 
 def test_without_a_place_it_is_made_in_memory(store: Store, trees: list[Digest], tmp_path: Path) -> None:
