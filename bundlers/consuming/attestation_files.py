@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attest.errors import CasstoreError
+from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network.network import NetworkGuard
 
 MAX_FILE = 16 * 1024 * 1024
@@ -26,6 +27,8 @@ class FoundFile:
     name: str
     raw: bytes | None = None
     problem: str = ""
+    code: int = 0
+    """The exit code of a problem that is none of its bytes: it is not there, or could not be had."""
     in_folder: bool = False
     """Whether it was found beside others, so that holding no attestation is no fault."""
 
@@ -45,12 +48,12 @@ def gather(source: str, *, network: NetworkGuard | None) -> Iterator[FoundFile]:
 def _fetched(url: str, network: NetworkGuard | None) -> FoundFile:
     try:
         if network is None:
-            return FoundFile(url, problem="no network policy was given; no socket was opened")
+            return FoundFile(url, None, "no network policy was given; no socket was opened", PolicyViolation.exit_code)
         from bundlers.consuming.downloads import HttpReader
 
         return FoundFile(url, HttpReader(url, network).document(max_bytes=MAX_FILE))
     except CasstoreError as exc:
-        return FoundFile(url, problem=exc.message)
+        return FoundFile(url, None, exc.message, exc.exit_code)
 
 
 def _in_folder(path: str) -> FoundFile | None:
@@ -59,8 +62,13 @@ def _in_folder(path: str) -> FoundFile | None:
             if not file.read(64).lstrip().startswith(_BRACKETS):
                 return None
     except OSError as exc:
-        return FoundFile(path, problem=f"cannot be read: {exc.strerror}", in_folder=True)
+        return _unread(path, exc, in_folder=True)
     return _read(path, in_folder=True)
+
+
+def _unread(path: str, exc: OSError, *, in_folder: bool) -> FoundFile:
+    code = NoSuchObject.exit_code if isinstance(exc, FileNotFoundError) else StorageUnavailable.exit_code
+    return FoundFile(path, None, f"cannot be read: {exc.strerror}", code, in_folder)
 
 
 def _read(path: str, *, in_folder: bool) -> FoundFile:
@@ -68,7 +76,7 @@ def _read(path: str, *, in_folder: bool) -> FoundFile:
         with open(path, "rb") as file:
             raw = file.read(MAX_FILE + 1)
     except OSError as exc:
-        return FoundFile(path, problem=f"cannot be read: {exc.strerror}", in_folder=in_folder)
+        return _unread(path, exc, in_folder=in_folder)
     if len(raw) > MAX_FILE:
         return FoundFile(path, problem=f"larger than the limit of {MAX_FILE} bytes", in_folder=in_folder)
     return FoundFile(path, raw, in_folder=in_folder)

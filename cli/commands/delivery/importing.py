@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attest.errors import CasstoreError
+from attest.errors import CasstoreError, ServiceUnavailable
 from cli.drawing import render
 from cli.session import Session, read_file
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bundlers.consuming.attestation_files import FoundFile
 
 _DONE = frozenset({"recorded", "known"})
+_AWAY = "not to be had"
 
 
 def take_source(
@@ -30,10 +31,12 @@ def take_source(
         for piece in _pieces(found):
             if found.in_folder and piece.form == "JSON":
                 continue
-            whole = _with_entry(session, piece, rekor, log_entry)
+            whole, code = _with_entry(session, piece, rekor, log_entry)
             store, ledger = session.open_store(), session.ledger()
             taken = promotion.take(store, ledger, whole, source=found.name, now=session.now, sigstore_root=given)
-            rows.append({**taken.to_json(), "kind": "attestation", "hint": taken.hint})
+            row = {**taken.to_json(), "kind": "attestation", "hint": taken.hint}
+            code = code or found.code
+            rows.append({**row, "outcome": _AWAY, "code": code} if code else row)
     return rows
 
 
@@ -45,9 +48,10 @@ def tell(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         for row in rows:
             _tell_kit(row) if row["kind"] == "kit" else _tell(row)
     refused = [row for row in rows if row.get("outcome") == "refused"]
-    if refused:
-        render.say(f"{len(refused)} of {len(rows)} were not taken in")
-        raise click.exceptions.Exit(3)
+    away = [row for row in rows if row.get("outcome") == _AWAY]
+    if refused or away:
+        render.say(f"{len(refused) + len(away)} of {len(rows)} were not taken in")
+        raise click.exceptions.Exit(3 if refused else away[0]["code"])
     if not any(row["kind"] == "kit" or row["outcome"] in _DONE for row in rows):
         render.error("nothing of it can be evidence" if rows else "no attestation was found")
         raise click.exceptions.Exit(4)
@@ -65,22 +69,26 @@ def _pieces(found: FoundFile) -> Iterator[Piece]:
         yield forms.Piece("JSON", "", problem=exc.message, hint=exc.hint)
 
 
-def _with_entry(session: Session, piece: Piece, rekor: str | None, log_entry: str | None) -> Piece:
-    """The piece with its log entry, where it lacks one and was told where to get it."""
+def _with_entry(session: Session, piece: Piece, rekor: str | None, log_entry: str | None) -> tuple[Piece, int]:
+    """The piece with its log entry, where it lacks one and was told where to get it; an exit code where that failed."""
     from dataclasses import replace
 
     from attest.sigstore import rekor_answers
     from attest.sigstore.sigstore_bundles import SigstoreBundle
 
     if piece.raw is None or not rekor_answers.lacks_entry(SigstoreBundle.parse(piece.raw)):
-        return piece
+        return piece, 0
     if rekor is None and log_entry is None:
-        return piece
+        return piece, 0
     try:
         answer = read_file(log_entry) if log_entry else _ask(session, str(rekor), rekor_answers.question(piece.raw))
-        return replace(piece, raw=rekor_answers.completed(piece.raw, answer))
     except CasstoreError as exc:
-        return replace(piece, raw=None, problem=exc.message, hint=exc.hint)
+        code = exc.exit_code if log_entry else ServiceUnavailable.exit_code
+        return replace(piece, raw=None, problem=exc.message, hint=exc.hint), code
+    try:
+        return replace(piece, raw=rekor_answers.completed(piece.raw, answer)), 0
+    except CasstoreError as exc:
+        return replace(piece, raw=None, problem=exc.message, hint=exc.hint), 0
 
 
 def _ask(session: Session, rekor: str, question: bytes) -> bytes:
@@ -100,7 +108,7 @@ def _tell(row: dict[str, Any]) -> None:
         "counts" if row["counts"] else f"counts for nothing: {row['why']}" if row["outcome"] in _DONE else row["why"]
     )
     render.line(f"{where}: {row['outcome']}: {row['what'] or row['form']}{about}{more}{who}; {worth}")
-    if row["outcome"] == "refused" and row["hint"]:
+    if row["outcome"] in ("refused", _AWAY) and row["hint"]:
         render.say(f"hint: {row['hint']}")
 
 

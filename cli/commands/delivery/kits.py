@@ -112,7 +112,8 @@ def import_files(
     Examples:
       casstore import alice-approval.sigstore.json
       casstore import evidence/ https://INDEX/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance
-    Exit status: 0 taken in, 3 one of them does not hold or cannot be read, 4 nothing of it can be evidence.
+    Exit status: 0 taken in, 3 one of them does not hold, 4 nothing of it can be evidence, 8 or 12 one of them is
+    not there or could not be had.
     """
     from bundlers.consuming import kits
     from cli.commands.delivery import importing

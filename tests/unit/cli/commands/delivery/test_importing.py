@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import bad_http
 import pytest
 import worlds
 from worlds import NOW, World, identity
@@ -137,7 +138,7 @@ def test_a_file_that_is_none(world: World, tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "x").write_text(broken)
     code, rows = run(capsys, tmp_path / "x", GITHUB, tmp_path / "missing")
     assert code == 3
-    assert [row["outcome"] for row in rows] == ["refused", "recorded", "refused"]
+    assert [row["outcome"] for row in rows] == ["refused", "recorded", "not to be had"]
     assert all(row["file"] and (row["why"] or row["entry"]) for row in rows)
 
 
@@ -151,8 +152,21 @@ def test_by_url(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         code, (row,) = run(capsys, f"{url}/integrity/x-1.0@2/sha256:ab/provenance")
         assert (code, row["outcome"]) == (0, "recorded")
         code, (missing,) = run(capsys, f"{url}/nothing")
-        assert (code, missing["outcome"]) == (3, "refused") and "404" in missing["why"]
-        assert invoke(["--offline", "import", f"{url}/integrity/x-1.0@2/sha256:ab/provenance"]) == 3
+        assert (code, missing["outcome"]) == (8, "not to be had") and "404" in missing["why"]
+        assert invoke(["--offline", "import", f"{url}/integrity/x-1.0@2/sha256:ab/provenance"]) == 12
+
+
+@pytest.mark.parametrize(
+    "how", ["nothing", "short", "half a chunk", "no content", "bad gateway", "redirect to nowhere"]
+)
+def test_an_answer_that_did_not_come_whole_is_no_refusal(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("bundlers.consuming.downloads.WAITS", (0.0,))
+    (tmp_path / "x.json").write_bytes(GITHUB.read_bytes())
+    with bad_http.serving(tmp_path, lambda _, body: bad_http.HOWS[how](body)) as url:
+        code, (row,) = run(capsys, f"{url}/x.json")
+    assert (code, row["outcome"]) == (12, "not to be had"), row
 
 
 def a_line(tmp_path: Path) -> tuple[Path, bytes]:
@@ -200,7 +214,7 @@ def test_the_log_is_asked_for_what_a_line_lacks(
         assert code == 3 and "about something else than this signature" in asked["why"]
     with served({}) as url:
         code, (nowhere,) = run(capsys, tmp_path / "go", "--rekor", url)
-        assert code == 3 and "404" in nowhere["why"]
+        assert code == 12 and "404" in nowhere["why"]
 
 
 def test_show_reads_every_form(world: World, capsys: pytest.CaptureFixture[str]) -> None:
