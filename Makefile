@@ -2,20 +2,30 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")
+PREFIX ?= $(HOME)/.local
+WITH ?= all-extras
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test check format golden docs lock wheel-check fuzz bench-small clean
+.PHONY: help install demo test check format golden docs lock wheel-check fuzz bench-small clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
 
 $(VENV)/.dev: requirements/dev.txt requirements/install.py pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -c '$(NEW_ENOUGH)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python requirements/install.py requirements/dev.txt -- --editable .
 	touch $@
 
-demo: $(VENV)/.dev ## a whole release of three products, one in two builds, from real files to a verified install
+install: ## casstore for use: $(PREFIX)/bin/casstore, in an environment of its own, exactly by the lock
+	$(PYTHON) -c '$(NEW_ENOUGH)'
+	$(PYTHON) -m venv --clear "$(PREFIX)/lib/casstore"
+	"$(PREFIX)/lib/casstore/bin/python" requirements/install.py requirements/$(WITH).txt requirements/build.txt -- .
+	mkdir -p "$(PREFIX)/bin"
+	ln -sf ../lib/casstore/bin/casstore "$(PREFIX)/bin/casstore"
+
+demo: $(VENV)/.dev ## a whole release of four products, one in two builds, from real files to a verified install
 	$(BIN)/casstore demo --into demo
 
 test: $(VENV)/.dev ## all tests that this machine can run; what is skipped is told and counted
@@ -52,8 +62,8 @@ lock: ## the locked requirements, from pyproject.toml
 	$(subst pyproject.toml,requirements/test-servers.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/test-servers.txt
 	$(subst pyproject.toml,requirements/fuzz.in,$(LOCK)) --python-version 3.11 --no-annotate --custom-compile-command 'make lock' -o requirements/fuzz.txt
 
-wheel-check: $(VENV)/.dev ## the built wheel, alone in an empty environment, runs the demo
-	PYTHON="$(PYTHON)" BIN="$(CURDIR)/$(BIN)" .ci/wheel-check
+wheel-check: ## what `make install` makes of the wheel, with an empty home, runs the demo
+	PYTHON="$(PYTHON)" .ci/wheel-check
 
 fuzz: $(VENV)/.dev ## the parsers of stored and foreign bytes under a coverage-guided fuzzer, a quarter of an hour in all (SECONDS=n)
 	$(BIN)/python requirements/install.py requirements/fuzz.txt

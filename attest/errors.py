@@ -66,6 +66,9 @@ class NotInstalled(CasstoreError):
 
     exit_code = 12
 
+    def __init__(self, message: str, *, hint: str = "what brings it: casstore help installing") -> None:
+        super().__init__(message, hint=hint)
+
 
 class SignerError(CasstoreError):
     """A key cannot be opened or a signer cannot sign."""

@@ -35,7 +35,15 @@ _EARLIEST = 1_700_000_000
 """A clock that shows less has not been set: this program is younger."""
 _SKEW = timedelta(minutes=10)
 _DISTRIBUTION = "casstore"
-_EXTRAS = {"keyless": "sigstore", "s3": "obstore", "gcs": "gcsfs", "azure": "adlfs", "hsm": "pkcs11", "cel": "celpy"}
+_EXTRAS = {
+    "keyless": "sigstore",
+    "s3": "obstore",
+    "gcs": "gcsfs",
+    "azure": "adlfs",
+    "hsm": "pkcs11",
+    "cel": "celpy",
+    "sbom": "cyclonedx",
+}
 """Extra -> the import name that tells whether it is installed."""
 
 
@@ -121,12 +129,12 @@ def _libraries() -> Iterator[Row]:
         needs = metadata.requires(_DISTRIBUTION) or []
         version = metadata.version(_DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        yield Row("libraries", WARN, "casstore runs from a folder, it is not installed", "pip install casstore")
+        yield Row("libraries", WARN, "casstore runs from a folder, it is not installed", "casstore help installing")
         return
     missing = [name for need in needs if "extra ==" not in need and (name := _absent(need))]
     extras = sorted(extra for extra, module in _EXTRAS.items() if util.find_spec(module))
     if missing:
-        yield Row("libraries", FAIL, f"not installed: {', '.join(sorted(missing))}", "install casstore anew")
+        yield Row("libraries", FAIL, f"not installed: {', '.join(sorted(missing))}", "casstore help installing")
     else:
         yield Row("libraries", OK, f"casstore {version}; extras: {', '.join(extras) or 'none'}")
 

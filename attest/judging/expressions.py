@@ -67,10 +67,7 @@ def _program(expression: str) -> Any:
     try:
         import celpy
     except ImportError as exc:
-        raise NotInstalled(
-            "the signed policy has rules in CEL, and cel-python is not installed",
-            hint='pip install "casstore[cel]"',
-        ) from exc
+        raise NotInstalled("the signed policy has rules in CEL, and cel-python is not installed") from exc
     if _NO_MATCHES.search(expression):
         raise FormatError("a CEL expression uses matches(), which is not offered", hint="use startsWith or contains")
     if expression.count("\\") > _MOST_BACKSLASHES:

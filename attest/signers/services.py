@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from attest.errors import CasstoreError, ServiceUnavailable, SignerError, VerificationError
+from attest.errors import CasstoreError, NotInstalled, ServiceUnavailable, SignerError, VerificationError
 from attest.signers import NetworkGuard
 
 PATIENCE = 30.0
@@ -71,8 +71,7 @@ def door(what: str) -> Iterator[None]:
     except CasstoreError:
         raise
     except ImportError as exc:
-        hint = 'pip install "casstore[keyless]"'
-        raise SignerError("keyless signing needs sigstore-python, which is not installed", hint=hint) from exc
+        raise NotInstalled("keyless signing needs sigstore-python, which is not installed") from exc
     except Exception as exc:  # the door: HTTP, TUF, OIDC and pydantic errors, some with no message
         if _is_connection(exc):
             raise ServiceUnavailable(f"{what}: {reason(exc)}", hint="nothing was signed: run it again later") from exc

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from attest.errors import BadInput, CasstoreError, SignerError
+from attest.errors import BadInput, CasstoreError, NotInstalled, SignerError
 from attest.keys import keys
 from attest.keys.keys import PublicKey
 from attest.signers import NetworkGuard, Signer
@@ -76,7 +76,7 @@ def open_uri(
     password: Callable[[], bytes | None],
     network: NetworkGuard | None,
 ) -> Signer:
-    """Open the device or service and fetch the public key. Raises SignerError."""
+    """Open the device or service and fetch the public key. Raises SignerError, NotInstalled."""
     scheme, _, rest = uri.partition(":")
     try:
         urlsplit(f"{scheme}:{rest}")
@@ -86,15 +86,17 @@ def open_uri(
     if network is not None and (name := host(rest)) is not None:
         network.check(name)
     secret = _secret(password)
-    try:
-        from securesystemslib import signer
+    from securesystemslib import exceptions, signer
 
+    try:
         native_uri, native_key = opener(signer, rest, secret)
         backend = signer.Signer.from_priv_key_uri(native_uri, native_key, secret)  # type: ignore[attr-defined]
     except CasstoreError:
         raise
+    except exceptions.UnsupportedLibraryError as exc:
+        raise NotInstalled(f"{uri[:80]}: its library is not installed: {_one_line(exc)}") from exc
     except Exception as exc:  # the door: PKCS#11, cloud and network errors of five libraries
-        hint = f"the scheme {scheme}: needs its library, its settings and its credentials; casstore doctor shows them"
+        hint = f"the scheme {scheme}: needs its settings and its credentials"
         raise SignerError(f"{uri[:80]}: {_one_line(exc)}", hint=hint) from exc
     return UriSigner(backend, _public(native_key, uri))
 

@@ -168,7 +168,7 @@ def packaged(instance: str) -> bytes:
     try:
         return resources.files("sigstore").joinpath("_store", INSTANCES[instance], "trusted_root.json").read_bytes()
     except (ModuleNotFoundError, FileNotFoundError) as exc:
-        hint = 'give --trusted-root FILE, or pip install "casstore[keyless]"'
+        hint = "give --trusted-root FILE; what brings sigstore's own: casstore help installing"
         raise BadInput(f"no trusted root of sigstore's {instance} instance is installed", hint=hint) from exc
 
 

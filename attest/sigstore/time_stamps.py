@@ -50,8 +50,7 @@ def decode(stamp: bytes) -> Any:
     try:
         from rfc3161_client import decode_timestamp_response
     except ImportError as exc:
-        hint = 'pip install "casstore[keyless]"'
-        raise NotInstalled("time stamps are read by rfc3161-client, which is not installed", hint=hint) from exc
+        raise NotInstalled("time stamps are read by rfc3161-client, which is not installed") from exc
     if len(stamp) > MAX_STAMP:
         raise FormatError(f"time stamp: {len(stamp)} bytes, more than the limit of {MAX_STAMP}")
     try:

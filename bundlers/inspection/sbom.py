@@ -68,10 +68,7 @@ def of_tree(store: Store, tree: Digest, *, name: str, version: str, locks: Mappi
         from cyclonedx.output import make_outputter
         from cyclonedx.schema import OutputFormat, SchemaVersion
     except ImportError as exc:
-        raise NotInstalled(
-            "a bill of materials is made by cyclonedx-python-lib, which is not installed",
-            hint='pip install "casstore[sbom]"',
-        ) from exc
+        raise NotInstalled("a bill of materials is made by cyclonedx-python-lib, which is not installed") from exc
     bom = Bom()
     bom.metadata.component = Component(
         name=name, version=version, type=ComponentType.APPLICATION, bom_ref=f"tree:{hex_of(tree)}"

@@ -13,21 +13,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from attest.errors import NotInstalled
 from casstore.errors import NoSuchStore, NotWritable, StorageUnavailable
 from casstore.storage.refusals import refused, shown
 from casstore.storage.remote import Taken, Unsure
 
 
 def filesystem(protocol: str, **options: Any) -> Any:
-    """A file system without caches. Raises StorageUnavailable when its package is missing."""
+    """A file system without caches. Raises NotInstalled when its package is missing."""
     import fsspec
 
     try:
         return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True, **options)
     except ImportError as exc:
-        raise StorageUnavailable(
-            f"no client for {protocol}:// is installed: {exc}", hint="install casstore with the extra s3, gcs or azure"
-        ) from exc
+        raise NotInstalled(f"no client for {protocol}:// is installed: {exc}") from exc
 
 
 class FsspecClient:

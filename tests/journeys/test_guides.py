@@ -34,6 +34,9 @@ NOT_HERE: Mapping[str, str] = {}
 NO_LINES = {"library", "odd-input", "reading-from-python"}
 """Guides about Python and about files, without a command line."""
 
+ELSEWHERE = {"installing": ".ci/wheel-check"}
+"""Guide -> what types it: what takes all that a lock names cannot be told in seconds."""
+
 PROJECT = """
 mkdir -p build/core/bin build/core/share LICENSES
 printf '#!/bin/sh\\necho core 1.3.0\\n' > build/core/bin/core
@@ -206,7 +209,7 @@ STAGES: Mapping[str, Stage] = {
 
 
 def guides() -> list[str]:
-    return sorted(page.stem for page in GUIDES.glob("*.md"))
+    return sorted(page.stem for page in GUIDES.glob("*.md") if page.stem not in ELSEWHERE)
 
 
 def lines_of(guide: str) -> list[str]:
@@ -303,3 +306,10 @@ def test_what_cannot_be_typed_stands_on_a_page() -> None:
     every = {line for page in GUIDES.glob("*.md") for line, _ in command_lines(page.read_text(encoding="utf-8"))}
     assert set(NOT_HERE) - every == set()
     assert len(NOT_HERE) <= 5
+
+
+@pytest.mark.parametrize("guide", ELSEWHERE)
+def test_what_is_typed_elsewhere_is(guide: str) -> None:
+    script = (GUIDES.parents[1] / ELSEWHERE[guide]).read_text(encoding="utf-8")
+    assert f"docs/guide/{guide}.md | grep" in script and lines_of(guide)
+    assert "make --no-print-directory wheel-check" in (GUIDES.parents[1] / ".ci/run").read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ _PATH = os.pathsep.join([os.environ.get("CASSTORE_TEST_SERVERS", ""), os.environ
 def _start(name: str, port: int, folder: Path) -> subprocess.Popen[bytes]:
     program = shutil.which(name, path=_PATH)
     if program is None:
-        pytest.skip(f"no {name} is installed: pip install {name}")
+        pytest.skip(f"no {name} is installed: requirements/test-servers.txt has it")
     argv = [program, "--port", str(port), str(folder)] if name == "localbucket" else [program]
     environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
     return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -83,7 +83,7 @@ def container(folder: Path) -> Iterator[str]:
     """The endpoint of an Azurite that keeps its container, named "bucket", in this folder."""
     program = shutil.which("azurite-blob", path=_PATH)
     if program is None:
-        pytest.skip("no azurite is installed: npm install azurite")
+        pytest.skip("no azurite is installed")
     port = _free_port()
     options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence"]
     argv = [program, *options, "--blobHost", "127.0.0.1", "--blobPort", str(port)]
