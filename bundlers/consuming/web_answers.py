@@ -16,6 +16,7 @@ import urllib3
 from urllib3.exceptions import (
     LocationParseError,
     MaxRetryError,
+    NameResolutionError,
     NewConnectionError,
     ProtocolError,
     ProxyError,
@@ -27,14 +28,8 @@ from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.machine import clock
 
 _ABSENT = frozenset({403, 404, 410})
-
-
 _LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
 MOVED = frozenset({301, 302, 303, 307, 308})
-
-
 ASK = "ask whoever runs the server to serve these files as they are"
 
 
@@ -97,7 +92,7 @@ def failed(url: str, exc: Exception) -> StorageUnavailable:
             hint="an authority of your own: SSL_CERT_FILE=FILE; else a portal or a proxy may answer in its place",
         )
     if isinstance(cause, NewConnectionError):  # which is a timeout to urllib3
-        return TryAgain(f"{url}: {words(cause)}", hint="check the network, or use --offline")
+        return TryAgain(f"{url}: {words(cause)}", hint="check the address and the network, or use --offline")
     if isinstance(cause, TimeoutError):
         return TryAgain(f"{url}: no answer in time", hint="check the network, or try again later")
     if isinstance(cause, LocationParseError | ValueError):
@@ -110,5 +105,9 @@ def failed(url: str, exc: Exception) -> StorageUnavailable:
 def words(exc: BaseException) -> str:
     """An error's own words, without the objects around them."""
     inner = next((arg for arg in reversed(exc.args) if isinstance(arg, BaseException)), None)
+    if isinstance(exc, NameResolutionError):
+        return "there is no host of that name"
+    if isinstance(exc, NewConnectionError) and isinstance(exc.__cause__, OSError) and exc.__cause__.strerror:
+        return exc.__cause__.strerror
     text = str(inner if inner is not None else exc) or type(inner or exc).__name__
     return " ".join(re.sub(r"<[^>]*>:?|\([^()]*object at 0x[^)]*\):?", "", text).split())[:200]
