@@ -20,6 +20,7 @@ from attest.core import limits
 from attest.core.fields import Fields
 from attest.errors import FormatError
 from casstore.errors import Conflict, StorageUnavailable
+from casstore.machine.modes import set_mode
 
 FORMAT = "casstore-blockers/1"
 
@@ -133,7 +134,7 @@ def _replace(path: str, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temp, 0o644)
+            set_mode(temp, 0o644)
             os.replace(temp, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):

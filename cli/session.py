@@ -287,7 +287,7 @@ def check_no_key(path: str) -> None:
 def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """A new file, complete or not there; never over an existing one. Raises Conflict."""
     from casstore.errors import Conflict
-    from casstore.machine.naming import give_name
+    from casstore.machine.naming import take_name
 
     folder = os.path.dirname(os.path.abspath(path))
     temp = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}.tmp")
@@ -298,7 +298,7 @@ def write_new(path: str, data: bytes, *, mode: int = 0o644) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            give_name(temp, path)
+            take_name(temp, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temp)

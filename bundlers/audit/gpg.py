@@ -14,7 +14,7 @@ from attest.errors import SignerError
 from bundlers.products import checksums
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine import runner
-from casstore.machine.naming import give_name
+from casstore.machine.naming import take_name
 
 SUFFIX = ".asc"
 _SECONDS = 120.0
@@ -44,7 +44,7 @@ def sign_checksums(folder: str, *, key: str, program: str = "gpg") -> str:
         if not result.ok:
             told = " ".join(result.stderr.decode("utf-8", "backslashreplace").split())[-300:]
             raise SignerError(f"{path}: GPG did not sign: {told}", hint=f"try: {program} --list-secret-keys")
-        give_name(staged, target)
+        take_name(staged, target)
     finally:
         if os.path.lexists(staged):
             os.unlink(staged)

@@ -42,7 +42,7 @@ from casstore.ledger import sealing
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
-from casstore.machine.naming import give_name
+from casstore.machine.naming import take_name
 from casstore.objects.kinds import Kind, NewObject
 from casstore.storage.base import os_error
 from casstore.storage.file import sync_folder
@@ -275,7 +275,7 @@ def _write(path: str, gathered: Gathered, store: gathering.ReadStore, mtime: int
                 kit_files.write(file, members, mtime=mtime)
                 file.flush()
                 os.fsync(file.fileno())
-            give_name(temp, path)
+            take_name(temp, path)
         finally:
             if os.path.lexists(temp):
                 os.unlink(temp)

@@ -57,7 +57,7 @@ class TufClient:
         """Load and verify root, timestamp, snapshot, targets. Raises Expired, VerificationError."""
         own_folder(self._folder)
         with _wrapped(self._reader.url):
-            updater = Updater(
+            updater = _Updater(
                 self._folder,
                 "metadata",
                 fetcher=_Fetcher(self._reader, self.fetched),
@@ -194,6 +194,15 @@ def _limited(chunks: Iterator[bytes], length: int, name: str) -> Iterator[bytes]
         if seen > length:
             raise VerificationError(f"{name}: longer than the {length} bytes that the signed metadata names")
         yield chunk
+
+
+class _Updater(Updater):
+    """Keeps `root.json` as a file: python-tuf's symbolic link is none that every file system has."""
+
+    def _update_root_symlink(self) -> None:
+        version = self._trusted_set.root.version
+        with open(os.path.join(self._dir, "root_history", f"{version}.root.json"), "rb") as file:
+            self._persist_metadata("root", file.read())
 
 
 class _Fetcher(FetcherInterface):

@@ -21,6 +21,7 @@ from bundlers.formats.members import PIECE, ExactReader, content
 from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from casstore.errors import Conflict
 from casstore.machine.durable import sync_below
+from casstore.machine.modes import set_mode
 from casstore.storage.base import os_error
 
 PARTIAL = ".partial"
@@ -111,10 +112,10 @@ def _fill(files: Iterator[tuple[ProductFile, Iterator[bytes]]], folders: Sequenc
             with _parent(top, f"{empty.path}/"):
                 pass
         for _, _, _, folder in os.fwalk(dir_fd=top, topdown=False):
-            os.fchmod(folder, 0o755)
+            set_mode(folder, 0o755)
         for empty in folders:
             with _parent(top, f"{empty.path}/") as (folder, _):
-                os.fchmod(folder, empty.mode)
+                set_mode(folder, empty.mode)
         sync_below(top)
     finally:
         os.close(top)
@@ -147,7 +148,7 @@ def _write(folder: int, name: str, file: ProductFile, chunks: Iterator[bytes]) -
             while view:
                 view = view[os.write(fd, view) :]
             written += len(chunk)
-        os.fchmod(fd, file.mode)
+        set_mode(fd, file.mode)
     finally:
         os.close(fd)
     return written

@@ -1,8 +1,8 @@
 """The folder of one installed product: versions, receipts, and the one pointer that is switched.
 
 Promises: `switch` is one rename, so a reader and a crash see the old version or the new one; a
-version's receipt is complete before it can be current. On systems without symbolic links the
-pointer is the file `current.txt`. Leaves to others: what is installed (`install`).
+version's receipt is complete before it can be current. On systems and file systems without symbolic
+links the pointer is the file `current.txt`. Leaves to others: what is installed (`install`).
 
     folder = InstalledFolder("/opt/core")
     folder.switch("1.2.0-e1c3a5b7d9f1")
@@ -23,6 +23,7 @@ from bundlers.installing.place import check_place
 from bundlers.installing.receipts import Receipt, check_name
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine import locks
+from casstore.machine.naming import NO_LINKS
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
@@ -231,6 +232,10 @@ class InstalledFolder:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(temp)
+            if exc.errno in NO_LINKS and not os.path.lexists(path):
+                self.links = False
+                self._point(pointer, name)
+                return
             raise os_error(exc, path, writing=True) from exc
 
     def _receipt_path(self, name: str) -> str:

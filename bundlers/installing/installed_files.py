@@ -8,10 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
+from functools import cache
 
 from attest.digests import from_hex
 from attest.errors import VerificationError
 from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
+from casstore.machine.modes import keeps_modes
 
 _PIECE = 1024 * 1024
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -24,11 +27,12 @@ def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
     the first other file that is not what the ProductManifest says. A folder that was empty may have been filled.
     """
     expected = {file.path: file for file in manifest.files}
+    kept = cache(lambda: keeps_modes(folder))
     for path, file in expected.items():
         if path in manifest.config:
             continue
         try:
-            _check(folder, path, file)
+            _check(folder, path, file, kept)
         except OSError as exc:
             raise _wrong(folder, path, f"cannot be read: {exc.strerror}") from exc
     for shipped in manifest.folders:
@@ -52,7 +56,7 @@ def modes_agree(found: int, wanted: int) -> bool:
     return exact if private else bool(found & stat.S_IXUSR) == bool(wanted & stat.S_IXUSR)
 
 
-def _check(folder: str, path: str, file: ProductFile) -> None:
+def _check(folder: str, path: str, file: ProductFile, kept: Callable[[], bool]) -> None:
     name = os.path.join(folder, *path.split("/"))
     about = os.lstat(name)
     if file.digest is None:
@@ -61,7 +65,7 @@ def _check(folder: str, path: str, file: ProductFile) -> None:
         return
     if not stat.S_ISREG(about.st_mode) or about.st_size != file.size:
         raise _wrong(folder, path, "was changed")
-    if os.name != "nt" and not modes_agree(about.st_mode, file.mode):
+    if os.name != "nt" and not modes_agree(about.st_mode, file.mode) and (not file.mode & stat.S_IROTH or kept()):
         raise _wrong(folder, path, "has another mode")
     hasher = hashlib.sha256()
     with open(os.open(name, os.O_RDONLY | _NOFOLLOW), "rb") as opened:

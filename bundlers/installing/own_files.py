@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from bundlers.products.product_manifests import ProductManifest
+from casstore.machine.modes import set_mode
 from casstore.storage.base import os_error
 from casstore.storage.file import sync_folder
 
@@ -115,7 +116,7 @@ def _write(place: str, own: OwnFile) -> None:
                 if os.name != "nt":
                     with contextlib.suppress(PermissionError):  # only root gives files away
                         os.fchown(file.fileno(), *own.owner)
-                    os.fchmod(file.fileno(), own.mode)
+                    set_mode(file.fileno(), own.mode)
                 os.fsync(file.fileno())
         os.replace(temp, place)
         if os.name != "nt":

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attest import digests
 from attest.errors import BadInput
 from casstore.errors import Conflict, NoSuchObject
-from casstore.machine.naming import give_name
+from casstore.machine.modes import set_mode
+from casstore.machine.naming import take_name
 from casstore.objects.kinds import Kind
 
 if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
@@ -255,8 +256,8 @@ def _write_blob(store: Store, digest: Digest, path: str) -> int:
                 size += file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        give_name(temporary, path)
+        set_mode(temporary, 0o644)
+        take_name(temporary, path)
     except FileExistsError as exc:
         raise Conflict(f"{path}: appeared meanwhile and was not overwritten") from exc
     finally:

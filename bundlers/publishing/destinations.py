@@ -24,7 +24,8 @@ from attest.errors import BadInput
 from bundlers.publishing.published_paths import check_path
 from bundlers.publishing.tuf_repository import Lifetimes
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged
-from casstore.machine.naming import give_name
+from casstore.machine.modes import set_mode
+from casstore.machine.naming import take_name
 from casstore.storage import MAX_CREATE, Storage, open_storage
 from casstore.storage.base import CopyingStorage, os_error
 from casstore.storage.file import make_folder, sync_folder
@@ -192,7 +193,7 @@ class FolderDestination:
 
     def _name(self, temp: str, target: str, blob: Blob) -> bool:
         try:
-            give_name(temp, target)
+            take_name(temp, target)
         except FileExistsError:
             return self._same(target, blob)
         finally:
@@ -207,7 +208,7 @@ class FolderDestination:
             with open(temp, "xb") as file:
                 _write_verified(file, chunks, digest)
                 file.flush()
-                os.fchmod(file.fileno(), _FILE)
+                set_mode(file.fileno(), _FILE)
                 os.fsync(file.fileno())
         except BaseException:
             with contextlib.suppress(OSError):

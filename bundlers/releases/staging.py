@@ -25,6 +25,7 @@ from bundlers.products.release_papers import NOTES, RELEASE, SIGNATURE, manifest
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.ledger.release_objects import Release
 from casstore.machine import locks
+from casstore.machine.modes import set_mode
 from casstore.store.store import Store
 
 _SUFFIX = ".partial"
@@ -61,7 +62,7 @@ class Quarantine:
             with open(self.path(name), "xb") as out:
                 info = formats.write(manifest, ProductReader(store, manifest), out, workers=workers)
                 out.flush()
-                os.fchmod(out.fileno(), 0o644)
+                set_mode(out.fileno(), 0o644)
                 os.fsync(out.fileno())
         except OSError as exc:
             raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
@@ -73,7 +74,7 @@ class Quarantine:
             with open(self.path(name), "xb") as out:
                 out.writelines(pieces)
                 out.flush()
-                os.fchmod(out.fileno(), 0o644)
+                set_mode(out.fileno(), 0o644)
                 os.fsync(out.fileno())
         except OSError as exc:
             raise StorageUnavailable(f"{name}: cannot be written: {exc.strerror}", hint="make room, try again") from exc
@@ -82,7 +83,7 @@ class Quarantine:
         """Make the folder visible under its name, durable. Raises Conflict when something is there."""
         if self.out is None:
             return
-        os.chmod(self.folder, 0o755)  # noqa: S103 - the output is for everybody to read
+        set_mode(self.folder, 0o755)  # the output is for everybody to read
         os.fsync(self._lock)
         try:
             if os.path.lexists(self.out):

@@ -24,6 +24,7 @@ from casstore.errors import Conflict, ObjectDamaged
 from casstore.index.catalog import Catalog
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock, locks
+from casstore.machine.modes import set_mode
 from casstore.machine.team import share
 from casstore.machine.workers import WorkerProcess, processors
 from casstore.objects.packs import LocalPacks, Packs, wrapped
@@ -141,9 +142,9 @@ class Checkout:
             for path, target in found.links:
                 os.symlink(target, path, dir_fd=top)
             for path, _ in found.folders if self._masked else ():
-                os.chmod(path or b".", 0o755, dir_fd=top)  # noqa: S103  what every tree says of folders
+                set_mode(path or b".", 0o755, dir_fd=top)
             for path, mode in found.private:
-                os.chmod(path, mode, dir_fd=top)
+                set_mode(path, mode, dir_fd=top)
         self._progress.finish()
 
     def _write(self, top: int, where: str) -> Iterator[tuple[Region, Failed]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject
+from casstore.machine.modes import set_mode
 from casstore.objects.pack_format import FRAME, piece_at
 from casstore.objects.pack_reader import decode_piece
 from casstore.objects.packs import wrapped
@@ -25,6 +26,8 @@ Find = Callable[[bytes], tuple[bytes, bytes, int, int, int] | None]
 Failed = list[tuple[int, int]]
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _ORDER = itemgetter(0, 1, 2)
+
+_FOR_ALL = 0o004
 
 
 class RegionWriter:
@@ -83,8 +86,8 @@ class RegionWriter:
             try:
                 if size and (done := os.write(fd, part)) != size:
                     write_all(fd, part[done:])
-                if self._masked:
-                    os.fchmod(fd, mode)
+                if self._masked or not mode & _FOR_ALL:
+                    set_mode(fd, mode)
             finally:
                 os.close(fd)
         except OSError:
@@ -98,8 +101,8 @@ class RegionWriter:
             fd = os.open(path, CREATE, mode, dir_fd=self._top)
             try:
                 good = self._copy(fd, pack, pieces, range(first, first - -size // FRAME)) == raw
-                if self._masked:
-                    os.fchmod(fd, mode)
+                if self._masked or not mode & _FOR_ALL:
+                    set_mode(fd, mode)
             finally:
                 os.close(fd)
             if not good:
@@ -131,6 +134,6 @@ def write_chunks(path: bytes, top: int, mode: int, chunks: Iterator[bytes]) -> N
         try:
             for chunk in chunks:
                 write_all(fd, memoryview(chunk))
-            os.fchmod(fd, mode)
+            set_mode(fd, mode)
         finally:
             os.close(fd)

@@ -14,6 +14,7 @@ from typing import Any
 
 from attest.errors import BadInput
 from casstore.errors import Conflict
+from casstore.machine.modes import set_mode
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _REFERENCES = re.compile(r"(?m)^\[isolation\.references\][^\n]*\n")
@@ -89,7 +90,7 @@ def _replace(path: str, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temp, os.stat(path).st_mode & 0o777)
+        set_mode(temp, os.stat(path).st_mode & 0o777)
         os.replace(temp, path)
     except BaseException:
         os.unlink(temp)

@@ -4,7 +4,11 @@
 replaces nothing does the same (Linux: renameat2 with RENAME_NOREPLACE, macOS: renamex_np with RENAME_EXCL). After it
 the temporary name is gone, after a link it is still there.
 
+Where the kernel has neither (file systems of programs: exfat-fuse, sshfs), no store can be kept; what nobody races for
+still gets its name.
+
     give_name("/store/.tmp-1", "/store/entry")          # raises FileExistsError
+    take_name("/home/ann/.kit.tmp", "/home/ann/kit.tar")
 """
 
 from __future__ import annotations
@@ -25,6 +29,20 @@ def give_name(temporary: str, path: str) -> None:
     except OSError as exc:
         if exc.errno not in NO_LINKS or not _moved(temporary, path):
             raise
+
+
+def take_name(temporary: str, path: str) -> None:
+    """As `give_name`; where there is no way, an empty file takes the name first, and the finished one its place.
+
+    Whoever is killed between the two leaves an empty file. Raises FileExistsError, OSError.
+    """
+    try:
+        give_name(temporary, path)
+    except OSError as exc:
+        if exc.errno not in NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(temporary, path)
 
 
 def _moved(temporary: str, path: str) -> bool:

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import os
 
-from casstore.machine.naming import give_name
+from casstore.machine.naming import take_name
 
 _HASH = 32
 _KEY_FILE = "state.key"
@@ -38,7 +38,7 @@ def own() -> bytes:
         finally:
             os.close(fd)
         try:
-            give_name(temporary, path)
+            take_name(temporary, path)
         except FileExistsError:
             pass  # another process was first
         finally:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from attest.digests import Digest, from_hex
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject, NoSuchStore, NotWritable, StorageUnavailable
+from casstore.machine.modes import set_mode
 from casstore.machine.naming import NO_LINKS, give_name
 from casstore.storage.base import check_create, check_key, os_error
 
@@ -183,7 +184,7 @@ def make_folder(folder: str, mode: int | None = None) -> None:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
             if mode is not None:
-                os.chmod(path, mode)
+                set_mode(path, mode)
         sync_folder(os.path.dirname(path))
 
 

@@ -162,6 +162,8 @@ folders = { "var/*" = "0755", "private" = "0700" }"""
     assert found(installed, modes) == modes
     (installed / "var" / "log" / "today").write_text("a line")
     assert invoke(check) == 0, "it may be filled"
+    if form != "tar.gz":
+        return
     for spoil in (
         lambda: (installed / "etc" / "secret.conf").chmod(0o644),
         lambda: (installed / "private").chmod(0o755),
