@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from attest.ceremony import ceremony
 from attest.core import times
 from attest.errors import CasstoreError
+from attest.trust.endings import endings
 from casstore import config
-from casstore.ledger.rules.epochs import is_long
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
@@ -281,7 +280,7 @@ def _ledger(replay: Callable[[], LedgerState], now: datetime) -> Iterator[Row]:
         yield Row("trust root", WARN, "there is none yet", "casstore keys ceremony draft --help")
     elif now >= root.expires:
         yield Row("trust root", FAIL, f"version {root.version} expired {times.format(root.expires)}", _ROTATE)
-    elif soon := ceremony.endings(root, now):
+    elif soon := endings(root, now):
         yield from (Row("trust root", WARN, ending.told, _ROTATE) for ending in soon)
     else:
         yield Row("trust root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
@@ -294,7 +293,7 @@ def _sealed(state: LedgerState, now: datetime) -> Row | None:
     """A seal is due daily: it bounds the times that signers claim. A ledger that never had one publishes nothing."""
     if state.floor is None:
         return None
-    if is_long(state, now):
+    if state.is_long(now):
         told = f"nothing was sealed since {times.format(state.floor)}, {state.provisional} entries are provisional"
         return Row("seal", WARN, told, "casstore ledger checkpoint --key URI, daily (publishing does it too)")
     return Row("seal", OK, f"sealed {times.format(state.floor)}, {state.provisional} entries since")

@@ -80,8 +80,13 @@ class Session:
     @property
     def proposed_policies(self) -> Mapping[str, ChannelPolicy] | None:
         """The [channels] of casstore.toml as policies, or None where there are none."""
-        found = self.optional_config
-        return found.channels if found and found.channels else None
+        if self._config is not None:
+            return self._config.channels or None
+        if self.config_path is None and config_files.find_config(os.getcwd()) is None:
+            return None
+        from casstore import config
+
+        return config.proposed(self.config_path, os.getcwd()) or None
 
     @property
     def few(self) -> FewSettings | None:
@@ -91,7 +96,9 @@ class Session:
             if path is not None and (few := config_files.few_settings(path)) is None:
                 found = self.config
                 allow, components = tuple(found.network.allow), tuple(found.components)
-                few = FewSettings(found.store_url, found.store.ledger, allow, found.folder, components)
+                few = FewSettings(
+                    found.store_url, found.store.ledger, allow, found.folder, components, bool(found.notify)
+                )
             self._few = few if path is not None else None
         return self._few
 
@@ -217,16 +224,15 @@ class Session:
 
 def _warn_of_ends(ledger: Ledger, now: datetime) -> None:
     """By what this run has folded of the ledger anyway."""
-    from attest.ceremony import ceremony
     from attest.core import times
-    from casstore.ledger.rules.epochs import is_long
+    from attest.trust.endings import endings
     from cli.drawing import render
 
     newest = max(ledger.folded.values(), key=lambda state: state.count, default=None)
     if newest is not None and newest.trust_root is not None:
-        for ending in ceremony.endings(newest.trust_root, now):
+        for ending in endings(newest.trust_root, now):
             render.warning(f"{ending.told}: the owners sign the next version (casstore keys ceremony draft)")
-        if newest.floor is not None and is_long(newest, now):
+        if newest.floor is not None and newest.is_long(now):
             render.warning(
                 f"nothing was sealed since {times.format(newest.floor)}: what has ended when the next seal is made had"
                 " ended (casstore ledger checkpoint --key URI, or publish)"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from attest.core import times
@@ -26,9 +26,6 @@ from attest.statements.statements import Statement, Subject
 from attest.trust import trust_chain, trust_roots
 from attest.trust.trust_chain import OwnerSigned
 from attest.trust.trust_roots import TrustRoot
-
-WARN_BEFORE = timedelta(days=30)
-"""How long before its end a trust root or identity is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,29 +198,6 @@ def _change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
 def _short(value: object) -> str:
     text = ",".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A trust root or identity that ends soon, or has ended."""
-
-    what: str
-    at: datetime
-    ended: bool
-
-    @property
-    def told(self) -> str:
-        """One line for people."""
-        return f"{self.what} {'ended' if self.ended else 'ends'} at {times.format(self.at)}"
-
-
-def endings(root: TrustRoot, at: datetime, within: timedelta = WARN_BEFORE) -> tuple[Ending, ...]:
-    """What ends within some time: the trust root, and identities that hold a role; the first one first."""
-    held = {name for role in root.roles.values() for name in role.identities}
-    found = [(f"trust root version {root.version}", root.expires)]
-    found += [(f"identity {e.name}", e.valid_until) for e in root.identities if e.valid_until and e.name in held]
-    soon = [Ending(what, end, end <= at) for what, end in found if end is not None and end <= at + within]
-    return tuple(sorted(soon, key=lambda item: (item.at, item.what)))
 
 
 def _check_same(payload: bytes, bundles: Sequence[bytes]) -> None:

@@ -28,7 +28,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from attest.core import times
 from attest.digests import Digest
 from attest.judging import approvals, expressions, limits, requirements
-from attest.judging.evidence import Evidence, Record, SigstoreRoots
+from attest.judging.evidence import Evidence, SigstoreRoots
+from attest.judging.records import Record
 from attest.judging.values import ACTIONS, MISSING, REFUSED, SATISFIED, Decision, Ignored, MoveRequest, Rule
 from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import TrustRoot

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, NotInstalled, TrustError
+from attest.judging.records import Record
 from attest.judging.values import MoveRequest
 from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements.predicates import approval, release, slsa_provenance
@@ -27,18 +28,6 @@ from attest.trust.verify import VerifiedStatement, still, verify
 
 _BUILT = (slsa_provenance.TYPE, slsa_provenance.TYPE_V02, release.TYPE)
 _CLOCK_LEEWAY = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The first ledger entry that took an attestation in."""
-
-    number: int
-    at: datetime
-    trust_root: TrustRoot
-    """The one in force at that entry."""
-    ends: datetime | None = None
-    """By when windows must not have ended, where that is later than `at`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from attest.ceremony import ceremony
 from attest.core import times
 from attest.errors import CasstoreError
+from attest.trust.endings import endings
 from bundlers import formats
 from bundlers.audit.case import Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
@@ -45,7 +45,7 @@ def trust_root(case: Case) -> Iterator[Check]:
         yield Check("trust.root", BLOCKER, message, hint=_ROTATE, exit_code=4)
         return
     yield Check("trust.root", OK, f"version {root.version}, valid until {times.format(root.expires)}")
-    for number, ending in enumerate(ceremony.endings(root, case.now)):
+    for number, ending in enumerate(endings(root, case.now)):
         yield Check(f"trust.ends-{number}", WARNING, ending.told, hint=_ROTATE)
 
 

@@ -13,7 +13,19 @@ same archives, byte for byte, and the same release object but for the evidence.
 
 from __future__ import annotations
 
-from bundlers.releases.pipeline import release
-from bundlers.releases.reports import ReleaseReport, ReleaseRequest
+from typing import TYPE_CHECKING
+
+from attest.core.public import public
+
+if TYPE_CHECKING:
+    from bundlers.releases.pipeline import release
+    from bundlers.releases.reports import ReleaseReport, ReleaseRequest
 
 __all__ = ["ReleaseReport", "ReleaseRequest", "release"]
+
+__getattr__ = public(
+    __name__,
+    ReleaseReport="bundlers.releases.reports",
+    ReleaseRequest="bundlers.releases.reports",
+    release="bundlers.releases.pipeline",
+)

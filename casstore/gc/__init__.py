@@ -4,8 +4,24 @@
 what nothing else needs. No step before the last one removes anything.
 """
 
-from casstore.gc.collecting import Settings, collect
-from casstore.gc.reports import CollectReport, WhyReport
-from casstore.gc.telling import why
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attest.core.public import public
+
+if TYPE_CHECKING:
+    from casstore.gc.collecting import Settings, collect
+    from casstore.gc.reports import CollectReport, WhyReport
+    from casstore.gc.telling import why
 
 __all__ = ["CollectReport", "Settings", "WhyReport", "collect", "why"]
+
+__getattr__ = public(
+    __name__,
+    CollectReport="casstore.gc.reports",
+    Settings="casstore.gc.collecting",
+    WhyReport="casstore.gc.reports",
+    collect="casstore.gc.collecting",
+    why="casstore.gc.telling",
+)

@@ -11,9 +11,9 @@ Law: fold(fold(s, a), b) == fold(s, a + b).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 
-from casstore.ledger import rules, saved_state, sealed_states
+from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState, ObjectReader, start
@@ -26,8 +26,14 @@ def fold(
 
     `sigstore_root` is the trusted_root.json that keyless signatures are judged by.
     """
+    rest = iter(entries)
+    first = next(rest, None)
+    if first is None:
+        return state
+    from casstore.ledger import rules  # most commands find that nothing is new
+
     reader = rules.Reader(objects, sigstore_root)
-    for entry in entries:
+    for entry in chain((first,), rest):
         state = rules.step(state, entry, reader)
     return state
 
@@ -65,6 +71,8 @@ def _replay(
             state = None
             ledger.saved.pop(sigstore_root, None)
         elif state is None and believing:
+            from casstore.ledger import sealed_states
+
             state = sealed_states.begin(ledger, store, sigstore_root, again)
     state = state or start(store.store_id, ledger.name)
     state = fold(state, ledger.entries(state.count), store, sigstore_root=sigstore_root)

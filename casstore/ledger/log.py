@@ -22,7 +22,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -374,6 +373,8 @@ class Ledger:
         keys = [formats.key(self.name, number) for number in range(start, stop)]
         if self._storage.local_path is not None:
             return [self._storage.read(key) for key in keys]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(self._storage.read, keys))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from attest.judging.decisions import Record
 from attest.judging.explained import Explained
+from attest.judging.records import Record
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger.views import ReleaseInfo, plain
 

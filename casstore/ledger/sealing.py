@@ -29,7 +29,6 @@ from casstore.ledger.folding import replay, replay_whole
 from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.rows import tries_of
 from casstore.ledger.rules import Reader, bounded, judge
-from casstore.ledger.rules.epochs import is_long
 from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.rules.seals import sealed_by
 from casstore.ledger.state import LedgerState, ObjectReader
@@ -86,7 +85,7 @@ def _signed(store: SealStore, state: LedgerState, made: StateTries, signer: Sign
         full=made.full_root,
         before=state.sealed.number if state.sealed else None,
         floor=(floor := sealed_by(state, state.count, now).time),
-        long=is_long(state, floor),
+        long=state.is_long(floor),
     )
     raw = signer.sign_statement(statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes())
     blobs = [NewObject(data) for _, data in sorted(made.new_blobs().items())]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -35,9 +36,7 @@ from casstore.ledger.views import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from attest.judging.decisions import Record
+    from attest.judging.records import Record
     from attest.trust.trust_roots import TrustRoot
     from casstore.ledger.state_tries import StateTries
 
@@ -55,6 +54,8 @@ __all__ = [
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
+GAP = timedelta(hours=24)
+"""How long an epoch may be for the clocks in it to be believed, where the trust root says nothing else."""
 _PREFIX = re.compile("sha256:[0-9a-f]{8,63}")
 
 
@@ -201,6 +202,12 @@ class LedgerState:
     def floor(self) -> datetime | None:
         """The time of the last seal that held: nothing signed after it is judged as older."""
         return None if self.sealed is None else self.sealed.time
+
+    def is_long(self, end: datetime) -> bool:
+        """Whether an epoch that ends then is too long (docs/adr/0013); the first one never is."""
+        clock = None if self.trust_root is None else self.trust_root.clock
+        gap = GAP if clock is None or clock.gap is None else clock.gap
+        return self.floor is not None and end - self.floor > gap
 
     @property
     def provisional(self) -> int:

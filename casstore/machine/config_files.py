@@ -19,13 +19,15 @@ MAX_BYTES = 1024 * 1024
 
 
 class FewSettings(NamedTuple):
-    """`[store] url` (absolute) and `ledger`, `[network] allow`, the file's folder, and the components' names."""
+    """`[store] url` (absolute) and `ledger`, `[network] allow`, the file's folder, the components' names, and whether
+    somebody is to be told of moves."""
 
     store_url: str
     ledger: str
     allow: tuple[str, ...]
     folder: str
     components: tuple[str, ...] = ()
+    notifies: bool = False
 
 
 def find_config(folder: str) -> str | None:
@@ -59,7 +61,8 @@ def few_settings(path: str) -> FewSettings | None:
     store, network, components = (value.get(name, {}) for name in ("store", "network", "components"))
     if len(data) > MAX_BYTES or not all(isinstance(table, dict) for table in (store, network, components)):
         return None
-    return _few(store, network, components, os.path.dirname(os.path.abspath(path)))
+    found = _few(store, network, components, os.path.dirname(os.path.abspath(path)))
+    return None if found is None else found._replace(notifies="notify" in value)
 
 
 def _few(

@@ -9,22 +9,27 @@ output and reading keys are left to others.
 
 from __future__ import annotations
 
-from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.promotion.approvals import approve
-from casstore.promotion.imports import Taken, import_attestation, take
-from casstore.promotion.moves import explain, pin, promote, rollback, unpin
-from casstore.promotion.reports import (
-    ApprovalReport,
-    ChannelsReport,
-    MoveReport,
-    RevocationReport,
-    StandingReport,
-    SuspensionReport,
-)
-from casstore.promotion.revocations import join, revoke, suspend
-from casstore.promotion.services import find_release
-from casstore.promotion.standings import channels, standing
-from casstore.promotion.waiting import StatusReport, Wait, waiting
+from typing import TYPE_CHECKING
+
+from attest.core.public import public
+
+if TYPE_CHECKING:
+    from casstore.ledger.release_diffs import ReleaseDiff, release_diff
+    from casstore.promotion.approvals import approve
+    from casstore.promotion.imports import Taken, import_attestation, take
+    from casstore.promotion.moves import explain, pin, promote, rollback, unpin
+    from casstore.promotion.reports import (
+        ApprovalReport,
+        ChannelsReport,
+        MoveReport,
+        RevocationReport,
+        StandingReport,
+        SuspensionReport,
+    )
+    from casstore.promotion.revocations import join, revoke, suspend
+    from casstore.promotion.services import find_release
+    from casstore.promotion.standings import channels, standing
+    from casstore.promotion.waiting import StatusReport, Wait, waiting
 
 __all__ = [
     "ApprovalReport",
@@ -54,3 +59,33 @@ __all__ = [
     "unpin",
     "waiting",
 ]
+
+__getattr__ = public(
+    __name__,
+    ApprovalReport="casstore.promotion.reports",
+    ChannelsReport="casstore.promotion.reports",
+    MoveReport="casstore.promotion.reports",
+    ReleaseDiff="casstore.ledger.release_diffs",
+    RevocationReport="casstore.promotion.reports",
+    StandingReport="casstore.promotion.reports",
+    StatusReport="casstore.promotion.waiting",
+    SuspensionReport="casstore.promotion.reports",
+    Taken="casstore.promotion.imports",
+    Wait="casstore.promotion.waiting",
+    approve="casstore.promotion.approvals",
+    channels="casstore.promotion.standings",
+    explain="casstore.promotion.moves",
+    find_release="casstore.promotion.services",
+    import_attestation="casstore.promotion.imports",
+    join="casstore.promotion.revocations",
+    pin="casstore.promotion.moves",
+    promote="casstore.promotion.moves",
+    release_diff="casstore.ledger.release_diffs",
+    revoke="casstore.promotion.revocations",
+    rollback="casstore.promotion.moves",
+    standing="casstore.promotion.standings",
+    suspend="casstore.promotion.revocations",
+    take="casstore.promotion.imports",
+    unpin="casstore.promotion.moves",
+    waiting="casstore.promotion.waiting",
+)

@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest import canonical
 from attest.core import times
 from attest.errors import CasstoreError
-from casstore.config import Notify
 from casstore.machine import runner
 from casstore.promotion.reports import MoveReport
+
+if TYPE_CHECKING:
+    from casstore.config import Notify
 
 FORMAT = "casstore-move/1"
 _FIRST_WAIT = 1.0

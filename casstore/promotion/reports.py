@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attest.core import times
 from attest.digests import Digest
-from attest.judging.decisions import Decision
-from casstore.ledger.release_diffs import ReleaseDiff
+
+if TYPE_CHECKING:
+    from attest.judging.values import Decision
+    from casstore.ledger.release_diffs import ReleaseDiff
 
 
 @dataclass(frozen=True, slots=True)

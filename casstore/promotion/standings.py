@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from attest.core import limits, times
 from attest.digests import Digest
@@ -26,8 +27,10 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Move
 from casstore.promotion.reports import ChannelRow, ChannelsReport, EvidenceRow, StandingReport
-from casstore.promotion.services import PromotionStore
 from casstore.store.attestations import parse_unverified
+
+if TYPE_CHECKING:
+    from casstore.promotion.services import PromotionStore
 
 
 def channels(store: PromotionStore, ledger: Ledger, *, name: str | None = None) -> ChannelsReport:

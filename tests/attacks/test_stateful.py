@@ -20,8 +20,9 @@ from attest.trust.verify import VerifiedStatement
 from bundlers.publishing import absence
 from bundlers.publishing.cosigned import Cosigned
 from casstore.ledger import rules, sealing
-from casstore.ledger.rules import content, moves, reader, seals, trust
+from casstore.ledger.rules import content, moves, reader, trust
 from casstore.ledger.rules import epochs as rule_epochs
+from casstore.ledger.state import LedgerState
 from casstore.promotion import revocations
 from tests.support.siege import Broken, Siege
 
@@ -52,7 +53,7 @@ def _believed(patch: pytest.MonkeyPatch) -> None:
     for module in (content, moves, reader, rule_epochs, trust, rules):
         if hasattr(module, "judged_at"):
             patch.setattr(module, "judged_at", lambda _state, claimed: claimed)
-    patch.setattr(seals, "is_long", lambda *_: False)
+    patch.setattr(LedgerState, "is_long", lambda *_: False)
 
 
 def _unbounded(patch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from attest.errors import BadInput, CasstoreError, FormatError, PolicyDenied, Tr
 from casstore.errors import Conflict, SealDisputed, StoreDamaged
 from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import collections, content, moves, publications, seals, trust
-from casstore.ledger.rules.epochs import grown, is_long
+from casstore.ledger.rules.epochs import grown
 from casstore.ledger.rules.reader import Reader, judged_at
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Bound, Dispute
@@ -76,7 +76,7 @@ def bounded(state: LedgerState, time: datetime, reader: Reader) -> LedgerState:
     epoch, end = state.epoch, judged_at(state, time)
     if epoch is None or state.bound is not None:
         return state
-    bound = Bound(end, is_long(state, end))
+    bound = Bound(end, state.is_long(end))
     if epoch.latest <= end and not bound.long:
         return state
     again: LedgerState = replace(epoch.base(), bound=bound)

@@ -7,7 +7,7 @@ nothing is void because of it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attest.core import times
 from attest.errors import CasstoreError
@@ -18,17 +18,8 @@ from casstore.ledger.state import LedgerState
 from casstore.ledger.views import Epoch
 from casstore.store.attestations import parse_unverified
 
-GAP = timedelta(hours=24)
-"""How long an epoch may be for the clocks in it to be believed, where the trust root says nothing else."""
 _CLAIMING = MOVES | {EntryKind.PUBLISH, EntryKind.REVOKE, EntryKind.SUSPEND, EntryKind.CONDEMN, EntryKind.DELETE}
 """Kinds whose statement says when it was made; of others the entry's time counts."""
-
-
-def is_long(state: LedgerState, end: datetime) -> bool:
-    """Whether an epoch that ends then is too long; the first one, which no seal begins, never is."""
-    root = state.trust_root
-    gap = GAP if root is None or root.clock is None or root.clock.gap is None else root.clock.gap
-    return state.floor is not None and end - state.floor > gap
 
 
 def grown(before: LedgerState, entry: Entry, reader: Reader) -> Epoch:

@@ -14,7 +14,6 @@ from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
 from casstore.ledger.rows import kept, tries_of
-from casstore.ledger.rules.epochs import is_long
 from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.state import LedgerState
 from casstore.ledger.state_tries import StateTries
@@ -34,7 +33,7 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     sealed = sealed_by(state, entry.number, claim.time)
     if claim.floor != sealed.time:
         raise VerificationError("the seal names another floor of time than the seals up to it have")
-    if claim.long != is_long(state, claim.floor):
+    if claim.long != state.is_long(claim.floor):
         raise VerificationError("the seal says otherwise whether its epoch is too long")
     own = tries_of(state)
     if (claim.state, claim.full) != (own.state_root, own.full_root):

@@ -146,8 +146,8 @@ def _done(session: Session, report: MoveReport, key: str | None, reason: str, qu
     from casstore.promotion import notices
 
     found: tuple[notices.Notice, ...] = ()
-    config = session.optional_config
-    if config is not None and config.notify and report.moved:
+    if report.moved and session.few is not None and session.few.notifies:
+        config = session.config
         store, by = session.open_store().store_id, session.signer(key).identity
         said = notices.message(report, store=store, ledger=session.ledger_name, by=by, reason=reason, now=session.now)
         found = notices.tell(config.notify, report, said, folder=config.folder)
