@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from casstore.promotion.revocations import join, revoke, suspend
     from casstore.promotion.services import find_release
     from casstore.promotion.standings import channels, standing
-    from casstore.promotion.waiting import StatusReport, Wait, waiting
+    from casstore.promotion.waits import StatusReport, Wait, waiting
 
 __all__ = [
     "ApprovalReport",
@@ -68,10 +68,10 @@ __getattr__ = public(
     ReleaseDiff="casstore.ledger.release_diffs",
     RevocationReport="casstore.promotion.reports",
     StandingReport="casstore.promotion.reports",
-    StatusReport="casstore.promotion.waiting",
+    StatusReport="casstore.promotion.waits",
     SuspensionReport="casstore.promotion.reports",
     Taken="casstore.promotion.imports",
-    Wait="casstore.promotion.waiting",
+    Wait="casstore.promotion.waits",
     approve="casstore.promotion.approvals",
     channels="casstore.promotion.standings",
     explain="casstore.promotion.moves",
@@ -87,5 +87,5 @@ __getattr__ = public(
     suspend="casstore.promotion.revocations",
     take="casstore.promotion.imports",
     unpin="casstore.promotion.moves",
-    waiting="casstore.promotion.waiting",
+    waiting="casstore.promotion.waits",
 )

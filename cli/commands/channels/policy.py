@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import click
 
 from attest import digests
 from cli.commands.params import json_option, pass_session
 from cli.drawing import render, wording
 from cli.session import Session, read_file
+
+if TYPE_CHECKING:
+    from attest.trust.policies import ChannelPolicy
 
 
 @click.group(invoke_without_command=True)
@@ -42,7 +48,7 @@ def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> Non
     from attest.errors import BadInput
     from casstore.config.cases import read_table
 
-    channels = session.trust_root().channels if signed else session.proposed_policies
+    channels = session.trust_root().channels if signed else _proposed(session)
     if not channels:
         raise BadInput("no channel policy is proposed", hint="write [channels.NAME] in casstore.toml, or give --signed")
     table = policy_cases.parse(read_table(read_file(file), file))
@@ -59,7 +65,7 @@ def policy_test(session: Session, file: str, signed: bool, as_json: bool) -> Non
 
 
 def _show_policy(session: Session, as_json: bool) -> None:
-    proposed = session.proposed_policies
+    proposed = _proposed(session)
     root = session.trust_root()
     differing = (
         []
@@ -84,3 +90,9 @@ def _show_policy(session: Session, as_json: bool) -> None:
 
 
 COMMANDS = {"policy": policy}
+
+
+def _proposed(session: Session) -> Mapping[str, ChannelPolicy] | None:
+    """Those of a file that is right as a whole. Raises ConfigError."""
+    found = session.optional_config
+    return found.channels or None if found else None

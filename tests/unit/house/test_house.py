@@ -46,6 +46,14 @@ def test_every_page_is_in_the_index(folder: str) -> None:
     assert {page for page in pages if f"]({page.removeprefix(start)})" not in index} == set()
 
 
+def test_no_short_name_is_that_of_a_module() -> None:
+    """`from package import name` would be the module, as soon as somebody has imported it."""
+    for init in (path for top in PACKAGES for path in (ROOT / top).rglob("__init__.py")):
+        names = re.findall(r'^    (\w+)="[\w.]+",$', init.read_text(encoding="utf-8"), re.MULTILINE)
+        there = {path.stem for path in init.parent.iterdir()}
+        assert there.isdisjoint(names), init
+
+
 def test_numbers_of_decisions_are_given_once() -> None:
     numbers = [page.name[:4] for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
     assert numbers == [f"{number:04d}" for number in range(1, len(numbers) + 1)]

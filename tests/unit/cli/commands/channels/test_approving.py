@@ -251,6 +251,7 @@ def test_status_is_watched(here: Path) -> None:
     seen = []
     while "run: casstore promote 1.1.0 --to prod-eu" not in (seen or [""])[-1]:
         seen.append(watching.stdout.readline())
+        assert seen[-1], "it ended by itself"
     assert any(row.startswith("changed, ") for row in seen)
     watching.send_signal(signal.SIGINT)
     assert watching.wait(30) == 0
