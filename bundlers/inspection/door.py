@@ -48,6 +48,12 @@ def packages(stream: IO[bytes], size: int, budget: Budget) -> tuple[list[tuple[s
     return [(str(kind), str(name), str(version)) for kind, name, version in found["packages"]], str(found["unread"])
 
 
+def objects(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[bytes, bytes]]:
+    """What a linker takes from an object file, and where that is fixed. Raises OverBudget."""
+    *parts, _ = DOOR.ask("objects", stream, size, None, budget)
+    return ((content, fixed) for part in parts for content, fixed in part)
+
+
 def unpack(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[str, bytes | None]]:
     """All members of a packed file, each begun by None; none where it is not packed. Raises OverBudget, FormatError."""
     return _files(DOOR.ask("unpack", stream, size, None, budget))

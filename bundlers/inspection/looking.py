@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import zstandard  # noqa: F401  later it could not be loaded
 
-from bundlers.inspection import fingerprints, linked, secret_forms, variants
+from bundlers.inspection import fingerprints, linkable, linked, secret_forms, variants
 from bundlers.inspection.packed import containers, nested
 from bundlers.inspection.units import Limits, Unit, is_text, raw_of
 from casstore.hostile import Scratch
@@ -110,6 +110,15 @@ def packages(blob: IO[bytes], _: Any, __: Scratch, ___: Tell) -> dict[str, Any]:
         return {"packages": [], "unread": str(exc)}
 
 
+def objects(blob: IO[bytes], _: Any, __: Scratch, tell: Tell) -> bool:
+    """Tells what a linker takes from an object file: [content, where it is fixed], some at a time."""
+    blob.seek(0)
+    rows = linkable.pieces(blob.read(_MAX_PROGRAM))
+    for start in range(0, len(rows), _MANY):
+        tell([list(row) for row in rows[start : start + _MANY]])
+    return bool(rows)
+
+
 def unpack(blob: IO[bytes], _: Any, scratch: Scratch, tell: Tell) -> bool:
     """Tells the members of one packed file, a compressed tar as a tar: [path, None], then [path, bytes]."""
     blob.seek(0)
@@ -140,4 +149,5 @@ PARSERS: Mapping[str, Callable[[IO[bytes], Any, Scratch, Tell], Any]] = {
     "secrets": secrets,
     "unpack": unpack,
     "packages": packages,
+    "objects": objects,
 }

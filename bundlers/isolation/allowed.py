@@ -28,6 +28,7 @@ from bundlers.isolation.settings import Accepted, Settings
 Source = tuple[str, str]
 """A shared component and its reason, or a reference."""
 REFERENCE = "a reference of common content"
+OBJECT = b".o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Group:
     keys: set[str] = field(default_factory=set)
     """Digests of files and of what is packed in them, marks of programs."""
     units: list[KnownUnit] = field(default_factory=list)
+    objects: dict[Digest, int] = field(default_factory=dict)
+    """Object files of a reference, with their sizes: known in programs wherever a linker laid them."""
 
     def take(self, digest: Digest, found: Scan) -> None:
         """A file of it, and everything in it."""
@@ -97,13 +100,14 @@ class Allowed:
         for group in groups:
             for digest in group.why:
                 holders.setdefault(digest, []).append(group)
-        sizes = {digest: size for group in groups for digest, size in group.why.items()}
+        sizes = {d: size for group in groups for d, size in group.why.items() if d not in group.objects}
         refused = {}
         for digest, found in scanning.scan(store, sizes, settings, workers):
             if found.refused:
                 refused[digest] = found.refused
             for group in holders[digest]:
-                group.take(digest, found)
+                if digest not in group.objects:
+                    group.take(digest, found)
         taken = [
             Taken(row, made)
             for row in settings.accepted
@@ -135,9 +139,12 @@ class Allowed:
 
 def _group(store: ContentStore, source: Source, tree: Digest, products: frozenset[str]) -> Group:
     group = Group(products, source)
-    for _, entry in store.walk(tree):
+    for path, entry in store.walk(tree):
         if entry.kind == "file" and entry.size:
             group.why[entry.content] = entry.size
+            if source[1] == REFERENCE and path.endswith(OBJECT):
+                group.objects[entry.content] = entry.size
+                group.keys.add(entry.content)
     return group
 
 

@@ -141,7 +141,10 @@ class Comparison:
                     yield Finding("never", product, folder.path, product, folder.path, EMPTY, 0, why=rule)
 
     def _explained(self, group: Group, contents: Contents) -> int:
-        """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others."""
+        """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others.
+
+        What is linked from objects is not counted: most of each program that is linked whole is others' work.
+        """
         prints = np.array(sorted({h for known in group.units for h in _hashes(known.unit).tolist()}), np.uint64)
         total = 0
         for file in contents.files:

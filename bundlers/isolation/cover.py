@@ -20,12 +20,17 @@ from bundlers.isolation import licences, spans
 from bundlers.isolation.allowed import Allowed, Group, KnownUnit
 from bundlers.isolation.equal_bytes import equal_before, equal_from
 from bundlers.isolation.matching import Carried
+from bundlers.isolation.relocated import Linked
 from bundlers.isolation.reopening import Opener
 from bundlers.isolation.spans import Span
 
 _TRIED = 8
 """Of many equal places in what is known so many are tried."""
 _LARGEST_TEXT = 16 << 20
+_LARGEST_PROGRAM = 1 << 30
+_LICENCE, _OBJECTS = -1, 1 << 20
+"""Beside the numbers of groups."""
+_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +46,23 @@ class Cover:
     """What is explained, held for all pairs of one comparison."""
 
     def __init__(self, allowed: Allowed, opener: Opener) -> None:
-        self._groups = [group for group in allowed.groups if group.units]
-        self._known = [_sorted(group) for group in self._groups]
+        self._groups = [group for group in allowed.groups if group.units or group.objects]
+        self._known = {number: _sorted(group) for number, group in enumerate(self._groups) if group.units}
         self._opener = opener
         self._held: dict[tuple[str, str, int], list[Span]] = {}
+        self._made: dict[int, Linked] = {}
 
     def of(self, row: Carried, one: str, two: str) -> list[Span]:
         """The explained stretches of a unit between two products."""
         found = list(self._by_licence(row)) if row.unit.text and row.unit.size <= _LARGEST_TEXT else []
         for number, group in enumerate(self._groups):
             if one in group.products and two in group.products:
-                found += self._by_group(row, number)
+                found += self._by_group(row, number) if group.units else ()
+                found += self._by_objects(row, number) if group.objects else ()
         return spans.merged(found)
 
     def _by_licence(self, row: Carried) -> list[Span]:
-        key = (row.blob, row.unit.path, -1)
+        key = (row.blob, row.unit.path, _LICENCE)
         if key not in self._held:
             text = self._opener.open(row.blob, row.unit.path)
             text.seek(0)
@@ -67,6 +74,22 @@ class Cover:
         if key not in self._held:
             self._held[key] = spans.merged(self._grown(row, self._groups[number], self._known[number]))
         return self._held[key]
+
+    def _by_objects(self, row: Carried, number: int) -> list[Span]:
+        """Of a program, what was linked from a reference's objects."""
+        key = (row.blob, row.unit.path, _OBJECTS + number)
+        if key not in self._held:
+            program = self._opener.open(row.blob, row.unit.path)
+            program.seek(0)
+            fits = row.unit.size <= _LARGEST_PROGRAM and program.read(len(_ELF)) == _ELF
+            self._held[key] = self._linked(number).cover(_ELF + program.read()) if fits else []
+        return self._held[key]
+
+    def _linked(self, number: int) -> Linked:
+        if number not in self._made:
+            objects = self._groups[number].objects
+            self._made[number] = Linked(piece for one in sorted(objects) for piece in self._opener.objects(one))
+        return self._made[number]
 
     def _grown(self, row: Carried, group: Group, known: _Known) -> list[Span]:
         """From each common fingerprint to where the bytes differ."""

@@ -1,4 +1,5 @@
-"""Where common content comes from: a folder, a packed file, an installed package, the packages of a lock.
+"""Where common content comes from: a folder, a packed file, an installed package, the packages of a lock, the objects
+of a library that programs are linked from.
 
 What a lock names is taken from the caches that npm and cargo keep, and only where it has the digest
 that the lock says: nothing is downloaded, and nothing is believed.
@@ -30,6 +31,9 @@ from casstore.hostile import Budget
 PYTHON = "python:"
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _MAX_LOCK = 256 << 20
+_LIBRARIES = (".rlib", ".a")
+_OBJECT = ".o"
+"""What a linker takes of a library; a compiler's own notes beside it are in no program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,25 @@ class Source:
 
 
 @contextmanager
-def folder_of(source: str) -> Iterator[Source]:
-    """What SOURCE names, as a folder while it is needed. Raises BadInput."""
-    if os.path.isdir(source):
-        yield Source(source)
+def folder_of(*sources: str) -> Iterator[Source]:
+    """What each of SOURCES names, as one folder while it is needed. Raises BadInput."""
+    if len(sources) == 1 and os.path.isdir(sources[0]):
+        yield Source(sources[0])
         return
     with tempfile.TemporaryDirectory(prefix="casstore-reference-") as folder:
-        yield _filled(source, folder)
+        if len(sources) == 1:
+            yield _filled(sources[0], folder)
+            return
+        made = []
+        for number, source in enumerate(sources):
+            part = os.path.join(folder, f"{number}-{os.path.basename(os.path.normpath(source))}")
+            if os.path.isdir(source):
+                shutil.copytree(source, part)
+            else:
+                os.mkdir(part)
+                made.append(_filled(source, part))
+        missing = tuple(package for one in made for package in one.missing)
+        yield Source(folder, sum(one.packages for one in made), missing)
 
 
 def _filled(source: str, folder: str) -> Source:
@@ -62,12 +78,12 @@ def _filled(source: str, folder: str) -> Source:
     if reader is not None:
         return _locked(source, reader, folder)
     with open(source, "rb") as packed:
-        _unpack(packed, source, folder)
+        _unpack(packed, source, folder, only=_OBJECT if source.endswith(_LIBRARIES) else "")
     return Source(folder)
 
 
-def _unpack(packed: IO[bytes], name: str, folder: str) -> None:
-    """Its members as files; what is no member of a form that is known is refused."""
+def _unpack(packed: IO[bytes], name: str, folder: str, only: str = "") -> None:
+    """Its members as files, those that end so; what is no member of a form that is known is refused."""
     size, out, count = packed.seek(0, os.SEEK_END), None, 0
     packed.seek(0)
     try:
@@ -77,7 +93,8 @@ def _unpack(packed: IO[bytes], name: str, folder: str) -> None:
                 continue
             if out is not None:
                 out.close()
-            out, count = _create(os.path.join(folder, *_safe(path))), count + 1
+            count += 1
+            out = _create(_free(os.path.join(folder, *_safe(path)))) if path.endswith(only) else None
     except CasstoreError as exc:
         raise BadInput(f"{name}: {exc.message}", hint=exc.hint) from exc
     finally:
@@ -85,6 +102,13 @@ def _unpack(packed: IO[bytes], name: str, folder: str) -> None:
             out.close()
     if not count:
         raise BadInput(f"{name}: is not packed in a form that is known", hint="unpack it and name the folder")
+
+
+def _free(path: str) -> str:
+    """Members of a library may have equal names."""
+    head, tail = os.path.split(path)
+    found = (os.path.join(head, f"{number}-{tail}") for number in range(1, 1 << 20))
+    return path if not os.path.lexists(path) else next(one for one in found if not os.path.lexists(one))
 
 
 def _safe(path: str) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
 from attest.digests import Digest
@@ -44,6 +44,13 @@ class Opener:
             self._load(digest, path)
         self._held.move_to_end((digest, path))
         return self._held[digest, path][0]
+
+    def objects(self, digest: Digest) -> Iterator[tuple[bytes, bytes]]:
+        """What a linker takes from a blob that is an object file. Raises OverBudget."""
+        with self._store.open_blob(digest) as blob:
+            size = blob.seek(0, 2)
+            blob.seek(0)
+            yield from door.objects(blob, size, self._settings.budget)
 
     def _load(self, digest: Digest, path: str) -> None:
         """Unpacks a blob once for all members that may be asked for next."""

@@ -31,6 +31,9 @@ BIN = str(Path(sys.executable).parent)
 NOT_HERE: Mapping[str, str] = {}
 """Line -> why no machine of ours can type it."""
 
+RUST = ("CARGO_HOME", "RUSTUP_HOME")
+NEEDS = {"workspace": ("rust-toolchain", ("cargo", "rustc", "cc"))}
+"""Guide -> what its lines call and .ci/run does not install, and the programs of it."""
 NO_LINES = {"library", "odd-input", "reading-from-python"}
 """Guides about Python and about files, without a command line."""
 
@@ -151,6 +154,13 @@ cat >> casstore.toml <<'END'
 {re.findall(r"```toml(.*?)```", (GUIDES / "two-products.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
 END
 """
+WORKSPACE = f"""
+cp -r {GUIDES.parents[1] / "tests" / "data" / "workspace"}/. .
+cat > casstore.toml <<'END'
+{re.findall(r"```toml(.*?)```", (GUIDES / "workspace.md").read_text(encoding="utf-8"), re.DOTALL)[0]}
+END
+"""
+TOOLCHAIN = {name: os.environ.get(name, os.path.expanduser(f"~/.{name[:-5].lower()}")) for name in RUST}
 FIRST_ROOT = (
     "$(python -c 'from attest.trust import trust_roots as t;"
     ' print(t.parse_payload(t.payload_of(open("public/trust-root/1.json", "rb").read())).digest)\')'
@@ -201,6 +211,12 @@ STAGES: Mapping[str, Stage] = {
         environment={"CASSTORE_PASSWORD": "some words"},
         stands_for={"https://releases.example": "http://127.0.0.1:{port}", "sha256:5f2b...90aa": FIRST_ROOT},
         codes={"casstore publish prod --to cdn --key pia.pem --ledger-key log.pem": 4},  # staged
+    ),
+    "workspace": Stage(
+        before=(),
+        here=WORKSPACE,
+        environment=TOOLCHAIN,
+        codes={"casstore isolation show 1.0.0": 11},
     ),
     "cleaning-up": Stage(
         here="cp -r store ../mirror\n", stands_for={"sha256:eb2f...e91b": TREE, "s3://mirror/store": "../mirror"}
@@ -271,12 +287,15 @@ def served(tmp_path: Path) -> Iterator[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.foreign
 @pytest.mark.parametrize("guide", guides())
 def test_every_line_of_a_guide(guide: str, tmp_path: Path, worlds: dict[tuple[str, ...], Path], served: int) -> None:
     stage, lines = STAGES.get(guide, Stage()), lines_of(guide)
     if not lines:
         assert guide in NO_LINES
         return
+    if missing := [name for name in NEEDS.get(guide, ("", ()))[1] if shutil.which(name) is None]:
+        pytest.skip(f"NO {NEEDS[guide][0]} ({', '.join(missing)}): the guide {guide} is not typed here")
     place = tmp_path / "place"
     shutil.copytree(worlds[stage.before], place, symlinks=True)
     if stage.here:

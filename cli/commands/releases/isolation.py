@@ -208,20 +208,22 @@ def _free_name(row: Finding, accepted: tuple[Accepted, ...]) -> str:
 
 @isolation.command()
 @click.argument("name")
-@click.argument("source")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @json_option
 @pass_session
-def reference(session: Session, name: str, source: str, as_json: bool) -> None:
+def reference(session: Session, name: str, sources: tuple[str, ...], as_json: bool) -> None:
     """Make NAME a reference: common content of others, which every product may carry.
 
     SOURCE is a folder, a wheel or another packed file, python:PACKAGE as it is installed here, or a
     package-lock.json or Cargo.lock, whose packages are taken from npm's or cargo's cache where they
-    have the digest that the lock says. It goes as a tree into the store, and as a line into
-    casstore.toml. A reference explains at most a quarter of a product, and is none of its own trees.
+    have the digest that the lock says; or a library (.rlib, .a), whose objects are known in ELF programs
+    wherever a linker laid them. All go as one tree into the store, and as a line into casstore.toml. A
+    reference explains at most a quarter of a product, objects not counted, and is none of its own trees.
 
     \b
-    Example:
+    Examples:
       casstore isolation reference "npm packages" web/package-lock.json
+      casstore isolation reference "our common crate" target/release/deps/libcommon-*.rlib
     Exit status: 0 done, 2 the source cannot be read or is a tree of this ledger.
     """
     from bundlers.isolation import foreign, reference_sources
@@ -229,11 +231,12 @@ def reference(session: Session, name: str, source: str, as_json: bool) -> None:
 
     store = session.open_store()
     path = session.config.path
-    with reference_sources.folder_of(source) as made:
+    with reference_sources.folder_of(*sources) as made:
         report = store.put_tree(made.folder)
     state = session.state()
     foreign.require_foreign(store, state.components, name, report.tree)
-    foreign.require_no_archive(state.releases.values(), name, source)
+    for source in sources:
+        foreign.require_no_archive(state.releases.values(), name, source)
     editing.add_reference(path, name, report.tree)
     if as_json:
         value = {"name": name, "tree": report.tree, "packages": made.packages, "missing": list(made.missing)}

@@ -1,0 +1,156 @@
+"""Linked code that others made, known by the objects that it was linked from, wherever a linker laid it.
+
+Every program of one house holds its language's library and the packages that it builds on, each time at other
+addresses. The objects of those (`linkable`) say which bytes are the same everywhere: where all of these stand in a row
+in a program, that stretch is explained, with the addresses between them. Small constants count in rows alone: laid
+from an explained stretch on without a gap, or as a long table.
+
+    known = Linked(pieces)
+    known.cover(program)       # merged stretches
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundlers.isolation import spans
+from bundlers.isolation.spans import Span
+
+_KEY = 8
+"""Bytes by which a piece is looked for."""
+_DISTINCT = 3
+"""Of these so many differ: what is padding stands everywhere."""
+_LEAST = 32
+"""Smaller pieces are constants."""
+_RUN = 12
+"""So many fixed bytes in a row must a piece have; of all its bytes at least half are fixed."""
+_OFTEN = 64
+"""Of places that look alike so many are tried for one piece."""
+_SMALLEST = 2
+_PADDING = 15
+_TABLE = 128
+"""Bytes of a table of merged constants."""
+_WINDOW = 1 << 22
+
+Piece = tuple[bytes, bytes]
+"""Content; and a byte for each: 1 where it is fixed, 0 where a linker fills it in."""
+Words = NDArray[np.uint64]
+
+
+class Linked:
+    """All pieces of one reference."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._small: set[bytes] = set()
+        self._pieces: list[tuple[NDArray[np.uint8], NDArray[np.bool_], int]] = []
+        keys: list[int] = []
+        for content, mask in dict.fromkeys(pieces):
+            if len(content) < _LEAST:
+                if len(content) >= _SMALLEST and b"\0" not in mask:
+                    self._small.add(content)
+            elif anchor := _anchor(content, mask):
+                at, key = anchor
+                fixed = np.frombuffer(mask, np.uint8).astype(bool)
+                self._pieces.append((np.frombuffer(content, np.uint8), fixed, at))
+                keys.append(key)
+        made = np.array(keys, np.uint64)
+        self._order = np.argsort(made, kind="stable")
+        self._keys: Words = made[self._order]
+        words = sorted({int.from_bytes(one, "little") for one in self._small if len(one) == 4})
+        self._words = np.array(words, np.uint32)
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def cover(self, data: bytes) -> list[Span]:
+        """The stretches of a program that are linked from these objects."""
+        if not self._pieces:
+            return []
+        bytes_ = np.frombuffer(data, np.uint8)
+        held = spans.merged([*self._laid(bytes_), *self._tables(bytes_)])
+        return spans.merged([*held, *self._constants(data, held)])
+
+    def _laid(self, data: NDArray[np.uint8]) -> Iterator[Span]:
+        tried = np.zeros(len(self._pieces), np.int64)
+        for at, first, last in self._hits(data):
+            for number in self._order[first:last].tolist():
+                content, fixed, anchor = self._pieces[number]
+                start = at - anchor
+                end = start + len(content)
+                if start < 0 or end > len(data) or tried[number] >= _OFTEN:
+                    continue
+                if np.array_equal(data[start:end][fixed], content[fixed]):
+                    yield start, end
+                else:
+                    tried[number] += 1
+
+    def _hits(self, data: NDArray[np.uint8]) -> Iterator[tuple[int, int, int]]:
+        """Place in the program, and which keys stand there."""
+        for begin in range(0, max(0, len(data) - _KEY + 1), _WINDOW):
+            part = data[begin : begin + _WINDOW + _KEY - 1]
+            words = np.lib.stride_tricks.sliding_window_view(part, _KEY).copy().view("<u8").ravel()
+            first = np.searchsorted(self._keys, words, "left")
+            found = np.flatnonzero(self._keys[np.minimum(first, len(self._keys) - 1)] == words)
+            last = np.searchsorted(self._keys, words[found], "right")
+            yield from zip((found + begin).tolist(), first[found].tolist(), last.tolist(), strict=True)
+
+    def _tables(self, data: NDArray[np.uint8]) -> Iterator[Span]:
+        """Rows of merged constants of four bytes."""
+        words = data[: len(data) & ~3].view("<u4")
+        known = np.isin(words, self._words) & (words != 0)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], known.view(np.int8), [0]])))
+        for first, last in edges.reshape(-1, 2).tolist():
+            if (last - first) * 4 >= _TABLE:
+                yield first * 4, last * 4
+
+    def _constants(self, data: bytes, held: list[Span]) -> Iterator[Span]:
+        """From the end of each stretch to the next, and back, as far as constants and padding follow each other."""
+        ends = [first for first, _ in held[1:]] + [len(data)] * bool(held)
+        for (_, start), end in zip(held, ends, strict=True):
+            after = self._reached(data, start, end)
+            yield start, after
+            if end < len(data):
+                yield self._reached_back(data, end, after), end
+
+    def _reached(self, data: bytes, start: int, end: int) -> int:
+        todo, seen, best = [start], {start}, start
+        while todo:
+            at = todo.pop()
+            best = max(best, at)
+            padded = len(data[at : min(end, at + _PADDING)]) - len(data[at : min(end, at + _PADDING)].lstrip(b"\0"))
+            steps = {at + n for n in range(_SMALLEST, _LEAST) if at + n <= end and data[at : at + n] in self._small}
+            fresh = (steps | {at + padded}) - seen
+            seen |= fresh
+            todo += fresh
+        return best
+
+    def _reached_back(self, data: bytes, end: int, start: int) -> int:
+        todo, seen, best = [end], {end}, end
+        while todo:
+            at = todo.pop()
+            best = min(best, at)
+            before = data[max(start, at - _PADDING) : at]
+            steps = {at - n for n in range(_SMALLEST, _LEAST) if at - n >= start and data[at - n : at] in self._small}
+            fresh = (steps | {at - len(before) + len(before.rstrip(b"\0"))}) - seen
+            seen |= fresh
+            todo += fresh
+        return best
+
+
+def _anchor(content: bytes, mask: bytes) -> tuple[int, int] | None:
+    """Where in its longest fixed run a piece is looked for: the eight bytes that are least alike."""
+    if 2 * mask.count(1) < len(mask):
+        return None
+    runs = mask.split(b"\0")
+    longest = max(runs, key=len)
+    if len(longest) < _RUN:
+        return None
+    begin = mask.index(longest)
+    places = range(begin, begin + len(longest) - _KEY + 1)
+    at = max(places[:256], key=lambda place: len(set(content[place : place + _KEY])))
+    if len(set(content[at : at + _KEY])) < _DISTINCT:
+        return None
+    return at, int.from_bytes(content[at : at + _KEY], "little")
