@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from attest.errors import NotInstalled
-from casstore.errors import NoSuchStore, NotWritable, StorageUnavailable
-from casstore.storage.refusals import refused, shown
-from casstore.storage.remote import Taken, Unsure
+from attest.errors import CasstoreError, NotInstalled
+from casstore.errors import NotWritable
+from casstore.storage.bucket_client import BucketClient
+from casstore.storage.refusals import shown
 
 
 def filesystem(protocol: str, **options: Any) -> Any:
@@ -29,120 +28,60 @@ def filesystem(protocol: str, **options: Any) -> Any:
         raise NotInstalled(f"no client for {protocol}:// is installed: {exc}") from exc
 
 
-class FsspecClient:
+class FsspecClient(BucketClient):
     """A bucket through a file system of fsspec."""
 
     def __init__(self, fs: Any, root: str, url: str) -> None:
-        self._url = url
+        super().__init__(url)
         self._fs = fs
         self._root = root.rstrip("/")
 
-    def put_new(self, key: str, data: bytes) -> None:
-        """Put if absent in one request."""
-        with _sorted(self._url, creating=True):
-            self._fs.pipe_file(self._path(key), data, mode="create")
+    def _means_there(self, exc: Exception) -> bool:
+        if isinstance(exc, OSError) and exc.errno == errno.EINVAL:  # s3fs: 412 of a server that names no condition
+            return self._refusal(exc) is None
+        return isinstance(exc, FileExistsError)
 
-    def put(self, key: str, data: bytes) -> None:
-        """Put, whatever is there."""
-        with _sorted(self._url):
-            self._fs.pipe_file(self._path(key), data)
+    def _means_never(self, exc: Exception) -> bool:
+        return isinstance(exc, FileNotFoundError)
 
-    def put_path(self, key: str, path: str) -> None:
-        """Upload a file."""
-        with _sorted(self._url):
-            self._fs.put_file(path, self._path(key))
+    def _refusal(self, exc: Exception) -> CasstoreError | None:
+        plain = super()._refusal(exc)
+        if plain is None and isinstance(exc, PermissionError):
+            return NotWritable(f"{shown(self._url)}: it refuses these credentials: {exc}", hint="check them")
+        return plain
 
-    def copy(self, source: str, key: str) -> None:
-        """Copy by the server."""
-        with _sorted(self._url):
-            self._fs.cp_file(self._path(source), self._path(key))
+    def _create(self, key: str, data: bytes) -> None:
+        self._fs.pipe_file(self._path(key), data, mode="create")
 
-    def get(self, key: str, offset: int, length: int | None) -> bytes | None:
-        """Bytes or None."""
+    def _write(self, key: str, data: bytes) -> None:
+        self._fs.pipe_file(self._path(key), data)
+
+    def _upload(self, key: str, path: str) -> None:
+        self._fs.put_file(path, self._path(key))
+
+    def _copy(self, source: str, key: str) -> None:
+        self._fs.cp_file(self._path(source), self._path(key))
+
+    def _read(self, key: str, offset: int, length: int | None) -> bytes:
         stop = None if length is None else offset + length
-        with _sorted(self._url):
-            try:
-                return bytes(self._fs.cat_file(self._path(key), start=offset or None, end=stop))
-            except FileNotFoundError as exc:
-                if _certain(exc, self._url):
-                    raise
-                return None
-            except (OSError, ValueError) as exc:
-                if _certain(exc, self._url):
-                    raise
-                size = self.head(key)
-                if size is not None and offset >= size:  # a range that starts at or beyond the end
-                    return b""
-                raise
+        return bytes(self._fs.cat_file(self._path(key), start=offset or None, end=stop))
 
-    def tail(self, key: str, length: int) -> tuple[bytes, int] | None:
-        """The last bytes, by two requests."""
-        size = self.head(key)
-        if not size:
-            return None if size is None else (b"", 0)
-        data = self.get(key, max(0, size - length), min(size, length))
-        return None if data is None else (data, size)
+    def _size(self, key: str) -> int:
+        return int(self._fs.info(self._path(key))["size"])
 
-    def head(self, key: str) -> int | None:
-        """Size or None."""
-        with _sorted(self._url):
-            try:
-                return int(self._fs.info(self._path(key))["size"])
-            except FileNotFoundError:
-                return None
-
-    def modified(self, key: str) -> datetime | None:
-        """When the server says that it was written; None where the file system does not tell."""
-        with _sorted(self._url):
-            try:
-                found: Any = self._fs.modified(self._path(key))
-            except NotImplementedError:
-                return None
+    def _written(self, key: str) -> datetime | None:
+        try:
+            found: Any = self._fs.modified(self._path(key))
+        except NotImplementedError:
+            return None
         return found.astimezone(UTC) if isinstance(found, datetime) and found.tzinfo else None
 
-    def list(self, folder: str) -> Iterator[str]:
-        """All keys under a folder."""
-        top = f"{self._root}/{folder}".rstrip("/")
-        with _sorted(self._url):
-            for path in self._fs.find(top):
-                yield str(path).removeprefix(f"{self._root}/")
+    def _names(self, folder: str) -> Iterator[str]:
+        for path in self._fs.find(f"{self._root}/{folder}".rstrip("/")):
+            yield str(path).removeprefix(f"{self._root}/")
 
-    def delete(self, key: str) -> None:
-        """Remove."""
-        with _sorted(self._url):
-            try:
-                self._fs.rm_file(self._path(key))
-            except FileNotFoundError:
-                return
+    def _remove(self, key: str) -> None:
+        self._fs.rm_file(self._path(key))
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
-
-
-@contextmanager
-def _sorted(url: str, *, creating: bool = False) -> Iterator[None]:
-    """Foreign errors into: taken, unsure, refused."""
-    try:
-        yield
-    except (NoSuchStore, NotWritable, StorageUnavailable, Taken, Unsure, KeyboardInterrupt):
-        raise
-    except FileExistsError as exc:
-        raise (Taken if creating else Unsure) from exc
-    except OSError as exc:
-        if (plain := refused(exc, url)) is not None:
-            raise plain from exc
-        if isinstance(exc, PermissionError):
-            raise NotWritable(f"{shown(url)}: it refuses these credentials: {exc}", hint="check them") from exc
-        if isinstance(exc, FileNotFoundError):
-            raise StorageUnavailable(f"{shown(url)}: the bucket cannot do that: {exc}") from exc
-        if exc.errno == errno.EINVAL:  # s3fs: 412 from a server that does not name the condition
-            raise (Taken if creating else Unsure) from exc
-        raise Unsure from exc
-    except Exception as exc:  # botocore's, aiohttp's and azure's own roots are not importable without them
-        if (plain := refused(exc, url)) is not None:
-            raise plain from exc
-        raise Unsure from exc
-
-
-def _certain(exc: Exception, url: str) -> bool:
-    return refused(exc, url) is not None
