@@ -25,7 +25,7 @@ from casstore.index.catalog import Catalog
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock, locks
 from casstore.machine.modes import set_mode
-from casstore.machine.team import share
+from casstore.machine.team import share, started
 from casstore.machine.workers import WorkerProcess, processors
 from casstore.objects.packs import LocalPacks, Packs, wrapped
 from casstore.objects.tree import MAX_TREE, show
@@ -186,9 +186,7 @@ class Checkout:
         if found.files < _MANY_FILES and found.bytes < _MUCH:
             return
         setup = {"store": self._packs.root, "top": top, "masked": self._masked, "index": self._catalog.index.path}
-        with contextlib.suppress(OSError):  # then with those that could be started, or alone
-            for _ in range(self._workers):
-                self._processes.append(WorkerProcess("casstore.checkout.process", setup))
+        self._processes = started("casstore.checkout.process", setup, self._workers)
 
     def _otherwise(self, top: int, folder: bytes, name: bytes, mode: int, size: int, raw: bytes) -> None:
         """By the reader, which looks for another copy, or says what is damaged."""

@@ -8,27 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from casstore.fsck.worker import PartWorker
 from casstore.index import IndexDoubt
 from casstore.index.compare import Rows, attach_rows
-from casstore.machine.workers import Ended, begin, receive, send, tell_error
+from casstore.machine.workers import serve
 from casstore.objects.packs import LocalPacks
 
 
 def main() -> int:
-    """Read the set-up, then parts; answer each with what was found."""
-    setup = begin()
-    if isinstance(setup, Ended):
-        return 0
-    try:
-        worker = PartWorker(LocalPacks(setup["store"]), _rows(setup["index"]))
-        while not isinstance(task := receive(0), Ended):
-            send(1, ["done", list(worker.check(*task))])
-    except BaseException as exc:
-        tell_error(exc)
-        return 1
-    return 0
+    """Parts; answers each with what was found."""
+    return serve(_checking)
+
+
+def _checking(setup: Any) -> Callable[[Any], Any]:
+    worker = PartWorker(LocalPacks(setup["store"]), _rows(setup["index"]))
+    return lambda task: list(worker.check(*task))
 
 
 def _rows(path: str) -> Callable[[], AbstractContextManager[Rows]]:

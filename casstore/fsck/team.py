@@ -8,14 +8,13 @@ because a bucket is mostly waited for, and only this process may speak to it.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from casstore.fsck.worker import Found, PartWorker
 from casstore.index import Index
-from casstore.machine.team import share
+from casstore.machine.team import share, started
 from casstore.machine.workers import WorkerProcess, processors
 from casstore.objects.packs import LocalPacks, Packs
 
@@ -33,7 +32,8 @@ def shared_out(
     """Every task with what was found, in no promised order."""
     workers = min(workers or processors(), len(tasks))
     if isinstance(packs, LocalPacks):
-        processes = _started(packs, index, workers) if workers > 1 and size >= _MUCH else []
+        setup = {"store": packs.root, "index": index.path}
+        processes = started("casstore.fsck.process", setup, workers) if workers > 1 and size >= _MUCH else []
         if processes:
             yield from _by_processes(processes, tasks)
             return
@@ -41,14 +41,6 @@ def shared_out(
         yield from ((task, worker.check(*task)) for task in tasks)
         return
     yield from _by_threads(packs, index, tasks)
-
-
-def _started(packs: LocalPacks, index: Index, workers: int) -> list[WorkerProcess]:
-    processes: list[WorkerProcess] = []
-    with contextlib.suppress(OSError):  # then with those that could be started, or alone
-        for _ in range(workers):
-            processes.append(WorkerProcess("casstore.fsck.process", {"store": packs.root, "index": index.path}))
-    return processes
 
 
 def _by_processes(processes: Sequence[WorkerProcess], tasks: Sequence[Task]) -> Iterator[tuple[Task, Found]]:

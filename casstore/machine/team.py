@@ -1,5 +1,6 @@
 """Shares tasks out among worker processes: whoever is free gets the next one.
 
+    processes = started("casstore.checkout.process", setup, 4)
     for task, answer in share(processes, lambda worker: next(tasks, None)): ...
 
 A worker answers each task, in order, with a message `[kind, answer]`; `["error", ...]` ends it all.
@@ -20,6 +21,15 @@ T = TypeVar("T")
 
 _AHEAD = 2
 """Tasks that a worker has at once, so that it never waits for us."""
+
+
+def started(module: str, setup: Any, count: int) -> list[WorkerProcess]:
+    """Workers that run a module: as many as could be started, none where that cannot be done."""
+    processes: list[WorkerProcess] = []
+    with contextlib.suppress(OSError):
+        for _ in range(count):
+            processes.append(WorkerProcess(module, setup))
+    return processes
 
 
 def share(processes: Sequence[WorkerProcess], following: Callable[[int], T | None]) -> Iterator[tuple[T, Any]]:

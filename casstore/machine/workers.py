@@ -16,7 +16,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -111,6 +111,21 @@ def begin() -> Any:
     """Called first in a worker: its set-up, or ENDED. An interrupt is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return receive(0)
+
+
+def serve(prepare: Callable[[Any], Callable[[Any], Any]]) -> int:
+    """In a worker of a `team`: made ready by its set-up, it answers each task; the exit code."""
+    setup = begin()
+    if isinstance(setup, Ended):
+        return 0
+    try:
+        answer = prepare(setup)
+        while not isinstance(task := receive(0), Ended):
+            send(1, ["done", answer(task)])
+    except BaseException as exc:
+        tell_error(exc)
+        return 1
+    return 0
 
 
 def tell_error(exc: BaseException) -> None:

@@ -161,7 +161,7 @@ def du(session: Session, as_json: bool) -> None:
     Example:
       casstore du
     """
-    from bundlers.releases.comparisons import usage
+    from bundlers.releases.usage import usage
 
     found = usage(session.open_store(read_only=True), session.state())
     if as_json:

@@ -10,7 +10,7 @@ from attest.digests import sha256
 from attest.errors import BadInput
 from bundlers.products import references
 from bundlers.products.references import Target, resolve
-from bundlers.releases import comparisons, differences
+from bundlers.releases import differences, usage
 from casstore.errors import Conflict, NoSuchObject
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld
@@ -116,11 +116,11 @@ def test_comparison_names_every_difference(world: PublishedWorld) -> None:
 def test_usage_tells_alone_from_shared(tmp_path: Path) -> None:
     world = PublishedWorld.make(str(tmp_path / "store"))
     world.ship("1.0.0")
-    only = comparisons.usage(world.store, world.state)
+    only = usage.usage(world.store, world.state)
     assert [(row.version, row.shared) for row in only.releases] == [("1.0.0", 0)]
     assert only.bytes == only.releases[0].bytes
     world.ship("1.1.0")
-    both = comparisons.usage(world.store, world.state)
+    both = usage.usage(world.store, world.state)
     assert both.stored == sum(path.stat().st_size for path in Path(world.store.url).rglob("*.pack")) > only.stored
     assert both.bytes == sum(row.alone for row in both.releases) + both.releases[0].shared
     for row in both.releases:
