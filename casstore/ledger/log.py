@@ -55,6 +55,12 @@ class LedgerStore(Protocol):
     def take_new_packs(self) -> Sequence[str]:
         """Packs written since the last call."""
 
+    def left_packs(self) -> Sequence[str]:
+        """Packs that no entry is known to name, and that hold what was put since the last call."""
+
+    def packs_named(self, names: Iterable[str]) -> None:
+        """These packs are named by an entry."""
+
     def learn_packs(self, names: Iterable[str]) -> None:
         """Packs that an entry names: their objects can be found from now on."""
 
@@ -169,12 +175,27 @@ class Ledger:
         now: datetime,
     ) -> Entry:
         """All of an entry but its place; its nonce stays the same however often the place changes."""
-        new = [digests.parse(pack) for pack in (self._store.take_new_packs() if packs is None else packs)]
+        new = [digests.parse(pack) for pack in (self._new_packs() if packs is None else packs)]
         rest = None
         if len(new) > formats.MAX_PACKS:
             rest = self._store.put_bytes(formats.pack_list(new))
             new = [digests.parse(pack) for pack in self._store.take_new_packs()]
         return Entry(0, digests.ZERO, secrets.token_hex(16), now, EntryKind(kind), statement, channel, tuple(new), rest)
+
+    def _new_packs(self) -> list[str]:
+        """Those that were made for the next entry, and those of a put that never came to its own."""
+        own = self._store.take_new_packs()
+        left = set(self._store.left_packs()) - set(own)
+        if left:  # the index may only not know it, when it is new
+            named = {pack for entry in self.all_entries().values() for pack in self._packs_of(entry)}
+            self._store.packs_named(left & named)
+            left -= named
+        return sorted({*own, *left})
+
+    def _packs_of(self, entry: Entry) -> Iterator[str]:
+        yield from entry.packs
+        if entry.pack_list is not None:
+            yield from formats.parse_pack_list(self._store.read(entry.pack_list))
 
     def place(self, draft: Entry) -> Entry:
         """The draft as the entry after the newest one that this handle knows."""
@@ -195,6 +216,7 @@ class Ledger:
         """Create a placed entry; when another one has its number, that one becomes known and False is returned."""
         if self._storage.create(formats.key(self.name, entry.number), entry.raw):
             self._add([entry.raw])
+            self._store.packs_named(self._packs_of(entry))
             self._note_seen()
             return True
         raw = self._read(entry.number)
@@ -393,7 +415,7 @@ class Ledger:
             return
         named = [pack for entry in entries for pack in entry.packs]
         if named:
-            self._store.learn_packs(named)
+            self._store.learn_packs(named)  # a list of packs lies in one of them
         for entry in entries:
             if entry.pack_list is not None:
                 self._store.learn_packs(formats.parse_pack_list(self._store.read(entry.pack_list)))

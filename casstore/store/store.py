@@ -278,18 +278,24 @@ class Store:
         return _encode_folders(top, objects), objects
 
     def take_new_packs(self) -> list[Digest]:
-        """Packs that hold what was put through this handle since the last call and that no entry names yet.
-
-        What was found known may lie in a pack of a put that never came to its entry: then all
-        packs are given that no entry is known to name.
-        """
+        """Packs that hold what was put through this handle since the last call."""
         self.settle()
         with self._lock:
             taken, self._new_packs = {*self._new_packs, *self._catalog.staged.take_made()}, []
-            met, self._met_known = self._met_known, False
-        if met:
-            taken.update(self._catalog.ask(lambda index: index.unannounced()))
         return [from_raw(name) for name in sorted(taken)]
+
+    def left_packs(self) -> list[Digest]:
+        """Packs that no entry is known to name, where what was put since the last call was partly known before.
+
+        It may lie in a pack of a put that never came to its entry.
+        """
+        with self._lock:
+            met, self._met_known = self._met_known, False
+        return [from_raw(name) for name in self._catalog.ask(lambda index: index.unannounced())] if met else []
+
+    def packs_named(self, names: Iterable[str]) -> None:
+        """Packs that an entry names from now on; unknown ones are left out."""
+        self._catalog.ask(lambda index: index.announce([to_raw(Digest(name)) for name in names]))
 
     def learn_packs(self, names: Iterable[str]) -> None:
         """Packs that a ledger entry names: their objects can be found from now on."""

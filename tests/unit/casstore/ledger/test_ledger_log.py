@@ -22,6 +22,7 @@ from casstore.ledger import seen
 from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
+from casstore.objects.kinds import NewObject
 from casstore.objects.small_records import sealed
 from casstore.storage import Storage, open_storage
 from casstore.store.store import Store
@@ -36,11 +37,19 @@ class Host:
         self.storage = storage
         self.packs: list[str] = []
         self.learned: list[str] = []
+        self.named: list[str] = []
+        self.left: list[str] = []
         self.blobs: dict[Digest, bytes] = {}
 
     def take_new_packs(self) -> Sequence[str]:
         taken, self.packs = self.packs, []
         return taken
+
+    def left_packs(self) -> Sequence[str]:
+        return self.left
+
+    def packs_named(self, names: Iterable[str]) -> None:
+        self.named += names
 
     def learn_packs(self, names: Iterable[str]) -> None:
         self.learned += names
@@ -452,3 +461,27 @@ def test_a_name_far_beyond_the_others_is_damage_and_no_long_search(seen_store: P
     (seen_store / formats.key("main", 10**19)).write_bytes(b"{}")
     with Store.open(str(seen_store)) as store:
         assert {one.record for one in fsck(store).damaged} == {formats.key("main", 10**19)}
+
+
+def test_what_a_put_left_is_named_once(host: Host) -> None:
+    """A new index does not know what entries name; the entries do."""
+    ledger = Ledger(host)
+    host.packs = [sha256(b"one")]
+    ledger.append(EntryKind.EVIDENCE, sha256(b"1"), now=NOW)
+    host.packs, host.left = [sha256(b"two")], [sha256(b"one"), sha256(b"two"), sha256(b"left")]
+    entry = Ledger(host).append(EntryKind.EVIDENCE, sha256(b"2"), now=NOW)
+    assert sorted(entry.packs) == sorted([sha256(b"two"), sha256(b"left")])
+    assert host.named == [sha256(b"one"), sha256(b"one"), *entry.packs]
+
+
+def test_an_entry_names_its_own_packs_however_many_came_before(tmp_path: Path) -> None:
+    """Each put meets what did not change."""
+    url, counts = str(tmp_path / "store"), []
+    Store.init(url).close()
+    for number in range(6):
+        if number == 4:
+            shutil.rmtree(tmp_path / "store" / "index")
+        with Store.open(url) as store:
+            store.put_many([NewObject(b"the same"), NewObject(b"%d" % number)])
+            counts.append(len(Ledger(store).append(EntryKind.EVIDENCE, sha256(b"%d" % number), now=NOW).packs))
+    assert counts == [1] * 6

@@ -115,10 +115,10 @@ def test_packs_of_a_put_that_never_came_to_its_entry_are_named_again(store: Stor
     assert store.take_new_packs() == []
     with Store.open(store.url) as later:
         later.put_bytes(b"orphan")
-        assert later.take_new_packs() == [name]
-        later.learn_packs([name])
+        assert (later.take_new_packs(), later.left_packs(), later.left_packs()) == ([], [name], [])
+        later.packs_named([name])
         later.put_bytes(b"orphan")
-        assert later.take_new_packs() == []
+        assert (later.take_new_packs(), later.left_packs()) == ([], [])
 
 
 def test_attestations_are_found_by_subject(store: Store) -> None:
