@@ -216,10 +216,13 @@ class Session:
                 "this needs a signer", hint="give --key URI (a PEM file, hsm:..., keyless:) or set CASSTORE_KEY"
             )
         from attest.signers import open_signer
+        from bundlers.inspection.signed_texts import Clean
         from casstore.machine import seclusion
+        from cli.drawing import render
 
         seclusion.guard_memory()
-        return open_signer(uri, read=read_file, password=lambda: passphrase(uri, passphrase_in), network=self.network)
+        found = open_signer(uri, read=read_file, password=lambda: passphrase(uri, passphrase_in), network=self.network)
+        return Clean(found, render.warning)
 
 
 def _warn_of_ends(ledger: Ledger, now: datetime) -> None:

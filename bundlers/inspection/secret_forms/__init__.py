@@ -8,7 +8,7 @@ Called by the gate `secrets` and by isolation's scan (a secret in two products j
 """
 
 from bundlers.inspection.secret_forms.finding import Found, matches
-from bundlers.inspection.secret_forms.redacting import redacted
+from bundlers.inspection.secret_forms.redacting import cleaned, redacted
 from bundlers.inspection.secret_forms.stream import Secret, scan
 
-__all__ = ["Found", "Secret", "matches", "redacted", "scan"]
+__all__ = ["Found", "Secret", "cleaned", "matches", "redacted", "scan"]

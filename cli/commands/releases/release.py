@@ -88,6 +88,7 @@ def release(
         raise click.UsageError("--list shows what a dry run would make: give --dry-run too")
     if os.environ.get("SOURCE_DATE_EPOCH"):
         render.say("SOURCE_DATE_EPOCH counts at put: files keep the time of their first put (--epoch says another)")
+    warn_of_config(session.config.path)
     with render.bar() as bar:
         request = ReleaseRequest(
             session.open_store(),
@@ -182,13 +183,29 @@ def _times(session: Session, named: str) -> dict[tuple[str, Digest], int]:
 
 
 def text_of(path: str) -> bytes:
-    """A file that must be UTF-8. Raises BadInput."""
+    """A file that must be UTF-8, without the secrets in it. Raises BadInput."""
+    from bundlers.inspection.secret_forms import redacted
+
     data = read_file(path, max_bytes=_MAX_NOTES)
     try:
-        data.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
         raise BadInput(f"{path}: not UTF-8 at byte {exc.start}", hint="save it as UTF-8") from exc
-    return data
+    if (clean := redacted(text)) != text:
+        render.warning(f"{path}: a secret in it was taken out, for it is a part of the release")
+    return clean.encode()
+
+
+def warn_of_config(path: str) -> None:
+    """The configuration is kept with each release, as it is."""
+    from bundlers.inspection.secret_forms import matches
+
+    data = read_file(path)
+    for found in matches(data):
+        line = data.count(b"\n", 0, found.start) + 1
+        render.warning(
+            f"{path}:{line}: a secret ({found.rule}), which is kept with the release: use a variable instead"
+        )
 
 
 def _named(text: str) -> tuple[str, Digest]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.commands.params import json_option, key_option, pass_session, strict_option
-from cli.commands.releases.release import tell_blockers, text_of, told
+from cli.commands.releases.release import tell_blockers, text_of, told, warn_of_config
 from cli.commands.store.put import told_components
 from cli.drawing import render
 from cli.session import Session
@@ -57,6 +57,7 @@ def run(
     from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest, whole
 
+    warn_of_config(session.config.path)
     with render.bar() as bar:
         request = ReleaseRequest(
             session.open_store(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,9 @@ import click
 import pytest
 
 from attest.keys import keys
+from casstore.ledger import release_objects
+from casstore.ledger.log import Ledger
+from casstore.store.store import Store
 from cli.drawing.hiding import hidden
 from cli.main import COMMANDS, invoke
 from cli.main import main as whole
@@ -309,6 +314,45 @@ def test_a_reason_is_signed_without_a_secret(here: Path) -> None:
     assert f"leaked [github-token {FINGERPRINT}] today" in out
     table = told(["channel", "log", "dev"])[0]
     assert "rollback" in table and TOKEN not in table
+
+
+def test_nothing_that_is_signed_says_a_secret(here: Path) -> None:
+    """Not a recorded build, nor a gate's settings, a text for people, a predicate of one's own, a test's name."""
+    build = f'build = ["sh", "-c", "cp file made; : {TOKEN}"]\n'
+    own = f'[gates.own]\ncommand = ["sh", "-c", "true {TOKEN}"]\n'
+    (here / "casstore.toml").write_text(
+        CONFIG.replace('root = "in"\n', f'root = "in"\n{build}').replace("cp file", "cp in/file") + own
+    )
+    (here / "notes.md").write_text(f"new: the token {TOKEN}\n")
+    (here / "own.json").write_text(json.dumps({"env": {"said": [f"curl {TOKEN}"]}, TOKEN: 1}))
+    (here / "junit.xml").write_text(f"<testsuite name='s'><testcase name='test[{TOKEN}]'/></testsuite>")
+    said = [told(["put", "a", "--release-version", "1.0.0"])[1]]
+    said.append(told(["release", "1.0.0", "--notes", "notes.md", "--out", "dist"])[1])
+    about = ["attest", "sign", f"x=sha256:{'0' * 64}", "--hand-in"]
+    for kind, file in (("https://example.org/p", "own.json"), ("test-result", "junit.xml")):
+        said.append(told([*about, "--type", kind, "--predicate", file, "--out", f"{file}.made"])[1])
+    assert ["was taken out" in one for one in said] == [True] * 4 and not any("error" in one for one in said), said
+    line = (here / "casstore.toml").read_text().split(TOKEN)[0].count("\n") + 1
+    assert f"casstore.toml:{line}: a secret (github-token), which is kept with the release" in said[1]
+    store = Store.open(str(here / "store"))
+    kept = [json.loads(store.read(entry.statement)) for entry in list(Ledger(store, "main").entries())[1:]]
+    kept += [json.loads((here / file).read_text()) for file in ("own.json.made", "junit.xml.made")]
+    released = release_objects.parse((here / "dist" / "release.json").read_bytes())
+    kept += [json.loads(store.read(digest)) for digest in released.evidence]
+    payloads = [base64.b64decode(one["dsseEnvelope"]["payload"]).decode() for one in kept]
+    assert not [text for text in [*payloads, (here / "dist" / "NOTES").read_text()] if TOKEN in text]
+    assert sum(FINGERPRINT in text for text in payloads) >= 6
+    shown = told(["attest", "show", "own.json.made"])[0]
+    assert f"curl [github-token {FINGERPRINT}]" in shown
+
+
+def test_a_policy_with_a_secret_is_signed_by_nobody(here: Path) -> None:
+    """Who may do what is signed as it is, or not at all."""
+    text = CONFIG.replace("approvals = 0", 'approvals = 0\nrequire = ["gate:own"]')
+    (here / "casstore.toml").write_text(text + f'[gates.own]\ncommand = ["sh", "-c", "true {TOKEN}"]\n')
+    (here / "store").rename(here / "before")
+    err = told(["init", "--key", "key.pem"])[1]
+    assert "has a secret in it" in err and TOKEN not in err
 
 
 def test_a_publication_that_would_be_gone_is_refused(here: Path) -> None:
