@@ -45,7 +45,7 @@ format: $(VENV)/.dev ## mend what can be mended
 	$(BIN)/ruff format .
 
 golden: $(VENV)/.dev ## make the golden files anew (a format changed: see CONTRIBUTING.md)
-	for script in tests/formats/make_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in tests/formats/make_*.py tests/fuzz/make_seeds.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(VENV)/.dev ## docs/commands.md and docs/man anew from the commands' own help, the table of docs/isolation.md from its tests
 	$(BIN)/python docs/make_commands.py
