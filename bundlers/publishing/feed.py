@@ -131,27 +131,43 @@ class Chunks(Protocol):
 
 
 def write(
-    destination: Destination, store: Chunks, feed: Feed, size: int, placed: Mapping[Digest, str]
+    destination: Destination,
+    store: Chunks,
+    feed: Feed,
+    size: int,
+    placed: Mapping[Digest, str],
+    *,
+    again: bool = False,
 ) -> list[tuple[bool, int]]:
     """Bring the feed to `size` entries; (whether it was new, its bytes) of each file. Raises Conflict.
 
-    `placed`: what lies at the destination already, by digest: a hard link will do.
+    `placed`: what lies at the destination already, by digest: a hard link will do. `again`: parts that the index has
+    are looked for as well.
     """
     known = _known(destination.read(INDEX))
     done: list[tuple[bool, int]] = []
     before = known[-1][1] if known else 0
     new = []
-    for part in feed(before, size) if before < size else ():
+    lost = [row for row in known if again and not destination.read(part_path(*row), most=1)]
+    for part in itertools.chain(*(feed(*row) for row in lost), feed(before, size) if before < size else ()):
         for digest, length in part.large:
             blob = Blob(digest, length, lambda digest=digest: store.chunks(digest))  # type: ignore[misc]
             place = object_path(digest)
             there = destination.copy(placed[digest], place, blob) if digest in placed else None
             done.append((destination.put_blob(place, blob) if there is None else there, length))
         done.append((put(destination, part.path, part.tar), len(part.tar)))
-        new.append((part.first, part.end))
+        if part.first >= before:
+            new.append((part.first, part.end))
     if new:
-        destination.point(INDEX, index_of((*known, *new)))
+        destination.point(INDEX, made := index_of((*known, *new)))
+        done.append((True, len(made)))
     return done
+
+
+def shown(destination: Destination) -> tuple[int, tuple[str, ...]]:
+    """The entries that the index comes to, and the paths of its parts."""
+    known = _known(destination.read(INDEX))
+    return (known[-1][1] if known else 0), tuple(part_path(*row) for row in known)
 
 
 def _known(index: bytes | None) -> tuple[tuple[int, int], ...]:

@@ -168,7 +168,7 @@ def _publish_to(run: Run, destination: Destination) -> PublishReport:
             written = _write(run, destination, state, len(rows), shown)
             finished = () if written.staged else (len(rows),)
     if rows and not rooted and (last := run.last(state)) and _is_current(run, destination, state, last, written):
-        if standing.lacking(destination, run.targets_of(state, last)):
+        if not standing.is_whole(destination, run.targets_of(state, last), run.store, run.ledger.all_entries()):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
         # nobody waited for the lines of a withdrawal; others may have been lost where they lay

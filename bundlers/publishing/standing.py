@@ -3,32 +3,44 @@
 Names and sizes of what a publication needs are looked at, and when each role's metadata ends; what lacks is
 written again by the publication, whose bytes are all in the store.
 
-    lacking(destination, number, targets)                  # paths that are gone or have another size
+    is_whole(destination, targets, store, entries)         # False: a file is gone, or has another size
     fresh(destination, number, lifetimes, now)             # False: publish again before a consumer is refused
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from attest.errors import VerificationError
-from bundlers.publishing import tuf_repository, writing
+from attest.log import checkpoints
+from bundlers.publishing import feed, records, tuf_repository, writing
 from bundlers.publishing.destinations import Destination
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo
+from casstore.ledger.all_entries import AllEntries
 
 _DUE = {"root": 4, "targets": 2, "snapshot": 2, "timestamp": 2}
 """A role is renewed when less than this part of its life is left."""
+_LANES = 16
+"""So many files of a bucket are asked for at once."""
 
 
-def lacking(destination: Destination, targets: Mapping[str, TargetInfo]) -> tuple[str, ...]:
-    """The targets that are not there in their size."""
-    return tuple(
-        path
-        for path, info in targets.items()
-        if not all(destination.has(place, info.length) for place in writing.places(path, info))
-    )
+def is_whole(
+    destination: Destination, targets: Mapping[str, TargetInfo], store: writing.Blobs, entries: AllEntries
+) -> bool:
+    """Whether targets, plain names, tiles and the feed are there in their size, and the checkpoint is shown."""
+    size = checkpoints.parse(store.read(targets[records.CHECKPOINT].digest))[0].size
+    end, parts = feed.shown(destination)
+    if min(writing.published_size(destination), end) < size:
+        return False
+    sizes = {place: info.length for path, info in targets.items() for place in writing.places(path, info)}
+    sizes |= {name: build.size for name, build in writing.release_names(targets, store)}
+    sizes |= {path: len(data()) for path, data in writing.ledger_tiles(0, size, entries)}
+    with ThreadPoolExecutor(_LANES) as pool:
+        there = pool.map(lambda row: destination.has(*row), sizes.items())
+        return all(there) and all(pool.map(lambda path: destination.read(path, most=1), parts))
 
 
 def readable(destination: Destination, number: int) -> bool:

@@ -9,19 +9,20 @@ is finished by the same call. Leaves to others: what is published and why (`publ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from attest.digests import Digest
-from attest.errors import VerificationError
+from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, tiles
+from attest.log.tiles import Tile
 from bundlers.publishing import feed, records, tuf_repository
 from bundlers.publishing.destinations import Blob, Destination, put
 from bundlers.publishing.feed import Feed
-from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.records import ChannelRecord, PublishedBuild
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
 from casstore.ledger.all_entries import AllEntries
@@ -100,7 +101,7 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
     size = checkpoints.parse(checkpoint)[0].size
     _write_tiles(size, job, destination, written)
     placed = {info.digest: places(path, info)[0] for path, info in job.targets.items()}
-    for was_new, length in feed.write(destination, store, job.feed, size, placed):
+    for was_new, length in feed.write(destination, store, job.feed, size, placed, again=not job.known):
         written.count(was_new, length)
     _write_metadata(job, destination, checkpoint, written)
     return written
@@ -140,15 +141,19 @@ def _write_target(path: str, info: TargetInfo, destination: Destination, store: 
 
 def _write_names(new: Mapping[str, TargetInfo], destination: Destination, store: Blobs, written: Written) -> None:
     """Archives under the names that people know, from the channel records: their targets are named by content."""
-    for path, info in new.items():
-        if not (path.startswith("channels/") and path.endswith(".json")):
-            continue
-        record = ChannelRecord.parse(store.read(info.digest))
-        for build in record.builds.values():
-            blob = Blob(build.digest, build.size, partial(store.chunks, build.digest))
-            place = f"targets/{target_name(build.path, build.digest)}"
-            name = records.release_path(record.version, build.archive)
-            written.count(destination.copy(place, name, blob), build.size)
+    for name, build in release_names(new, store):
+        blob = Blob(build.digest, build.size, partial(store.chunks, build.digest))
+        place = f"targets/{target_name(build.path, build.digest)}"
+        written.count(destination.copy(place, name, blob), build.size)
+
+
+def release_names(targets: Mapping[str, TargetInfo], store: Blobs) -> Iterator[tuple[str, PublishedBuild]]:
+    """The archives of the channels that a publication shows, by the names that people know."""
+    for path, info in targets.items():
+        if path.startswith("channels/") and path.endswith(".json"):
+            record = ChannelRecord.parse(store.read(info.digest))
+            for build in record.builds.values():
+                yield records.release_path(record.version, build.archive), build
 
 
 def places(path: str, info: TargetInfo) -> tuple[str, ...]:
@@ -164,19 +169,32 @@ def _is_plain(path: str) -> bool:
 
 def _write_tiles(size: int, job: Job, destination: Destination, written: Written) -> None:
     """Hash tiles and entry bundles up to `size`; only those that are not there yet."""
-    raws, tree = job.entries().raws, job.entries().tree
-    before = _published_size(destination)
-    for tile in tiles.grown(min(before, size), size):
-        data = tiles.tile_bytes(tile, tree.hash_at)
-        written.count(put(destination, f"ledger/{tile.path}", data), len(data))
-    for tile in tiles.grown_entries(min(before, size), size):
-        data = tiles.entries_bytes([raws[number] for number in tile.hashes])
-        written.count(put(destination, f"ledger/{tile.path}", data), len(data))
+    before = published_size(destination) if job.known else 0
+    for path, made in ledger_tiles(min(before, size), size, job.entries()):
+        data = made()
+        written.count(put(destination, path, data), len(data))
 
 
-def _published_size(destination: Destination) -> int:
-    data = destination.read(CHECKPOINT)
-    return checkpoints.parse(data)[0].size if data is not None else 0
+def ledger_tiles(before: int, size: int, entries: AllEntries) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """(path, what makes its bytes) of the tiles that come when a ledger grows."""
+    raws, tree = entries.raws, entries.tree
+    for tile in tiles.grown(before, size):
+        yield f"ledger/{tile.path}", partial(tiles.tile_bytes, tile, tree.hash_at)
+    for tile in tiles.grown_entries(before, size):
+        yield f"ledger/{tile.path}", partial(_bundle, raws, tile)
+
+
+def _bundle(raws: Sequence[bytes], tile: Tile) -> bytes:
+    return tiles.entries_bytes([raws[number] for number in tile.hashes])
+
+
+def published_size(destination: Destination) -> int:
+    """The entries of the checkpoint that is shown; 0 for none, and for one that cannot be read."""
+    try:
+        data = destination.read(CHECKPOINT)
+        return checkpoints.parse(data)[0].size if data is not None else 0
+    except FormatError:
+        return 0
 
 
 def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, written: Written) -> None:
@@ -192,7 +210,7 @@ def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, writt
     )
     for file in files[:-1]:
         written.count(put(destination, f"metadata/{file.name}", file.data), len(file.data))
-    if _published_size(destination) < checkpoints.parse(checkpoint)[0].size:
+    if published_size(destination) < checkpoints.parse(checkpoint)[0].size:
         _point(destination, CHECKPOINT, checkpoint, written)
     if job.cosigned is not None and (lacking := job.cosigned()) is not None:
         written.staged = lacking

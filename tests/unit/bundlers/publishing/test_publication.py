@@ -423,6 +423,32 @@ def test_a_lost_archive_is_written_again(world: PublishedWorld, laid_out: Path) 
 
 
 @pytest.mark.parametrize(
+    "pattern",
+    [
+        "releases/*/*.tar.gz", "releases/*/SHA256SUMS", "trust-root/*.json", "ledger/tile/0/*/*",
+        "ledger/tile/entries/*/*", "ledger/feed/*.tar", "ledger/feed/index.json", "ledger/checkpoint",
+    ],
+)  # fmt: skip
+def test_whatever_is_lost_is_looked_for_and_written_again(world: PublishedWorld, laid_out: Path, pattern: str) -> None:
+    lost = sorted(laid_out.glob(pattern))[0]
+    before = lost.read_bytes()
+    lost.unlink()
+    assert not world.publish("prod", str(laid_out)).unchanged
+    assert lost.read_bytes() == before
+    assert world.publish("prod", str(laid_out)).unchanged
+    if not pattern.endswith(("index.json", "checkpoint")):
+        return
+    lost.write_bytes(b"")  # pointers are replaced, so one that was cut is too
+    assert not world.publish("prod", str(laid_out)).unchanged
+    assert lost.read_bytes() == before
+    lost.write_bytes(b"")
+    world.ship("9.9.9")
+    world.to_prod("9.9.9")
+    assert world.publish("prod", str(laid_out)).number == 2
+    assert world.publish("prod", str(laid_out)).unchanged
+
+
+@pytest.mark.parametrize(
     ("name", "harm"),
     [
         ("timestamp.json", "gone"),
