@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, Verified
@@ -370,6 +371,10 @@ def check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
     data = folder.manifest(name)
     if data is None:
         raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")
+    if sha256(data) != folder.receipt(name).product_manifest:
+        raise VerificationError(
+            f"{folder.folder}: the ProductManifest of {name} is not the one of its receipt", hint="install it again"
+        )
     return check_folder(folder.path(name), product_manifests.parse(data))
 
 

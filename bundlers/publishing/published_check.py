@@ -75,14 +75,17 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
     reads = target_lists.reader(store.read, rows)
     for row in rows:
         _add_targets(report.expected, store, row.number, row.statement, reads(row.number))
-    last = rows[-1]
-    needed = _add_targets(report.expected, store, last.number, last.statement, target_lists.whole(reads, last.number))
+    there = set(storage.list(""))
+    staged = _lacking(storage, store, ledger, state, there, _claim(store, rows[-1].statement)) is not None
+    shown, needed = _shown(storage, there, len(rows), staged=staged), set[str]()
+    for number in sorted({shown or len(rows), len(rows)}):  # while the last one is staged, consumers read one before
+        row = rows[number - 1]
+        needed |= _add_targets(report.expected, store, number, row.statement, target_lists.whole(reads, number))
+        needed |= _add_ledger(report.expected, store, ledger)
     held = {report.expected[path].digest for path in needed}
     plain = (path for path in report.expected if path.startswith("releases/"))
     needed |= {path for path in plain if report.expected[path].digest in held}  # names that earlier records gave
-    needed |= _add_ledger(report.expected, store, ledger)
     needed |= _add_feed(report.expected, storage, store, ledger)
-    there = set(storage.list(""))
     entries = ledger.all_entries()
     raws, tree = entries.raws, entries.tree
     for path in sorted(there):
@@ -92,10 +95,10 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
             _check_file(report, storage, path, raws)
     for path in sorted(needed - there):
         report.damaged[path] = _MISSING
-    lacking = _lacking(storage, store, ledger, state, there, rows[-1].statement)
-    shown = _check_metadata(report, storage, there, len(rows), staged=lacking is not None)
-    claim = _claim(store, rows[-1].statement)
-    if shown == len(rows) and lacking is not None and not claim.withdrawn:
+    _check_metadata(report, storage, there, shown, len(rows))
+    claim = _claim(store, rows[(shown or len(rows)) - 1].statement)
+    lacking = _lacking(storage, store, ledger, state, there, claim) if shown else None
+    if lacking is not None and not claim.withdrawn:
         report.damaged[f"{_LINES}{_checkpoint(store, claim).size}"] = f"consumers take nothing of it: {lacking}"
     return report
 
@@ -119,10 +122,10 @@ def _checkpoint(store: Store, claim: Publication) -> Checkpoint:
 
 
 def _lacking(
-    storage: Storage, store: Store, ledger: Ledger, state: LedgerState, there: set[str], statement: Digest
+    storage: Storage, store: Store, ledger: Ledger, state: LedgerState, there: set[str], claim: Publication
 ) -> str | None:
     """Which lines a publication lacks, by the trust root under which its checkpoint was sealed."""
-    checkpoint = _checkpoint(store, _claim(store, statement))
+    checkpoint = _checkpoint(store, claim)
     last = ledger.all_entries()[checkpoint.size - 1]
     sealed = seal.parse(parse_unverified(store.read(last.statement)).predicate)
     read = lambda path: storage.read(path, 0, _NOTE) if path in there else None  # noqa: E731
@@ -248,10 +251,21 @@ def _digest(storage: Storage, path: str) -> Digest:
     return from_hex(hasher.hexdigest())
 
 
-def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], number: int, *, staged: bool) -> int:
+def _shown(storage: Storage, there: set[str], number: int, *, staged: bool) -> int:
+    """The publication that consumers read: the newest one, or while that waits for witnesses one before it, or none."""
+    with contextlib.suppress(CasstoreError):
+        found = number_of(storage.read(TIMESTAMP) if TIMESTAMP in there else None)
+        if staged and 0 < found < number:
+            return found
+        if found == number:
+            return number
+    return number - 1 if staged else number
+
+
+def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], shown: int, number: int) -> None:
     """Signatures by the newest root, and the number that is shown; files of earlier roots are their own affair.
 
-    One that is staged waits for witnesses: the pointer shows the one before, or is not there yet.
+    One that is staged waits for witnesses: the pointer shows one before, or is not there yet.
     """
 
     def read(path: str) -> bytes | None:
@@ -261,24 +275,32 @@ def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], 
         root = tuf_repository.newest_root(lambda version: read(f"{_METADATA}{version}.root.json"))
     except CasstoreError as exc:
         report.damaged[f"{_METADATA}root.json"] = exc.message
-        return 0
+        return
     if root is None:
         report.damaged[f"{_METADATA}1.root.json"] = _MISSING
-        return 0
-    for name in ("timestamp.json", f"{number}.snapshot.json", f"{number}.targets.json"):
+        return
+    numbers = sorted({shown or number, number})
+    lists = ((role, f"{at}.{role}.json", at) for at in numbers for role in ("snapshot", "targets"))
+    for role, name, at in (("timestamp", "timestamp.json", shown), *lists):
         data, path = read(_METADATA + name), _METADATA + name
         report.files += data is not None
         try:
-            shown = {number, number - 1} if staged and name == "timestamp.json" else {number}
             if data is None:
-                if shown == {number} or number > 1:
+                if role != "timestamp" or shown:
                     report.damaged[path] = _MISSING
-            elif not tuf_repository.is_signed(root, data) or tuf_repository.version_of(data) not in shown:
-                report.damaged[path] = f"is not signed by its keys, or not of publication {number}"
+            elif not tuf_repository.is_signed(root, data, role) or tuf_repository.version_of(data) != at:
+                report.damaged[path] = f"is not signed by its keys, or not of publication {at}"
         except CasstoreError as exc:
             report.damaged[path] = exc.message
+    chain = [
+        ("timestamp.json", f"{shown}.snapshot.json"),
+        *((f"{n}.snapshot.json", f"{n}.targets.json") for n in numbers),
+    ]
+    for above, below in ((_METADATA + above, _METADATA + below) for above, below in chain):
+        whole = {above, below} <= there and not report.damaged.keys() & {above, below}
+        if whole and not tuf_repository.names(storage.read(above), storage.read(below)):
+            report.damaged[below] = _OTHER
     _check_names(report, there)
-    return number_of(read(TIMESTAMP))
 
 
 def _check_names(report: PublishedReport, there: Iterable[str]) -> None:

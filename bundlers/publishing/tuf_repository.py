@@ -303,9 +303,11 @@ def _load(data: bytes, kind: type[Any] | None, name: str) -> Metadata[Any]:
     return metadata
 
 
-def is_signed(root: bytes, data: bytes) -> bool:
-    """Whether metadata is signed by the role that a root names for it."""
+def is_signed(root: bytes, data: bytes, role: str) -> bool:
+    """Whether metadata is of a role and signed by the keys that a root names for it."""
     metadata = _load(data, None, "metadata")
+    if metadata.signed.type != role:
+        return False
     try:
         _verify(metadata.signed.type, tuf_bond.load(root), metadata)
     except VerificationError:

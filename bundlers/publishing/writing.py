@@ -115,7 +115,7 @@ def published_number(destination: Destination) -> int:
 def is_ours(destination: Destination) -> bool:
     """Whether the pointer is signed by the newest root's keys; one of before TUF started anew is not."""
     newest, data = newest_root(destination), destination.read(TIMESTAMP)
-    return newest is not None and data is not None and tuf_repository.is_signed(newest, data)
+    return newest is not None and data is not None and tuf_repository.is_signed(newest, data, "timestamp")
 
 
 def newest_root(destination: Destination) -> bytes | None:
@@ -257,7 +257,7 @@ def _existing(destination: Destination, name: str, job: Job, root: bytes) -> byt
             f"{destination.url}: shows publication {there} already, {number} is older",
             hint="another publisher went ahead; publish again",
         )
-    return data if there == number and tuf_repository.is_signed(root, data) else None
+    return data if there == number and tuf_repository.is_signed(root, data, "timestamp") else None
 
 
 def _point(destination: Destination, path: str, data: bytes, written: Written) -> None:

@@ -10,11 +10,10 @@ that one of them gone is made anew from the other.
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -38,6 +37,7 @@ from casstore.objects.kinds import Kind
 from casstore.storage import open_storage
 from casstore.store.store import Store
 from tests.support import lived_stores
+from tests.support.damages import DAMAGES, Damage, removed
 from tests.support.system_calls import DEEP, SEED, tell
 from tests.support.worlds import NOW, signer
 
@@ -73,56 +73,6 @@ KINDS = {
 MENDED = {"pack", "entry", "checkpoint", "pin", "step", "note", "store"}
 TWICE = {"pin", "checkpoint", "step"}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
-Damage = Callable[[Path, Path | None, random.Random], None]
-
-
-def flipped(path: Path, _: Path | None, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    if data:
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    rewrite(path, bytes(data))
-
-
-def zeroed(path: Path, _: Path | None, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    start = chance.randrange(len(data) // 512 + 1) * 512
-    data[start : start + 512] = bytes(len(data[start : start + 512]))
-    rewrite(path, bytes(data))
-
-
-def cut(path: Path, _: Path | None, chance: random.Random) -> None:
-    data = path.read_bytes()
-    rewrite(path, data[: chance.randrange(len(data))] if data else data)
-
-
-def emptied(path: Path, _: Path | None, _chance: random.Random) -> None:
-    rewrite(path, b"")
-
-
-def appended(path: Path, _: Path | None, chance: random.Random) -> None:
-    rewrite(path, path.read_bytes() + chance.choice((b"\n", b"\0" * 512, b"}")))
-
-
-def removed(path: Path, _: Path | None, _chance: random.Random) -> None:
-    path.unlink()
-
-
-def swapped(path: Path, brother: Path | None, _: random.Random) -> None:
-    if brother is not None:
-        one, two = path.read_bytes(), brother.read_bytes()
-        rewrite(path, two)
-        rewrite(brother, one)
-
-
-DAMAGES: tuple[Damage, ...] = (flipped, zeroed, cut, emptied, appended, removed, swapped)
-
-
-def rewrite(path: Path, data: bytes) -> None:
-    """Other bytes under the name and with the times of before: what a disk does."""
-    before = path.stat()
-    path.chmod(0o644)
-    path.write_bytes(data)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @dataclass(frozen=True)
