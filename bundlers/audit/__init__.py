@@ -63,6 +63,7 @@ def audit(
         *readiness.open_blockers(case, blockers),
     )
     approvals = evidence.approvals(closed if case.kind == CHANNEL else found)
+    rows += evidence.isolation_rows(found)
     return _report(case, tool, checks, rows, approvals, tuple(item.row for item in found))
 
 

@@ -65,9 +65,11 @@ def gate_rows(case: Case, found: Iterable[Attested]) -> tuple[GateRow, ...]:
             continue
         claim = test_result.parse(dict(item.statement.predicate))
         for entry in claim.configuration:
-            name, settings = str(entry.get("name")), entry.get("digest", {}).get("sha256", "")
+            name, digest = str(entry.get("name")), entry.get("digest", {}).get("sha256", "")
+            said = (entry.get("annotations") or {}).get("settings")
             if set(item.row.roles) & _may_sign(case, name):
-                rows.append(GateRow(name, claim.result, item.row.by, item.digest, settings))
+                settings = said if isinstance(said, Mapping) else None
+                rows.append(GateRow(name, claim.result, item.row.by, item.digest, settings, digest))
     return tuple(sorted(rows, key=lambda row: (row.gate, row.attestation)))
 
 
@@ -154,8 +156,19 @@ def _isolated(case: Case, digest: Digest, claim: isolation.Isolation) -> Check:
     return Check("gates.isolation", OK, f"no product carries another's content{accepted}", (digest,))
 
 
+_ISOLATION = "isolation"
 _ANYTHING = IsolationRules(references=(ANY,), accepted=(ANY,))
 """Where no policy asks: parameters that are looser than the defaults are told all the same."""
+
+
+def isolation_rows(found: Iterable[Attested]) -> tuple[GateRow, ...]:
+    """What products were compared by, as a gate of its own."""
+    return tuple(
+        GateRow(_ISOLATION, "FAILED" if said.findings else "PASSED", item.row.by, item.digest, said.parameters)
+        for item in found
+        if item.statement is not None and item.row.type == isolation.TYPE and "builder" in item.row.roles
+        for said in [isolation.parse(dict(item.statement.predicate))]
+    )
 
 
 def isolated(case: Case, found: Iterable[Attested]) -> Check:

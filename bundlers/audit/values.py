@@ -85,8 +85,10 @@ class GateRow:
     result: str
     by: tuple[str, ...]
     attestation: Digest
-    settings: str
-    """The digest of its settings, where the result names it."""
+    settings: Mapping[str, Any] | None
+    """All that it was set to, where the result says it; of isolation its parameters."""
+    digest: str = ""
+    """Of the settings, where the result names it."""
 
     def to_json(self) -> dict[str, Any]:
         """A row of `gates`."""
@@ -95,7 +97,8 @@ class GateRow:
             "result": self.result,
             "by": list(self.by),
             "attestation": self.attestation,
-            "settings": self.settings,
+            "settings": None if self.settings is None else dict(self.settings),
+            "settingsDigest": self.digest,
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +98,9 @@ def looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None]:
 
 def _told(value: dict[str, Any]) -> None:
     subject = value["subject"]
+    for row in value["gates"]:
+        settings = "not told" if row["settings"] is None else json.dumps(row["settings"], ensure_ascii=False)
+        render.line(f"gate {row['gate']}: {row['result']}, settings {settings}")
     render.table(("STATUS", "CHECK", "FOUND"), [(c["status"], c["id"], c["message"]) for c in value["checks"]])
     what = (
         f"channel {subject['channel']}: {subject['version']}" if value["auditType"] == "channel" else _release(subject)

@@ -57,7 +57,9 @@ def test_a_channel_that_holds(line: Line) -> None:
     value = report.to_json()
     assert value["subject"]["move"]["by"] == "pam" and value["subject"]["version"] == "1.0.0"
     assert sorted(row["by"] for row in value["approvals"]) == [["ann"], ["bob"]]
-    assert {row["gate"] for row in value["gates"]} == {"platform", "seal", "secrets", "budget"}
+    said = {row["gate"]: row["settings"] for row in value["gates"]}
+    assert said.keys() == {"platform", "seal", "secrets", "budget", "isolation"}
+    assert said["budget"] == {"archive": "10MB", "files": 100} and said["isolation"]["minSize"] == 1, "in full"
     assert {row["status"] for row in value["evidence"]} == {"verified"}
     assert statuses(report)["objects.core"] == statuses(report)["ledger.chain"] == "ok"
 
