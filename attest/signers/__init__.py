@@ -1,5 +1,8 @@
 """Signers: one interface over a key in a file, an HSM, a KMS or a sigstore instance.
 
+In: a URI, how files are read and a passphrase had, canonical statement bytes. Out: a bundle with one signature, an
+identity. Called by whatever signs in `casstore` and `bundlers`, always with a signer that `cli` has opened.
+
 Promises: `sign_statement` takes canonical statement bytes and returns a sigstore bundle with
 exactly one DSSE signature over exactly those bytes. Leaves to others: what the statement
 claims, and who may sign it. A backend is one file of this package and one row of `SCHEMES`.

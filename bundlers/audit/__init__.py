@@ -1,5 +1,8 @@
 """Audit: is this release ready, is this channel right, and why? Everything about it is verified anew.
 
+In: a store, its ledger, a channel, release, package or digest, and the time. Out: a report with a verdict, where
+bytes come from, evidence as files. Called by `audit`, `affected`, `whence`, `attest export` and `publish`.
+
 Promises: its statements, its move and its bytes are judged again; of the ledger nothing is believed but
 what this user folded (with `anew` not even that); every check is told, those that pass too; what
 cannot be checked is a blocker. Reads only. Leaves to others: stored

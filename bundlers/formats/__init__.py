@@ -1,5 +1,8 @@
 """Archive formats: one file each, one row in the table (docs/formats/archives.md).
 
+In: a ProductManifest and a reader of its blobs, or a stream. Out: an archive and its digest, or verified contents.
+Called by releases (writing), publishing, consuming, installing, isolation and the gate `seal` (reading).
+
 An archive is a function of a ProductManifest and the blobs that it lists: the same bytes on any
 machine. So reading back needs no lenient parser: every unpacked byte that is not a member's content
 must be the byte that we would write, and every content must have its digest.

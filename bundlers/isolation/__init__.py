@@ -1,5 +1,8 @@
 """Do two products carry the same content? By content, whatever the names say (docs/isolation.md).
 
+In: the ProductManifests of all products, a store, settings, what was accepted. Out: a report of what is common and what
+explains it. Called by `bundlers.releases`, `isolation` and, of what was accepted, by consumers.
+
 `check` compares all products of a release, each with all its builds. All content is a product's own
 until it is explained: by a shared component that both list, a reference, or an acceptance between the
 two. It promises to find: a file under another name or mode and a hard link (the same blob), a member

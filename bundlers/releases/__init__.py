@@ -1,5 +1,8 @@
 """The release line: from components in the ledger to archives that are visible, or to nothing.
 
+In: a version, its components in the ledger, casstore.toml, a signer, the time. Out: a release and its archives, or
+Blocked. Called by `run`, `release`, `rebuild`, `diff`, `du`, `approve` (reviews) and `config check`.
+
     gates on inputs, isolation -> archives in quarantine -> gates on them -> statements ->
     SHA256SUMS -> one put -> the `release` entry -> the output folder, by one rename
 

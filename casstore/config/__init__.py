@@ -1,5 +1,8 @@
 """`casstore.toml`: components, products, gates, channels, destinations (docs/formats/config.md).
 
+In: the bytes of a file, or where to look for one. Out: a frozen `Config`, or every mistake. Called by the session of
+`cli` and by whoever takes a part of it: products, gates, destinations, promotion (as a proposal).
+
 A file is read whole and checked whole; an error names file, line and key. `[channels.*]` is only
 the proposal that a ceremony signs; promotion reads the signed policy.
 

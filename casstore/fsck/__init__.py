@@ -1,5 +1,8 @@
 """Checks every stored byte, names what is damaged and who needs it, and mends it from another store.
 
+In: a store, and for mending a second one. Out: a report: damaged, mended, healed, strangers. Called by `fsck`, and of a
+publication by `bundlers.publishing.published_check` for its own files.
+
 report = fsck(store)
 report.damaged        # () when all is well
 """

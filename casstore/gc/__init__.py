@@ -1,5 +1,8 @@
 """Collection of garbage: what is needed and why, and giving up the rest in two steps (docs/formats/gc.md).
 
+In: a store, settings, the time, a signer, and whether it is meant. Out: a report of what is needed, condemned and
+deleted. Called by `gc` and `pin` alone.
+
 `collect` is the one entry point for a run, `why` tells why one object is kept, `pins` keeps
 what nothing else needs. No step before the last one removes anything.
 """

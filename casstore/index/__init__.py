@@ -1,5 +1,8 @@
 """The index: a local, disposable LMDB map from digests to places in packs. The only door to lmdb.
 
+In: tables of packs, raw digests. Out: places in packs, or IndexDoubt. Called by store, ingest, checkout, fsck, and by
+the ledger for what it caches.
+
 Never the only copy of anything and never trusted: rows carry a check value, the file is
 examined before LMDB may touch it, and whatever is in doubt is thrown away and filled again
 from the packs' own tables. `docs/formats/index.md` has the rows.

@@ -1,5 +1,8 @@
 """The ledger: numbered, hash-chained entries created put-if-absent, and the state that they add up to.
 
+In: a store, statements that are stored in it, a pinned sigstore root. Out: entries, the state that they add up to,
+seals. Called by promotion, gc, fsck and whatever in `bundlers` asks what is released, allowed or revoked.
+
 - `entries`: one entry as bytes (docs/formats/ledger-entry.md).
 - `log`: appending and reading, exact under races and lost answers.
 - `state`: who is where; `folding`: how the entries add up to it, each one judged by `rules`.

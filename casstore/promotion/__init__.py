@@ -1,5 +1,8 @@
 """Moving releases between channels: approve, promote, roll back, and tell why not.
 
+In: a store, its ledger, what is to move and why, a signer, the time. Out: a report of what was appended, or
+MoveDenied with the decision. Called by the commands of channels, by gates at promotion, publishing and audit.
+
 Each service replays the ledger, asks the pure `attest.judging.decisions`, puts what is signed into
 the store and appends one entry; whatever is interrupted is finished by doing it again. Terminal
 output and reading keys are left to others.

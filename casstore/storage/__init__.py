@@ -1,5 +1,8 @@
 """The one door to storage: a URL becomes an adapter with a proven exclusive create.
 
+In: a URL and the network policy. Out: a `Storage`, or why there is none. Called by store, ledger, fsck, and by
+`bundlers` for destinations, sources and witnesses.
+
 | URL | adapter |
 |---|---|
 | `./folder`, `/folder`, `file:///folder` | file |

@@ -1,5 +1,8 @@
 """The typed claims: one file per predicate, our own and those of the field that we reuse.
 
+In: a checked JSON object, or typed values. Out: the same as the other of the two. Called by whoever makes a statement
+or judges one: rules of the ledger, gates, policies, publishing.
+
 `SHORT_NAMES` is the table from the word that policies and commands use to the predicate types
 that it covers; a predicate type that stands nowhere here passes through as checked JSON.
 """

@@ -1,5 +1,8 @@
 """Scanners' own reports, one file each and one row in the table: which tool with which data found what, and where.
 
+In: a report as JSON. Out: findings with the tool and data that found them, as one predicate. Called by the gate
+`vulnerabilities`, `bundlers.audit` and `attest sign`.
+
 Read are the JSON of grype, trivy and osv-scanner, and SARIF 2.1.0 of any tool. What a report does not say (a version of
 its data, a time) is left empty and never guessed.
 

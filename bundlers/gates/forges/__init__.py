@@ -1,5 +1,8 @@
 """Forges: which checks a protected branch asks for. One file each, one row in the table.
 
+In: a forge's name or address, a repository, a branch. Out: the checks that it asks for. Called by the gate
+`branch-protection`; `bundlers.releases` asks whether a forge is known.
+
 forge = open_forge("github", guard)                       # or gitlab, gitea+https://git.example
 forge.protection("owner/name", "main").checks
 """

@@ -1,5 +1,8 @@
 """When an entry holds: one rule per kind (the table in docs/formats/ledger-entry.md).
 
+In: a state, one entry, a reader. Out: the next state. Called by `casstore.ledger.folding`, and of one rule by whoever
+is about to append, publish, audit or follow.
+
 A rule takes the state before, an entry and a reader of the stored bytes; it returns the state
 after, or raises why the entry is void. Missing or damaged bytes are no reason to call an entry
 void: they stop everything.

@@ -1,5 +1,7 @@
 """Rehearsal: promotion and rollback of a channel, played with the real code on a clone of the ledger.
 
+In: a store, its ledger, a channel, a signer. Out: a signed record of the steps. Called by `rehearse` alone.
+
 Promises: the real ledger and store are only read until the result is signed; on the clone nobody of
 the trust root approves or promotes, but keys that are made for this run and forgotten after it, so
 that an approval never counts for a rehearsal, nor the other way round; what is played is told step
