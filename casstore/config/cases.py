@@ -5,6 +5,7 @@ read_table(data, "policy-cases.toml")      # times as text, as in JSON
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from datetime import date, datetime, time
 from typing import Any
@@ -16,10 +17,10 @@ from casstore.errors import ConfigError
 
 def read_table(data: bytes, path: str) -> dict[str, Any]:
     """The table; a file that begins with `{` is JSON. Raises ConfigError, FormatError."""
-    if data.lstrip()[:1] == b"{":
-        return canonical.loads_object(data, what=path)
+    if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{":
+        return canonical.loads_object(data.removeprefix(codecs.BOM_UTF8), what=path)
     try:
-        found = tomllib.loads(data.decode("utf-8"))
+        found = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise ConfigError(f"{path}: {exc}", hint="casstore help policy-cases shows a table") from exc
     table: dict[str, Any] = _plain(found, path)

@@ -93,7 +93,7 @@ class Loaded(Table):
 
     def absolute(self, path: str) -> str:
         """A URL, or a path that starts at the file's folder."""
-        return config_files.absolute(os.path.expanduser(path), os.path.dirname(os.path.abspath(self.path)))
+        return config_files.absolute(path, os.path.dirname(os.path.abspath(self.path)))
 
 
 def places() -> list[str]:
@@ -119,7 +119,7 @@ def load(path: str | None) -> Loaded:
 
 def _parse(data: bytes, path: str) -> ConsumerSettings:
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         value = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
         raise ConfigError(f"{path}: is no TOML: {' '.join(str(exc).split())[:200]}", hint=_HINT) from exc

@@ -11,11 +11,15 @@ gives None: then `casstore.config` reads it all, and says what is wrong and wher
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from attest.errors import BadInput
+
 NAME = "casstore.toml"
 MAX_BYTES = 1024 * 1024
+_VARIABLE = re.compile(r"(?:^|/)(\$(?:\{\w+\}|[A-Z_][A-Z0-9_]*))(?:/|$)")
 
 
 class FewSettings(NamedTuple):
@@ -43,8 +47,18 @@ def find_config(folder: str) -> str | None:
         folder = above
 
 
+def check_place(place: str) -> None:
+    """Raises BadInput for a path with a variable of a shell in it, which would be a folder of that very name."""
+    if "://" not in place and (found := _VARIABLE.search(place)):
+        raise BadInput(f"{place}: {found[1]} is not replaced here", hint="write ~ for your home, or the path itself")
+
+
 def absolute(url: str, folder: str) -> str:
-    """A URL as it is; a path, from the file's folder on; `~` is the home of whoever runs the command."""
+    """A URL as it is; a path, from the file's folder on; `~` is the home of whoever runs the command.
+
+    Raises BadInput as `check_place`.
+    """
+    check_place(url)
     return url if "://" in url else os.path.normpath(os.path.join(folder, os.path.expanduser(url)))
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attest.errors import BadInput
+from casstore.machine import config_files
 from casstore.storage.base import MAX_CREATE, Storage, check_key
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def check_url(url: str) -> None:
         hint = f"write {found[1]}://..., or ./{url} for a folder of that name"
         raise BadInput(f"{url}: is neither a URL nor a plain folder", hint=hint)
     if "://" not in url:
+        config_files.check_place(url)
         return
     from casstore.storage import locations, other
 

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from attest.digests import sha256
+from attest.errors import BadInput
 from casstore import config
+from casstore.config import cases, consumer
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
+from casstore.machine import config_files
+from casstore.storage import open_storage
 
 GOOD = """\
 [store]
@@ -164,3 +168,33 @@ def test_lines_of_dotted_and_quoted_keys() -> None:
     assert line_of(text, ("a", "b.c", "x", "y")) == 2
     assert line_of(text, ("d", 0, "z")) == 4
     assert line_of(text, ("nothing",)) == 1
+
+
+@pytest.mark.parametrize("place", ["$HOME/store", "${HOME}", "./$CI_PROJECT_DIR/x", "a/${x}/b"])
+def test_a_variable_of_a_shell_is_no_folder(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "casstore.toml").write_text(f'[store]\nurl = "{place}"\n')
+    monkeypatch.chdir(tmp_path)
+    for found in (
+        lambda: config_files.few_settings(str(tmp_path / "casstore.toml")),
+        lambda: config.load(str(tmp_path / "casstore.toml"), ".").store_url,
+        lambda: open_storage(place, create=True),
+        lambda: consumer.Loaded.model_construct(path="c.toml").absolute(place),
+    ):
+        with pytest.raises(BadInput, match=r"\$.* is not replaced here"):
+            found()
+    assert [path.name for path in tmp_path.iterdir()] == ["casstore.toml"]
+
+
+@pytest.mark.parametrize("place", ["a$b", "$lower/x", "$RECYCLE.BIN", "az://$web/x", "x$HOME"])
+def test_other_names_with_a_dollar_are_folders(place: str) -> None:
+    assert config_files.absolute(place, "/f").endswith(place)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_bytes(b'\xef\xbb\xbf[products.p]\nfrom = "x"\nchannel = "dev"\ninto = "y"\n')
+    assert consumer.load(str(tmp_path / "c.toml")).settings.products["p"].into == "y"
+    assert (
+        cases.read_table(b'\xef\xbb\xbfa = "1"\n', "c")
+        == cases.read_table(b'\xef\xbb\xbf{"a": "1"}', "c")
+        == {"a": "1"}
+    )
