@@ -95,6 +95,7 @@ def _rules(policy: ChannelPolicy, evidence: Evidence) -> Iterator[Rule | None]:
     yield _not_revoked(request, evidence.revoked)
     yield _from(policy, evidence)
     yield limits.soak(policy, request)
+    yield limits.rolled_back(policy, request)
     yield limits.freeze(policy, request)
     for name in policy.require:
         yield requirements.judge(name, policy, evidence)

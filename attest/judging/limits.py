@@ -11,7 +11,9 @@ from attest.judging.evidence import Evidence
 from attest.judging.values import MISSING, REFUSED, SATISFIED, MoveRequest, Rule
 from attest.statements.predicates import vulns
 from attest.statements.predicates.vulns import SEVERITIES
-from attest.trust.policies import ChannelPolicy
+from attest.trust.policies import REFUSE, ChannelPolicy
+
+NEVER_ROLLED_BACK = "no channel was rolled back from it"
 
 
 def soak(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:
@@ -23,6 +25,22 @@ def soak(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:
         return Rule("soak", SATISFIED, f"it stayed {told(stayed)} in {policy.from_channel}")
     message = f"it stayed {told(stayed)} of {told(policy.soak)} in {policy.from_channel}"
     return Rule("soak", MISSING, message, action="wait", count_missing=policy.soak - stayed)
+
+
+def rolled_back(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:
+    """Whether a channel was rolled back from it, and with what reason; told also where it is allowed.
+
+    Asked by whoever folds the ledger: a consumer, who knows no other channel's moves, hears of it by the void entry.
+    """
+    if request.action != "promote" or not (request.rolled_back or policy.rolled_back == REFUSE):
+        return None
+    if not request.rolled_back:
+        return Rule("rolled-back", SATISFIED, NEVER_ROLLED_BACK)
+    where = "; ".join(f"{name}: {why}" for name, why in sorted(request.rolled_back.items()))
+    message = f"it was rolled back in {where}"
+    if policy.rolled_back == REFUSE:
+        return Rule("rolled-back", REFUSED, message, action="new-release")
+    return Rule("rolled-back", SATISFIED, f"{message}; the policy allows that")
 
 
 def freeze(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:

@@ -30,6 +30,7 @@ _OPTIONAL = (
     "rollbackApprovals",
     "signers",
     "soak",
+    "rolledBack",
     "freeze",
     "maxAge",
     "builders",
@@ -42,6 +43,9 @@ _OPTIONAL = (
 )
 KEYS = ("approvals", *_OPTIONAL)
 """Every key of a signed policy."""
+
+
+ALLOW, REFUSE = "allow", "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ChannelPolicy:
     """Requirement -> roles that may sign it, instead of the usual ones."""
     soak: int = 0
     """Seconds for which `from_channel` must have named the release, the last time that it came there."""
+    rolled_back: str = ALLOW
+    """Whether what a channel was rolled back from since it came there last may be promoted: `allow` or `refuse`."""
     freeze: tuple[Freeze, ...] = ()
     """When nothing is promoted."""
     max_age: Mapping[str, int] = field(default_factory=dict)
@@ -90,6 +96,7 @@ class ChannelPolicy:
         more: dict[str, Any] = {
             "signers": {name: list(roles) for name, roles in self.signers.items()},
             "soak": self.soak,
+            "rolledBack": self.rolled_back if self.rolled_back != ALLOW else "",
             "freeze": [window.to_json() for window in self.freeze],
             "maxAge": dict(self.max_age),
             "builders": list(self.builders),
@@ -121,6 +128,7 @@ class ChannelPolicy:
             rollback_approvals=f.integer("rollbackApprovals", 0),
             signers=policy_parts.signers(f),
             soak=f.integer("soak", 0),
+            rolled_back=f.text("rolledBack", ALLOW),
             freeze=policy_parts.freezes(f),
             max_age=policy_parts.limits(f, "maxAge", least=1),
             builders=tuple(origins.check_pattern(one, f"{f.what}: builders") for one in f.texts("builders", ())),
@@ -158,6 +166,7 @@ def _check(policy: ChannelPolicy, what: str) -> None:
             policy.isolation != IsolationRules() and "isolation" not in policy.require,
             "isolation has rules, and require does not name it",
         ),
+        (policy.rolled_back not in (ALLOW, REFUSE), f"rolledBack is {ALLOW!r} or {REFUSE!r}"),
         (policy.soak > 0 and policy.from_channel is None, "soak needs from: a channel to stay in"),
     )
     for wrong, problem in problems:

@@ -16,6 +16,7 @@ from bundlers import blockers
 from bundlers.audit.case import CHANNEL, Case
 from bundlers.audit.evidence import EXIT_CODES
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
+from casstore.ledger.requests import rolled_back
 from casstore.promotion.services import Situation, judge
 from casstore.store.attestations import parse_unverified
 
@@ -24,12 +25,16 @@ _LOOKED_AT = 20
 """So many releases back a rehearsal is looked for."""
 _REPLACE = "promote another release, then publish it"
 _REVOKED = "not-revoked"
-_OF_THE_MOVE = frozenset({"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root"})
+_OF_THE_MOVE = frozenset(
+    {"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root", "rolled-back"}
+)
 """Rules that were judged at the move and cannot be asked again."""
 
 
 def policy(case: Case) -> Iterator[Check]:
     """For a release every rule of its next channel; for a channel those that must go on holding."""
+    for name, why in sorted(rolled_back(case.state, case.info.digest).items()):
+        yield Check("policy.rolled-back", WARNING, f"it was rolled back in {name}: {why}", hint=_REPLACE)
     if case.channel is None:
         yield Check("policy.channel", OK, "it has been in every channel that it may come to")
         return
@@ -44,7 +49,7 @@ def policy(case: Case) -> Iterator[Check]:
     for rule in decision.rules:
         if case.kind == CHANNEL:
             yield from _still(rule)
-        elif not rule.id.startswith(GATE):  # gates have rows of their own
+        elif not rule.id.startswith(GATE) and (rule.id, rule.status) != ("rolled-back", SATISFIED):  # rows of their own
             yield _rule(rule, case)
 
 

@@ -24,6 +24,7 @@ from bundlers.products import dependencies
 from bundlers.products.dependencies import Compared, Package
 from bundlers.releases import channel_diffs, differences
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
+from casstore.ledger.requests import rolled_back
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree_changes import FileChange
@@ -66,6 +67,8 @@ class Review:
     """Files of components that only one of the two releases has."""
     licence_texts: tuple[tuple[str, str], ...] = ()
     """File, and its first words: texts of licences that came or changed."""
+    rolled_back: tuple[tuple[str, str], ...] = ()
+    """Channel that was rolled back from this release, and why."""
 
     @property
     def files(self) -> tuple[FileChange, ...]:
@@ -89,6 +92,7 @@ class Review:
             "alone": [change.to_json() for change in self.alone],
             "packages": self.packages.to_json(),
             "licenceTexts": [{"file": name, "title": title} for name, title in self.licence_texts],
+            "rolledBack": dict(self.rolled_back),
             "policy": [{"key": key, "before": before, "after": after} for key, before, after in self.policy],
         }
 
@@ -112,12 +116,15 @@ def review(store: Store, state: LedgerState, channel: str, release: str) -> Revi
         channel_diffs.policy_between(state, channel, at.number, None) if held else (),
         alone,
         tuple(_licence_texts(store, (*diff.files, *alone))),
+        tuple(sorted(rolled_back(state, info.digest).items())),
     )
 
 
 def lines(store: Store, seen: Review, *, texts: bool) -> Iterator[str]:
     """For people, what weighs most first; `texts`: also the lines of texts that differ."""
     yield f"{seen.channel}: {seen.held or 'nothing'} -> {seen.version}"
+    for channel, why in seen.rolled_back:
+        yield f"  ! {seen.version} was rolled back in {channel}: {why}"
     for row in (*seen.diff.rows, *(change.told for change in seen.alone)):
         yield f"  {row.sign} {row.name}  {row.told}".rstrip()
     count = f"{seen.diff.added} added, {seen.diff.removed} removed, {seen.diff.changed} changed"

@@ -42,8 +42,15 @@ def move_request(
         explained=release.explained,
         explained_before=_explained_before(state, channel),
         stayed={name: stayed(found, release.digest, now) for name, found in state.channels.items()},
+        rolled_back=rolled_back(state, release.digest),
         ends=ends,
     )
+
+
+def rolled_back(state: LedgerState, release: Digest) -> dict[str, str]:
+    """Channel -> why it was rolled back from a release since that came there last."""
+    found = {name: channel.rolled_back(release) for name, channel in state.channels.items()}
+    return {name: move.reason or "no reason given" for name, move in found.items() if move is not None}
 
 
 def _explained_before(state: LedgerState, channel: ChannelState) -> tuple[Explained, ...]:

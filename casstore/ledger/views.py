@@ -161,6 +161,12 @@ class ChannelState:
         later = (self.history[number] for number in range(place + 1, len(self.history)))
         return next((move for move in later if move.kind in HEADS), None)
 
+    def rolled_back(self, release: Digest) -> Move | None:
+        """The rollback that took a release away after it came the last time, if that is how it went."""
+        been = self.been.get(release)
+        left = None if been is None else self.after(been[1])
+        return left if left is not None and left.kind == "rollback" else None
+
     def before(self, place: int) -> Iterator[Digest]:
         """The releases that it named before a place in the history, the last one first, each once."""
         told = set()

@@ -6,17 +6,19 @@ crash before the entry leaves attestations that nothing leans on; doing it again
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from attest.core import limits
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
 from attest.judging.decisions import Decision
 from attest.signers import Signer
 from attest.statements import statements
-from attest.statements.predicates import promotion
+from attest.statements.predicates import approval, promotion
 from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
@@ -27,6 +29,8 @@ from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.promotion import summaries
 from casstore.promotion.reports import MoveReport
 from casstore.promotion.services import PromotionStore, Situation, judge, keep, require, require_role, situation
+from casstore.promotion.standings import evidence_row
+from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
@@ -113,10 +117,20 @@ def pin(
 
 
 def unpin(
-    store: PromotionStore, ledger: Ledger, *, channel: str, signer: Signer, now: datetime, reason: str
+    store: PromotionStore,
+    ledger: Ledger,
+    *,
+    channel: str,
+    signer: Signer,
+    now: datetime,
+    reason: str,
+    confirm: bool = True,
 ) -> MoveReport:
-    """Let a channel take promotions again."""
-    return _switch(store, ledger, channel, "unpin", signer, now, reason)
+    """Let a channel take promotions again; approvals that were handed in for it as it stands count no more then.
+
+    Without `confirm` nothing is done where there are such.
+    """
+    return _switch(store, ledger, channel, "unpin", signer, now, reason, confirm)
 
 
 def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
@@ -201,7 +215,14 @@ def _matters(at: Situation, after: LedgerState) -> bool:
 
 
 def _switch(
-    store: PromotionStore, ledger: Ledger, channel: str, action: str, signer: Signer, now: datetime, reason: str
+    store: PromotionStore,
+    ledger: Ledger,
+    channel: str,
+    action: str,
+    signer: Signer,
+    now: datetime,
+    reason: str,
+    confirm: bool = True,
 ) -> MoveReport:
     state = replay(ledger, store)
     found = state.channel(channel)
@@ -211,9 +232,29 @@ def _switch(
     if found.pinned == (action == "pin"):
         return _report(at, found, moved=False)
     require_role(state, signer, _PROMOTER, now)
+    voids = tuple(_voided(store, ledger, state, found, now))
+    if voids and not confirm:
+        return replace(_report(at, None, moved=False), pinned=found.pinned, voids=voids)
     (statement,) = keep(store, [signer.sign_statement(_statement(at, now, (), reason))])
     entry, after = _commit(store, ledger, at, statement, now, None)
-    return _report(at, after.channels[channel], moved=True, entry=entry)
+    return replace(_report(at, after.channels[channel], moved=True, entry=entry), voids=voids)
+
+
+def _voided(
+    store: PromotionStore, ledger: Ledger, state: LedgerState, channel: ChannelState, now: datetime
+) -> Iterator[str]:
+    """The approvals that name the channel's last move, as the ledger has them: another move ends them."""
+    for entry in ledger.entries(channel.number + 1):
+        if entry.kind is not EntryKind.EVIDENCE or entry.number in state.codes:
+            continue
+        said = parse_unverified(store.read(entry.statement, max_bytes=limits.ATTESTATION))
+        if said.predicate_type != approval.TYPE:
+            continue
+        claim = approval.parse(said.predicate)
+        if (claim.channel, claim.from_move) == (channel.name, channel.move) and now < claim.expires:
+            versions = {state.releases[one].version for one in said.digests if one in state.releases}
+            names = evidence_row(store, state, entry.statement).names
+            yield f"{claim.action} of {', '.join(sorted(versions))} by {', '.join(names) or 'unknown'}"
 
 
 def _statement(at: Situation, now: datetime, evidence: Sequence[Digest], reason: str) -> bytes:

@@ -66,12 +66,16 @@ class MoveReport:
     evidence: tuple[Digest, ...] = ()
     dry_run: bool = False
     decision: Decision | None = None
+    voids: tuple[str, ...] = ()
+    """Approvals that count no more once the channel has moved."""
 
     @property
     def told(self) -> str:
         """One line for people."""
         before = f" (was {self.from_version})" if self.from_version and self.action in ("promote", "rollback") else ""
         pinned = ", pinned" if self.pinned else ""
+        if self.dry_run and self.action == "unpin":
+            return f"{self.channel}: {self.version}, pinned; unpinning ends approvals (give --confirm)"
         if self.dry_run:
             return f"{self.channel}: {self.action} to {self.version} would be allowed{before} (give --confirm)"
         if not self.moved:
@@ -81,9 +85,17 @@ class MoveReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know besides."""
+        told = [f"{self.version} {why.removeprefix('it ')}" for why in self._rolled_back()]
+        told += [f"approved for {self.channel} as it was, to be approved again: {one}" for one in self.voids]
         if self.pinned and not self.dry_run:
-            return (f"{self.channel} takes no promotion until: casstore unpin {self.channel} --reason TEXT",)
-        return ()
+            told.append(f"{self.channel} takes no promotion until: casstore unpin {self.channel} --reason TEXT")
+        return tuple(told)
+
+    def _rolled_back(self) -> list[str]:
+        from attest.judging.limits import NEVER_ROLLED_BACK
+
+        rules = self.decision.rules if self.decision is not None else ()
+        return [rule.message for rule in rules if rule.id == "rolled-back" and rule.message != NEVER_ROLLED_BACK]
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -101,6 +113,7 @@ class MoveReport:
             "statement": self.statement,
             "evidence": list(self.evidence),
             "dryRun": self.dry_run,
+            "voids": list(self.voids),
             "decision": None if self.decision is None else self.decision.to_json(),
         }
 

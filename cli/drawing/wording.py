@@ -93,6 +93,8 @@ def policy_line(policy: ChannelPolicy) -> str:
         parts.append(f"{policy.rebuilds} independent builders")
     if policy.soak:
         parts.append(f"soaks {policy.soak // 3600} hours in {policy.from_channel}")
+    if policy.rolled_back == "refuse":
+        parts.append("nothing that was rolled back")
     if policy.max_age:
         parts.append("no older than " + ", ".join(f"{name} {age // 3600} h" for name, age in policy.max_age.items()))
     if policy.vulnerabilities:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from attest import signers
 from attest.keys import keys
 from attest.signers import Signer
-from attest.trust.policies import ChannelPolicy
+from attest.trust.policies import ALLOW, ChannelPolicy
 from attest.trust.requirements import AT_PROMOTION
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore.errors import StoreDamaged
@@ -87,4 +87,4 @@ def _with_people(root: TrustRoot, channel: str, people: tuple[Signer, ...], now:
 
 def _playable(policy: ChannelPolicy) -> ChannelPolicy:
     require = tuple(word for word in policy.require if word not in AT_PROMOTION)
-    return replace(policy, require=require, soak=0, freeze=())
+    return replace(policy, require=require, soak=0, rolled_back=ALLOW, freeze=())

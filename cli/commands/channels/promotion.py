@@ -110,16 +110,20 @@ def rollback(
 @click.command()
 @click.argument("channel")
 @click.option("--reason", callback=without_secrets, required=True, help="Kept in the ledger.")
+@confirm_option
 @key_option
 @json_option
 @pass_session
-def unpin(session: Session, channel: str, reason: str, key: str | None, as_json: bool) -> None:
+def unpin(session: Session, channel: str, reason: str, confirm: bool, key: str | None, as_json: bool) -> None:
     """Let CHANNEL be promoted to again after a rollback.
+
+    An approval is for the channel as it stands, so those handed in since the rollback end with it: where there are
+    such they are named, and it is done with --confirm alone.
 
     \b
     Example:
       casstore unpin prod --reason "fixed in 1.4.1" --key pm.pem
-    Exit status: 0 unpinned, 4 this identity may not, 8 no such channel.
+    Exit status: 0 unpinned, or told what it ends, 4 this identity may not, 8 no such channel.
     """
     from casstore import promotion
 
@@ -130,6 +134,7 @@ def unpin(session: Session, channel: str, reason: str, key: str | None, as_json:
         reason=reason,
         signer=session.signer(key),
         now=session.now,
+        confirm=confirm,
     )
     _told(session, report, key, reason, as_json)
 

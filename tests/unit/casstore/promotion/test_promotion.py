@@ -388,6 +388,56 @@ def test_pin_and_unpin(world: World) -> None:
         promotion.pin(world.store, world.ledger, **{**act, "channel": "prod"})  # type: ignore[arg-type]
 
 
+def test_what_was_rolled_back_is_told_and_where_the_policy_says_refused(tmp_path: Path) -> None:
+    """In the channel that was rolled back and in every other, until it came there again."""
+    channels = {"dev": ChannelPolicy(None, 0), "next": ChannelPolicy("dev", 0), "prod": ChannelPolicy("dev", 0)}
+    channels["prod"] = replace(channels["prod"], rolled_back="refuse")
+    world = World.make(str(tmp_path / "store"), channels=channels)
+    for version in ("1.0.0", "1.1.0"):
+        world.release(version)
+        world.promote(version, "dev")
+    assert world.promote("1.0.0", "prod").notes == ()
+    world.rollback("dev", reason="it crashes")
+    report = world.promote("1.1.0", "next")
+    assert report.notes == ("1.1.0 was rolled back in dev: it crashes; the policy allows that",)
+    with pytest.raises(MoveDenied, match="it was rolled back in dev: it crashes") as caught:
+        world.promote("1.1.0", "prod")
+    assert [rule.action for rule in caught.value.decision.rules if rule.id == "rolled-back"] == ["new-release"]
+    world.force(EntryKind.PROMOTE, move_of(world, "1.1.0", "prod"), "prod")
+    assert world.state.channel("prod").version == "1.0.0" and list(world.state.codes.values()) == ["policy"]
+    act = {"channel": "dev", "signer": signer("pam"), "now": world.now, "reason": "it was the network"}
+    promotion.unpin(world.store, world.ledger, **act)  # type: ignore[arg-type]
+    assert world.promote("1.1.0", "dev").moved and world.promote("1.1.0", "prod").moved
+
+
+def move_of(world: World, version: str, channel: str) -> bytes:
+    """What a promoter signs who asks nobody."""
+    state = world.state
+    root, move = state.require_trust_root().digest, state.channel(channel).move
+    claim = promotions.Promotion(state.store, "main", "promote", channel, move, version, world.now, root, ())
+    subjects = {"release": world.made[version].digest}
+    return signer("pam").sign_statement(statements.of_digests(subjects, promotions.TYPE, claim.to_json()).to_bytes())
+
+
+def test_unpin_says_which_approvals_it_ends(two: World) -> None:
+    two.rollback("prod")
+    two.release("1.2.0")
+    two.to_staging("1.2.0")
+    two.approve("1.2.0", "prod", "bob")
+    two.approve("1.2.0", "prod", "ann", expires=two.now + timedelta(hours=1))
+    two.later(hours=2)
+    act = {"channel": "prod", "signer": signer("pam"), "now": two.now, "reason": "mended"}
+    report = promotion.unpin(two.store, two.ledger, **act, confirm=False)  # type: ignore[arg-type]
+    assert (report.moved, report.dry_run, report.voids) == (False, True, ("promote of 1.2.0 by bob",))
+    assert two.state.channel("prod").pinned and "give --confirm" in report.told
+    report = promotion.unpin(two.store, two.ledger, **act)  # type: ignore[arg-type]
+    assert report.moved and report.notes == (
+        "approved for prod as it was, to be approved again: promote of 1.2.0 by bob",
+    )
+    with pytest.raises(MoveDenied, match="approvals"):
+        two.promote("1.2.0", "prod")
+
+
 # revocation
 
 

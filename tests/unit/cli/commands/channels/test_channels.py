@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,6 +48,25 @@ def test_the_log_names_rollbacks_and_unpins(here: Path, capsys: pytest.CaptureFi
     text = said(capsys, "channel log prod")
     assert "rollback" in text and "it crashes" in text and "unpin" in text
     assert "unpin" in said(capsys, "channel")
+
+
+def test_what_was_rolled_back_is_shown_wherever_somebody_decides(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("approve 1.0.0 --channel prod --action rollback")
+    assert back("--confirm") == 0
+    assert "! 1.1.0 was rolled back in prod: it crashes" in said(capsys, "approve 1.1.0 --channel prod --dry-run")
+    assert told(capsys, "approve 1.1.0 --channel prod --dry-run")["reviews"][0]["rolledBack"] == {"prod": "it crashes"}
+    assert "rolled-back: it was rolled back in prod: it crashes" in said(capsys, "explain 1.1.0 --to prod", 4)
+    invoke(["audit", "1.1.0", "--json"])
+    rows = json.loads(capsys.readouterr().out)["checks"]
+    assert [row["status"] for row in rows if row["id"] == "policy.rolled-back"] == ["warning"]
+    typed("approve 1.1.0 --channel prod")
+    assert "promote of 1.1.0 by" in said(capsys, "unpin prod --reason mended")
+    typed("unpin prod --reason mended --confirm")
+    typed("approve 1.1.0 --channel prod")
+    text = said(capsys, "promote 1.1.0 --to prod")
+    assert "1.1.0 was rolled back in prod: it crashes; the policy allows that" in text
 
 
 def test_a_channel_as_it_was(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
