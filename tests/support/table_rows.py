@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from casstore.ledger import row_values
 from casstore.ledger.state import LedgerState
 from casstore.ledger.state_records import LOGS, TABLES
 from casstore.ledger.views import plain
@@ -14,5 +15,8 @@ def table_rows(state: LedgerState) -> dict[str, Any]:
     """The tables that only `full` names, for a person who looks for what became another."""
     tables = {name: getattr(state, name) for name in TABLES}
     logs = {name: dict(enumerate(getattr(state, name))) for name in LOGS if name != "void"}
-    rows = {f"{name} {key}": value for name, table in {**tables, **logs}.items() for key, value in table.items()}
-    return {name: json.loads(json.dumps(plain(value), default=str)) for name, value in rows.items()}
+    rows = {}
+    for name, table in {**tables, **logs}.items():
+        written = row_values.forms(name)[0]
+        rows |= {f"{name} {key}": plain(written(value)) for key, value in table.items()}
+    return {name: json.loads(json.dumps(value, default=str)) for name, value in rows.items()}
