@@ -2,14 +2,15 @@
 
 Windows: https://learn.microsoft.com/windows/win32/fileio/naming-a-file . macOS: its file systems
 take two spellings of one name (case, Unicode form) for the same file unless set up otherwise. A
-product that names no platform, or Linux, keeps what its trees have.
+product that names no platform, or Linux, keeps what its trees have; two Unicode forms of one name are refused for
+all, since a reader of archives (bsdtar) takes them for one.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from casstore.errors import UnsupportedInput
@@ -89,6 +90,8 @@ def check(manifest: Product) -> None:
     system = manifest.platform.os if manifest.platform else ""
     if manifest.archive_format == "oci":
         _check_image(manifest)
+    if not all(path.isascii() for path in _paths(manifest)):
+        _check_spellings(manifest, _composed, "Unicode form")
     if system == "windows":
         _check_windows(manifest)
         _check_spellings(manifest, _upper, "case")
@@ -113,11 +116,11 @@ def reserved(name: str) -> bool:
 
 def _check_image(manifest: Product) -> None:
     """A name that begins with `.wh.` deletes files of the layers below it (OCI image spec, layer.md)."""
-    for one in (places := (*manifest.files, *manifest.folders)):
-        for part in one.path.split("/"):
+    for path in _paths(manifest):
+        for part in path.split("/"):
             if part.startswith(".wh."):
-                _refuse(manifest, one.path, f"has the name {part!r}, which in an image deletes other files")
-    if (layers := len({one.component for one in places})) > _MAX_LAYERS:
+                _refuse(manifest, path, f"has the name {part!r}, which in an image deletes other files")
+    if (layers := len({one.component for one in (*manifest.files, *manifest.folders)})) > _MAX_LAYERS:
         raise UnsupportedInput(
             f"product {manifest.key}: {layers} components make as many layers, readers take {_MAX_LAYERS}",
             hint="put some of them as one component",
@@ -129,14 +132,21 @@ def _check_windows(manifest: Product) -> None:
     for file in manifest.files:
         if file.digest is None:
             _refuse(manifest, file.path, "is a symbolic link")
-    for one in (*manifest.files, *manifest.folders):
-        for part in one.path.split("/"):
+    for path in _paths(manifest):
+        for part in path.split("/"):
             if _RESERVED.fullmatch(part):
-                _refuse(manifest, one.path, f"has the reserved name {part!r}")
+                _refuse(manifest, path, f"has the reserved name {part!r}")
             if _FORBIDDEN.search(part) or part.endswith((" ", ".")):
-                _refuse(manifest, one.path, f"has a name that Windows forbids: {part!r}")
-        if above + len(one.path.encode("utf-16-le")) // 2 > _MAX_PATH:
-            _refuse(manifest, one.path, f"is longer than {_MAX_PATH} UTF-16 units")
+                _refuse(manifest, path, f"has a name that Windows forbids: {part!r}")
+        if above + len(path.encode("utf-16-le")) // 2 > _MAX_PATH:
+            _refuse(manifest, path, f"is longer than {_MAX_PATH} UTF-16 units")
+
+
+def _paths(manifest: Product) -> Iterator[str]:
+    """The folder that all lies in, then everything as it lies there."""
+    if manifest.wrap:
+        yield manifest.wrap
+    yield from (one.path for one in (*manifest.files, *manifest.folders))
 
 
 def _check_spellings(manifest: Product, folded: Callable[[str], str], what: str) -> None:
@@ -154,6 +164,11 @@ def _check_spellings(manifest: Product, folded: Callable[[str], str], what: str)
 def _upper(path: str) -> str:
     """NTFS compares letter by letter in upper case."""
     return "".join(c.upper() if len(c.upper()) == 1 else c for c in path)
+
+
+def _composed(path: str) -> str:
+    """As libarchive names what it unpacks on any system, so that of two files one would be lost."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _one_form(path: str) -> str:

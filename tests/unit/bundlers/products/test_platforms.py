@@ -33,8 +33,19 @@ def _of(platform: str) -> Platform | None:
     return Platform.of_text(platform) if platform else None
 
 
-def build(platform: str, *paths: str) -> ProductManifest:
-    return product_manifests.build(Paths(*paths), "p", "zip", {"c": ComponentTree(TREE)}, platform=_of(platform))
+def build(platform: str, *paths: str, wrap: str = "", kind: str = "zip") -> ProductManifest:
+    trees = {"c": ComponentTree(TREE)}
+    return product_manifests.build(Paths(*paths), "p", kind, trees, platform=_of(platform), wrap=wrap)
+
+
+@pytest.mark.parametrize(
+    ("kind", "platform", "wrap"),
+    [("oci", "", ".wh.etc"), ("oci", "", "a/.wh..wh..opq"), ("zip", "windows", "aux"), ("zip", "windows", "p/a:b")],
+)
+def test_the_folder_that_all_lies_in_has_a_name_too(kind: str, platform: str, wrap: str) -> None:
+    with pytest.raises(UnsupportedInput, match=r"deletes other files|reserved name|forbids"):
+        build(platform, "file", wrap=wrap, kind=kind)
+    build("linux", "file", wrap=wrap, kind="tar.gz")
 
 
 @pytest.mark.parametrize(
@@ -62,9 +73,12 @@ def test_files_and_folders_that_differ_only_in_case(platform: str, paths: tuple[
 
 def test_two_unicode_forms_of_one_name() -> None:
     paths = ("caf\u00e9", "cafe\u0301")
+    for platform in ("macos", "windows", "linux", ""):
+        with pytest.raises(UnsupportedInput, match="Unicode form"):
+            build(platform, *paths)
+        build(platform, paths[1])
     with pytest.raises(UnsupportedInput, match="Unicode form"):
-        build("macos", *paths)
-    build("windows", *paths)
+        build("", "K", "\u212a")
 
 
 def test_the_length_of_a_path_is_counted_as_windows_does() -> None:
