@@ -156,3 +156,13 @@ def _hosts(path: Path) -> set[str]:
     """Whatever reads as the name of a host, and each of the domains above it."""
     names = re.findall(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", path.read_bytes().decode("utf-8", "replace").lower())
     return {".".join(name.split(".")[start:]) for name in names for start in range(name.count("."))}
+
+
+def test_every_format_that_the_code_names_is_on_a_page() -> None:
+    """With its version: a format changes first on its page."""
+    folders = [ROOT / package for package in PACKAGES]
+    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py"))
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))
+    named = set(re.findall(r'"(casstore(?:-[a-z-]+)?/\d+)', code))
+    assert len(named) > 25
+    assert {name for name in named if name not in pages} == set()
