@@ -33,8 +33,10 @@ def attest() -> None:
 @click.option(
     "--predicate", "predicate_file", required=True, metavar="FILE", help="The predicate, a JSON object, or a report."
 )
-@click.option("--out", metavar="FILE", help="The attestation; default: FIRST_SUBJECT.sigstore.json.")
-@click.option("--hand-in", is_flag=True, help="Also record it as evidence in the ledger.")
+@click.option(
+    "--out", metavar="FILE", help="The attestation; default: FIRST_SUBJECT.sigstore.json, with --hand-in no file."
+)
+@click.option("--hand-in", is_flag=True, help="Record it as evidence in the ledger.")
 @click.option("--rekor", metavar="URL", help="With a managed key: log the signature there.")
 @click.option("--rekor-version", type=click.IntRange(1, 2), help="The log's API; default 1, or the config's.")
 @click.option("--tsa", metavar="URL", help="With a managed key: a time stamp authority to stamp the signature.")
@@ -81,15 +83,18 @@ def sign(
     statement = statements.of_digests(_distinct(subjects), predicates.written(kind, predicate), predicate)
     signer = sigstore_bundles.with_proofs(session, session.signer(key), rekor, rekor_version, tsa, trust_config)
     raw = signer.sign_statement(statement.to_bytes())
-    target = out or f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"
-    write_new(target, raw)
-    entry = None
+    target, entry = out, None
+    if target is None and not hand_in:
+        target = f"{os.path.basename(subjects[0].partition('=')[0])}.sigstore.json"
+    if target is not None:
+        write_new(target, raw)
     if hand_in:
         from casstore import promotion
 
         _, entry = promotion.import_attestation(session.open_store(), session.ledger(), raw, now=session.now)
     result = {"file": target, "digest": digests.sha256(raw), "entry": entry}
-    render.json_object(result) if as_json else render.line(f"{target} {result['digest']}")
+    told = target or f"ledger entry {entry}:"
+    render.json_object(result) if as_json else render.line(f"{told} {result['digest']}")
 
 
 def _of_tests(given: bytes, path: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +22,7 @@ from worlds import NOW, World, identity
 from attest.ceremony import ceremony
 from attest.digests import sha256
 from attest.judging.decisions import SigstoreRoots
+from attest.statements import statements
 from attest.statements.predicates import slsa_provenance
 from attest.trust.trust_roots import Role, TrustIdentity
 from casstore.ledger.commit import commit
@@ -29,6 +31,8 @@ from casstore.machine import clock
 from casstore.objects.kinds import Kind
 from casstore.store.store import Store
 from cli.main import invoke
+from tests.support import typed_line
+from tests.support.typed_pages import block_lines
 
 DATA = Path(__file__).parents[4] / "data"
 FORMS, BUNDLES = DATA / "forms", DATA / "sigstore-bundles"
@@ -38,6 +42,7 @@ GITHUB = BUNDLES / (
 )
 INTOTO = BUNDLES / "sigstore-js__tests__bundles__bundleV02-intoto.sigstore"
 ACTIONS = "oidc:https://token.actions.githubusercontent.com#https://github.com/"
+NPM = "https://github.com/ramonpetgrave64/gundam-visor/.github/workflows/npm-publish.yml@refs/tags/v1.0.1"
 PEOPLE = {
     "pypi": f"{ACTIONS}trailofbits/pypi-attestations/.github/workflows/release.yml@refs/tags/v0.0.19",
     "github": f"{ACTIONS}actions/attest-build-provenance/.github/workflows/prober.yml@refs/heads/main",
@@ -262,3 +267,80 @@ class served:  # noqa: N801 - read as a with statement
     def __exit__(self, *_: object) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+
+# every line of the pages about evidence of others, typed with genuine files in the place of the examples
+
+PAGES = Path(__file__).parents[5] / "docs" / "evidence"
+STAND_FOR = {
+    "core.sigstore.json": str(FORMS / "cosign.blob.sigstore.json"),
+    "core.tar.gz": str(FORMS / "cosign.blob.txt"),
+    "core.jsonl": "github.jsonl",
+    "vsa.intoto.jsonl": str(FORMS / "vsa.intoto.jsonl"),
+    "npm.attestations.json": str(FORMS / "npm.attestations.json"),
+    "core-1.4.0.tar.gz.publish.attestation": str(FORMS / "pypi.publish.attestation"),
+    "core-1.4.0.tar.gz": "sha256:c4e92e9ecc828bef2aa7dba1de8ac983511f7532a0df11c770d39099a25cf201",
+    "core.intoto.jsonl": "line.intoto.jsonl",
+    "https://rekor.sigstore.dev": "{url}",
+    "https://INDEX/integrity/core/1.4.0/core-1.4.0.tar.gz/provenance": "{url}/pypi",
+    "https://api.github.com/repos/team/core/attestations/sha256:...": "{url}/github",
+    "https://github.com/team/core/.github/workflows/publish.yml@refs/tags/v1.0.1": NPM,
+    "https://accounts.example": "https://github.com/login/oauth",
+}
+ANN = {"cosign": "w.vollprecht@gmail.com", "pypi": "william@yossarian.net"}
+ENDS = {("npm", 1): 3, ("cosign", 1): 3, ("slsa-generators", 0): 4, ("slsa-generators", 1): 4}
+"""Page and line -> exit code, where it is not 0: npm's own publication is signed by its key, signatures
+by a key that are made here are in no log, and the generator's line that is here speaks of nothing that has a sha256."""
+TYPED = sorted(page.stem for page in PAGES.glob("*.md") if block_lines(page.read_text(encoding="utf-8")))
+
+
+def laid_out(folder: Path) -> dict[str, bytes]:
+    """The files that the pages speak of; what a server has."""
+    _, answer = a_line(folder)
+    (folder / "entry.json").write_bytes(answer)
+    (folder / "github.jsonl").write_bytes(GITHUB.read_bytes().replace(b"\n", b""))
+    (folder / "release.pub").write_bytes(worlds.signer("ci").public_pem or b"")
+    for name in ("a.tar.gz", "b.tar.gz", "build.link.sigstore.json", "scai.sigstore.json"):
+        made = statements.of_digests({name: sha256(name.encode())}, f"https://example.com/{name[0]}", {"n": name})
+        (folder / name).write_bytes(name.encode())
+        signed = worlds.signer("ci").sign_statement(made.to_bytes())
+        (folder / (f"{name[0]}.json" if name.endswith("gz") else name)).write_bytes(signed)
+    github = json.dumps({"attestations": [{"bundle": json.loads(GITHUB.read_bytes())}]}).encode()
+    pypi = (FORMS / "pypi.provenance.json").read_bytes()
+    return {"/api/v1/log/entries/retrieve": answer, "/github": github, "/pypi": pypi}
+
+
+@pytest.mark.parametrize("page", [page for page in TYPED if page != "scanners"])
+def test_every_line_of_a_page(page: str, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sigstore", reason="sigstore's own roots come with the extra keyless")
+    lines = block_lines((PAGES / f"{page}.md").read_text(encoding="utf-8"))
+    npm = json.loads(base64.b64decode(_npm_envelope()["payload"]))["subject"][0]["digest"]["sha512"]
+    stand_for = {**STAND_FOR, "core-1.0.1.tgz": f"sha512:{npm}", "ann@example.com": ANN.get(page, "")}
+    with served(laid_out(tmp_path)) as url:
+        for number, line in enumerate(lines):
+            words = [stand_for.get(word, word).replace("{url}", url) for word in shlex.split(line, comments=True)[1:]]
+            words += ["--staging"] if page == "pypi" and "verify-bundle" in words else []  # that file is of there
+            code = invoke(words)
+            told = capsys.readouterr()
+            assert code == ENDS.get((page, number), 0), (line, told.out, told.err)
+
+
+def _npm_envelope() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FORMS / "npm.attestations.json").read_bytes())["attestations"][1]["bundle"]
+    return dict(found["dsseEnvelope"])
+
+
+def test_every_line_of_the_page_about_scanners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed_line.begun(tmp_path, monkeypatch)
+    (tmp_path / "a" / "tool").write_bytes(b"tool")
+    typed_line.released("1.4.0")
+    typed_line.typed("release 1.4.0 --out dist")
+    shutil.copy("dist/one-1.4.0.tar.gz", "core-1.4.0.tar.gz")
+    (tmp_path / "sbom.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}')
+    shutil.copy(DATA / "openvex" / "v0.2.0.json", tmp_path / "vex.json")
+    shutil.copy(DATA / "scanners" / "grype.json", tmp_path)
+    (tmp_path / "junit.xml").write_text('<testsuite name="all" tests="1"><testcase name="one"/></testsuite>')
+    for name in ("ci.pem", "auditor.pem"):
+        shutil.copy("key.pem", name)
+    for line in block_lines((PAGES / "scanners.md").read_text(encoding="utf-8")):
+        assert invoke(shlex.split(line, comments=True)[1:]) == 0, line
