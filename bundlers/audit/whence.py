@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from attest.core import times
@@ -22,8 +23,9 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.objects.tree import show
+from casstore.promotion.standings import approvers_of
 from casstore.store.attestations import parse_unverified
 from casstore.store.holders import holding
 from casstore.store.parents_index import ParentsIndex
@@ -56,10 +58,17 @@ class Named:
     since: str
     until: str | None
     """None: it still does."""
+    approved_by: tuple[str, ...] = ()
+    """Whose approvals the move leaned on."""
 
     def to_json(self) -> dict[str, Any]:
         """A row of `channels`."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            "channel": self.channel,
+            "since": self.since,
+            "until": self.until,
+            "approvedBy": list(self.approved_by),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +125,10 @@ class Origin:
             built = f", built by {row.builder}" + (f" from {row.commit}" if row.commit else "")
             yield f"component {row.component} of {row.version}: {row.path or 'the whole'}{built}, {row.inputs} inputs"
         for release in self.releases:
-            where = ", ".join(
-                f"{one.channel} since {one.since}" + (f" until {one.until}" if one.until else "")
+            where = "; ".join(
+                f"{one.channel} since {one.since}"
+                + (f" until {one.until}" if one.until else "")
+                + (f", approved by {' and '.join(one.approved_by)}" if one.approved_by else "")
                 for one in release.channels
             )
             state = " REVOKED" if release.revoked else ""
@@ -204,11 +215,24 @@ def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Map
 def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
     gone = state.is_withdrawn(info)
     spans = tuple(
-        Named(channel.name, times.format(since), times.format(until) if until else None)
+        Named(
+            channel.name,
+            times.format(since),
+            times.format(until) if until else None,
+            _approvers(store, state, channel, info.digest, since),
+        )
         for channel in state.channels.values()
         for since, until in channel.spans(info.digest)
     )
     return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
+
+
+def _approvers(
+    store: Store, state: LedgerState, channel: ChannelState, release: Digest, since: datetime
+) -> tuple[str, ...]:
+    """Of the move that brought it then."""
+    moves = (move for move in channel.history if move.release == release and move.time == since)
+    return tuple(sorted({name for move in moves for name in approvers_of(store, state, move.evidence)}))
 
 
 def _vulnerabilities(store: Store, state: LedgerState, info: ReleaseInfo) -> dict[str, int]:

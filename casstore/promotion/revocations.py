@@ -183,15 +183,22 @@ def _holders(store: PromotionStore, state: LedgerState, subject: Digest, ahead: 
 
 
 def _affected(state: LedgerState, revoked: Collection[str]) -> tuple[str, ...]:
-    """The releases that hold it or were signed with it, and the channels that name them now."""
-    found = []
+    """The releases that hold it or were signed with it, the channels that name them now, and where they are shown."""
+    found, gone = [], set()
     for info in state.releases.values():
         touched = {info.digest, *info.archives.values(), *info.components.values(), *info.evidence, info.builder}
         if touched.isdisjoint(revoked):
             continue
         found.append(f"release {info.version}")
+        gone.add(info.digest)
         heads = [name for name, channel in state.channels.items() if channel.release == info.digest]
         found.extend(f"channel {name} (now {info.version})" for name in heads)
+    for destination, rows in state.publications.items():
+        newest = {row.channel: row for row in rows}
+        shown = [row for row in newest.values() if row.release in gone and not row.withdrawn]
+        found.extend(
+            f"destination {destination} (shows {state.releases[row.release].version} as {row.channel})" for row in shown
+        )
     for channel in state.channels.values():
         last = channel.history[-1]
         if not {last.statement, *last.evidence, last.by}.isdisjoint(revoked):

@@ -148,13 +148,13 @@ def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) ->
         since=times.format(move.time),
         pinned=move.kind in ("rollback", "pin"),
         promoter=names.get(move.by, identities.short(move.by)),
-        approvers=tuple(sorted(_approvers(store, state, move.evidence))),
+        approvers=tuple(sorted(approvers_of(store, state, move.evidence))),
         reason=move.reason,
         revoked=state.is_withdrawn(release),
     )
 
 
-def _approvers(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest]) -> set[str]:
+def approvers_of(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest]) -> set[str]:
     """Names behind the approvals of a move that the fold has judged already; for showing only."""
     found: set[str] = set()
     word = predicates.short_name(approval.TYPE)

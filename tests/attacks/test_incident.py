@@ -63,6 +63,7 @@ def test_a_file_is_revoked_by_its_bytes(here: Path, capsys: pytest.CaptureFixtur
     assert revoke(DIGEST) == 0
     told = capsys.readouterr()
     assert "affected: release 1.0.0" in told.err and "affected: channel prod (now 1.0.0)" in told.err
+    assert "affected: destination public (shows 1.0.0 as prod)" in told.err
     assert invoke(["explain", "1.0.0", "--to", "prod"]) != 0
     assert invoke(["channel", "log", "prod"]) == 0
     assert "revoked" in capsys.readouterr().out.lower()
