@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from attest.digests import Digest
+from bundlers.releases import setting_changes
+from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
@@ -58,11 +60,13 @@ class ChannelDiff:
     """`+` or `-`, and what it is by whom."""
     policy: tuple[tuple[str, Any, Any], ...]
     """Key, and its value on both sides."""
+    settings: tuple[SettingChange, ...] = ()
+    """Of gates, isolation and consumers."""
 
     @property
     def rows(self) -> tuple[DiffRow, ...]:
-        """Archives, what was taken, files, for people."""
-        return (*self.release.rows, *(change.told for change in self.alone))
+        """Settings, archives, what was taken, files, for people."""
+        return (*(change.told for change in self.settings), *self.release.rows, *(change.told for change in self.alone))
 
     @property
     def told(self) -> str:
@@ -75,6 +79,7 @@ class ChannelDiff:
         return {
             "from": self.old.to_json(),
             "to": self.new.to_json(),
+            "settings": [change.to_json() for change in self.settings],
             "archives": [dict(row) for row in self.release.archives],
             "taken": dict(self.release.taken),
             "files": [change.to_json() for change in (*self.release.files, *self.alone)],
@@ -93,6 +98,7 @@ def diff(store: Store, state: LedgerState, old: Asked, new: Asked) -> ChannelDif
         tuple(alone(store, before, after)),
         _evidence(store, state, old, new),
         _policy(state, old, new),
+        setting_changes.changes(store, before.digest, after.digest),
     )
 
 

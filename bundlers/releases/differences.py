@@ -18,6 +18,8 @@ from typing import Any
 from attest.errors import BadInput
 from bundlers.products import references
 from bundlers.products.references import Target
+from bundlers.releases import setting_changes
+from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
 from casstore.objects import tree_changes
@@ -35,11 +37,14 @@ class Differences:
     files: tuple[FileChange, ...]
     release: ReleaseDiff | None = None
     """Between two releases."""
+    settings: tuple[SettingChange, ...] = ()
+    """Likewise."""
 
     @property
     def rows(self) -> tuple[DiffRow, ...]:
         """For people, the files last."""
-        return self.release.rows if self.release else tuple(change.told for change in self.files)
+        settings = (change.told for change in self.settings)
+        return (*settings, *(self.release.rows if self.release else (change.told for change in self.files)))
 
     @property
     def told(self) -> str:
@@ -50,7 +55,8 @@ class Differences:
     def to_json(self) -> dict[str, Any]:
         """For `--json`: the very diff that approvals name, or files alone."""
         if self.release:
-            return {**self.release.to_json(), "digest": self.release.digest}
+            settings = [change.to_json() for change in self.settings]
+            return {**self.release.to_json(), "digest": self.release.digest, "settings": settings}
         return {"files": [change.to_json() for change in self.files]}
 
 
@@ -67,7 +73,7 @@ def between(store: Store, state: Callable[[], LedgerState], old: str, new: str) 
     before, after = (references.resolve(store, state, ref) for ref in (old, new))
     if before.release and after.release:
         made = release_diff(store, before.release, after.release)
-        return Differences(made.files, made)
+        return Differences(made.files, made, setting_changes.changes(store, before.release, after.release))
     if before.tree and after.tree:
         return Differences(tuple(tree_changes.of_trees(store, "", before.tree, after.tree)))
     return Differences(tuple(tree_changes.of_files("", *_alike(store, before, after))))

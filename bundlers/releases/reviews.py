@@ -22,7 +22,8 @@ from attest.errors import CasstoreError
 from attest.statements import predicates
 from bundlers.products import dependencies
 from bundlers.products.dependencies import Compared, Package
-from bundlers.releases import channel_diffs, differences
+from bundlers.releases import channel_diffs, differences, setting_changes
+from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.requests import rolled_back
 from casstore.ledger.state import LedgerState
@@ -63,6 +64,8 @@ class Review:
     packages: Compared
     policy: tuple[tuple[str, Any, Any], ...]
     """Key, value when the channel was moved last, value now."""
+    settings: tuple[SettingChange, ...] = ()
+    """Of gates, isolation and consumers."""
     alone: tuple[FileChange, ...] = ()
     """Files of components that only one of the two releases has."""
     licence_texts: tuple[tuple[str, str], ...] = ()
@@ -88,6 +91,7 @@ class Review:
             "version": self.version,
             "diff": self.diff.to_json(),
             "diffDigest": self.diff.digest,
+            "settings": [change.to_json() for change in self.settings],
             "billsOfMaterials": {"before": self.before.count, "after": self.after.count},
             "alone": [change.to_json() for change in self.alone],
             "packages": self.packages.to_json(),
@@ -114,6 +118,7 @@ def review(store: Store, state: LedgerState, channel: str, release: str) -> Revi
         after,
         dependencies.compare(before.packages, after.packages),
         channel_diffs.policy_between(state, channel, at.number, None) if held else (),
+        setting_changes.changes(store, at.release, info.digest),
         alone,
         tuple(_licence_texts(store, (*diff.files, *alone))),
         tuple(sorted(rolled_back(state, info.digest).items())),
@@ -125,7 +130,9 @@ def lines(store: Store, seen: Review, *, texts: bool) -> Iterator[str]:
     yield f"{seen.channel}: {seen.held or 'nothing'} -> {seen.version}"
     for channel, why in seen.rolled_back:
         yield f"  ! {seen.version} was rolled back in {channel}: {why}"
-    for row in (*seen.diff.rows, *(change.told for change in seen.alone)):
+    explained, rest = seen.diff.rows[: len(seen.diff.isolation)], seen.diff.rows[len(seen.diff.isolation) :]
+    settings = (change.told for change in seen.settings)
+    for row in (*explained, *settings, *rest, *(change.told for change in seen.alone)):
         yield f"  {row.sign} {row.name}  {row.told}".rstrip()
     count = f"{seen.diff.added} added, {seen.diff.removed} removed, {seen.diff.changed} changed"
     yield f"  {count}; diff {digests.short(seen.diff.digest)}"

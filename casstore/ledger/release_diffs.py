@@ -9,8 +9,6 @@ same digest. Folders that are the same in both are never read.
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -34,11 +32,7 @@ from casstore.objects.tree_changes import (
     grown,
 )
 
-FORMAT = "casstore-release-diff/3"
-
-_EXPLAINS = ("references", "accepted")
-"""Told by what the release object lists of them."""
-_SHOWN = 400
+FORMAT = "casstore-release-diff/2"
 
 _V = TypeVar("_V")
 
@@ -54,8 +48,6 @@ class ReleaseDiff:
     files: tuple[FileChange, ...]
     isolation: tuple[Mapping[str, Any], ...] = ()
     """What explains common content: the new first, the largest on top."""
-    settings: tuple[Mapping[str, Any], ...] = ()
-    """Of gates, isolation and consumers, as the casstore.toml of each release has them."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """Component of the new release that was not put for it -> the version that it was taken from."""
     notes: Digest | None = None
@@ -68,7 +60,6 @@ class ReleaseDiff:
             "from": self.before,
             "to": self.after,
             "isolation": [dict(row) for row in self.isolation],
-            "settings": [dict(row) for row in self.settings],
             "archives": [dict(row) for row in self.archives],
             "components": [dict(row) for row in self.components],
             "taken": dict(self.taken),
@@ -82,11 +73,10 @@ class ReleaseDiff:
 
     @property
     def rows(self) -> tuple[DiffRow, ...]:
-        """What explains common content, settings, archives, what was taken from an earlier release, then files."""
+        """What explains common content, archives, what was taken from an earlier release, then files, for people."""
         archives = [_told_archive(row) for row in self.archives]
         return (
             *map(_told_explained, self.isolation),
-            *map(_told_setting, self.settings),
             *archives,
             *(DiffRow("=", name, "", f"taken from {version}") for name, version in sorted(self.taken.items())),
             *(change.told for change in self.files),
@@ -94,7 +84,7 @@ class ReleaseDiff:
 
     @property
     def added(self) -> int:
-        """How many archives and files are new; settings are told and not counted."""
+        """How many archives and files are new."""
         return self._count("+")
 
     @property
@@ -108,7 +98,7 @@ class ReleaseDiff:
         return self._count("~")
 
     def _count(self, sign: str) -> int:
-        return sum(row.sign == sign for row in self.rows) - sum(SIGNS[row["change"]] == sign for row in self.settings)
+        return sum(row.sign == sign for row in self.rows)
 
     @property
     def digest(self) -> Digest:
@@ -127,7 +117,6 @@ def release_diff(objects: ObjectReader, before: Digest | None, after: Digest) ->
         tuple(_components(old.components if old else {}, new.components)),
         tuple(_files(objects, old, new)) if old else (),
         tuple(_explained(old.explained if old else (), new.explained)),
-        tuple(_settings(_config(objects, old), _config(objects, new))),
         new.taken,
         new.notes,
     )
@@ -139,44 +128,6 @@ def _explained(old: Sequence[Explained], new: Sequence[Explained]) -> Iterator[d
         changed = [row for row in rows if row.key not in others]
         for row in sorted(changed, key=lambda row: (-row.bytes, row.key, row.name)):
             yield {"change": change, **row.to_json()}
-
-
-def _config(objects: ObjectReader, release: Release | None) -> dict[str, Any]:
-    """`section.name.key` -> what a release's casstore.toml says there: what is checked, and how hard."""
-    if release is None or release.config is None:
-        return {}
-    try:
-        tables = tomllib.loads(objects.read(release.config).decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {"casstore.toml": f"{release.config} cannot be read"}
-    found = {f"isolation.{key}": value for key, value in _table(tables, "isolation").items() if key not in _EXPLAINS}
-    for name, table in _table(tables, "gates").items():
-        found |= {f"gates.{name}.{key}": value for key, value in table.items()} if isinstance(table, dict) else {}
-        found[f"gates.{name}"] = None
-    consumers = tables.get("consumers")
-    for row in consumers if isinstance(consumers, list) else ():
-        if isinstance(row, dict):
-            found[f"consumers.{row.get('name')}"] = {key: value for key, value in row.items() if key != "name"}
-    return {key: _text(value) for key, value in found.items()}
-
-
-def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = tables.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: object) -> str:
-    """As JSON; what JSON has not (times, numbers that are none) as TOML's reader tells it."""
-    return "" if value is None else json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-
-
-def _settings(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for key, before, after in _pairs(old, new):
-        if before != after:
-            row = {"change": change_of(before, after), "key": key}
-            row.update({} if after is None else {"value": after})
-            row.update({} if before is None else {"was": before})
-            yield row
 
 
 def _archives(old: Mapping[str, ReleaseBuild], new: Mapping[str, ReleaseBuild]) -> Iterator[dict[str, Any]]:
@@ -225,12 +176,6 @@ def _told_explained(row: Mapping[str, Any]) -> DiffRow:
     told = f"{row['kind']}: explains {row['bytes']} bytes in {row['files']} pieces{whole}"
     reason = f" ({row['reason']})" if row.get("reason") else ""
     return DiffRow(SIGNS[row["change"]], between, row["name"], told + reason)
-
-
-def _told_setting(row: Mapping[str, Any]) -> DiffRow:
-    now, was = (str(row.get(name, ""))[:_SHOWN] for name in ("value", "was"))
-    told = f"{was} -> {now}" if row["change"] == CHANGED else now or (f"was {was}" if was else "")
-    return DiffRow(SIGNS[row["change"]], "settings", row["key"], told)
 
 
 def _told_archive(row: Mapping[str, Any]) -> DiffRow:
