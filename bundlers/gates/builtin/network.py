@@ -16,13 +16,13 @@ program.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
+from bundlers.gates.globs import Globs
 from casstore.errors import PolicyViolation
 from casstore.network.network import NetworkGuard, entry_problem
 
@@ -63,7 +63,9 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     for entry in settings.allow:
         if problem := entry_problem(entry):
             raise BadInput(f"allow: {entry!r}: {problem}")
-    shipped = list(_shipped(view, settings))
+    excluded = Globs("exclude", settings.exclude)
+    wanted = Globs("files", settings.files)
+    shipped = list(_shipped(view, wanted, excluded))
     guard = NetworkGuard(settings.allow or view.allow)
     told = [
         *_own(view),
@@ -71,6 +73,7 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
         *(_builds(view) if settings.builds else ()),
     ]
     warned = tuple(f"{f.name}: line {f.line}: the host of {f.url} is a template" for f in shipped if f.template)
+    warned += excluded.idle + (wanted.idle if settings.files != FILES else ())
     names = tuple(dict.fromkeys(name for name, _ in told))
     return GateResult(not told, tuple(f"{name}: {what}" for name, what in told), names, _FIX, warnings=warned)
 
@@ -83,11 +86,10 @@ def _own(view: ReleaseView) -> Iterator[tuple[str, str]]:
                 yield "casstore.toml", f"{key} names {found.url}, which [network] allow does not hold"
 
 
-def _shipped(view: ReleaseView, settings: Settings) -> Iterator[_Found]:
+def _shipped(view: ReleaseView, wanted: Globs, excluded: Globs) -> Iterator[_Found]:
     for component, path, entry in view.files():
         name = f"{component}/{path}"
-        taken = any(fnmatch.fnmatchcase(name, glob) for glob in settings.files)
-        if entry.kind == "file" and taken and not any(fnmatch.fnmatchcase(name, glob) for glob in settings.exclude):
+        if entry.kind == "file" and wanted.take(name) and not excluded.take(name):
             if entry.size > _MAX_FILE:
                 raise BadInput(f"{name}: {entry.size} bytes are too many for a configuration file", hint="exclude it")
             yield from _hosts_of(name, view.store.read(entry.content, max_bytes=_MAX_FILE).decode("utf-8", "replace"))

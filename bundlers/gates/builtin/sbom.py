@@ -11,7 +11,6 @@ its SHA-256 stands there (SPDX: files with checksums; CycloneDX: components with
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +20,7 @@ from attest.errors import BadInput, CasstoreError, FormatError
 from attest.statements.predicates import cyclonedx, spdx
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.builtin import papers
+from bundlers.gates.globs import Globs
 
 NAME = "sbom"
 PHASE = Phase.INPUTS
@@ -45,16 +45,18 @@ def check(view: ReleaseView, settings: Settings) -> GateResult:
     unknown = sorted(settings.files.keys() - view.manifests.keys())
     if unknown:
         raise BadInput(f"files: there is no product {unknown[0]!r}", hint=f"known: {', '.join(view.manifests)}")
-    found = [(name, told) for name in view.manifests for told in _product(view, name, settings)]
+    excluded = Globs("exclude", settings.exclude)
+    found = [(name, told) for name in view.manifests for told in _product(view, name, settings, excluded)]
     return GateResult(
         not found,
         tuple(f"{name}: {told}" for name, told in found),
         tuple(dict.fromkeys(settings.files.get(name, name) for name, _ in found)),
         _FIX,
+        warnings=excluded.idle,
     )
 
 
-def _product(view: ReleaseView, product: str, settings: Settings) -> Iterator[str]:
+def _product(view: ReleaseView, product: str, settings: Settings, excluded: Globs) -> Iterator[str]:
     if product not in settings.files:
         yield "no SBOM is named for it"
         return
@@ -67,8 +69,8 @@ def _product(view: ReleaseView, product: str, settings: Settings) -> Iterator[st
         file.path
         for file in view.manifests[product].files
         if file.digest is not None
+        and not excluded.take(f"{product}/{file.path}")
         and digests.hex_of(file.digest) not in listed
-        and not any(fnmatch.fnmatchcase(f"{product}/{file.path}", glob) for glob in settings.exclude)
     ]
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

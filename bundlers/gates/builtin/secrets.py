@@ -11,7 +11,6 @@ and reports too: `scan_folder`. Rules: `bundlers.inspection.secret_forms`. What 
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import BinaryIO
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
+from bundlers.gates.globs import Globs
 from bundlers.inspection import door
 from bundlers.inspection.secret_forms import Secret
 from bundlers.inspection.units import Limits, text_of
@@ -65,42 +65,40 @@ class Scanned:
 def check(view: ReleaseView, settings: Settings) -> GateResult:
     """Every file of every component, each content once."""
     seen: dict[Digest, Scanned] = {}
+    excluded = Globs("exclude", settings.exclude)
 
     def scanned() -> Iterator[tuple[str, Scanned]]:
         for component, path, entry in view.files():
             name = f"{component}/{path}"
-            if _excluded(name, settings):
+            if excluded.take(name):
                 continue
             if entry.content not in seen:
                 with view.store.open_blob(entry.content) as blob:
                     seen[entry.content] = scan_blob(blob, settings)
             yield name, seen[entry.content]
 
-    return _result(scanned(), settings)
+    return _result(scanned(), settings, excluded)
 
 
 def scan_folder(folder: str, settings: Settings = Settings()) -> GateResult:
     """Every regular file below a folder. Raises BadInput without a folder."""
     if not os.path.isdir(folder):
         raise BadInput(f"{folder}: no such folder")
+    excluded = Globs("exclude", settings.exclude)
 
     def scanned() -> Iterator[tuple[str, Scanned]]:
         for where, _, names in sorted(os.walk(folder)):
             for file in sorted(names):
                 path = os.path.join(where, file)
                 name = os.path.relpath(path, folder).replace(os.sep, "/")
-                if os.path.isfile(path) and not os.path.islink(path) and not _excluded(name, settings):
+                if os.path.isfile(path) and not os.path.islink(path) and not excluded.take(name):
                     with open(path, "rb") as stream:
                         yield name, scan_blob(stream, settings)
 
-    return _result(scanned(), settings)
+    return _result(scanned(), settings, excluded)
 
 
-def _excluded(name: str, settings: Settings) -> bool:
-    return any(fnmatch.fnmatchcase(name, glob) for glob in settings.exclude)
-
-
-def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateResult:
+def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings, excluded: Globs) -> GateResult:
     messages, files, unopened, count, allowed = [], [], [], 0, set()
     for name, found in scanned:
         count += 1
@@ -116,7 +114,7 @@ def _result(scanned: Iterator[tuple[str, Scanned]], settings: Settings) -> GateR
             messages.append(f"{where}: {secret.rule} at byte {secret.offset} (fingerprint {secret.fingerprint})")
             files.append(name)
     unused = sorted(set(settings.allow) - allowed)
-    warnings = (*unopened, *(f"allow: nothing has the fingerprint {one} any more" for one in unused))
+    warnings = (*unopened, *excluded.idle, *(f"allow: nothing has the fingerprint {one} any more" for one in unused))
     measured = {"files": count, "allowed": len(allowed), "unopened": len(unopened)}
     return GateResult(not messages, tuple(messages), tuple(dict.fromkeys(files)), _FIX, measured, warnings)
 

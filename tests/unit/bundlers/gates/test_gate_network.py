@@ -63,6 +63,8 @@ def test_only_configuration_is_read_and_what_is_excluded_is_not(tmp_path: Path) 
     found = judged(tmp_path, files, Settings(exclude=("app/doc/*",)))
     assert [message.split(":")[0] for message in found.messages] == ["app/etc/a.conf"]
     assert judged(tmp_path / "again", files, Settings(files=("app/bin/*",))).files == ("app/bin/app",)
+    idle = judged(tmp_path / "idle", files, Settings(files=("bin/*",), exclude=("doc/*",)))
+    assert idle.warnings == ("exclude: 'doc/*' hits nothing", "files: 'bin/*' hits nothing")
 
 
 def test_urls_of_casstore_toml_are_held_by_its_own_allowlist(tmp_path: Path) -> None:
