@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("releases.run", "From sources to a release: gates, builds, gates, put, release."),
     "release": ("releases.release", "Gate, isolate, bundle, attest and record one version of all products."),
     "rebuild": ("releases.rebuild", "Build a release again from its recorded inputs; sign that it is the same."),
+    "vouch": ("releases.vouch", "Release the bytes of a release again, under a builder who counts."),
     "gate": ("releases.gates", "List, explain and run gates."),
     "isolation": ("releases.isolation", "Show what products share, and why; accept it; name what is common."),
     "approve": ("channels.approving", "Sign an approval of one release for one channel."),

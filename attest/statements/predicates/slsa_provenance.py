@@ -21,6 +21,9 @@ TYPE_V02 = "https://slsa.dev/provenance/v0.2"
 PUT = "https://casstore.dev/put/v1"
 """Our buildType of components."""
 
+VOUCH = "https://casstore.dev/vouch/v1"
+"""Our buildType of components that were put before, by somebody else."""
+
 BUNDLE = "https://casstore.dev/bundle/v1"
 """Our buildType of an archive."""
 
