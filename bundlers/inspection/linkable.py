@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ Piece = tuple[bytes, bytes]
 _OBJECT, _X86_64, _AARCH64 = 1, 62, 183
 _PROGBITS, _RELA = 1, 4
 _ALLOC, _MERGE, _STRINGS = 2, 16, 32
-_MAX_SECTIONS = 1 << 20
+_MAX_SECTIONS = _MAX_PIECES = 1 << 20
 _LONGEST_HOLE = 16
 """A longer one says nothing of what stands there: the section ends before it, and begins anew behind it."""
 _X86_WIDTHS = {1: 8, 8: 8, 9: 4, 12: 2, 13: 2, 14: 1, 15: 1, 16: 8, 17: 8, 18: 8, 24: 8, 25: 8}
@@ -33,9 +34,9 @@ _ROW = np.dtype([("place", "<u8"), ("kind", "<u4"), ("symbol", "<u4"), ("addend"
 
 
 def pieces(data: bytes) -> list[Piece]:
-    """Of an object; none of anything else."""
+    """Of an object, each once; none of anything else. What lies behind a million of them is left out."""
     try:
-        return list(_pieces(data))
+        return list(dict.fromkeys(islice(_pieces(data), _MAX_PIECES)))
     except (struct.error, ValueError, IndexError, OverflowError):
         return []
 

@@ -116,27 +116,31 @@ class Linked:
                 yield self._reached_back(data, end, after), end
 
     def _reached(self, data: bytes, start: int, end: int) -> int:
+        """How far constants follow each other from here on, with padding between two of them."""
         todo, seen, best = [start], {start}, start
         while todo:
             at = todo.pop()
             best = max(best, at)
-            padded = len(data[at : min(end, at + _PADDING)]) - len(data[at : min(end, at + _PADDING)].lstrip(b"\0"))
-            steps = {at + n for n in range(_SMALLEST, _LEAST) if at + n <= end and data[at : at + n] in self._small}
-            fresh = (steps | {at + padded}) - seen
-            seen |= fresh
-            todo += fresh
+            pad = data[at : min(end, at + _PADDING)]
+            for begin in {at, at + len(pad) - len(pad.lstrip(b"\0"))}:
+                sizes = range(_SMALLEST, min(_LEAST, end - begin + 1))
+                fresh = {begin + n for n in sizes if data[begin : begin + n] in self._small} - seen
+                seen |= fresh
+                todo += fresh
         return best
 
     def _reached_back(self, data: bytes, end: int, start: int) -> int:
+        """Likewise, from here backwards."""
         todo, seen, best = [end], {end}, end
         while todo:
             at = todo.pop()
             best = min(best, at)
-            before = data[max(start, at - _PADDING) : at]
-            steps = {at - n for n in range(_SMALLEST, _LEAST) if at - n >= start and data[at - n : at] in self._small}
-            fresh = (steps | {at - len(before) + len(before.rstrip(b"\0"))}) - seen
-            seen |= fresh
-            todo += fresh
+            pad = data[max(start, at - _PADDING) : at]
+            for stop in {at, at - len(pad) + len(pad.rstrip(b"\0"))}:
+                sizes = range(_SMALLEST, min(_LEAST, stop - start + 1))
+                fresh = {stop - n for n in sizes if data[stop - n : stop] in self._small} - seen
+                seen |= fresh
+                todo += fresh
         return best
 
 

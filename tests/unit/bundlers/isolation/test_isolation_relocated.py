@@ -73,6 +73,19 @@ def test_a_library_is_known_in_each_program_and_what_is_its_own_is_not() -> None
         assert held[0][0] >= len(HEAD) + len(OWN[name]) - 16, "nothing of its own code"
 
 
+def test_what_costs_more_than_it_tells_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = elf_object(
+        [Section(b"".join(n.to_bytes(3, "little") for n in range(2000)), entry=3), Section(b"behind" * 9)]
+    )
+    assert len(linkable.pieces(many)) == 2001
+    monkeypatch.setattr(linkable, "_MAX_PIECES", 1000)
+    assert len(linkable.pieces(many)) == 1000
+    known = Linked(linkable.pieces(elf_object([*LIBRARY, WORDS])))
+    empty = b"".join(linked(part, 5) for part in LIBRARY) + bytes(4 << 20) + WORDS.content[:4]
+    held = known.cover(HEAD + empty)
+    assert sum(last - first for first, last in held) < len(empty) - (3 << 20), "padding is between two constants"
+
+
 def test_what_is_mostly_holes_or_too_short_explains_nothing() -> None:
     loose = [Section(b"\x48" * 400, [(place, ADDRESS) for place in range(0, 400, 16)]), Section(b"seven b")]
     wide = Section(b"\x90" * 12 + bytes(4000), [(12 + 8 * place, ADDRESS) for place in range(400)])
