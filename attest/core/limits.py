@@ -25,8 +25,6 @@ PRODUCT_MANIFEST = 256 * MIB
 """About two million files."""
 TREE = 256 * MIB
 """One folder."""
-LEDGER_ENTRY = 65_535
-"""What a tile can hold."""
 LEDGER_PROOF = 64 * MIB
 OBJECT = 256 * MIB
 """What a reader takes into memory: any published file but archives, any object that is judged."""

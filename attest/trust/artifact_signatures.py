@@ -42,11 +42,6 @@ class Artifact:
         """An artifact that is named by its sha256."""
         return Artifact(subjects.of_digest(digest))
 
-    @staticmethod
-    def of_bytes(content: bytes, raw: bytes) -> Artifact:
-        """An artifact at hand, with all digests that the bundle `raw` names. Raises FormatError."""
-        return Artifact(subjects.of_pieces([content], algorithms(raw)), content)
-
     @property
     def sha256(self) -> Digest:
         """Raises BadInput where it is named by another digest."""

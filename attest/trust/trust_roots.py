@@ -208,10 +208,6 @@ class TrustRoot:
         """The entry under a name."""
         return next((entry for entry in self.identities if entry.name == name), None)
 
-    def public_pem_of(self, identity: str) -> bytes | None:
-        """The public key of a managed-key identity."""
-        return next((e.public_pem for e in self.identities if e.identity == identity and e.public_pem), None)
-
 
 def parse(value: object) -> TrustRoot:
     """The document to value, with every rule of its format. Raises FormatError, TooNew."""

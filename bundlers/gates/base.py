@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from casstore.config import Consumer
     from casstore.network.network import NetworkGuard
 
-NO_VALUES: Mapping[str, Any] = {}
-
 
 class Phase(enum.StrEnum):
     """When a gate is asked."""

@@ -26,7 +26,6 @@ from bundlers.isolation.settings import Settings
 
 _KINDS = ("file", "nested", "variant", "secret", "copy")
 _MAX_REPORT = 1 << 30
-_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ Source: https://theupdateframework.github.io/specification/v1.0.34/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -326,11 +326,3 @@ def names(above: bytes, below: bytes) -> bool:
     except (VerificationError, LengthOrHashMismatchError, AttributeError, KeyError):
         return False
     return True
-
-
-def describe_roles(root: bytes) -> dict[str, Sequence[str]]:
-    """Role to key ids of a root file, for reports."""
-    from tuf.api.metadata import Root
-
-    roles: Iterable[tuple[str, Any]] = _load(root, Root, "root").signed.roles.items()
-    return {name: tuple(role.keyids) for name, role in roles}

@@ -26,10 +26,6 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK
 _TRIES = 3
 
 
-class _Changed(Exception):
-    pass
-
-
 def signature(stat: os.stat_result) -> bytes:
     """32 bytes that change when the file does."""
     return _PACK(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & _INODE)

@@ -144,27 +144,6 @@ class Ledger:
             self._sync()  # others may be far ahead by now: who chases entry by entry never comes up with them
         return entry
 
-    def append_at(
-        self,
-        number: int,
-        kind: EntryKind,
-        statement: Digest,
-        *,
-        channel: str | None = None,
-        packs: Sequence[str] | None = None,
-        now: datetime,
-    ) -> Entry | None:
-        """The entry with this very number, which must be the next one; None when another took it."""
-        draft = self.draft(kind, statement, channel=channel, packs=packs, now=now)
-        if number > self._next:
-            self._sync()
-        if number > self._next:
-            raise NoSuchObject(f"ledger {self.name}: entry {number - 1} is not there, {number} cannot follow it")
-        if number < self._next:
-            return None
-        entry = self.place(draft)
-        return entry if self.offer(entry) else None
-
     def draft(
         self,
         kind: EntryKind,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from attest import canonical
 from attest.errors import BadInput, FormatError, TooNew
@@ -18,7 +18,6 @@ from casstore.storage.base import Storage
 
 KEY = "casstore.json"
 FORMAT = "casstore/1"
-Compression = Literal["none", "fast", "best"]
 LEVELS: dict[str, int] = {"none": 0, "fast": 1, "best": 9}
 _FORMATS = re.compile(r"casstore/([0-9]{1,6})")
 _ID = re.compile(r"[0-9a-f]{32}")

@@ -21,13 +21,6 @@ TYPE = "https://openvex.dev/ns"
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
 
 STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
-JUSTIFICATIONS = (
-    "component_not_present",
-    "vulnerable_code_not_present",
-    "vulnerable_code_not_in_execute_path",
-    "vulnerable_code_cannot_be_controlled_by_adversary",
-    "inline_mitigations_already_exist",
-)
 HARMLESS = frozenset({"not_affected", "fixed"})
 
 

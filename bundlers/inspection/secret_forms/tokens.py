@@ -12,7 +12,6 @@ from bundlers.inspection.secret_forms.rules import Rule, always, rule
 
 _ALNUM, _WORD, _HEX = rb"[A-Za-z0-9]", rb"[A-Za-z0-9_-]", rb"[0-9a-f]"
 _UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_B64 = rb"[A-Za-z0-9+/]"
 
 
 def _form(name: str, literal: bytes, alphabet: bytes, count: str) -> Rule:

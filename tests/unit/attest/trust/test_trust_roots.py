@@ -42,7 +42,6 @@ def test_lookups() -> None:
     assert FIRST.names_of(ann, NOW) == {"ann"}
     assert FIRST.roles_of(ann, NOW - timedelta(days=31)) == frozenset()
     assert FIRST.holders("owner") == ("olga", "otto") and FIRST.holders("ledger") == ()
-    assert FIRST.public_pem_of(ann) == signer("ann").public_pem
     assert FIRST.identity_of("nobody") is None
 
 

@@ -15,7 +15,7 @@ import pytest
 from attest import canonical, digests
 from attest.digests import Digest, sha256
 from attest.errors import FormatError, TooNew
-from casstore.errors import NoSuchObject, NotWritable, StorageUnavailable, StoreDamaged
+from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
 from casstore.fsck import fsck, repair
 from casstore.ledger import entries as formats
 from casstore.ledger import seen
@@ -171,18 +171,6 @@ def test_the_tip_is_found_by_galloping(host: Host, count: int) -> None:
     tip = Ledger(host).tip()
     assert tip is not None
     assert tip.number == count - 1
-
-
-def test_append_at_takes_the_very_number_or_none(host: Host) -> None:
-    mine, other = Ledger(host), Ledger(host)
-    fill(mine, 2)
-    assert other.append_at(1, EntryKind.DELETE, sha256(b"d"), now=NOW) is None
-    found = other.append_at(2, EntryKind.DELETE, sha256(b"d"), now=NOW)
-    assert found is not None
-    assert found.number == 2
-    assert mine.append_at(2, EntryKind.DELETE, sha256(b"e"), now=NOW) is None
-    with pytest.raises(NoSuchObject, match="cannot follow"):
-        mine.append_at(9, EntryKind.DELETE, sha256(b"f"), now=NOW)
 
 
 def test_two_handles_take_turns(host: Host) -> None:
