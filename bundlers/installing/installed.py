@@ -76,9 +76,9 @@ class InstalledFolder:
         with open(os.path.join(self.folder, ".lock"), "ab") as file:
             try:
                 locks.take(file.fileno(), wait=False)
-            except OSError as exc:
+            except BlockingIOError as exc:
                 raise Conflict(f"{self.folder}: another install is running here", hint="wait for it") from exc
-            except locks.NoLocks:
+            except (locks.NoLocks, OSError):
                 pass  # the switch is one rename all the same
             else:
                 self._sweep()

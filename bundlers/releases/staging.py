@@ -105,7 +105,8 @@ class Quarantine:
             folder = tempfile.mkdtemp(prefix=self._prefix, suffix=_SUFFIX, dir=self._above)
             with contextlib.suppress(FileNotFoundError):
                 lock = os.open(folder, os.O_RDONLY)
-                locks.take(lock)
+                with contextlib.suppress(OSError):  # without locks nobody sweeps it away
+                    locks.take(lock)
                 if os.path.isdir(folder):
                     return folder, lock
                 os.close(lock)

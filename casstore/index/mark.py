@@ -49,8 +49,10 @@ class Mark:
                 return SAME
             locks.take(fd, wait=False)
             return DOUBTFUL
-        except OSError:
+        except BlockingIOError:
             return SAME  # others have it open right now and live
+        except OSError:
+            return DOUBTFUL  # a file system without locks does not say whether they do
         finally:
             os.close(fd)
 

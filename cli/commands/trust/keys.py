@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from cli.commands.params import json_option, pass_session
@@ -37,6 +39,8 @@ def generate(file: str, algorithm: str, no_passphrase: bool, as_json: bool) -> N
         raise click.UsageError("a passphrase is needed: set CASSTORE_PASSWORD, or give --no-passphrase")
     private = pairs.generate(algorithm)
     write_new(file, pairs.private_to_pem(private, secret), mode=0o600)
+    if os.name != "nt" and os.stat(file).st_mode & 0o077:
+        render.warning(f"{file}: this file system keeps no modes, others can read the key: move it")
     write_new(f"{file}.pub", pairs.public_to_pem(private.public_key()))
     result = {"file": file, "public": f"{file}.pub", "identity": pairs.identity_of(private.public_key())}
     render.json_object(result) if as_json else render.line(result["identity"])

@@ -1,8 +1,9 @@
-"""File systems without links, symbolic links and modes (FAT, exFAT, shares, sticks): each has a way without."""
+"""File systems without links, symbolic links, locks and modes (FAT, exFAT, shares, sticks): each has a way without."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from casstore.fsck import fsck
 from casstore.machine import naming
 from casstore.machine.modes import keeps_modes, set_mode
+from casstore.store.store import Store
 from cli.main import invoke
+from tests.support.worlds import World
 
 CONFIG = """\
 [store]
@@ -32,7 +36,7 @@ url = "./poor/public"
 
 @pytest.fixture
 def poor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose file system knows neither links nor modes, nor a rename that replaces nothing."""
+    """A folder whose file system knows neither links nor locks nor modes, nor a rename that replaces nothing."""
     top = tmp_path / "poor"
     top.mkdir()
 
@@ -42,19 +46,20 @@ def poor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return os.path.abspath(there if dir_fd is None else f"/proc/self/fd/{dir_fd}").startswith(str(top))
         return os.readlink(f"/proc/self/fd/{path}").startswith(str(top))
 
-    def refusing(call: Any, place: int) -> Any:
+    def refusing(call: Any, place: int, code: int = errno.EPERM) -> Any:
         def wrapped(*args: Any, **more: Any) -> Any:
             descriptor = more.get("dir_fd")
             if on(args[place], None if descriptor is None else descriptor) or (
                 descriptor is not None and on(descriptor)
             ):
-                raise PermissionError(errno.EPERM, "Operation not permitted")
+                raise OSError(code, os.strerror(code))
             return call(*args, **more)
 
         return wrapped
 
     for name, place in (("link", 1), ("symlink", 1), ("chmod", 0), ("fchmod", 0)):
         monkeypatch.setattr(os, name, refusing(getattr(os, name), place))
+    monkeypatch.setattr(fcntl, "flock", refusing(fcntl.flock, 0, errno.ENOLCK))
     moved = naming._moved
     monkeypatch.setattr(naming, "_moved", lambda old, new: not on(new) and moved(old, new))
     return top
@@ -123,3 +128,28 @@ def test_all_that_leaves_a_store_goes_to_a_stick(
     must("uninstall", "--into", "poor/opt", "--confirm")
     assert not (poor / "opt").exists()
     assert [path.name for path in poor.rglob("*") if "tmp" in path.name and path.is_file()] == []
+
+
+def test_a_store_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    world = World.make(str(tmp_path / "store"))
+    world.release("1.0.0")
+    world.promote("1.0.0", "dev")
+    world.store.close()
+    with Store.open(world.store.url) as again:
+        assert fsck(again).ok
+
+
+def test_a_key_that_others_can_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, stick = os.open, str(tmp_path / "stick.pem")
+    monkeypatch.setattr(os, "open", lambda path, flags, _=0o777, **more: made(path, flags, 0o644, **more))
+    assert invoke(["keys", "generate", stick, "--no-passphrase"]) == 0
+    assert "others can read the key" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert invoke(["keys", "generate", str(tmp_path / "key.pem"), "--no-passphrase"]) == 0
+    assert "warning" not in capsys.readouterr().err
