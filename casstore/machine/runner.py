@@ -31,7 +31,7 @@ from typing import IO, Any
 
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject
-from casstore.machine import seclusion
+from casstore.machine import seclusion, views
 from casstore.machine.views import View
 
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SOURCE_DATE_EPOCH")
@@ -193,17 +193,42 @@ def _start(
     asked: _Asked,
     source: int,
 ) -> tuple[subprocess.Popen[bytes], NetworkUse, bool, bool]:
-    network, view = asked.network, asked.view
-    reached = NetworkUse.ALLOWED if network else NetworkUse.NONE
-    ways: list[tuple[bool, View | None]] = [(True, view)] if asked.alone and view is not None else []
-    ways += [(True, None)] if asked.alone else []
-    ways += [] if network else [(False, None)]
-    for by_itself, shown in ways if seclusion.supported() else ():
-        enter = partial(seclusion.enter, network=network, alone=by_itself, view=shown)
+    reached = NetworkUse.ALLOWED if asked.network else NetworkUse.NONE
+    open_ = reached if asked.network else NetworkUse.UNENFORCED
+    for way in _ways(asked) if seclusion.supported() else ():
         with contextlib.suppress(subprocess.SubprocessError):  # it failed before the program began
-            started = _popen(argv, cwd, variables, _both(enter, limit), source)
-            return started, reached, by_itself, shown is not None
-    return _popen(argv, cwd, variables, limit, source), reached if network else NetworkUse.UNENFORCED, False, False
+            started = _popen(argv, cwd, variables, _both(way.enter, limit), source)
+            return started, reached if way.apart else open_, way.alone, way.secluded
+    return _popen(argv, cwd, variables, limit, source), open_, False, False
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a program is kept from, and how."""
+
+    enter: Callable[[], None]
+    apart: bool = True
+    """From the network, where it may not reach it."""
+    alone: bool = False
+    secluded: bool = False
+
+
+def _ways(asked: _Asked) -> Iterator[_Way]:
+    """What is tried, the most first."""
+    view = asked.view if asked.alone else None
+    away = partial(seclusion.enter, network=asked.network)
+    confine = partial(views.confine, view) if view is not None else None
+    if view is not None:
+        yield _Way(partial(away, alone=True, view=view), alone=True, secluded=True)
+        yield _Way(_both(partial(away, alone=True), confine), alone=True, secluded=True)
+    if asked.alone:
+        yield _Way(partial(away, alone=True), alone=True)
+    if not asked.network:
+        if confine is not None:
+            yield _Way(_both(away, confine), secluded=True)
+        yield _Way(away)
+    if confine is not None:
+        yield _Way(confine, apart=False, secluded=True)
 
 
 @contextlib.contextmanager

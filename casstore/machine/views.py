@@ -1,9 +1,9 @@
 """What a program sees of the file system: a root of its own, made of places, where the system has mounts.
 
 Promises: after `enter` the process and all that it starts find nothing but the places, at their usual paths, and write
-to nothing but those that are writable. The folder of the root is made by `prepared`, before the fork. Raises OSError
-where the system does not let us. `enter` runs between fork and exec, in a mount namespace of its own (`seclusion`), so
-it imports nothing and takes no lock.
+to nothing but those that are writable; after `confine`, which needs no mounts, they open nothing else. The folder of
+the root is made by `prepared`, before the fork. Raises OSError where the system does not let us. Both run between fork
+and exec, the first in a mount namespace of its own (`seclusion`), so they import nothing and take no lock.
 
     with prepared([Place("/usr"), Place("/src/out", writable=True)], cwd="/src/out") as view:
         runner.run(argv, cwd="/src/out", alone=True, view=view)
@@ -30,6 +30,13 @@ _WRITABLE = (*_DEVICES, "/proc")
 _BIND, _REC, _DETACH = 0x1000, 0x4000, 2
 _SETATTR, _HERE, _RECURSIVE, _READ_ONLY = 442, -100, 0x8000, 1
 _PIVOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+_CREATE, _ADD, _RESTRICT, _ASK_VERSION, _NO_NEW_PRIVILEGES = 444, 445, 446, 1, 38
+_TRUNCATES, _KNOWS_DEVICES = 3, 5
+"""Versions of Landlock: one that keeps files from being cut off, one that knows what devices are asked."""
+_EVERY, _DEVICES_TOO = (1 << 15) - 1, (1 << 16) - 1
+_READ = 0b1101
+"""Run, read a file, list a folder."""
+_OF_FILES = 0b111 | 1 << 14 | 1 << 15
 _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -113,6 +120,31 @@ def enter(view: View) -> None:
     os.chdir(b"/")
     _read_only(b"/", 0)
     os.chdir(view.cwd)
+
+
+def confine(view: View) -> None:
+    """Where no mounts of its own are to be had: what is not in the view is there, and nothing of it can be opened.
+
+    By Landlock, for good; what the program would have had at another place it has at its own. Raises OSError.
+    Source: https://www.kernel.org/doc/html/latest/userspace-api/landlock.html
+    """
+    if _libc is None:
+        raise OSError(0, "no Landlock on this system")
+    version = _libc.syscall(_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION)
+    _check(0 if version >= _TRUNCATES else -1)
+    every = _DEVICES_TOO if version >= _KNOWS_DEVICES else _EVERY
+    rules = _libc.syscall(_CREATE, struct.pack("Q", every), ctypes.c_size_t(8), 0)
+    _check(min(rules, 0))
+    for source, _, writable in view.places:
+        beneath = os.open(source, os.O_PATH | os.O_CLOEXEC)
+        rights = every if writable else _READ
+        if not os.path.isdir(source):
+            rights &= _OF_FILES
+        _check(_libc.syscall(_ADD, rules, 1, struct.pack("=Qi", rights, beneath), 0))
+        os.close(beneath)
+    _check(_libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+    _check(_libc.syscall(_RESTRICT, rules, 0))
+    os.close(rules)
 
 
 def _mount(source: bytes, target: bytes) -> None:

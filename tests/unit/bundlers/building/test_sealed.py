@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -50,10 +51,16 @@ def sealed() -> None:
             pytest.skip("this system lets nobody have mounts of their own")
 
 
+def never(*commands: str) -> str:
+    """Each must fail: in the middle of a script nothing else asks."""
+    return "; ".join(f"if {one} 2>/dev/null; then echo {one} >&2; exit 9; fi" for one in commands)
+
+
 @pytest.mark.usefixtures("sealed")
 def test_it_sees_its_inputs_and_the_system_alone(run: Run, project: Path) -> None:
-    script = f"mkdir out; cat src/a; test ! -e secret; test ! -e {project}; test ! -e {project.parent}/tool.sh; ls /usr"
-    done = run(script + "; ! touch /usr/x 2>/dev/null; ! touch /x 2>/dev/null; echo t > /tmp/t; test -w out")
+    there = never("test -e secret", f"test -e {project}", f"test -e {project.parent}/tool.sh")
+    written = never("touch /usr/x", "touch /x")
+    done = run(f"set -e; mkdir out; cat src/a; {there}; {written}; ls /usr; echo t > /tmp/t; test -w out")
     assert done.sees == "inputs" and done.command.stdout.startswith(b"a\n") and b"bin" in done.command.stdout
     assert done.to_json()["sees"] == "inputs" and not (project / "out").exists() and not Path("/tmp/t").exists()
 
@@ -80,6 +87,31 @@ def test_a_named_tool_is_shown_read_only_and_recorded(run: Run, project: Path) -
     assert row["name"] == "~/tool.sh" and row["digest"].startswith("sha256:")
     tool.write_text("echo another\n")
     assert run("mkdir out", build_tools=["~/tool.sh"]).to_json()["tools"] != [row]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_without_mounts_of_its_own_nothing_else_can_be_opened(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """By Landlock: also where nobody may have namespaces at all, as in many containers."""
+    if ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) < 3:
+        pytest.skip("NO LANDLOCK: a build that may have no mounts is not tried")
+
+    def refused(**asked: object) -> None:
+        if not alone or asked.get("view") is not None:
+            raise OSError(1, "not permitted")
+        entered(**asked)  # type: ignore[arg-type]
+
+    entered = seclusion.enter
+    monkeypatch.setattr(seclusion, "enter", refused)
+    hidden = (project / "secret", project / "src" / "a", project.parent / "tool.sh")
+    tries = never(*(f"cat {path}" for path in hidden), f"touch {project}/x", f"ls {project}")
+    done = run(f"set -e; mkdir out; cat src/a; {tries}; echo 1 >/dev/null; ls /usr >/dev/null")
+    assert (done.sees, done.command.alone) == ("inputs", alone) and done.command.stdout.startswith(b"a\n")
+    assert run("set -e; mkdir out; echo t > $TMPDIR/t; cp src/a out/a; cat out/a").command.stdout == b"a\n"
+    with pytest.raises(BuildFailed) as failed:
+        run(f"sh {hidden[2]}")
+    assert f"asked for {hidden[2]}" in failed.value.hint
 
 
 def test_where_the_system_hides_nothing_that_is_told_and_recorded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
