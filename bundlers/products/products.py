@@ -129,6 +129,8 @@ def archive_names(config: Config, found: Mapping[str, ProductManifest], version:
         names[key] = name = archive_name(manifest, version, table.archive)
         if problem := _name_problem(name):
             raise BadInput(f"product {key}: its archive would be named {name!r}, {problem}", hint=_NAMING)
+        if name in config.products:
+            raise BadInput(f"product {key}: its archive would be named as the product {name}", hint=_NAMING)
         if (other := owners.setdefault(name.casefold(), key)) != key:
             raise BadInput(f"products {other} and {key} would both have the archive {name}", hint=_NAMING)
     labels = [label(key).casefold() for key in found]
