@@ -144,9 +144,19 @@ def test_who_is_no_builder_rebuilds_nothing(tmp_path: Path) -> None:
 def test_by_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     line = made(tmp_path)
     monkeypatch.chdir(line.root)
-    Path("bob.pem").write_bytes(keys.private_to_pem(signer("builder-bob").key, None))  # type: ignore[attr-defined]
+    for name, who in (("bob", "builder-bob"), ("pam", "pam")):
+        Path(f"{name}.pem").write_bytes(keys.private_to_pem(signer(who).key, None))  # type: ignore[attr-defined]
     monkeypatch.setenv("CASSTORE_TESTING", "1")
     monkeypatch.setenv("CASSTORE_NOW", line.now.isoformat())
+    assert invoke(["get", line.state.components["1.0.0", "tool"], "copied"]) == 0
+    shutil.copytree("copied/out", "out")
+    line.configure(
+        TOML.replace(f'inputs = ["src/**", "make.py"]\nbuild = [{json.dumps(sys.executable)}, "make.py"]', "")
+    )
+    assert invoke(["put", "tool", "--release-version", "copy.0", "--key", "bob.pem"]) == 0
+    assert invoke(["promote", "1.0.0", "--to", "rebuilt", "--key", "pam.pem"]) == 4
+    assert "2 distinct builders of the same arguments and inputs are needed" in capsys.readouterr().err
     assert invoke(["rebuild", "1.0.0", "--key", "bob.pem"]) == 0
     assert "component tool: the same" in capsys.readouterr().out
+    assert invoke(["promote", "1.0.0", "--to", "rebuilt", "--key", "pam.pem"]) == 0
     assert invoke(["rebuild", "1.0.0", "--component", "nothing", "--key", "bob.pem"]) == 8
