@@ -25,11 +25,15 @@ from casstore import config
 
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
+    from attest.trust.witnesses import Witness
     from casstore.ledger.state import LedgerState
     from casstore.store.store import Store
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 IMPORT_NAMES = ("attest", "casstore", "bundlers", "cli")
+_WITNESS_IS_LATE = timedelta(days=2)
+"""So long a seal may be without a witness's line: it runs daily."""
+_WITNESS = "is its schedule still on? (casstore help witnesses)"
 _EARLIEST = 1_700_000_000
 """A clock that shows less has not been set: this program is younger."""
 _SKEW = timedelta(minutes=10)
@@ -86,8 +90,12 @@ def examine(
     key_files: tuple[str, ...],
     now: datetime,
     look: Callable[[str, str], tuple[str, bool] | None] | None = None,
+    newest_line: Callable[[Witness], tuple[int, datetime] | None] | None = None,
 ) -> DoctorReport:
-    """Run every check; one that cannot be made is a failed row, never an exception."""
+    """Run every check; one that cannot be made is a failed row, never an exception.
+
+    `look` tells what consumers are shown of a channel at a destination, `newest_line` what a witness signed last.
+    """
     rows = [_python(), *_libraries(), *_import_names(), _clock(now), _configuration(config_path, cwd)]
     try:
         store = open_store()
@@ -97,6 +105,8 @@ def examine(
         rows += [*_store(store), *_ledger(replay, now)]
         if look is not None:
             rows += _destinations(replay, look)
+        if newest_line is not None:
+            rows += _witnesses(replay, newest_line, now)
     rows += [_key_file(path) for path in key_files]
     return DoctorReport(tuple(rows))
 
@@ -114,6 +124,39 @@ def _destinations(
         if seen is not None:
             hint = "" if seen[1] else f"casstore publish {channel} --to {name}"
             yield Row(f"destination {name}, {channel}", OK if seen[1] else WARN, seen[0], hint)
+
+
+def _witnesses(
+    replay: Callable[[], LedgerState], newest_line: Callable[[Witness], tuple[int, datetime] | None], now: datetime
+) -> Iterator[Row]:
+    """What the trust root's witnesses signed last, and whether one key holds both roles that they watch."""
+    try:
+        state = replay()
+    except CasstoreError:
+        return  # the ledger's own row tells it
+    root, sealed = state.trust_root, state.sealed
+    if root is None or root.witnesses is None:
+        return
+    both = sorted(set(root.holders("ledger")) & set(root.holders("publisher")))
+    if both:
+        yield Row(
+            "witnesses",
+            WARN,
+            f"{', '.join(both)} may seal and publish: the witnesses alone stand between one key and consumers",
+            "give the roles ledger and publisher to keys on two machines (casstore help witnesses)",
+        )
+    for one in root.witnesses.keys:
+        seen = newest_line(one)
+        if seen is None:
+            yield Row(f"witness {one.name}", WARN, "no line of it lies where publish looks", _WITNESS)
+            continue
+        size, at = seen
+        told = f"signed {size} entries at {times.format(at)}"
+        late = sealed is not None and size <= sealed.number and now - max(at, sealed.time) > _WITNESS_IS_LATE
+        if late:
+            yield Row(f"witness {one.name}", WARN, f"{told}, and no seal since", _WITNESS)
+        else:
+            yield Row(f"witness {one.name}", OK, told)
 
 
 def _python() -> Row:

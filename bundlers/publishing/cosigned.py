@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, cosignatures
@@ -107,6 +108,19 @@ def line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
     except (FormatError, VerificationError, NoSuchObject, StorageUnavailable):
         return None  # one that cannot be read: the others may be enough
     return note
+
+
+def newest(places: Sequence[ReadLine], one: Witness, origin: str) -> tuple[int, datetime] | None:
+    """(size, when it was signed) of the newest line of a witness at some places; None where there is none."""
+    found = []
+    for read in places:
+        try:
+            note = read(records.newest_cosignature_path(one.key_id))
+            if note is not None and (shown := checkpoints.parse(note)[0]).origin == origin:
+                found.append((shown.size, cosignatures.time_of(note, one.key, shown)))
+        except (FormatError, VerificationError, NoSuchObject, StorageUnavailable):
+            continue  # as above
+    return max(found, default=None)
 
 
 def bring(

@@ -21,7 +21,7 @@ from bundlers.consuming import kits, readback
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.consuming.witness_lines import read_from
-from bundlers.publishing import kit_files, published_check, records, tuf_repository
+from bundlers.publishing import cosigned, kit_files, published_check, records, tuf_repository
 from bundlers.publishing.cosigned import CosignatureLines
 from bundlers.publishing.destinations import DestinationSettings
 from bundlers.publishing.kit_files import KitFile, Member
@@ -32,6 +32,7 @@ from bundlers.witnessing.memory import Memory
 from bundlers.witnessing.witness import WitnessSettings, run
 from casstore import promotion
 from casstore.errors import Conflict, NoSuchObject, StoreDamaged
+from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.machine import locks
 from casstore.network.network import NetworkGuard
 from casstore.storage import open_storage
@@ -593,3 +594,18 @@ def test_entries_that_change_between_two_reads_are_refused(tmp_path: Path, monke
         line.witness("w1")
     assert line.witness("w1").new
     assert not (tmp_path / "w1-memory/evidence").exists()
+
+
+def test_what_a_witness_signed_last_is_told_by_its_own_line_alone(tmp_path: Path) -> None:
+    """What `doctor` shows of it: nonsense, and a line of another ledger, is as good as none."""
+    line = Line(tmp_path, asked(1, "w1"))
+    line.publish()
+    line.witness("w1")
+    (key,) = asked(1, "w1").keys
+    places = read_from([str(line.public), str(tmp_path / "w1-out")], network=None)
+    size = checkpoints.parse((line.public / "ledger/checkpoint").read_bytes())[0].size
+    origin = ledger_checkpoints.origin(line.world.store.store_id, "main")
+    assert cosigned.newest(places, key, origin) == (size, line.world.now.replace(microsecond=0))
+    assert cosigned.newest(places, key, f"{origin}2") is None
+    (tmp_path / "w1-out" / records.newest_cosignature_path(key.key_id)).write_bytes(b"nonsense")
+    assert cosigned.newest(places, key, origin) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from cli.drawing import render
 from cli.session import Session
 
 if TYPE_CHECKING:
+    from attest.trust.witnesses import Witness
     from casstore.fsck import FsckReport
 
 
@@ -124,6 +126,23 @@ def _looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None] | 
         return None
 
 
+def _newest_lines(session: Session) -> Callable[[Witness], tuple[int, datetime] | None] | None:
+    from attest.errors import CasstoreError
+    from bundlers.consuming import witness_lines
+    from bundlers.publishing import cosigned
+    from bundlers.publishing.destinations import settings_of
+    from casstore.ledger import checkpoints
+
+    try:
+        config, state = session.config, session.state()
+        urls = [settings_of(config, name).url for name in config.destinations]
+        urls += map(config.absolute, config.witnesses.values())
+        places = witness_lines.read_from(dict.fromkeys(urls), network=session.network)
+    except CasstoreError:  # configuration, store or ledger: each has its own row
+        return None
+    return lambda one: cosigned.newest(places, one, checkpoints.origin(state.store, state.ledger))
+
+
 @click.command()
 @json_option
 @pass_session
@@ -146,6 +165,7 @@ def doctor(session: Session, as_json: bool) -> None:
         key_files=(key.removeprefix("file:"),) if key and (":" not in key or key.startswith("file:")) else (),
         now=session.now,
         look=_looks(session),
+        newest_line=_newest_lines(session),
     )
     if as_json:
         render.json_object(report.to_json())

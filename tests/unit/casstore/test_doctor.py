@@ -12,6 +12,7 @@ import pytest
 from worlds import World, signer, trust_root
 
 from attest.trust.policies import ChannelPolicy
+from attest.trust.witnesses import Witness, Witnesses
 from casstore import doctor
 from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger import sealing
@@ -275,3 +276,32 @@ def test_one_key_for_ledger_and_publishing(tmp_path: Path) -> None:
     assert list(doctor._shared_keys(root, NOW)) == []
     (row,) = doctor._shared_keys(replace(root, roles=both), NOW)
     assert "log holds the roles ledger and publisher" in row.message
+
+
+def test_witnesses_that_are_late_or_silent_and_one_key_for_what_they_watch(tmp_path: Path) -> None:
+    asked = Witnesses(1, tuple(Witness(name, "fold", signer(name).public_pem or b"") for name in ("w1", "w2", "w3")))
+    world = World.make(str(tmp_path / "world"), witnesses=asked)
+    state = sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
+    size, at = state.count, world.now
+    lines = {"w1": (size, at), "w2": (size - 1, at - timedelta(days=1)), "w3": None}
+
+    def rows(now: datetime, state: LedgerState = state) -> dict[str, doctor.Row]:
+        found = doctor.examine(
+            config_path=None,
+            cwd=str(tmp_path),
+            open_store=lambda: world.store,
+            replay=lambda: state,
+            key_files=(),
+            now=now,
+            newest_line=lambda one: lines[one.name],
+        )
+        return {row.check: row for row in found.rows if row.check.startswith("witness")}
+
+    soon, late = rows(at + timedelta(hours=1)), rows(at + timedelta(days=3))
+    assert [row.status for row in soon.values()] == ["ok", "ok", "warn"]
+    assert [row.status for row in late.values()] == ["ok", "warn", "warn"]
+    assert "no seal since" in late["witness w2"].message and "schedule" in late["witness w2"].hint
+    root = state.require_trust_root()
+    roles = {**root.roles, "publisher": root.roles["ledger"]}
+    one = replace(state, trust_roots=(replace(root, roles=roles),))
+    assert "log may seal and publish" in rows(at, one)["witnesses"].message
