@@ -119,7 +119,10 @@ def open_log(
 
     roots = published_roots.follow(read, first=first, at=at, sigstore_root=sigstore_root)
     raw = read_all(reader, records.CHECKPOINT, max_bytes=checkpoints.MAX_NOTE)
-    told = checkpoints.parse(raw)[0].origin
+    try:
+        told = checkpoints.parse(raw)[0].origin
+    except FormatError as exc:
+        raise FormatError(f"{reader.url}/{records.CHECKPOINT}: {exc.message}", hint=exc.hint) from exc
     prefix = ledger_checkpoints.origin(roots[0].store, "")
     ledger = told.removeprefix(prefix)
     if not told.startswith(prefix) or not ledger or "/" in ledger:

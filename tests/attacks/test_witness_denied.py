@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from attest.digests import hex_of, sha256
-from attest.errors import VerificationError
+from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, cosignatures, merkle
 from attest.trust.trust_roots import TrustIdentity
 from attest.trust.witnesses import CONSISTENCY, FOLD
@@ -170,6 +170,9 @@ def test_a_feed_that_cannot_be_read_makes_no_entry_void(tmp_path: Path) -> None:
         with incoming, pytest.raises((NoSuchObject, StoreDamaged)):
             incoming.read(sha256(b"never put"))
         assert not (tmp_path / "incoming").exists()
+    (line.public / "ledger/checkpoint").write_bytes(b"")
+    with pytest.raises(FormatError, match=r"public/ledger/checkpoint: signed note: "):
+        line.witness("w1")
 
 
 def test_a_foreign_file_in_a_lines_place_is_replaced(tmp_path: Path) -> None:
