@@ -22,10 +22,11 @@ from attest import canonical
 from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError, VerificationError
 from casstore.machine import locks
+from casstore.objects import small_records
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
-FORMAT = "casstore-consumer-state/1"
+FORMAT = "casstore-consumer-state/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,25 @@ class Pins:
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
         return canonical.dumps(
-            {
-                "format": FORMAT,
-                "store": self.store,
-                "ledger": self.ledger,
-                "firstTrustRoot": self.first_trust_root,
-                "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
-                "checkpoint": {"size": self.checkpoint_size, "rootHash": self.root_hash},
-                "channels": {n: {"number": m.number, "digest": m.digest} for n, m in self.channels.items()},
-            }
+            small_records.sealed(
+                {
+                    "format": FORMAT,
+                    "store": self.store,
+                    "ledger": self.ledger,
+                    "firstTrustRoot": self.first_trust_root,
+                    "trustRoot": {"version": self.trust_root_version, "digest": self.trust_root},
+                    "checkpoint": {"size": self.checkpoint_size, "rootHash": self.root_hash},
+                    "channels": {n: {"number": m.number, "digest": m.digest} for n, m in self.channels.items()},
+                }
+            )
         )
 
     @staticmethod
     def parse(data: bytes) -> Pins:
         """Bytes to pins. Raises FormatError."""
         value = canonical.loads_canonical(data, what="consumer state")
+        if not small_records.is_sealed(value):
+            raise FormatError("consumer state: its token is not that of what it says")
         try:
             return _pins(value)
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:

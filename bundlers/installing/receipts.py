@@ -18,8 +18,9 @@ from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
 from casstore.ledger.release_objects import build_key
 from casstore.ledger.views import RecordedSigner
+from casstore.objects import small_records
 
-FORMAT = "casstore-receipt/3"
+FORMAT = "casstore-receipt/4"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,150}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -101,13 +102,15 @@ class Receipt:
         }
 
     def to_bytes(self) -> bytes:
-        """Canonical bytes."""
-        return canonical.dumps(self.to_json())
+        """Canonical bytes, with a token that shows a flipped bit."""
+        return canonical.dumps(small_records.sealed(self.to_json()))
 
     @staticmethod
     def parse(data: bytes) -> Receipt:
         """Bytes to receipt. Raises FormatError."""
         value = canonical.loads_canonical(data, what="receipt")
+        if not small_records.is_sealed(value):
+            raise FormatError("receipt: its token is not that of what it says", hint="install again into this folder")
         try:
             return _receipt(value)
         except (KeyError, TypeError, BadInput) as exc:
@@ -165,10 +168,6 @@ def _receipt(value: Mapping[str, Any]) -> Receipt:
         installed_at=times.parse(value["installedAt"]),
         previous=None if value["previous"] is None else check_name(value["previous"]),
     )
-
-
-def _signer(item: Mapping[str, Any]) -> RecordedSigner:
-    return RecordedSigner(_text(item["identity"]), _number(item["entry"]))
 
 
 def _text(value: object) -> str:

@@ -27,14 +27,14 @@ from attest.statements.envelopes import decode_base64
 from bundlers.consuming.state import read_file, write_file
 from casstore.errors import Conflict, NotWritable
 from casstore.machine import locks
-from casstore.objects import store_config
+from casstore.objects import small_records, store_config
 from casstore.objects.store_config import StoreConfig, StoreOptions
 from casstore.storage import open_storage
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder
 from casstore.store.store import Store
 
-FORMAT = "casstore-witness-memory/1"
+FORMAT = "casstore-witness-memory/2"
 EVIDENCE_FORMAT = "casstore-witness-evidence/1"
 _RETIRE = "its key must sign no more: the owners name another one (keys ceremony draft --witness)"
 
@@ -71,6 +71,10 @@ class Remembered:
             "checkpoint": {"size": self.size, "rootHash": self.root_hash},
             "note": _base64(self.note),
         }
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes, with a token that shows a flipped bit."""
+        return canonical.dumps(small_records.sealed(self.to_json()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ class Memory:
 
     def save(self, remembered: Remembered) -> None:
         """Whole and durable on return."""
-        write_file(self._path, canonical.dumps(remembered.to_json()))
+        write_file(self._path, remembered.to_bytes())
 
     def accuse(self, what: str, notes: Sequence[bytes], now: datetime, proof: Proof | None = None) -> str:
         """Keep signed notes that contradict each other, or their own ledger; the path."""
@@ -171,7 +175,10 @@ class Memory:
 
 def _parse(data: bytes) -> Remembered:
     names = ("format", "name", "kind", "key", "store", "ledger", "firstTrustRoot", "trustRoot", "checkpoint", "note")
-    f = Fields(canonical.loads_canonical(data, what="memory"), "memory", required=names)
+    value = canonical.loads_canonical(data, what="memory")
+    if not small_records.is_sealed(value):
+        raise VerificationError("its token is not that of what it says")
+    f = Fields(value, "memory", required=(*names, small_records.TOKEN))
     if f.text("format") != FORMAT:
         raise VerificationError(f"its format is {f.text('format')[:60]!r}, not {FORMAT}")
     root = Fields(f.mapping("trustRoot"), "memory: trustRoot", required=("version", "digest"))

@@ -1,5 +1,6 @@
-"""The check value of a small record (a ledger entry, a pin, a step of a collection, `casstore.json`): its `token` is
-made of the rest.
+"""The check value of a small record: its `token` is made of the rest.
+
+Of a ledger entry, a pin, a step of a collection, `casstore.json`; of a receipt, a consumer's and a witness's memory.
 
 A flipped bit makes another well-formed digest; with the token it shows. A `nonce` keeps two of them apart.
 

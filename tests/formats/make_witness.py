@@ -67,7 +67,7 @@ def golden() -> dict[str, bytes]:
     return {
         "witness/witnesses.json": canonical.dumps(asked().to_json()),
         "witness/note": note(),
-        "witness/memory.json": canonical.dumps(remembered().to_json()),
+        "witness/memory.json": remembered().to_bytes(),
         **evidence,
     }
 

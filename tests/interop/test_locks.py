@@ -216,6 +216,9 @@ def test_the_classifiers_name_each_python_that_is_taken_and_no_other() -> None:
     oldest = pythons()[0]
     assert project()["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in (ROOT / "Makefile").read_text()
+    matrix = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert [python for python in pythons() if f'"{python}"' not in matrix] == []
+    assert f"Python {oldest} to {pythons()[-1]}" in (ROOT / "docs" / "guide" / "installing.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["runtime", "demo", "all-extras", "dev"])

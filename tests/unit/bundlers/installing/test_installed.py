@@ -15,6 +15,7 @@ from bundlers.installing.installed import InstalledFolder
 from bundlers.installing.receipts import Receipt, same_but_for_time
 from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.views import RecordedSigner
+from casstore.objects import small_records
 
 WHEN = datetime(2026, 7, 1, 10, tzinfo=UTC)
 ANY = sha256(b"any")
@@ -46,8 +47,11 @@ def test_odd_receipts_are_refused(change: tuple[str, object]) -> None:
     from attest import canonical
 
     value = {**receipt().to_json(), change[0]: change[1]}
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match="token"):
         Receipt.parse(canonical.dumps(value))
+    with pytest.raises(FormatError) as told:
+        Receipt.parse(canonical.dumps(small_records.sealed(value)))
+    assert "token" not in told.value.message
 
 
 @pytest.mark.parametrize("links", [True, False])
