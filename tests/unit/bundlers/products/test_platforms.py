@@ -48,6 +48,14 @@ def test_the_folder_that_all_lies_in_has_a_name_too(kind: str, platform: str, wr
     build("linux", "file", wrap=wrap, kind="tar.gz")
 
 
+@pytest.mark.parametrize("path", [".wh.f", "etc/.wh..wh..opq", ".wh.d/f"])
+def test_a_name_that_deletes_in_an_image(path: str) -> None:
+    with pytest.raises(UnsupportedInput, match="deletes other files"):
+        build("linux", path, kind="oci")
+    build("linux", path, "wh.f", kind="tar.gz")
+    build("linux", "a.wh.f", "wh.f", kind="oci")
+
+
 @pytest.mark.parametrize(
     "name", ["COM1", "lpt9.txt", "nul .c", "CONIN$", "com\u00b9", "a/prn/b", "x|y", 'q"', "end. ", "t."]
 )

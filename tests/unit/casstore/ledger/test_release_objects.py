@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from attest import canonical
-from attest.digests import sha256
+from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
+from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild, check_version
+from casstore.ledger.state import LedgerState
 from casstore.objects.platforms import Platform
 
 
@@ -134,3 +137,22 @@ def test_versions(version: str) -> None:
 def test_no_versions(version: str) -> None:
     with pytest.raises(BadInput, match="not a version"):
         check_version(version)
+
+
+def test_a_ref_means_one_release_or_none() -> None:
+    one, two = Digest(f"sha256:{'ab' * 4}{'0' * 56}"), Digest(f"sha256:{'ab' * 4}{'1' * 56}")
+    infos = {one: SimpleNamespace(digest=one, version="1.0"), two: SimpleNamespace(digest=two, version="2.0")}
+    channels = {"dev": SimpleNamespace(release=one), "empty": SimpleNamespace(release=None)}
+    state: Any = SimpleNamespace(channels=channels, versions={"1.0": one, "2.0": two}, releases=infos, order=[one, two])
+    state._meant = lambda ref: LedgerState._meant(state, ref)
+    state.newest_releases = lambda: LedgerState.newest_releases(state)
+    for ref, digest in {"dev": one, "1.0": one, "2.0": two, one: one, two[7:]: two, f"{'ab' * 4}00": one}.items():
+        assert LedgerState.find_release(state, ref).digest == digest
+    with pytest.raises(NoSuchObject, match="more than one release is meant by abababab"):
+        LedgerState.find_release(state, "ab" * 4)
+    for ref in ("ab" * 3, "empty", "nosuch", "", "1.0/p"):
+        with pytest.raises(NoSuchObject, match="no such release"):
+            LedgerState.find_release(state, ref)
+    channels["2.0"] = channels["dev"]  # no line of ours can have it
+    with pytest.raises(NoSuchObject, match=r"more than one release is meant by 2\.0"):
+        LedgerState.find_release(state, "2.0")
