@@ -26,8 +26,9 @@ from attest.digests import sha256
 from attest.errors import CasstoreError, FormatError, VerificationError
 from attest.statements.predicates import seal as predicate
 from attest.trust import trust_chain
+from attest.trust.verify import verify
 from casstore.ledger import rules, state_records
-from casstore.ledger.entries import EntryKind
+from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.log import Ledger
 from casstore.ledger.saved_state import Again, SavedRows, entries_of, rows_of
 from casstore.ledger.state import LedgerState, ObjectReader
@@ -106,7 +107,7 @@ def begin(ledger: Ledger, store: ObjectReader, sigstore_root: bytes | None, agai
         return None
     reader = rules.Reader(store, sigstore_root)
     for key in sorted(storage.list(folder_of(ledger.name)), reverse=True)[:_KEPT]:
-        with contextlib.suppress(CasstoreError):
+        with contextlib.suppress(CasstoreError, TypeError, ValueError, LookupError, AttributeError):
             found = _begun(ledger, reader, again, key)
             if ledger.resume(found.count, found.tip):
                 return found
@@ -115,13 +116,16 @@ def begin(ledger: Ledger, store: ObjectReader, sigstore_root: bytes | None, agai
 
 def _begun(ledger: Ledger, reader: rules.Reader, again: Again, key: str) -> LedgerState:
     """Raises CasstoreError where anything is not as the ledger has it."""
+    if (ledger.storage.size(key) or 0) > MAX_BYTES:
+        raise FormatError(f"{key} is larger than any state of a seal")
     record, rows = decode(ledger.storage.read(key))
     entry = ledger.peek(_number(key))
     claim = predicate.parse(reader.unverified(entry).predicate)
     if claim.full != sha256(record):
         raise VerificationError(f"{key} is not what its seal names")
-    kept = SavedRows(ledger.name, rows.get, entries_of(ledger), again, lambda _: None, claim.size, claim.tip)
     roots = _trust_roots(ledger, record, reader, claim.time)
+    _check_signer(entry, claim, roots[-1], reader)  # before what it signed is made anything of
+    kept = SavedRows(ledger.name, rows.get, entries_of(ledger), again, lambda _: None, claim.size, claim.tip)
     state = LedgerState(**state_records.of_record(record, roots, kept))
     if (state.store, state.ledger, state.count, state.tip) != (claim.store, ledger.name, claim.size, claim.tip):
         raise VerificationError(f"{key} is of another place")
@@ -139,6 +143,18 @@ def _trust_roots(ledger: Ledger, record: bytes, reader: rules.Reader, at: dateti
             raise VerificationError(f"entry {number} brings another trust root, or none")
         raws.append(reader.read(digest, entry))
     return trust_chain.verify_chain(raws, at=at, read=reader.pinned, sigstore_root=reader.sigstore_root)
+
+
+def _check_signer(entry: Entry, claim: predicate.Seal, root: TrustRoot, reader: rules.Reader) -> None:
+    verify(
+        reader.read(entry.statement, entry),
+        trust_root=root,
+        predicate_type=predicate.TYPE,
+        subjects=tuple(claim.subjects.values()),
+        at=claim.time,
+        role="ledger",
+        sigstore_root=reader.sigstore_roots(root).of(root),
+    )
 
 
 def _number(key: str) -> int:

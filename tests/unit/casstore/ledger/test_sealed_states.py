@@ -7,13 +7,18 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from attest.digests import Digest, sha256
 from attest.errors import FormatError
+from attest.statements import statements
+from attest.statements.predicates import seal as seals
+from attest.trust.trust_roots import RULES
 from casstore import promotion
 from casstore.ledger import sealed_states, sealing
 from casstore.ledger.cache import EntryCache
+from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay, replay_all, replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
@@ -153,3 +158,31 @@ def test_how_often() -> None:
 def test_what_lies_there_is_what_the_seal_names(world: World) -> None:
     record, _ = sealed_states.decode(world.store.storage.read(names(world)[-1]))
     assert world.state.tries is not None and sha256(record) == world.state.tries.full_root
+
+
+@pytest.mark.parametrize("by", ["log", "pam"])
+@pytest.mark.parametrize("harm", ["a name more", "a name less", "another type", "no map"])
+def test_a_record_of_odd_things_that_somebody_signed_is_passed_over(world: World, harm: str, by: str) -> None:
+    """Also when the ledger key signed it: the whole ledger is folded, and tells that such a seal is disputed."""
+    before = world.state
+    *_, last = names(world)
+    form, packed = msgpack.unpackb(sealed_states.decode(world.store.storage.read(last))[0], timestamp=3)
+    packed |= {"a name more": {"odd": 1}, "another type": {"channels": [1], "codes": 7}}.get(harm, {})
+    if harm == "a name less":
+        del packed["evidence"]
+    record = msgpack.packb([form, [packed] if harm == "no map" else packed], datetime=True)
+    root, sealed = before.require_trust_root(), before.sealed
+    assert sealed is not None
+    where = before.store, "main", RULES, before.count, before.tip, world.now, root.digest, root.version
+    claim = seals.Seal(*where, sha256(b"state"), sha256(record), sealed.number, world.now)
+    payload = statements.of_digests(claim.subjects, seals.TYPE, claim.to_json()).to_bytes()
+    world.force(EntryKind.SEAL, signer(by).sign_statement(payload))
+    rewritten(world, f"states/main/{before.count:020}", sealed_states.encode(record, {}))
+    state = replay(fresh(world), world.store)
+    assert state.begun == int(last.rpartition("/")[2]) and state == replace(world.state, void=state.void)
+    assert (state.disputed is not None) == (by == "log")
+
+
+def test_one_that_is_larger_than_any_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealed_states, "MAX_BYTES", 100)
+    assert replay(fresh(world), world.store).begun is None
