@@ -81,6 +81,13 @@ def record(fields: Fields) -> bytes:
     return data
 
 
+@cache
+def _names() -> list[str]:
+    from casstore.ledger.state import LedgerState
+
+    return sorted(set(LedgerState.__slots__) - set(_LEFT_OUT))
+
+
 def _in_order(value: Mapping[str, Any]) -> Fields:
     """With names sorted, here and in the maps that are its values."""
     return {name: _in_order(value[name]) if isinstance(value[name], Mapping) else value[name] for name in sorted(value)}
@@ -90,10 +97,10 @@ def of_record(data: bytes, roots: Sequence[TrustRoot], rows: Rows) -> Fields:
     """The fields of a state from its record and its trust roots. Raises FormatError."""
     try:
         form, packed = msgpack.unpackb(data, use_list=False, timestamp=3)
-        if form != FORMAT or packed["trust_roots"] != len(roots):
-            raise FormatError("the record of a state has another format, or other trust roots")
+        if form != FORMAT or packed["trust_roots"] != len(roots) or sorted(packed) != _names():
+            raise FormatError("the record of a state has another format, other names, or other trust roots")
         made = Unpacked(tuple(roots), rows).fields({**packed, **dict.fromkeys(("disputed", "epoch", "tries", "bound"))})
-    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as exc:
+    except (ValueError, TypeError, LookupError, AttributeError, msgpack.UnpackException) as exc:
         raise FormatError(f"not the record of a state: {exc}") from exc
     void = log("void")
     for number, code in sorted(made["codes"].items()):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from attest.digests import hex_of, sha256
-from attest.log import state_trie
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from attest.digests import hex_of, sha256  # noqa: E402
+from attest.log import state_trie  # noqa: E402
+from attest.trust.trust_roots import RULES  # noqa: E402
+from casstore.ledger import saved_state, sealed_states, state_records  # noqa: E402
+from tests.support.kept_ledgers import folded  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -26,7 +34,17 @@ def files() -> dict[str, bytes]:
     large = state_trie.build(rows(100))
     made["state/node.json"] = large.blobs[large.root]
     made |= {f"state/below/{hex_of(d)}.json": data for d, data in large.blobs.items() if d != large.root}
-    return made
+    return made | sealed_state()
+
+
+def sealed_state() -> dict[str, bytes]:
+    """Of the last seal of the kept ledger that held: the record that it names, and what a store keeps of it."""
+    kept = json.loads((GOLDEN / "rules" / f"{RULES}.json").read_bytes())
+    sealed = folded(kept).tries
+    assert sealed is not None
+    record = state_records.record(sealed.of.fields())
+    file = sealed_states.encode(record, saved_state.rows_of(sealed.of))
+    return {"state/record.msgpack": record, "state/sealed-state": file}
 
 
 if __name__ == "__main__":

@@ -9,37 +9,16 @@ from typing import Any
 
 import pytest
 
-from attest.digests import Digest, sha256
 from attest.errors import TooNew
 from attest.trust.trust_roots import RULES, check_known
-from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.folding import fold
 from casstore.ledger.rows import state_rows, tries_of
-from casstore.ledger.state import LedgerState, start
+from tests.support.kept_ledgers import folded
 from tests.support.table_rows import table_rows
 
 FOLDER = Path(__file__).parent / "golden" / "rules"
 KEPT = {path.stem: json.loads(path.read_bytes()) for path in sorted(FOLDER.glob("*.json"))}
-
-
-class Objects:
-    """What a kept ledger names."""
-
-    def __init__(self, kept: dict[str, Any]) -> None:
-        self.store_id: str = kept["store"]
-        self._known = {sha256(data): data for text in kept["objects"].values() if (data := text.encode("latin-1"))}
-
-    def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
-        if digest not in self._known:
-            raise NoSuchObject(digest)
-        return self._known[digest]
-
-
-def folded(kept: dict[str, Any], cut: int = 0) -> LedgerState:
-    entries, objects = [formats.parse(text.encode()) for text in kept["entries"]], Objects(kept)
-    return fold(fold(start(kept["store"], "main"), entries[:cut], objects), entries[cut:], objects)
 
 
 def test_each_number_of_the_rules_has_one() -> None:
