@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from attest.errors import BadInput, PolicyDenied
 from attest.statements.predicates import slsa_provenance
 from attest.trust import verify
+from bundlers.building import provenance
 from bundlers.building.building import BuildFailed
 from bundlers.building.provenance import builder_id, revision_of
 from casstore.errors import Conflict, NoSuchObject
@@ -155,6 +157,22 @@ def test_other_bytes_for_a_version_are_taken_only_on_purpose(line: Line) -> None
     with pytest.raises(Conflict, match="put with other bytes"):
         line.put("1.0.0", replace=False)
     assert line.put("1.0.0").replaced == ("core-bin",)
+
+
+def test_a_put_that_was_killed_after_its_entry_is_not_recorded_again(line: Line) -> None:
+    done = provenance.commit
+
+    def killed(*args: Any, **options: Any) -> Any:
+        done(*args, **options)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(provenance, "commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            line.put("1.0.0", replace=False)
+    count = line.state.count
+    assert line.put("1.0.0", replace=False).entry is None
+    assert line.state.count == count
 
 
 def test_revision_of_the_folder_is_recorded(line: Line) -> None:

@@ -98,3 +98,19 @@ def test_metadata_that_nobody_can_read_is_named(store: Store) -> None:
         "node_modules/@s/b/package.json",
         "d-1.dist-info/METADATA",
     }
+
+
+def test_what_real_packages_have_in_their_metadata(store: Store) -> None:
+    """A byte order mark, a name that stands twice, a number beyond 2**53, letters beyond ASCII: each was seen."""
+    files = {
+        b"node_modules/bom/package.json": b'\xef\xbb\xbf{"name": "bom", "version": "1"}',
+        b"node_modules/dup/package.json": b'{"name": "dup", "version": "1", "scripts": {"a": "1", "a": "2"}}',
+        b"node_modules/big/package.json": b'{"name": "big", "version": "1", "config": {"n": 12345678901234567890}}',
+        b"ok-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: ok\nVersion: 1\nLicense: Copyright \xc2\xa9 2020\n",
+        b"old-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: old\nVersion: 1\nLicense: \xa9 of before UTF-8\n",
+    }
+    made = sbom.of_tree(store, tree(store, files), name="x", version="1")
+    assert made.unread == ()
+    named = {row["name"] for row in made.document["components"] if row["type"] == "library"}
+    assert named == {"bom", "dup", "big", "ok", "old"}
+    cyclonedx.check(made.document)
