@@ -19,7 +19,7 @@ import msgpack
 
 from attest import digests
 from attest.digests import Digest, is_digest
-from attest.errors import FormatError
+from attest.errors import BadInput, FormatError
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger import row_values
 from casstore.ledger.entries import Entry
@@ -74,6 +74,10 @@ _LEFT_OUT = ("void", "disputed", "epoch", "tries", "bound", "begun")
 """Texts, what a seal cannot follow, and what one reader remembers: no part of what everybody folds alike."""
 
 
+_ODD = (ValueError, TypeError, LookupError, AttributeError, msgpack.UnpackException)
+"""What values of other forms lead to."""
+
+
 def record(fields: Fields) -> bytes:
     """What the entries of a ledger add up to, as everybody writes it."""
     packed = packed_of({name: value for name, value in fields.items() if name not in _LEFT_OUT})
@@ -100,7 +104,7 @@ def of_record(data: bytes, roots: Sequence[TrustRoot], rows: Rows) -> Fields:
         if form != FORMAT or packed["trust_roots"] != len(roots) or sorted(packed) != _names():
             raise FormatError("the record of a state has another format, other names, or other trust roots")
         made = Unpacked(tuple(roots), rows).fields({**packed, **dict.fromkeys(("disputed", "epoch", "tries", "bound"))})
-    except (ValueError, TypeError, LookupError, AttributeError, msgpack.UnpackException) as exc:
+    except _ODD as exc:
         raise FormatError(f"not the record of a state: {exc}") from exc
     void = log("void")
     for number, code in sorted(made["codes"].items()):
@@ -116,7 +120,7 @@ def trust_files(data: bytes) -> list[tuple[int, Digest]]:
         if len(files) != len(numbers) or not all(isinstance(number, int) for number in numbers):
             raise FormatError("not the record of a state: its trust roots are no list of entries")
         return [(number, digests.parse(file)) for number, file in zip(numbers, files, strict=True)]
-    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as exc:
+    except (BadInput, *_ODD) as exc:
         raise FormatError(f"not the record of a state: {exc}") from exc
 
 
