@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from attest.core import times
@@ -23,9 +22,9 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState, ReleaseInfo
+from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree import show
-from casstore.promotion.standings import approvers_of
+from casstore.promotion.standings import approvers_of_span
 from casstore.store.attestations import parse_unverified
 from casstore.store.holders import holding
 from casstore.store.parents_index import ParentsIndex
@@ -219,20 +218,12 @@ def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tup
             channel.name,
             times.format(since),
             times.format(until) if until else None,
-            _approvers(store, state, channel, info.digest, since),
+            approvers_of_span(store, state, channel, info.digest, since),
         )
         for channel in state.channels.values()
         for since, until in channel.spans(info.digest)
     )
     return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
-
-
-def _approvers(
-    store: Store, state: LedgerState, channel: ChannelState, release: Digest, since: datetime
-) -> tuple[str, ...]:
-    """Of the move that brought it then."""
-    moves = (move for move in channel.history if move.release == release and move.time == since)
-    return tuple(sorted({name for move in moves for name in approvers_of(store, state, move.evidence)}))
 
 
 def _vulnerabilities(store: Store, state: LedgerState, info: ReleaseInfo) -> dict[str, int]:

@@ -61,7 +61,10 @@ class ListedIn:
     def told(self) -> Iterator[str]:
         """Lines for people."""
         spans = ", ".join(
-            f"{name} since {since}" + (f" until {until}" if until else "") for name, since, until in self.about.channels
+            f"{span.channel} since {span.since}"
+            + (f" until {span.until}" if span.until else "")
+            + (f" approved by {' and '.join(span.approved_by)}" if span.approved_by else "")
+            for span in self.about.channels
         )
         gone = f" REVOKED ({self.about.revoked})" if self.about.revoked is not None else ""
         by = "" if self.confirmed else ", by the publisher's list alone"

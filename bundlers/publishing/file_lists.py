@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from attest import canonical, digests
 from attest.core import limits, times
@@ -29,10 +29,12 @@ from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
+from casstore.promotion import standings
+from casstore.promotion.services import PromotionStore
 from casstore.store.attestations import parse_unverified
 
 INDEX = "files/index.json"
-INDEX_FORMAT, LIST_FORMAT = "casstore-file-lists/1", "casstore-file-list/1"
+INDEX_FORMAT, LIST_FORMAT = "casstore-file-lists/2", "casstore-file-list/1"
 _IN_A_PIECE = 4096
 _MOST_DIGITS = 3
 
@@ -47,14 +49,34 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSpan:
+    """A time in which a channel named a release."""
+
+    channel: str
+    since: str
+    until: str | None
+    approved_by: tuple[str, ...] = ()
+    """Names behind the approvals that the move leaned on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `channels`."""
+        return {
+            "channel": self.channel,
+            "since": self.since,
+            "until": self.until,
+            "approvedBy": list(self.approved_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ListedRelease:
     """What the index says of a release."""
 
     release: Digest
     digits: int
     """By so many hex digits its list is parted."""
-    channels: tuple[tuple[str, str, str | None], ...]
-    """Channel, since, until; of those that the destination shows."""
+    channels: tuple[ListedSpan, ...]
+    """Of the channels that the destination shows."""
     revoked: str | None
     """Why it counts no more."""
     components: Mapping[str, Mapping[str, str]]
@@ -65,7 +87,7 @@ class ListedRelease:
         return {
             "release": self.release,
             "digits": self.digits,
-            "channels": [{"channel": name, "since": since, "until": until} for name, since, until in self.channels],
+            "channels": [span.to_json() for span in self.channels],
             "revoked": self.revoked,
             "components": {name: dict(row) for name, row in self.components.items()},
         }
@@ -91,14 +113,17 @@ def parse_index(data: bytes) -> dict[str, ListedRelease]:
 def _release(version: str, value: object) -> ListedRelease:
     names = ("release", "digits", "channels", "revoked", "components")
     f = Fields(value, f"{INDEX}: {version[:60]}", required=names)
-    spans = [Fields(row, f.what, required=("channel", "since", "until")) for row in f.objects("channels")]
+    spans = [Fields(row, f.what, required=("channel", "since", "until", "approvedBy")) for row in f.objects("channels")]
     components = {
         name: Fields(row, f.what, required=("builder", "commit")) for name, row in f.mapping("components").items()
     }
     return ListedRelease(
         f.digest("release"),
         f.integer("digits"),
-        tuple((row.text("channel"), row.text("since"), row.optional_text("until")) for row in spans),
+        tuple(
+            ListedSpan(row.text("channel"), row.text("since"), row.optional_text("until"), row.texts("approvedBy"))
+            for row in spans
+        ),
         f.optional_text("revoked"),
         {name: {"builder": row.text("builder"), "commit": row.text("commit")} for name, row in components.items()},
     )
@@ -138,7 +163,7 @@ def gather(
     if release is not None and release.version not in known:
         known[release.version] = _list(into, store, state, release)
     shown = {channel, *(path.split("/")[1].removesuffix(".json") for path in stays if _is_channel(path))}
-    rows = {version: _now(state, row, shown) for version, row in sorted(known.items())}
+    rows = {version: _now(store, state, row, shown) for version, row in sorted(known.items())}
     into.add(INDEX, index_bytes(rows))
 
 
@@ -177,13 +202,18 @@ def _components(store: ReadStore, state: LedgerState, release: Release) -> Itera
         yield name, {"builder": provenance_told.builder(said), "commit": provenance_told.commit(said)}
 
 
-def _now(state: LedgerState, row: ListedRelease, shown: set[str]) -> ListedRelease:
+def _now(store: ReadStore, state: LedgerState, row: ListedRelease, shown: set[str]) -> ListedRelease:
+    """Who approved what an earlier index has is not looked up again."""
     info = state.releases.get(row.release)
-    spans = [
-        (name, times.format(since), times.format(until) if until else None)
-        for name, found in sorted(state.channels.items())
-        for since, until in (found.spans(row.release) if name in shown else ())
-    ]
+    known = {(span.channel, span.since): span.approved_by for span in row.channels}
+    spans = []
+    for name, found in sorted(state.channels.items()):
+        for since, until in found.spans(row.release) if name in shown else ():
+            began = times.format(since)
+            by = known.get((name, began))
+            if by is None:
+                by = standings.approvers_of_span(cast("PromotionStore", store), state, found, row.release, since)
+            spans.append(ListedSpan(name, began, times.format(until) if until else None, by))
     why = _revoked(state, info) if info else None
     return ListedRelease(row.release, row.digits, tuple(spans), why, row.components)
 

@@ -25,7 +25,7 @@ from casstore.errors import NoSuchObject
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Move
+from casstore.ledger.views import ChannelState, Move
 from casstore.promotion.reports import ChannelRow, ChannelsReport, EvidenceRow, StandingReport
 from casstore.store.attestations import parse_unverified
 
@@ -152,6 +152,14 @@ def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) ->
         reason=move.reason,
         revoked=state.is_withdrawn(release),
     )
+
+
+def approvers_of_span(
+    store: PromotionStore, state: LedgerState, channel: ChannelState, release: Digest, since: datetime
+) -> tuple[str, ...]:
+    """Of the move that brought a release into a channel then."""
+    moves = (move for move in channel.history if move.release == release and move.time == since)
+    return tuple(sorted({name for move in moves for name in approvers_of(store, state, move.evidence)}))
 
 
 def approvers_of(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest]) -> set[str]:

@@ -74,6 +74,8 @@ def test_explain_speaks_of_the_release_that_was_asked_for(
     (tmp_path / "found").write_text("1.1.0")
     (line,) = [line for line in said(capsys, "whence found").splitlines() if "release 1.1.0" in line]
     assert "dev since" in line and "until" in line and line.endswith(", approved by owner"), "and who let it through"
+    typed("publish prod --to public --clock-checked")
+    assert " approved by owner" in said(capsys, "whence found --from ./public --channel prod"), "a customer is told too"
 
 
 def test_the_examples_of_a_help_are_typed_as_they_stand(
