@@ -224,12 +224,22 @@ def _os_error(exc: OSError) -> int:
     except streams.OutputLost as lost:
         render.error(lost.message, hint=lost.hint)
         return lost.exit_code
+    if not exc.filename and _is_of_help(exc):
+        render.error(f"standard output: {exc.strerror}: the result cannot be told", hint="mend it and run it again")
+        return 1 if exc.errno == errno.EPIPE else 12
     if exc.errno == errno.ENOENT and not exc.filename and _is_gone():
         render.error("the folder that this runs in is gone", hint="cd to one that is there")
         return 1
     name = exc.filename if isinstance(exc.filename, str) else os.fsdecode(exc.filename or b"")
     render.error(f"{name or 'system'}: {exc.strerror or exc}", hint="nothing was half-written; mend it and run again")
     return 12 if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS) else 1
+
+
+def _is_of_help(exc: OSError) -> bool:
+    """Whether click was writing: what is longer than the output's buffer meets an error there, and is dropped."""
+    from traceback import walk_tb
+
+    return any(frame.f_globals.get("__name__") == "click.utils" for frame, _ in walk_tb(exc.__traceback__))
 
 
 def _is_gone() -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 
 _NO_MODES = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 
@@ -30,6 +29,8 @@ def set_mode(what: int | str | bytes, mode: int, *, dir_fd: int | None = None) -
 
 def keeps_modes(folder: str) -> bool:
     """Whether a file in this folder can be executable or not; said of a folder where nothing can be written, too."""
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             found = []

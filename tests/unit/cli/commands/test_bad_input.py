@@ -84,7 +84,7 @@ def test_a_store_of_a_newer_format(here: Path, capsys: pytest.CaptureFixture[str
     value["format"] = "casstore/99"
     path.chmod(0o644)
     path.write_bytes(canonical.dumps(sealed(value)))
-    refused(capsys, 1, "fsck")
+    refused(capsys, 12, "fsck")
 
 
 @pytest.mark.parametrize(

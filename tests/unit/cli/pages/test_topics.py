@@ -71,15 +71,14 @@ def test_the_wheel_carries_every_page(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
+        "hatchling",
         "build",
-        "--wheel",
-        "--no-isolation",
-        "--quiet",
-        "--outdir",
+        "--target",
+        "wheel",
+        "--directory",
         str(tmp_path),
-        str(ROOT),
     ]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
