@@ -207,7 +207,8 @@ def _try_words(name: str) -> None:
 def shell(here: Path, script: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     """A shell line in which `casstore` is the program."""
     program = f'casstore() {{ "{sys.executable}" -c "from cli.main import run; run()" "$@"; }}\n'
-    environment = {"PATH": os.environ["PATH"], "HOME": str(here / "home"), **variables}
+    shared = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is cut by a limit would be read by every later test
+    environment = {"PATH": os.environ["PATH"], "HOME": str(here / "home"), **shared, **variables}
     return subprocess.run(["bash", "-c", program + script], cwd=here, env=environment, capture_output=True, timeout=120)
 
 
