@@ -125,7 +125,7 @@ def test_a_consumer_refuses_it_whoever_published_it(
 
     def looks_away(trees: agreement.TreeStore, release: Release, _: object) -> None:
         for tree in release.components.values():
-            list(trees.walk(tree))
+            list(trees.contents(tree))
 
     with monkeypatch.context() as patch:
         patch.setattr("bundlers.publishing.gathering.agreement.check_all", looks_away)
