@@ -130,7 +130,9 @@ def _traced(
     argv: Sequence[str], how: Sequence[str], *, cwd: str | None = None, env: Mapping[str, str] | None = None
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COV_")}
-    environment = {**clean, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", **(env or {})}
+    # unbuffered: what is said is written when it is said, and never tried again on a null device that is full, too
+    ours = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    environment = {**clean, **ours, **(env or {})}
     with tempfile.TemporaryDirectory(prefix="trace-") as place:
         trace = os.path.join(place, "trace")
         fast = [] if "signal=" in how[-1] else ["--seccomp-bpf"]  # with it strace 6.1 sends no signal
