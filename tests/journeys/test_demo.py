@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.system_calls import DEEP
+
 CASSTORE = [sys.executable, "-m", "cli.main"]
 
 
@@ -39,6 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return base / "demo" / "run-1", home
 
 
+@pytest.mark.skipif(not DEEP, reason="deep profile: the demo once more beside the first run")
 def test_a_second_run_works_too(run: tuple[Path, Path]) -> None:
     folder, home = run
     casstore(folder.parent.parent, home, "demo", "--into", "demo")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 CASSTORE = [sys.executable, "-m", "cli.main"]
-KILLS = int(os.environ.get("CASSTORE_KILLS", "4"))
+KILLS = int(os.environ.get("CASSTORE_KILLS", "2"))
 CONFIG = """\
 [store]
 url = "./store"
