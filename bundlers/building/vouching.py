@@ -28,6 +28,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
+from casstore.ledger.release_objects import check_version
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.promotion.services import check_contents, keep, require_role
@@ -49,7 +50,8 @@ class Vouched:
 def vouch(
     store: Store, ledger: Ledger, release: str, *, version: str, reason: str, signer: Signer, now: datetime
 ) -> Vouched:
-    """Put a release's components for another version. Raises NoSuchObject, PolicyDenied, Conflict."""
+    """Put a release's components for another version. Raises BadInput, NoSuchObject, PolicyDenied, Conflict."""
+    check_version(version)
     state = replay(ledger, store)
     info = state.find_release(release)
     require_role(state, signer, frozenset({"builder"}), now)

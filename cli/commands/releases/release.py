@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -80,7 +81,6 @@ def release(
     4 the key is no builder, 8 a component is missing, 9 the version is taken, 10 a gate failed,
     11 a product carries another's content.
     """
-    from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest, listings
     from bundlers.releases import release as run
 
@@ -111,11 +111,8 @@ def release(
         archives = listings.preview(request) if listed else ()
         if listed and not as_json:
             _tell_archives(archives)
-        try:
+        with blockers_told(as_json):
             report = run(request)
-        except Blocked as exc:
-            tell_blockers(exc, as_json)
-            raise
     if as_json:
         listing = {"listing": [archive.to_json() for archive in archives]} if listed else {}
         render.json_object({**report.to_json(), **listing})
@@ -213,13 +210,20 @@ def _named(text: str) -> tuple[str, Digest]:
     return name, digests.parse(digest)
 
 
-def tell_blockers(exc: Any, as_json: bool) -> None:
-    """What stands in the way."""
-    if as_json:
-        render.json_object({"blockers": [blocker.to_json() for blocker in exc.blockers]})
-        return
-    for blocker in exc.blockers:
-        render.say(f"  {blocker.issue_id}: {blocker.message}")
+@contextmanager
+def blockers_told(as_json: bool) -> Iterator[None]:
+    """What stands in the way of a release is told before the error goes on."""
+    from bundlers.errors import Blocked
+
+    try:
+        yield
+    except Blocked as exc:
+        if as_json:
+            render.json_object({"blockers": [blocker.to_json() for blocker in exc.blockers]})
+        else:
+            for blocker in exc.blockers:
+                render.say(f"  {blocker.issue_id}: {blocker.message}")
+        raise
 
 
 COMMANDS = {"release": release}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.commands.params import json_option, key_option, pass_session, strict_option
-from cli.commands.releases.release import tell_blockers, text_of, told, warn_of_config
+from cli.commands.releases.release import blockers_told, text_of, told, warn_of_config
 from cli.commands.store.put import told_components
 from cli.drawing import render
 from cli.session import Session
@@ -54,7 +54,6 @@ def run(
     Exit status: 0 released, 1 a build failed, or something is left out and --strict was given, 4 the key is no
     builder, 9 the version is taken, 10 a gate failed, 11 a product carries another's content.
     """
-    from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest, whole
 
     warn_of_config(session.config.path)
@@ -74,11 +73,8 @@ def run(
             strict=strict,
             progress=bar,
         )
-        try:
+        with blockers_told(as_json):
             report = whole.run(request, names or tuple(session.config.components), root=session.root)
-        except Blocked as exc:
-            tell_blockers(exc, as_json)
-            raise
     if as_json:
         render.json_object(report.to_json())
     else:

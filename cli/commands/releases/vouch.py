@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli.commands.params import json_option, key_option, pass_session, without_secrets
-from cli.commands.releases.release import tell_blockers, told
+from cli.commands.releases.release import blockers_told, told, warn_of_config
 from cli.drawing import render
 from cli.session import Session
 
@@ -32,19 +32,16 @@ def vouch(session: Session, release: str, version: str, reason: str, key: str | 
     9 the version is taken, 10 a gate failed, 11 a product carries another's content.
     """
     from bundlers.building.vouching import vouch as run
-    from bundlers.errors import Blocked
     from bundlers.releases import ReleaseRequest
     from bundlers.releases import release as bundle
 
+    warn_of_config(session.config.path)
     signer, store, ledger = session.signer(key), session.open_store(), session.ledger()
     made = run(store, ledger, release, version=version, reason=reason, signer=signer, now=session.now)
     with render.bar() as bar:
         request = ReleaseRequest(store, ledger, session.config, version, signer, session.now, progress=bar)
-        try:
+        with blockers_told(as_json):
             report = bundle(request)
-        except Blocked as exc:
-            tell_blockers(exc, as_json)
-            raise
     if as_json:
         render.json_object({"vouchedFor": made.of.version, "statement": made.statement, **report.to_json()})
         return

@@ -51,6 +51,10 @@ def test_the_same_bytes_under_another_builder(here: Path, capsys: pytest.Capture
 def test_who_may_not(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "revoked" in said(capsys, "vouch 1.0.0 --as 1.0.1 --reason x --key ci.pem", 4)
     assert "is released already" in said(capsys, "vouch 1.0.0 --as 1.0.0 --reason x", 9)
+    count = len(told(capsys, "ledger log --last 100"))
+    assert "could be a channel" in said(capsys, "vouch 1.0.0 --as prod --reason x", 2)
+    assert "could be the beginning of a digest" in said(capsys, "vouch 1.0.0 --as 1abcdef0 --reason x", 2)
+    assert len(told(capsys, "ledger log --last 100")) == count, "nobody's name is taken by what is put"
     assert "no such release" in said(capsys, "vouch 9.9.9 --as 1.0.1 --reason x", 8)
     tree = told(capsys, "channel show prod")
     (archive,) = tree["archives"].values()
