@@ -44,6 +44,8 @@ class Case:
     now: datetime | None = None
     stayed: Mapping[str, int] = field(default_factory=dict)
     """Channel where it is or was -> seconds."""
+    rolled_back: Mapping[str, str] = field(default_factory=dict)
+    """Channel that was rolled back from it -> why."""
     missing: frozenset[str] | None = None
     """Ids of exactly the rules that should fail; None: whichever."""
     revoked: tuple[str, ...] = ()
@@ -135,6 +137,7 @@ def _run(
         promoter=crew[case.promoter].identity if case.promoter else None,
         in_channels=frozenset(case.stayed),
         stayed=case.stayed,
+        rolled_back=case.rolled_back,
     )
     recorded = {
         sha256(raw): Record(0, now - timedelta(seconds=claim.age), root) for raw, claim in made if claim.age is not None
@@ -171,7 +174,7 @@ def _roles(name: str, roles: object) -> tuple[str, ...]:
     return f.texts("roles")
 
 
-_OPTIONAL = ("action", "promoter", "now", "in", "missing", "revoked", "evidence")
+_OPTIONAL = ("action", "promoter", "now", "in", "rolled_back", "missing", "revoked", "evidence")
 
 
 def _case(value: Mapping[str, Any], number: int, people: Mapping[str, tuple[str, ...]]) -> Case:
@@ -181,6 +184,8 @@ def _case(value: Mapping[str, Any], number: int, people: Mapping[str, tuple[str,
     if f.text("expect") not in ("allow", "deny"):
         raise FormatError(f"{what}: expect is neither allow nor deny")
     stayed = Fields(f.optional_mapping("in"), f"{what}: in", required=tuple(f.optional_mapping("in")))
+    back = f.optional_mapping("rolled_back")
+    rolled = Fields(back, f"{what}: rolled_back", required=tuple(back))
     case = Case(
         name=f.text("name"),
         channel=f.text("channel"),
@@ -190,6 +195,7 @@ def _case(value: Mapping[str, Any], number: int, people: Mapping[str, tuple[str,
         promoter=f.optional_text("promoter"),
         now=f.optional_time("now"),
         stayed={channel: stayed.integer(channel) for channel in f.optional_mapping("in")},
+        rolled_back={channel: rolled.text(channel) for channel in back},
         missing=frozenset(f.texts("missing")) if "missing" in value else None,
         revoked=f.texts("revoked", ()),
     )

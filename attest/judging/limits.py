@@ -32,13 +32,14 @@ def rolled_back(policy: ChannelPolicy, request: MoveRequest) -> Rule | None:
 
     Asked by whoever folds the ledger: a consumer, who knows no other channel's moves, hears of it by the void entry.
     """
-    if request.action != "promote" or not (request.rolled_back or policy.rolled_back == REFUSE):
+    known, refused = request.rolled_back, policy.rolled_back == REFUSE
+    if request.action != "promote" or known is None or not (known or refused):
         return None
-    if not request.rolled_back:
+    if not known:
         return Rule("rolled-back", SATISFIED, NEVER_ROLLED_BACK)
-    where = "; ".join(f"{name}: {why}" for name, why in sorted(request.rolled_back.items()))
+    where = "; ".join(f"{name}: {why}" for name, why in sorted(known.items()))
     message = f"it was rolled back in {where}"
-    if policy.rolled_back == REFUSE:
+    if refused:
         return Rule("rolled-back", REFUSED, message, action="new-release")
     return Rule("rolled-back", SATISFIED, f"{message}; the policy allows that")
 

@@ -42,8 +42,8 @@ class MoveRequest:
     """Channels that name this release or once did."""
     stayed: Mapping[str, int] = field(default_factory=dict)
     """Channel -> for how many seconds it named this release, the last time that it came there."""
-    rolled_back: Mapping[str, str] = field(default_factory=dict)
-    """Channel -> why it was rolled back from this release since the release came there last."""
+    rolled_back: Mapping[str, str] | None = None
+    """Channel -> why it was rolled back from this release since the release came there last; None: it is not known."""
     ends: datetime | None = None
     """By when windows and approvals must not have ended, where that is later than `now`."""
 

@@ -25,6 +25,7 @@ CHANNELS = parse_channels(
             "approvals": 2,
             "require": ["slsa-provenance", "vulns"],
             "soak": 24 * 3600,
+            "rolledBack": "refuse",
             "freeze": [{"days": ["sat", "sun"], "reason": "nobody is there"}],
             "maxAge": {"vulns": 7200},
             "builders": ["https://ci.example/*"],
@@ -61,6 +62,7 @@ def test_the_good_case_is_allowed() -> None:
 
 DENIED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("soak", {"in": {"staging": 3600}}, {"soak"}),
+    ("as bad", {"rolled_back": {"staging": "it crashes"}}, {"rolled-back"}),
     ("never there", {"in": {"dev": 9}}, {"from", "soak"}),
     ("saturday", {"now": "2026-03-07T12:00:00Z"}, {"freeze"}),
     ("sunday's last second", {"now": "2026-03-08T23:59:59Z"}, {"freeze"}),

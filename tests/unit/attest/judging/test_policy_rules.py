@@ -206,3 +206,23 @@ def test_trees_without_a_name_for_provenance_do_not_pass() -> None:
     named = provenances(external_parameters={"source": "https://git/x"})
     assert ask(policy, *named).allowed
     assert not ask(policy, *provenances()).allowed
+
+
+@pytest.mark.parametrize(
+    ("rule", "known", "status"),
+    [
+        ("refuse", None, None),
+        ("refuse", {}, "satisfied"),
+        ("refuse", {"dev": "it crashes"}, "refused"),
+        ("allow", {"dev": "it crashes"}, "satisfied"),
+        ("allow", {}, None),
+        ("allow", None, None),
+    ],
+)
+def test_what_was_rolled_back_is_judged_by_who_knows_it(
+    rule: str, known: dict[str, str] | None, status: str | None
+) -> None:
+    """A consumer is shown no other channel's moves: of them nothing is said, least of all that there were none."""
+    decision = ask(ChannelPolicy("staging", 0, rolled_back=rule), rolled_back=known)
+    assert [one.status for one in decision.rules if one.id == "rolled-back"] == ([status] if status else [])
+    assert decision.allowed == (status != "refused")
