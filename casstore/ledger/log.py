@@ -58,9 +58,6 @@ class LedgerStore(Protocol):
     def left_packs(self) -> Sequence[str]:
         """Packs that no entry is known to name, and that hold what was put since the last call."""
 
-    def packs_named(self, names: Iterable[str]) -> None:
-        """These packs are named by an entry."""
-
     def learn_packs(self, names: Iterable[str]) -> None:
         """Packs that an entry names: their objects can be found from now on."""
 
@@ -167,7 +164,7 @@ class Ledger:
         left = set(self._store.left_packs()) - set(own)
         if left:  # the index may only not know it, when it is new
             named = {pack for entry in self.all_entries().values() for pack in self._packs_of(entry)}
-            self._store.packs_named(left & named)
+            self._store.learn_packs(left & named)
             left -= named
         return sorted({*own, *left})
 
@@ -194,8 +191,7 @@ class Ledger:
     def offer(self, entry: Entry) -> bool:
         """Create a placed entry; when another one has its number, that one becomes known and False is returned."""
         if self._storage.create(formats.key(self.name, entry.number), entry.raw):
-            self._add([entry.raw])
-            self._store.packs_named(self._packs_of(entry))
+            self._add([entry.raw], own=True)
             self._note_seen()
             return True
         raw = self._read(entry.number)
@@ -379,18 +375,18 @@ class Ledger:
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(self._storage.read, keys))
 
-    def _add(self, raws: Sequence[bytes], *, cached: bool = False) -> None:
-        """Entries that follow the known ones; the chain must fit."""
+    def _add(self, raws: Sequence[bytes], *, cached: bool = False, own: bool = False) -> None:
+        """Entries that follow the known ones, `own` ones or others'; the chain must fit."""
         start = self._next
         for raw in raws:
             self._known.append(self._follow(self._known[-1] if self._known else None, raw))
         if not cached and raws:
             self._cache.put(start, raws)
-        self._learn_packs(self._known[start - self._first :])
+        self._learn_packs(self._known[start - self._first :], own=own)
 
-    def _learn_packs(self, entries: Sequence[Entry]) -> None:
-        """A store in a bucket finds objects by what the ledger names; a local one sees its own packs."""
-        if self._storage.local_path is not None:
+    def _learn_packs(self, entries: Sequence[Entry], *, own: bool = False) -> None:
+        """A store in a bucket finds objects by what entries name; a local one only marks the packs that ours name."""
+        if self._storage.local_path is not None and not own:
             return
         named = [pack for entry in entries for pack in entry.packs]
         if named:

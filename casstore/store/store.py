@@ -293,10 +293,6 @@ class Store:
             met, self._met_known = self._met_known, False
         return [from_raw(name) for name in self._catalog.ask(lambda index: index.unannounced())] if met else []
 
-    def packs_named(self, names: Iterable[str]) -> None:
-        """Packs that an entry names from now on; unknown ones are left out."""
-        self._catalog.ask(lambda index: index.announce([to_raw(Digest(name)) for name in names]))
-
     def learn_packs(self, names: Iterable[str]) -> None:
         """Packs that a ledger entry names: their objects can be found from now on."""
         self._catalog.learn([to_raw(Digest(name)) for name in names], announced=True)

@@ -37,7 +37,6 @@ class Host:
         self.storage = storage
         self.packs: list[str] = []
         self.learned: list[str] = []
-        self.named: list[str] = []
         self.left: list[str] = []
         self.blobs: dict[Digest, bytes] = {}
 
@@ -47,9 +46,6 @@ class Host:
 
     def left_packs(self) -> Sequence[str]:
         return self.left
-
-    def packs_named(self, names: Iterable[str]) -> None:
-        self.named += names
 
     def learn_packs(self, names: Iterable[str]) -> None:
         self.learned += names
@@ -459,7 +455,7 @@ def test_what_a_put_left_is_named_once(host: Host) -> None:
     host.packs, host.left = [sha256(b"two")], [sha256(b"one"), sha256(b"two"), sha256(b"left")]
     entry = Ledger(host).append(EntryKind.EVIDENCE, sha256(b"2"), now=NOW)
     assert sorted(entry.packs) == sorted([sha256(b"two"), sha256(b"left")])
-    assert host.named == [sha256(b"one"), sha256(b"one"), *entry.packs]
+    assert [name for name in host.learned if name == sha256(b"left")], "it is named from now on"
 
 
 def test_an_entry_names_its_own_packs_however_many_came_before(tmp_path: Path) -> None:

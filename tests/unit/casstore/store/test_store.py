@@ -116,7 +116,7 @@ def test_packs_of_a_put_that_never_came_to_its_entry_are_named_again(store: Stor
     with Store.open(store.url) as later:
         later.put_bytes(b"orphan")
         assert (later.take_new_packs(), later.left_packs(), later.left_packs()) == ([], [name], [])
-        later.packs_named([name])
+        later.learn_packs([name])
         later.put_bytes(b"orphan")
         assert (later.take_new_packs(), later.left_packs()) == ([], [])
 
