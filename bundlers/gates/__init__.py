@@ -1,7 +1,7 @@
 """Gates: checks that must pass before a release becomes visible. One file each, one row in the table.
 
 In: the settings of `[gates]` and a view of a release, or of a move. Out: outcomes and blockers. Called by
-`bundlers.releases`, `bundlers.measuring`, `bundlers.audit` and the commands `gate` and `promote`.
+`bundlers.releases`, `bundlers.audit` and the commands `gate` and `promote`.
 
 A gate that is listed and unknown, wrongly configured, crashed or late has failed; one that nobody
 listed is not run. All are run, side by side, and all failures are told at once. Another

@@ -27,10 +27,9 @@ from attest.statements.predicates.baseline import Baseline, Measuring
 from attest.trust.requirements import roles_for
 from bundlers.building import building, sealing
 from bundlers.building.sealing import BuildPlace
-from bundlers.gates import baselines
 from bundlers.inspection.secret_forms import redacted
 from bundlers.installing import extract
-from bundlers.measuring import machines
+from bundlers.measuring import figures, machines
 from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import NoSuchObject
@@ -95,15 +94,15 @@ def measure(store: Store, state: LedgerState, asked: Asked, *, root: str, now: d
         str(first.network),
         "product" if first.secluded else "unenforced",
     )
-    figures = baselines.summed_up([baselines.of_run(one) for one in ran])
+    medians = figures.summed_up([figures.of_run(one) for one in ran])
     product, name = split_key(key)
-    said = Baseline(product, name, info.version, now, how, machines.here(), figures)
+    said = Baseline(product, name, info.version, now, how, machines.here(), medians)
     return Measured(build.archive.name, build.archive.digest, said)
 
 
 def as_reference(done: Measured, name: str, tolerances: Mapping[str, str]) -> Measured:
     """The same, for later releases to be held against. Raises BadInput."""
-    return replace(done, said=replace(done.said, reference=baselines.drafted(name, done.said.figures, tolerances)))
+    return replace(done, said=replace(done.said, reference=figures.drafted(name, done.said.figures, tolerances)))
 
 
 def record(

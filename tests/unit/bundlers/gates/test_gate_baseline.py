@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from attest.errors import BadInput, FormatError, PolicyDenied
+from attest.errors import BadInput, PolicyDenied
 from attest.keys import keys
 from attest.statements.predicates.baseline import Figure
-from bundlers.gates import baselines
-from bundlers.measuring import machines, measuring
+from bundlers.measuring import measuring
 from casstore.errors import MoveDenied, NoSuchObject
-from casstore.machine.runner import CommandResult
 from tests.support.lines import TOML, Line
 from tests.support.measured import HERE, HOW, LISTED, MEMORY, WANTED, asked, problem, reference, said, signed
 from tests.support.worlds import CHANNELS, NOW, signer
@@ -130,59 +128,6 @@ def test_the_policy_says_who_measures_and_every_reader_can_ask_for_it(tmp_path: 
     assert rule.id == "baseline" and rule.message == "missing for agent-1.0.0.zip"
     signed(line, said(line, product="agent"), by="ci")
     assert line.promote("1.0.0", "dev").moved
-
-
-def run(stdout: str, seconds: float = 1.0, code: int = 0) -> CommandResult:
-    return CommandResult(("./bench.sh",), code, stdout.encode(), b"", seconds, seconds, 9_000_000)
-
-
-def test_the_median_and_the_spread_of_runs() -> None:
-    told = [json.dumps({"a.p95": {"value": one, "unit": "ms"}, "a.timeout_rate": 0}) for one in (10, 2, 30, 4, 50)]
-    made = baselines.summed_up([baselines.of_run(run(one)) for one in told])
-    assert made["a.p95"] == Figure(10, 2, 50, "ms")
-    assert made.keys() == {"command.seconds", "command.peak_memory", "a.p95", "a.timeout_rate"}
-    assert baselines.drafted("x", made, {}).tolerances["a.timeout_rate"].factor == 1.5
-
-
-@pytest.mark.parametrize(
-    ("result", "told"),
-    [
-        (run("", code=3), "exit code 3"),
-        (run("{"), "output of"),
-        (run('{"a": -1}'), "less than 0"),
-        (run('{"a": true}'), "is no number"),
-    ],
-)
-def test_runs_that_measure_nothing_good(result: CommandResult, told: str) -> None:
-    with pytest.raises((BadInput, FormatError)) as caught:
-        baselines.of_run(result)
-    assert told in caught.value.message
-
-
-def test_runs_that_measure_different_things() -> None:
-    with pytest.raises(BadInput, match="two runs measured different figures"):
-        baselines.summed_up([baselines.of_run(run('{"a": 1}')), baselines.of_run(run('{"b": 1}'))])
-
-
-def test_tolerances() -> None:
-    made = {"startup": Figure(2, 2, 2, "s"), "x.peak_memory": Figure(100, 90, 110, "MB")}
-    with pytest.raises(BadInput, match="figure startup: no tolerance is known"):
-        baselines.drafted("x", made, {})
-    found = baselines.drafted("x", made, {"startup": "+0.5"}).tolerances
-    assert (found["startup"].plus, found["x.peak_memory"].plus) == (0.5, 30)
-    found = baselines.drafted("x", made, {"startup": "x1.5", "x.peak_memory": "+1GB"}).tolerances
-    assert (found["startup"].factor, found["x.peak_memory"].plus) == (1.5, 1000)
-    for wrong in ("x0.9", "1.5", "x1.5MB", "+", "-3"):
-        with pytest.raises(BadInput, match="is no tolerance"):
-            baselines.drafted("x", made, {"startup": wrong})
-    with pytest.raises(BadInput, match="no figure is named 'none'"):
-        baselines.drafted("x", made, {"none": "x2"})
-
-
-def test_this_machine_is_known_by_facts() -> None:
-    here = machines.here()
-    assert here.cores >= 1 and here.architecture and here.system and here == machines.here()
-    assert here.differs(replace(here, cores=here.cores + 1)) == {"cores": f"{here.cores} and {here.cores + 1}"}
 
 
 BENCH = """
