@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from attest.core import times
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates import vulns
@@ -24,7 +23,8 @@ from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree import show
-from casstore.promotion.standings import approvers_of_span
+from casstore.promotion.reports import ChannelSpan
+from casstore.promotion.standings import channel_spans
 from casstore.store.attestations import parse_unverified
 from casstore.store.holders import holding
 from casstore.store.parents_index import ParentsIndex
@@ -50,34 +50,13 @@ class PutIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """A time span in which a channel named a release."""
-
-    channel: str
-    since: str
-    until: str | None
-    """None: it still does."""
-    approved_by: tuple[str, ...] = ()
-    """Whose approvals the move leaned on."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A row of `channels`."""
-        return {
-            "channel": self.channel,
-            "since": self.since,
-            "until": self.until,
-            "approvedBy": list(self.approved_by),
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class ReleasedIn:
     """A release that holds it."""
 
     version: str
     release: Digest
     products: tuple[str, ...]
-    channels: tuple[Named, ...]
+    channels: tuple[ChannelSpan, ...]
     revoked: bool
     vulnerabilities: Mapping[str, int]
     """Severity -> how many are known from recorded scans."""
@@ -213,16 +192,7 @@ def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Map
 
 def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
     gone = state.is_withdrawn(info)
-    spans = tuple(
-        Named(
-            channel.name,
-            times.format(since),
-            times.format(until) if until else None,
-            approvers_of_span(store, state, channel, info.digest, since),
-        )
-        for channel in state.channels.values()
-        for since, until in channel.spans(info.digest)
-    )
+    spans = channel_spans(store, state, info.digest)
     return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
 
 

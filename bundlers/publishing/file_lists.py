@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from attest import canonical, digests
-from attest.core import limits, times
+from attest.core import limits
 from attest.core.fields import Fields
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError
@@ -30,6 +30,7 @@ from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.promotion import standings
+from casstore.promotion.reports import ChannelSpan
 from casstore.promotion.services import PromotionStore
 from casstore.store.attestations import parse_unverified
 
@@ -49,33 +50,13 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedSpan:
-    """A time in which a channel named a release."""
-
-    channel: str
-    since: str
-    until: str | None
-    approved_by: tuple[str, ...] = ()
-    """Names behind the approvals that the move leaned on."""
-
-    def to_json(self) -> dict[str, Any]:
-        """A row of `channels`."""
-        return {
-            "channel": self.channel,
-            "since": self.since,
-            "until": self.until,
-            "approvedBy": list(self.approved_by),
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class ListedRelease:
     """What the index says of a release."""
 
     release: Digest
     digits: int
     """By so many hex digits its list is parted."""
-    channels: tuple[ListedSpan, ...]
+    channels: tuple[ChannelSpan, ...]
     """Of the channels that the destination shows."""
     revoked: str | None
     """Why it counts no more."""
@@ -121,7 +102,7 @@ def _release(version: str, value: object) -> ListedRelease:
         f.digest("release"),
         f.integer("digits"),
         tuple(
-            ListedSpan(row.text("channel"), row.text("since"), row.optional_text("until"), row.texts("approvedBy"))
+            ChannelSpan(row.text("channel"), row.text("since"), row.optional_text("until"), row.texts("approvedBy"))
             for row in spans
         ),
         f.optional_text("revoked"),
@@ -206,16 +187,10 @@ def _now(store: ReadStore, state: LedgerState, row: ListedRelease, shown: set[st
     """Who approved what an earlier index has is not looked up again."""
     info = state.releases.get(row.release)
     known = {(span.channel, span.since): span.approved_by for span in row.channels}
-    spans = []
-    for name, found in sorted(state.channels.items()):
-        for since, until in found.spans(row.release) if name in shown else ():
-            began = times.format(since)
-            by = known.get((name, began))
-            if by is None:
-                by = standings.approvers_of_span(cast("PromotionStore", store), state, found, row.release, since)
-            spans.append(ListedSpan(name, began, times.format(until) if until else None, by))
+    spans = standings.channel_spans(cast("PromotionStore", store), state, row.release, of=shown, known=known)
+    spans = tuple(sorted(spans, key=lambda span: span.channel))
     why = _revoked(state, info) if info else None
-    return ListedRelease(row.release, row.digits, tuple(spans), why, row.components)
+    return ListedRelease(row.release, row.digits, spans, why, row.components)
 
 
 def _revoked(state: LedgerState, info: ReleaseInfo) -> str | None:

@@ -119,6 +119,27 @@ class MoveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelSpan:
+    """A time in which a channel named a release."""
+
+    channel: str
+    since: str
+    until: str | None
+    """None: it still does."""
+    approved_by: tuple[str, ...] = ()
+    """Names behind the approvals that the move leaned on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `channels`."""
+        return {
+            "channel": self.channel,
+            "since": self.since,
+            "until": self.until,
+            "approvedBy": list(self.approved_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RevocationReport:
     """What was revoked, or would be, and what that touches."""
 

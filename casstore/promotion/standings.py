@@ -10,8 +10,9 @@ whether that was withdrawn since is said by what is known now.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from attest.core import limits, times
@@ -25,8 +26,8 @@ from casstore.errors import NoSuchObject
 from casstore.ledger.folding import replay
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ChannelState, Move
-from casstore.promotion.reports import ChannelRow, ChannelsReport, EvidenceRow, StandingReport
+from casstore.ledger.views import Move
+from casstore.promotion.reports import ChannelRow, ChannelSpan, ChannelsReport, EvidenceRow, StandingReport
 from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
@@ -154,12 +155,28 @@ def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) ->
     )
 
 
-def approvers_of_span(
-    store: PromotionStore, state: LedgerState, channel: ChannelState, release: Digest, since: datetime
-) -> tuple[str, ...]:
-    """Of the move that brought a release into a channel then."""
-    moves = (move for move in channel.history if move.release == release and move.time == since)
-    return tuple(sorted({name for move in moves for name in approvers_of(store, state, move.evidence)}))
+def channel_spans(
+    store: PromotionStore,
+    state: LedgerState,
+    release: Digest,
+    *,
+    of: Collection[str] | None = None,
+    known: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[ChannelSpan, ...]:
+    """When channels (all, or these) named a release, and who approved that.
+
+    `known`: (channel, since) -> approvers that were looked up before.
+    """
+    found = []
+    for name, channel in state.channels.items():
+        for since, until in channel.spans(release) if of is None or name in of else ():
+            began = times.format(since)
+            by = known.get((name, began))
+            if by is None:
+                moves = (move for move in channel.history if move.release == release and move.time == since)
+                by = tuple(sorted({who for move in moves for who in approvers_of(store, state, move.evidence)}))
+            found.append(ChannelSpan(name, began, times.format(until) if until else None, by))
+    return tuple(found)
 
 
 def approvers_of(store: PromotionStore, state: LedgerState, evidence: Sequence[Digest]) -> set[str]:

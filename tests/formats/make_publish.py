@@ -20,7 +20,7 @@ from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists, kit_files, records, tuf_repository
-from bundlers.publishing.file_lists import ListedRelease, ListedSpan
+from bundlers.publishing.file_lists import ListedRelease
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
@@ -28,6 +28,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label
 from casstore.ledger.views import RecordedSigner
+from casstore.promotion.reports import ChannelSpan
 
 GOLDEN = Path(__file__).parent / "golden"
 STORE = "b3c1f0a26d574c0e9a540d1f6d9a7e11"
@@ -163,10 +164,10 @@ def archive_pieces() -> Pieces:
 def listed() -> dict[str, ListedRelease]:
     """Two releases, one of them revoked."""
     built = {"core-bin": {"builder": "urn:casstore:builder:key:sha256:5f", "commit": "git+https://example/core 1f0a"}}
-    spans = (ListedSpan("prod", "2026-01-02T10:00:00Z", "2026-02-01T10:00:00Z", ("ann", "ben")),)
+    spans = (ChannelSpan("prod", "2026-01-02T10:00:00Z", "2026-02-01T10:00:00Z", ("ann", "ben")),)
     return {
         "1.2.0": ListedRelease(known("1.2.0"), 0, spans, "a back door", built),
-        "1.3.0": ListedRelease(known("1.3.0"), 1, (ListedSpan("prod", "2026-02-01T10:00:00Z", None),), None, built),
+        "1.3.0": ListedRelease(known("1.3.0"), 1, (ChannelSpan("prod", "2026-02-01T10:00:00Z", None),), None, built),
     }
 
 
