@@ -21,7 +21,7 @@ import harness
 WRITE = """
 import json, sys
 from attest.digests import Digest
-from bundlers import formats; from bundlers.products import product_manifests
+from bundlers import formats; from bundlers.products import manifest_building, product_manifests
 from bundlers.products.product_manifests import ComponentTree
 from bundlers.products.reader import ProductReader
 from casstore.store.store import Store
@@ -29,7 +29,7 @@ form, workers = sys.argv[1], int(sys.argv[2])
 trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store, open(f"out-{form}", "wb") as out:
     components = {name: ComponentTree(Digest(tree)) for name, tree in trees.items()}
-    manifest = product_manifests.build(store, "p", form, components)
+    manifest = manifest_building.build(store, "p", form, components)
     print(formats.write(manifest, ProductReader(store, manifest), out, workers=workers))
 """
 

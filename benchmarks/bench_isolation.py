@@ -28,14 +28,14 @@ PLANTED = 100_000
 CHECK = """
 import json, sys, time
 from attest.digests import Digest
-from bundlers import isolation; from bundlers.products import product_manifests
+from bundlers import isolation; from bundlers.products import manifest_building, product_manifests
 from bundlers.products.product_manifests import ComponentTree
 from casstore.store.store import Store
 trees = json.load(open("trees.json"))
 with Store.open("store", read_only=True) as store:
     made = {}
     for name, tree in trees.items():
-        made[name] = product_manifests.build(store, name, "zip", {name: ComponentTree(Digest(tree))})
+        made[name] = manifest_building.build(store, name, "zip", {name: ComponentTree(Digest(tree))})
     began = time.perf_counter()
     report = isolation.check(store, isolation.Contents.each(made), isolation.Settings(), workers=int(sys.argv[1]))
     print(f"{time.perf_counter() - began:.2f} s, {report.compared} contents, {len(report.findings)} findings,"

@@ -29,7 +29,7 @@ from bundlers import isolation
 from bundlers.isolation import IsolationReport, Settings, acceptances, accepting, grouping
 from bundlers.isolation.reports import distinct
 from bundlers.isolation.settings import Accepted
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store
 
@@ -171,7 +171,7 @@ class Bench:
                 with open(target, "wb") as file:
                     file.write(data)
             tree = self.store.put_tree(folder).tree
-        return product_manifests.build(self.store, name, "tar.gz", {name: ComponentTree(tree)})
+        return manifest_building.build(self.store, name, "tar.gz", {name: ComponentTree(tree)})
 
     def compare(self, products: Mapping[str, Mapping[str, bytes]], settings: Settings) -> IsolationReport:
         """All findings."""

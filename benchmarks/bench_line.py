@@ -42,7 +42,8 @@ from attest.statements.predicates import release as releases  # noqa: E402
 from attest.trust import origins  # noqa: E402
 from bundlers import formats  # noqa: E402
 from bundlers.products.checksums import to_bytes  # noqa: E402
-from bundlers.products.product_manifests import ComponentTree, build  # noqa: E402
+from bundlers.products.manifest_building import build  # noqa: E402
+from bundlers.products.product_manifests import ComponentTree  # noqa: E402
 from bundlers.products.reader import ProductReader  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import Entry, EntryKind  # noqa: E402

@@ -26,7 +26,8 @@ from benchmarks import corpora
 from bundlers import formats
 from bundlers.formats import pieces
 from bundlers.installing import partial
-from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
+from bundlers.products.manifest_building import build
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.store.store import Store
 

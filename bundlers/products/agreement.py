@@ -15,9 +15,10 @@ from typing import Any, Protocol
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, VerificationError
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building, product_manifests
 from bundlers.products.layouts import Layout
-from bundlers.products.product_manifests import ProductManifest, TreeStore
+from bundlers.products.manifest_building import TreeStore
+from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import Release, ReleaseBuild
 
@@ -57,7 +58,7 @@ def check(trees: TreeStore, manifest: ProductManifest, release: Release, key: st
             )
     laid, layouts = _layout(row)
     try:
-        made = product_manifests.build(
+        made = manifest_building.build(
             trees,
             manifest.product,
             manifest.archive_format,

@@ -4,32 +4,29 @@ Everything downstream stands on it: a bundler's reader opens only what it lists,
 function of it and of the listed blobs, and an install checks every file against it. No version
 stands in it: what did not change keeps its digest.
 
-    manifest = build(store, "core", "tar.gz", {"core-bin": ComponentTree(tree, time=1767225600)})
-    parse(manifest.to_bytes()) == manifest
+    parse(manifest.to_bytes()) == manifest          # made of trees by `manifest_building.build`
 """
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from attest import canonical, digests
 from attest.core import limits
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
-from bundlers.products import platforms
 from bundlers.products.forbidden import Forbidden
-from bundlers.products.layouts import FOLDER_MODES, MODES, Laying, Layout
+from bundlers.products.layouts import FOLDER_MODES, MODES
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT, build_key
 from casstore.objects.platforms import Platform
-from casstore.objects.tree import TreeEntry, check_link
+from casstore.objects.tree import check_link
 
 FORMAT = "casstore-product-manifest/3"
 MAX_TIME = 8**11 - 1
@@ -37,13 +34,6 @@ MAX_TIME = 8**11 - 1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _OPTIONAL = ("folders", "platform", "wrap", "bin", "config", "foreign", "never")
-
-
-class TreeStore(Protocol):
-    """What building a ProductManifest needs of the store."""
-
-    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
-        """(path, entry) of every file, link and empty folder below a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,118 +180,10 @@ class ProductManifest:
         }
 
 
-def build(
-    store: TreeStore,
-    product: str,
-    archive_format: str,
-    components: Mapping[str, ComponentTree],
-    *,
-    name: str = DEFAULT,
-    platform: Platform | None = None,
-    wrap: str = "",
-    bin: Sequence[str] = (),  # noqa: A002 - as the format calls it
-    config: Sequence[str] = (),
-    foreign: str = "",
-    never: Sequence[str] = (),
-    layouts: Mapping[str, Layout] | None = None,
-) -> ProductManifest:
-    """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
-
-    Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
-    two components bring different files or folders under one path, or a rule of a layout fits nothing.
-    """
-    files: dict[str, ProductFile] = {}
-    folders: dict[str, ProductFolder] = {}
-    for component, held in sorted(components.items()):
-        for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout())):
-            if isinstance(file, ProductFolder):
-                if folders.setdefault(file.path, file).mode != file.mode:
-                    raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
-                continue
-            before = files.setdefault(file.path, file)
-            if replace(before, component="") != replace(file, component=""):
-                raise BadInput(
-                    f"product {product}: the components {before.component} and {component} bring different files"
-                    f" as {file.path}",
-                    hint=f'give one of them another path: to = "FOLDER" under [components.{component}]',
-                )
-    if not files:
-        raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
-    ordered = tuple(files[path] for path in sorted(files, key=str.encode))
-    manifest = ProductManifest(
-        product,
-        archive_format,
-        dict(sorted(components.items())),
-        ordered,
-        name,
-        platform,
-        wrap,
-        tuple(bin),
-        tuple(config),
-        foreign,
-        tuple(sorted(set(never))),
-        _still_empty(product, files, folders),
-    )
-    Forbidden(manifest.never)
-    try:
-        _check(manifest)
-    except FormatError as exc:
-        raise UnsupportedInput(
-            exc.message.replace("ProductManifest", f"product {manifest.key}", 1), hint="lay it out otherwise"
-        ) from exc
-    platforms.check(manifest)
-    return manifest
-
-
-def _still_empty(
-    product: str, files: Mapping[str, ProductFile], folders: Mapping[str, ProductFolder]
-) -> tuple[ProductFolder, ...]:
-    """Those that no other component fills. Raises BadInput where its mode would be lost."""
-    filled = {above for path in (*files, *folders) for above in _above(path)} if folders else set()
-    kept = []
-    for path in sorted(folders, key=str.encode):
-        if path not in filled:
-            kept.append(folders[path])
-        elif folders[path].mode != 0o755:
-            raise BadInput(
-                f"product {product}: {path} is an empty folder of mode {folders[path].mode:04o} in the component"
-                f" {folders[path].component}, and another one fills it",
-                hint=f"take its rule out of folders under [components.{folders[path].component}], or write 0755",
-            )
-    return tuple(kept)
-
-
-def _above(path: str) -> Iterator[str]:
+def folders_above(path: str) -> Iterator[str]:
     """The folders that it lies in."""
     while (path := posixpath.dirname(path)).strip("/"):
         yield path
-
-
-def _laid(
-    store: TreeStore, product: str, component: str, tree: Digest, layout: Layout
-) -> Iterator[ProductFile | ProductFolder]:
-    """A component's files and the empty folders that it keeps, as they lie below `wrap`.
-
-    Raises BadInput, UnsupportedInput.
-    """
-    laying, links, laid = Laying(component, layout), {}, {}
-    for raw, entry in store.contents(tree):
-        if entry.kind == "dir":
-            if kept := laying.folder(os.fsdecode(raw)):
-                laid[_path(product, component, raw)[0]] = kept[0]
-                yield ProductFolder(*kept, component)
-            continue
-        file = _file(product, component, raw, entry)
-        laid[file.path] = laying.path(file.path)
-        if file.digest is None:
-            links[file.path] = file.link
-            yield replace(file, path=laid[file.path])
-        else:
-            mode = laying.mode(laid[file.path], file.mode)
-            yield replace(file, path=laid[file.path], mode=mode)
-    laying.check_used()
-    if layout.rename:
-        laying.check_links(links, laid)
 
 
 def unions(manifests: Mapping[str, ProductManifest]) -> dict[str, ProductManifest]:
@@ -349,7 +231,7 @@ def parse(data: bytes) -> ProductManifest:
     )
     if manifest.to_bytes() != data:
         raise FormatError("ProductManifest: an empty field that would be left out")
-    _check(manifest)
+    check(manifest)
     _check_never(manifest)
     return manifest
 
@@ -391,7 +273,7 @@ def _folder_row(value: object) -> ProductFolder:
     return ProductFolder(f.text("path"), mode, f.text("component"))
 
 
-def _check(manifest: ProductManifest) -> None:
+def check(manifest: ProductManifest) -> None:
     for what, name in (("product", manifest.product), ("build", manifest.build)):
         if not _NAME.fullmatch(name):
             raise FormatError(f"ProductManifest: not the name of a {what}: {name[:80]!r}")
@@ -412,7 +294,7 @@ def _check(manifest: ProductManifest) -> None:
     known = {file.path for file in manifest.files}
     for one in rows:
         check_path(one.path)
-        if above := next((path for path in _above(one.path) if path in known), None):
+        if above := next((path for path in folders_above(one.path) if path in known), None):
             raise FormatError(f"ProductManifest: {above} is a file and the folder of {one.path}")
     for file in manifest.files:
         if file.digest is None:
@@ -433,7 +315,7 @@ def _check_folders(rows: Sequence[ProductFile | ProductFolder], folders: set[str
     if both := sorted(folders & files):
         raise FormatError(f"ProductManifest: {both[0]} is a file and an empty folder")
     for row in rows if folders else ():
-        if above := next((path for path in _above(row.path) if path in folders), None):
+        if above := next((path for path in folders_above(row.path) if path in folders), None):
             raise FormatError(f"ProductManifest: {above} is an empty folder, and {row.path} lies in it")
 
 
@@ -449,24 +331,3 @@ def _check_link(file: ProductFile) -> None:
         check_link(file.path.encode(), file.link.encode())
     except UnsupportedInput as exc:
         raise FormatError(f"ProductManifest: {exc.message}") from exc
-
-
-def _path(product: str, component: str, raw: bytes, target: bytes = b"") -> tuple[str, str]:
-    """A path and where a link leads, as text. Raises UnsupportedInput."""
-    try:
-        path, link = raw.decode("utf-8"), target.decode("utf-8")
-        check_path(path)
-    except (UnicodeDecodeError, FormatError) as exc:
-        raise UnsupportedInput(
-            f"product {product}, component {component}: a product's paths are UTF-8 without control characters,"
-            f" this one is not: {raw!r}",
-            hint="rename the file or folder, or exclude it from the component",
-        ) from exc
-    return path, link
-
-
-def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> ProductFile:
-    path, link = _path(product, component, raw, entry.target)
-    if entry.kind == "link":
-        return ProductFile(path, link=link, component=component)
-    return ProductFile(path, entry.mode, entry.size, entry.content, component=component)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from bundlers.errors import CrossProductLeak
-from bundlers.products import checksums, platforms, product_manifests
+from bundlers.products import checksums, manifest_building, platforms
 from bundlers.products.layouts import Laying, Layout
-from bundlers.products.product_manifests import ComponentTree, ProductManifest, TreeStore
+from bundlers.products.manifest_building import TreeStore
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.ledger.release_objects import DEFAULT, build_key, label
 from casstore.objects.platforms import Platform
 from casstore.objects.tree import show
@@ -93,7 +94,7 @@ def _lost(store: TreeStore, tree: Digest, layout: Layout) -> Iterator[str]:
 def manifests(
     store: TreeStore, config: Config, trees: Mapping[str, Digest], version: str, times: Mapping[str, int]
 ) -> dict[str, ProductManifest]:
-    """The ProductManifest of every build, by its key. Raises as `check_construction` and `product_manifests.build`."""
+    """The ProductManifest of every build, by its key. Raises as `check_construction` and `manifest_building.build`."""
     check_construction(config)
     found = {
         build_key(product, name): _manifest(store, config, (product, name), build, version, trees, times)
@@ -173,7 +174,7 @@ def _manifest(
         for name in build.components
     }
     assert build.format is not None  # noqa: S101 - casstore.toml was checked
-    made = product_manifests.build(
+    made = manifest_building.build(
         store,
         named[0],
         build.format,

@@ -21,7 +21,7 @@ from bundlers.inspection import door
 from bundlers.inspection.packed import nested
 from bundlers.inspection.units import Limits, Member, text_of
 from bundlers.isolation import Contents, Settings, reference_sources
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import OverBudget
 from casstore.hostile import Budget
@@ -45,7 +45,7 @@ def _product(store: Store, tmp_path: Path, name: str, files: dict[str, bytes]) -
     folder.mkdir()
     for path, data in files.items():
         (folder / path).write_bytes(data)
-    return product_manifests.build(store, name, "tar.gz", {name: ComponentTree(store.put_tree(str(folder)).tree)})
+    return manifest_building.build(store, name, "tar.gz", {name: ComponentTree(store.put_tree(str(folder)).tree)})
 
 
 def test_isolation_names_it_and_goes_on(store: Store, tmp_path: Path) -> None:

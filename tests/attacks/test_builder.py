@@ -15,7 +15,7 @@ from attest.errors import VerificationError
 from bundlers import formats
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.errors import HostileArchive
-from bundlers.products import agreement, product_manifests
+from bundlers.products import agreement, manifest_building, product_manifests
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.ledger import release_objects
@@ -88,7 +88,7 @@ class _Liar(PublishedWorld):
 
     def _bundle(self, product: str, suffix: str, version: str, tree: Digest) -> tuple[ReleaseBuild, tuple[str, Digest]]:
         evil = self.store.put_bytes(b"evil")
-        true = product_manifests.build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)})
+        true = manifest_building.build(self.store, product, suffix, {f"{product}-bin": ComponentTree(tree)})
         files = sorted(
             (*true.files, ProductFile("evil", 0o755, 4, evil, component=f"{product}-bin")),
             key=lambda file: file.path.encode(),

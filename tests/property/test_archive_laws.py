@@ -19,7 +19,7 @@ from attest.errors import CasstoreError, FormatError
 from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.installing.extract import extract
-from bundlers.products import checksums, product_manifests
+from bundlers.products import checksums, manifest_building, product_manifests
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.store.store import Store
@@ -145,7 +145,7 @@ def _manifest(folder: Path, number: int, files: dict[str, bytes], rng: random.Ra
             store.put_bytes(b"something that was here before")
         tree = store.put_tree(str(folder / f"tree{number}")).tree
         shutil.rmtree(folder / f"tree{number}")
-        return product_manifests.build(store, "p", "zip", {"c": ComponentTree(tree)})
+        return manifest_building.build(store, "p", "zip", {"c": ComponentTree(tree)})
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=3, max_size=3, unique=True))
@@ -161,7 +161,7 @@ def test_a_manifest_does_not_depend_on_the_order_of_components(order: list[str])
             yield b"z/" + name, TreeEntry(name, "file", 0o644, 1, sha256(name))
 
     made = [
-        product_manifests.build(Trees(), "p", "zip", {name: ComponentTree(trees[name]) for name in names})
+        manifest_building.build(Trees(), "p", "zip", {name: ComponentTree(trees[name]) for name in names})
         for names in (order, "abc")
     ]
     assert made[0].to_bytes() == made[1].to_bytes()

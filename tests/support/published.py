@@ -16,7 +16,8 @@ from attest.digests import Digest
 from bundlers import formats
 from bundlers.consuming import readback
 from bundlers.products.checksums import to_bytes
-from bundlers.products.product_manifests import ComponentTree, build
+from bundlers.products.manifest_building import build
+from bundlers.products.product_manifests import ComponentTree
 from bundlers.products.reader import ProductReader
 from bundlers.publishing.cosigned import CosignatureLines
 from bundlers.publishing.destinations import DestinationSettings

@@ -17,7 +17,7 @@ from bundlers import formats
 from bundlers.audit import evidence_export
 from bundlers.errors import HostileArchive
 from bundlers.formats import oci_export
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree
 from bundlers.products.products import SUFFIXES
 from bundlers.products.reader import ProductReader
@@ -37,7 +37,7 @@ def released(store: Store, tmp_path: Path) -> Release:
     tree = store.put_tree(str(tmp_path / "in")).tree
     products = {}
     for name, archive_format in (("core", "oci"), ("agent", "zip")):
-        manifest = product_manifests.build(
+        manifest = manifest_building.build(
             store, name, archive_format, {"c": ComponentTree(tree)}, platform=Platform("linux", "x86_64")
         )
         out = io.BytesIO()
@@ -115,7 +115,7 @@ def shared_images(store: Store, tmp_path: Path) -> Release:
     products = {}
     for name in ("a", "b"):
         parts = {name: ComponentTree(trees[name]), "licences": ComponentTree(trees["licences"], "both ship it")}
-        manifest = product_manifests.build(store, name, "oci", parts, platform=Platform("linux", "x86_64"))
+        manifest = manifest_building.build(store, name, "oci", parts, platform=Platform("linux", "x86_64"))
         out = io.BytesIO()
         info = formats.write(manifest, ProductReader(store, manifest), out)
         store.put_bytes(out.getvalue())

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bundlers.gates.base import GateResult, ReleaseView
 from bundlers.gates.builtin.platform import Settings, check, read_target
-from bundlers.products.product_manifests import ComponentTree, build
+from bundlers.products.manifest_building import build
+from bundlers.products.product_manifests import ComponentTree
 from casstore.objects.platforms import Platform
 from casstore.store.store import Store
 

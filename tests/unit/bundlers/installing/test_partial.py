@@ -23,7 +23,8 @@ from bundlers.installing import install as installing
 from bundlers.installing.install import InstallReport, install, verify_installed
 from bundlers.installing.partial import plan_for
 from bundlers.products import layouts
-from bundlers.products.product_manifests import ComponentTree, ProductManifest, build
+from bundlers.products.manifest_building import build
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.network.network import NetworkGuard
 from casstore.objects.tree import EMPTY, TreeEntry

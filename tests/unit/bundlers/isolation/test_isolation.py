@@ -14,7 +14,7 @@ import pytest
 
 from bundlers import isolation
 from bundlers.errors import CrossProductLeak
-from bundlers.products import product_manifests, products
+from bundlers.products import manifest_building, products
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore import config
 from casstore.errors import UnsupportedInput
@@ -39,7 +39,7 @@ def component(store: Store, tmp_path: Path, name: str, files: dict[str, bytes]) 
 
 def made(store: Store, name: str, *components: ComponentTree, platform: str = "") -> ProductManifest:
     named = {f"c{number}": tree for number, tree in enumerate(components)}
-    return product_manifests.build(
+    return manifest_building.build(
         store, name, "tar.gz", named, platform=Platform.of_text(platform) if platform else None
     )
 

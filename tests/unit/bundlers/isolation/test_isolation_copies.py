@@ -22,7 +22,7 @@ from bundlers import isolation
 from bundlers.inspection import fingerprints, variants
 from bundlers.isolation import IsolationReport, Settings, reopening, scanning
 from bundlers.isolation.reports import Common
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store
 
@@ -51,7 +51,7 @@ def compare(
     store: Store, tmp_path: Path, settings: Settings = DEFAULT, **products: dict[str, bytes]
 ) -> IsolationReport:
     manifests = {
-        name: product_manifests.build(store, name, "tar.gz", {name: tree(store, tmp_path, files)})
+        name: manifest_building.build(store, name, "tar.gz", {name: tree(store, tmp_path, files)})
         for name, files in products.items()
     }
     return isolation.check(store, isolation.Contents.each(manifests), settings)
@@ -198,7 +198,7 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
     text = " ".join(f"word{RANDOM.getrandbits(20)}" for _ in range(400)).encode()
     licence = ComponentTree(tree(store, tmp_path, {"LICENSE": text}).tree, "all ship it")
     manifests = {
-        name: product_manifests.build(
+        name: manifest_building.build(
             store, name, "zip", {name: tree(store, tmp_path, {name: noise(800) + text}), "l": licence}
         )
         for name in ("one", "two")
@@ -210,7 +210,7 @@ def test_what_a_shared_component_holds_may_stand_in_any_file(store: Store, tmp_p
 
 
 def built(store: Store, **products: dict[str, ComponentTree]) -> dict[str, ProductManifest]:
-    return {name: product_manifests.build(store, name, "zip", trees) for name, trees in products.items()}
+    return {name: manifest_building.build(store, name, "zip", trees) for name, trees in products.items()}
 
 
 LIBRARY = noise(5000)
@@ -305,7 +305,7 @@ def test_the_result_does_not_depend_on_workers_or_order(store: Store, tmp_path: 
     agent = noise(40_000)
     files = {f"f{n}": agent[n * 1000 : n * 1000 + 1500] + noise(600) for n in range(20)}
     manifests = {
-        name: product_manifests.build(store, name, "zip", {name: tree(store, tmp_path, held)})
+        name: manifest_building.build(store, name, "zip", {name: tree(store, tmp_path, held)})
         for name, held in {"core": files, "agent": {"agent": agent}, "probe": {"p": noise(5000)}}.items()
     }
     results = []

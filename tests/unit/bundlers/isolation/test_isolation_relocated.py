@@ -12,7 +12,7 @@ from bundlers import isolation
 from bundlers.inspection import linkable
 from bundlers.isolation import IsolationReport, Settings, reference_sources
 from bundlers.isolation.relocated import Linked
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree
 from casstore.store.store import Store
 from tests.support.objects import ADDRESS, CALL, Section, archive, elf_object, linked
@@ -105,7 +105,7 @@ class House:
             for path, data in held.items():
                 (place / path).parent.mkdir(parents=True, exist_ok=True)
                 (place / path).write_bytes(data)
-            made[name] = product_manifests.build(
+            made[name] = manifest_building.build(
                 self.store, name, "tar.gz", {name: ComponentTree(self.store.put_tree(str(place)).tree)}
             )
         settings = Settings()

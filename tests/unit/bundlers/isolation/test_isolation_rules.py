@@ -21,7 +21,7 @@ from bundlers import isolation
 from bundlers.isolation import Contents, IsolationReport, Settings, acceptances, grouping, licences, severity, telling
 from bundlers.isolation.acceptances import Acceptance
 from bundlers.isolation.settings import Accepted
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store
 
@@ -54,7 +54,7 @@ def manifest(store: Store, tmp_path: Path, name: str, files: dict[str, bytes]) -
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
     tree = ComponentTree(store.put_tree(str(folder)).tree)
-    return product_manifests.build(store, name, "tar.gz", {name: tree})
+    return manifest_building.build(store, name, "tar.gz", {name: tree})
 
 
 def compare(

@@ -16,7 +16,7 @@ from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.gates.builtin import seal
 from bundlers.installing.extract import extract
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building, product_manifests
 from bundlers.products.layouts import Layout
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from bundlers.products.reader import ProductReader
@@ -60,7 +60,7 @@ def build(
     names = {name: ComponentTree(sha256(name.encode())) for name in components}
     layouts = layout if isinstance(layout, dict) else dict.fromkeys(names, layout)
     at = Platform.of_text(platform) if platform else None
-    return product_manifests.build(
+    return manifest_building.build(
         Trees(**components), "p", archive_format, names, platform=at, never=never, layouts=layouts
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from attest.digests import Digest, sha256
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.platforms import go_platform
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import UnsupportedInput
@@ -35,7 +35,7 @@ def _of(platform: str) -> Platform | None:
 
 def build(platform: str, *paths: str, wrap: str = "", kind: str = "zip") -> ProductManifest:
     trees = {"c": ComponentTree(TREE)}
-    return product_manifests.build(Paths(*paths), "p", kind, trees, platform=_of(platform), wrap=wrap)
+    return manifest_building.build(Paths(*paths), "p", kind, trees, platform=_of(platform), wrap=wrap)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from attest.digests import Digest, sha256
 from bundlers import formats
 from bundlers.formats import deflate, members, tar_stream, tar_zst
 from bundlers.formats.pieces import LEAST, Layout, measure
-from bundlers.products import product_manifests
+from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.checkout import checkout
@@ -128,7 +128,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Iterator[Stor
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "zip", "oci"])
 def test_every_archive(store: Store, kind: str) -> None:
-    manifest = product_manifests.build(store, "p", kind, {"c": ComponentTree(tree_of(store))})
+    manifest = manifest_building.build(store, "p", kind, {"c": ComponentTree(tree_of(store))})
     out = io.BytesIO()
     formats.write(manifest, ProductReader(store, manifest), out)
     out.seek(0)

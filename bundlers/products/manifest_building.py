@@ -1,0 +1,163 @@
+"""A ProductManifest of trees: the files and empty folders of a product's components, laid out as they ship.
+
+Promises: the same trees, layout and times give the same manifest; what two components bring under one path, a name
+that the platform cannot hold, or a rule of a layout that fits nothing is an error here, before anything is packed.
+
+    manifest = build(store, "core", "tar.gz", {"core-bin": ComponentTree(tree, time=1767225600)})
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from attest.digests import Digest
+from attest.errors import BadInput, FormatError
+from bundlers.products import platforms, product_manifests
+from bundlers.products.forbidden import Forbidden
+from bundlers.products.layouts import Laying, Layout
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
+from casstore.errors import UnsupportedInput
+from casstore.ledger.release_objects import DEFAULT
+from casstore.objects.platforms import Platform
+from casstore.objects.tree import TreeEntry
+
+
+class TreeStore(Protocol):
+    """What building a ProductManifest needs of the store."""
+
+    def contents(self, digest: Digest) -> Iterator[tuple[bytes, TreeEntry]]:
+        """(path, entry) of every file, link and empty folder below a tree."""
+
+
+def build(
+    store: TreeStore,
+    product: str,
+    archive_format: str,
+    components: Mapping[str, ComponentTree],
+    *,
+    name: str = DEFAULT,
+    platform: Platform | None = None,
+    wrap: str = "",
+    bin: Sequence[str] = (),  # noqa: A002 - as the format calls it
+    config: Sequence[str] = (),
+    foreign: str = "",
+    never: Sequence[str] = (),
+    layouts: Mapping[str, Layout] | None = None,
+) -> ProductManifest:
+    """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
+
+    Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
+    two components bring different files or folders under one path, or a rule of a layout fits nothing.
+    """
+    files: dict[str, ProductFile] = {}
+    folders: dict[str, ProductFolder] = {}
+    for component, held in sorted(components.items()):
+        for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout())):
+            if isinstance(file, ProductFolder):
+                if folders.setdefault(file.path, file).mode != file.mode:
+                    raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
+                continue
+            before = files.setdefault(file.path, file)
+            if replace(before, component="") != replace(file, component=""):
+                raise BadInput(
+                    f"product {product}: the components {before.component} and {component} bring different files"
+                    f" as {file.path}",
+                    hint=f'give one of them another path: to = "FOLDER" under [components.{component}]',
+                )
+    if not files:
+        raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
+    ordered = tuple(files[path] for path in sorted(files, key=str.encode))
+    manifest = ProductManifest(
+        product,
+        archive_format,
+        dict(sorted(components.items())),
+        ordered,
+        name,
+        platform,
+        wrap,
+        tuple(bin),
+        tuple(config),
+        foreign,
+        tuple(sorted(set(never))),
+        _still_empty(product, files, folders),
+    )
+    Forbidden(manifest.never)
+    try:
+        product_manifests.check(manifest)
+    except FormatError as exc:
+        raise UnsupportedInput(
+            exc.message.replace("ProductManifest", f"product {manifest.key}", 1), hint="lay it out otherwise"
+        ) from exc
+    platforms.check(manifest)
+    return manifest
+
+
+def _still_empty(
+    product: str, files: Mapping[str, ProductFile], folders: Mapping[str, ProductFolder]
+) -> tuple[ProductFolder, ...]:
+    """Those that no other component fills. Raises BadInput where its mode would be lost."""
+    filled = (
+        {above for path in (*files, *folders) for above in product_manifests.folders_above(path)} if folders else set()
+    )
+    kept = []
+    for path in sorted(folders, key=str.encode):
+        if path not in filled:
+            kept.append(folders[path])
+        elif folders[path].mode != 0o755:
+            raise BadInput(
+                f"product {product}: {path} is an empty folder of mode {folders[path].mode:04o} in the component"
+                f" {folders[path].component}, and another one fills it",
+                hint=f"take its rule out of folders under [components.{folders[path].component}], or write 0755",
+            )
+    return tuple(kept)
+
+
+def _laid(
+    store: TreeStore, product: str, component: str, tree: Digest, layout: Layout
+) -> Iterator[ProductFile | ProductFolder]:
+    """A component's files and the empty folders that it keeps, as they lie below `wrap`.
+
+    Raises BadInput, UnsupportedInput.
+    """
+    laying, links, laid = Laying(component, layout), {}, {}
+    for raw, entry in store.contents(tree):
+        if entry.kind == "dir":
+            if kept := laying.folder(os.fsdecode(raw)):
+                laid[_path(product, component, raw)[0]] = kept[0]
+                yield ProductFolder(*kept, component)
+            continue
+        file = _file(product, component, raw, entry)
+        laid[file.path] = laying.path(file.path)
+        if file.digest is None:
+            links[file.path] = file.link
+            yield replace(file, path=laid[file.path])
+        else:
+            mode = laying.mode(laid[file.path], file.mode)
+            yield replace(file, path=laid[file.path], mode=mode)
+    laying.check_used()
+    if layout.rename:
+        laying.check_links(links, laid)
+
+
+def _path(product: str, component: str, raw: bytes, target: bytes = b"") -> tuple[str, str]:
+    """A path and where a link leads, as text. Raises UnsupportedInput."""
+    try:
+        path, link = raw.decode("utf-8"), target.decode("utf-8")
+        product_manifests.check_path(path)
+    except (UnicodeDecodeError, FormatError) as exc:
+        raise UnsupportedInput(
+            f"product {product}, component {component}: a product's paths are UTF-8 without control characters,"
+            f" this one is not: {raw!r}",
+            hint="rename the file or folder, or exclude it from the component",
+        ) from exc
+    return path, link
+
+
+def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> ProductFile:
+    path, link = _path(product, component, raw, entry.target)
+    if entry.kind == "link":
+        return ProductFile(path, link=link, component=component)
+    return ProductFile(path, entry.mode, entry.size, entry.content, component=component)
