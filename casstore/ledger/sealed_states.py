@@ -1,11 +1,12 @@
 """What a seal names, kept in the store: a machine that has folded nothing begins there (docs/formats/state.md).
 
 Promises: what is read is what the seal signed, by its digest; the seal is judged as every entry is, by the chain of
-trust roots that stands in the ledger itself; whatever does not fit is passed over, and everything is folded. Nothing
-is lost with these files: they may be deleted at any time. Only a store in a folder has them.
+trust roots that stands in the ledger itself; every entry that says who or what counts is looked for there, too.
+Whatever does not fit is passed over, and everything is folded. Nothing is lost with these files: they may be deleted
+at any time. Only a store in a folder has them.
 
 Leaves to others: who may begin so. What somebody signs for others about the whole ledger, takes away or proves
-is folded from the first entry (`folding.replay_whole`): a seal's signer is believed about what he keeps back.
+is folded from the first entry (`folding.replay_whole`): a seal's signer is believed about the rest, which he may hide.
 
     keep(ledger.storage, state)                # right after a seal, now and then
     state = begin(ledger, store, sigstore_root, again)
@@ -28,8 +29,10 @@ from attest.statements.predicates import seal as predicate
 from attest.trust import trust_chain
 from attest.trust.verify import verify
 from casstore.ledger import rules, state_records
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.all_entries import AllEntries
+from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.log import Ledger
+from casstore.ledger.rules import trust
 from casstore.ledger.saved_state import Again, SavedRows, entries_of, rows_of
 from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.objects import codec
@@ -47,6 +50,7 @@ _LEAST, _SHARE = 256, 16
 """One is made when so many entries, or that share of all, came since."""
 _KEPT = 2
 _DIGITS = 20
+_KINDS = tuple(f'"kind":"{kind}"'.encode() for kind in sorted(TRUST))
 
 
 def folder_of(ledger: str) -> str:
@@ -109,7 +113,7 @@ def begin(ledger: Ledger, store: ObjectReader, sigstore_root: bytes | None, agai
     for key in sorted(storage.list(folder_of(ledger.name)), reverse=True)[:_KEPT]:
         with contextlib.suppress(CasstoreError, TypeError, ValueError, LookupError, AttributeError):
             found = _begun(ledger, reader, again, key)
-            if ledger.resume(found.count, found.tip):
+            if ledger.resume(found.count, found.tip) and _hides_nobody(found, ledger.all_entries(), reader):
                 return found
     return None
 
@@ -132,6 +136,26 @@ def _begun(ledger: Ledger, reader: rules.Reader, again: Again, key: str) -> Ledg
     if state.require_trust_root().witnesses is not None:
         raise VerificationError("whose word takes witnesses is not believed without them")
     return replace(rules.judge(state, entry, reader), begun=entry.number)
+
+
+def _hides_nobody(state: LedgerState, entries: AllEntries, reader: rules.Reader) -> bool:
+    """Whether it knows every entry that says who and what counts: none is left out, and none says something else.
+
+    An entry's bytes are RFC 8785: the text of a field stands in them once, and in no value.
+    """
+    known = {*state.trust_root_entries, *(row.entry for row in state.revocations)}
+    known |= {row.entry for row in state.suspensions}
+    if known != {number for number in range(state.count) if any(kind in entries.raws[number] for kind in _KINDS)}:
+        return False
+    again = replace(state, revocations=(), revoked=frozenset(), limited={})
+    for row in state.revocations:
+        again = trust.revoked(again, trust.revocation_of(entries[row.entry], reader))
+    held = all(row.identity == trust.suspended_in(entries[row.entry], reader) for row in state.suspensions)
+    return held and (again.revocations, again.revoked, again.limited) == (
+        state.revocations,
+        state.revoked,
+        state.limited,
+    )
 
 
 def _trust_roots(ledger: Ledger, record: bytes, reader: rules.Reader, at: datetime) -> Sequence[TrustRoot]:

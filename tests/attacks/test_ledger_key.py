@@ -27,6 +27,7 @@ from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay, replay_whole
 from casstore.ledger.log import Ledger
 from casstore.ledger.rows import state_rows, tries_of
+from casstore.ledger.state import start
 from tests.support.adversary import Public
 from tests.support.published import PublishedWorld
 from tests.support.worlds import identity, signer
@@ -168,27 +169,73 @@ def test_who_has_not_the_role_disputes_nothing(world: PublishedWorld) -> None:
     assert world.state.disputed is None and world.state.codes[state.count] == "signer"
 
 
-def test_a_lie_that_a_new_machine_begins_at_is_signed_on_by_nobody(world: PublishedWorld, tmp_path: Path) -> None:
-    """The ledger key and the store's folder: the whole state of a seal leaves a revocation out, and lies in the store.
-
-    A machine that has folded nothing believes it: it may append what others call void. What is signed for others,
-    proven or taken away is folded from the first entry.
-    """
-    services.revoke(
-        world.store, world.ledger, "1.1.0", kind="artifact", reason="leaked", signer=signer("aud"), now=world.now
-    )
-    state, release = world.state, world.made["1.1.0"].digest
-    lie = replace(state, revocations=(), revoked=frozenset(), tries=None, epoch=None)
+def _kept_lie(world: PublishedWorld, **changes: Any) -> int:
+    """The ledger key and the store's folder: a seal over a state with these changes, and that state beside it."""
+    state = world.state
+    lie = replace(state, tries=None, epoch=None, **changes)
     made = tries_of(lie)
     world.force(EntryKind.SEAL, _seal(world, state.count, state.tip, made.state_root, made.full_root))
     sealed_states.keep(world.store.storage, replace(lie, tries=made))
-    new = lambda: Ledger(world.store, cache=EntryCache())  # noqa: E731
-    believed = replay(new(), world.store)
-    assert believed.begun == state.count and not believed.is_revoked(release)
+    return state.count
+
+
+def _new(world: PublishedWorld) -> Ledger:
+    """That of a machine which has folded nothing."""
+    return Ledger(world.store, cache=EntryCache())
+
+
+def test_a_lie_that_a_new_machine_begins_at_is_signed_on_by_nobody(world: PublishedWorld, tmp_path: Path) -> None:
+    """That nothing was handed in about 1.1.0: a machine that has folded nothing believes it.
+
+    It may append what others call void. What is signed for others, proven or taken away is folded from the first entry.
+    """
+    release = world.made["1.1.0"].digest
+    statement = statements.of_digests({"release": release}, "https://example.org/scan/v1", {"found": 1}).to_bytes()
+    world.append(EntryKind.EVIDENCE, signer("aud").sign_statement(statement))
+    assert release in world.state.evidence
+    number = _kept_lie(world, evidence=start(world.store.store_id, "main").evidence)
+    believed = replay(_new(world), world.store)
+    assert believed.begun == number and release not in believed.evidence
     for act in (
-        lambda: sealing.seal(world.store, new(), signer=signer("log"), now=world.now),
-        lambda: ledger_checkpoints.make(world.store, new(), signer=signer("log"), now=world.now),
+        lambda: sealing.seal(world.store, _new(world), signer=signer("log"), now=world.now),
+        lambda: ledger_checkpoints.make(world.store, _new(world), signer=signer("log"), now=world.now),
     ):
-        with pytest.raises(SealDisputed, match=f"entry {state.count} names the state"):
+        with pytest.raises(SealDisputed, match=f"entry {number} names the state"):
             act()
-    assert replay_whole(new(), world.store).is_revoked(release)
+    assert release in replay_whole(_new(world), world.store).evidence
+
+
+@pytest.mark.parametrize("hidden", ["a release", "an identity, of which less is said", "who it is", "itself"])
+def test_no_seal_hides_from_a_new_machine_what_counts_no_more(world: PublishedWorld, hidden: str) -> None:
+    """Each entry that takes something back is looked for in the ledger itself, and said as it says."""
+    about = {"reason": "leaked", "now": world.now}
+    services.revoke(world.store, world.ledger, "1.1.0", kind="artifact", signer=signer("aud"), **about)  # type: ignore[arg-type]
+    world.revoke_identity("log" if hidden == "itself" else "bob", reason="left")
+    first, second = world.state.revocations
+    lies: dict[str, dict[str, Any]] = {
+        "a release": {"revocations": (second,), "revoked": frozenset({second.name})},
+        "an identity, of which less is said": {
+            "revocations": (first, replace(second, from_entry=1)),
+            "revoked": frozenset({first.name}),
+            "limited": {second.name: 1},
+        },
+        "who it is": {
+            "revocations": (first, replace(second, name="key:sha256:00")),
+            "revoked": frozenset({first.name, "key:sha256:00"}),
+        },
+        "itself": {"revocations": (first,), "revoked": frozenset({first.name})},
+    }
+    _kept_lie(world, **lies[hidden])
+    found = replay(_new(world), world.store)
+    assert found.begun is None and {first.name, second.name} <= found.revoked
+
+
+def test_a_ledger_key_that_has_ended_hides_no_trust_root(world: PublishedWorld) -> None:
+    before = world.state
+    entries = before.require_trust_root().identities
+    world.next_root(identities=tuple(identity("log", "log#2") if e.name == "log" else e for e in entries))
+    roots = {name: getattr(before, name) for name in ("trust_roots", "trust_root_files", "trust_root_entries")}
+    _kept_lie(world, **roots)
+    found = replay(_new(world), world.store)
+    assert found.begun is None and found.require_trust_root().version == 2
+    assert list(found.codes.values()) == ["signer"]

@@ -52,33 +52,47 @@ def next_trust_root(state: LedgerState, entry: Entry, reader: Reader) -> LedgerS
 
 def revoke(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """An artifact, attestation or identity that counts no more."""
-    claimed = revocation.parse(reader.unverified(entry).predicate)
-    subject = _subject(reader.unverified(entry).subjects, "revocation")
-    names = revoked_names(claimed.kind, subject)
-    (name,) = names
-    signers = _signers(state, entry, reader, revocation.TYPE, claimed.time)
-    if claimed.kind == "identity" and has_held_a_role(state, name):
+    row = revocation_of(entry, reader)
+    signers = _signers(state, entry, reader, revocation.TYPE, row.time)
+    if row.kind == "identity" and has_held_a_role(state, row.name):
         require_owners(state, signers)
-    if claimed.from_entry is not None and claimed.from_entry > entry.number:
-        raise VerificationError(f"the revocation counts from entry {claimed.from_entry} on, this is {entry.number}")
+    if row.from_entry is not None and row.from_entry > entry.number:
+        raise VerificationError(f"the revocation counts from entry {row.from_entry} on, this is {entry.number}")
+    return revoked(state, row)
+
+
+def revocation_of(entry: Entry, reader: Reader) -> Revocation:
+    """What an entry takes back, by its own words; nothing of it is verified."""
+    said = reader.unverified(entry)
+    claimed, subject = revocation.parse(said.predicate), _subject(said.subjects, "revocation")
+    (name,) = revoked_names(claimed.kind, subject)
     about = claimed.kind, subject.digest, claimed.reason
-    row = Revocation(*about, entry.number, entry.statement, claimed.time, name, claimed.holders, claimed.from_entry)
+    return Revocation(*about, entry.number, entry.statement, claimed.time, name, claimed.holders, claimed.from_entry)
+
+
+def revoked(state: LedgerState, row: Revocation) -> LedgerState:
+    """The state after it."""
     state = replace(state, revocations=(*state.revocations, row))
-    if claimed.from_entry is not None:
-        limit = min(claimed.from_entry, state.limited.get(name, claimed.from_entry))
-        return replace(state, limited={**state.limited, name: limit})
-    return replace(state, revoked=state.revoked | names | set(claimed.holders))
+    if row.from_entry is not None:
+        limit = min(row.from_entry, state.limited.get(row.name, row.from_entry))
+        return replace(state, limited={**state.limited, row.name: limit})
+    return replace(state, revoked=state.revoked | {row.name, *row.holders})
 
 
 def suspend(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """An identity that counts for nothing for 72 hours; once, and never so many owners that too few are left."""
-    claimed = suspension.parse(reader.unverified(entry).predicate)
-    (identity,) = revoked_names("identity", _subject(reader.unverified(entry).subjects, "suspension"))
+    claimed, identity = suspension.parse(reader.unverified(entry).predicate), suspended_in(entry, reader)
     _signers(state, entry, reader, suspension.TYPE, claimed.time)
     at, root = judged_at(state, claimed.time), state.require_trust_root()
     check_suspendable(state, identity, at)
     row = Suspension(identity, entry.number, at + suspension.LASTS, root.version, claimed.reason)
     return replace(state, suspensions=(*state.suspensions, row))
+
+
+def suspended_in(entry: Entry, reader: Reader) -> str:
+    """The identity that an entry is about, by its own words."""
+    (identity,) = revoked_names("identity", _subject(reader.unverified(entry).subjects, "suspension"))
+    return identity
 
 
 def check_suspendable(state: LedgerState, identity: str, at: datetime) -> None:
