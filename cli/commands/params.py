@@ -90,9 +90,14 @@ def once(pairs: Iterable[tuple[str, T]], option: str) -> dict[str, T]:
     return found
 
 
-def without_secrets(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """For texts that are signed and shown to everyone: a secret in one is taken out, and told."""
-    if not value:
+def without_secrets(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """For texts that are signed and shown to everyone: a secret in one is taken out, and told.
+
+    One that must be given says something.
+    """
+    if value is None or not value.strip():
+        if param.required:
+            raise click.BadParameter("it says nothing")
         return value
     from bundlers.inspection.secret_forms import redacted
 

@@ -71,7 +71,7 @@ def revoke(
         return
     if not what and feed is None:
         raise click.UsageError("name what to revoke, or give --list FILE")
-    if reason is None:
+    if not (reason and reason.strip()):
         raise click.UsageError("say why: --reason TEXT")
     if feed is not None and kind != "artifact":
         raise click.UsageError("a feed has digests of artifacts: leave --kind out")

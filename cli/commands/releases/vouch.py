@@ -34,10 +34,13 @@ def vouch(session: Session, release: str, version: str, reason: str, key: str | 
     from bundlers.building.vouching import vouch as run
     from bundlers.releases import ReleaseRequest
     from bundlers.releases import release as bundle
+    from casstore.ledger.requests import rolled_back
 
     warn_of_config(session.config.path)
     signer, store, ledger = session.signer(key), session.open_store(), session.ledger()
     made = run(store, ledger, release, version=version, reason=reason, signer=signer, now=session.now)
+    for channel, why in sorted(rolled_back(session.state(), made.of.digest).items()):
+        render.warning(f"{made.of.version}, whose bytes these are, was rolled back in {channel}: {why}")
     with render.bar() as bar:
         request = ReleaseRequest(store, ledger, session.config, version, signer, session.now, progress=bar)
         with blockers_told(as_json):

@@ -54,6 +54,9 @@ def test_what_was_rolled_back_is_shown_wherever_somebody_decides(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typed("approve 1.0.0 --channel prod --action rollback")
+    assert "it says nothing" in said(capsys, "rollback prod --confirm --reason=", 2), (
+        "why, is what everybody asks later"
+    )
     assert back("--confirm") == 0
     assert "! 1.1.0 was rolled back in prod: it crashes" in said(capsys, "approve 1.1.0 --channel prod --dry-run")
     assert told(capsys, "approve 1.1.0 --channel prod --dry-run")["reviews"][0]["rolledBack"] == {"prod": "it crashes"}
@@ -61,6 +64,9 @@ def test_what_was_rolled_back_is_shown_wherever_somebody_decides(
     invoke(["audit", "1.1.0", "--json"])
     rows = json.loads(capsys.readouterr().out)["checks"]
     assert [row["status"] for row in rows if row["id"] == "policy.rolled-back"] == ["warning"]
+    assert "1.1.0, whose bytes these are, was rolled back in prod" in said(
+        capsys, "vouch 1.1.0 --as 1.2.0 --reason good"
+    )
     typed("approve 1.1.0 --channel prod")
     assert "promote of 1.1.0 by" in said(capsys, "unpin prod --reason mended")
     typed("unpin prod --reason mended --confirm")
