@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections import Counter
 from typing import Any
 
 import click
@@ -72,6 +73,32 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+def each_once(command: click.Command) -> click.Command:
+    """It and those below it refuse an option of one value that is given twice, of which click would take the last."""
+    made = command.make_parser
+    if "make_parser" in vars(command):  # it was asked for before
+        return command
+
+    def make_parser(ctx: click.Context) -> Any:
+        parser = made(ctx)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            found = parse(args=args)
+            for option, count in Counter(one for one in found[2] if isinstance(one, click.Option)).items():
+                if count > 1 and not (option.multiple or option.is_flag or option.count):
+                    ctx.fail(f"{option.opts[-1]} is given {count} times, and takes one value")
+            return found
+
+        parser.parse_args = parse_args  # type: ignore[method-assign]
+        return parser
+
+    command.make_parser = make_parser  # type: ignore[method-assign]
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        each_once(below)
+    return command
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in `cli.commands.<room>.<module>` under the command's name."""
 
@@ -84,8 +111,7 @@ class LazyGroup(click.Group):
         from importlib import import_module
 
         module = import_module(f"cli.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = module.COMMANDS[cmd_name]
-        return command
+        return each_once(module.COMMANDS[cmd_name])
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -189,7 +215,7 @@ _MEMORY = "give it more (ulimit -v, the job's or container's limit), or fewer wo
 
 def _main(args: list[str] | None) -> int:
     try:
-        result = main.main(args=args, prog_name="casstore", standalone_mode=False)
+        result = each_once(main).main(args=args, prog_name="casstore", standalone_mode=False)
     except click.exceptions.Exit as exc:
         return exc.exit_code
     return result if isinstance(result, int) else 0

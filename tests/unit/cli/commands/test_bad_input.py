@@ -234,3 +234,22 @@ def test_a_denial_gives_the_very_command(here: Path, capsys: pytest.CaptureFixtu
     assert invoke(["release", "1", "--key", "key.pem"]) == 0
     told = refused(capsys, 4, "promote", "1", "--to", "dev", "--key", "key.pem")
     assert "casstore approve 1 --channel dev --action promote" in told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "verify x --channel a --channel b",
+        "install p --from x --trust-root sha256:a --trust-root sha256:b",
+        "--store a --store b ls",
+        "keys ceremony draft --expires-days 30 --expires-days 40 --out x",
+        "attest verify x --type t --sigstore-root a --sigstore-root=b",
+    ],
+)
+def test_what_takes_one_value_is_not_given_two(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is given 2 times, and takes one value" in refused(capsys, 2, *line.split())
+
+
+def test_what_may_be_given_twice_may(capsys: pytest.CaptureFixture[str]) -> None:
+    invoke(["promote", "1", "--to", "a", "--to", "b", "--json", "--json", "--key", "none.pem"])
+    assert "is given" not in capsys.readouterr().err
