@@ -1,7 +1,8 @@
 """What two releases were checked by, and what of it differs: gates, isolation and consumers of their casstore.toml.
 
-Approvers see it before anything is signed. It follows from the two releases, which name their casstore.toml by digest:
-whoever approves one has approved it too. What a script of a gate says is not in it; the signed policy has its digest.
+Approvers see it before anything is signed. It follows from the two releases, which name their casstore.toml by digest
+and close the list of their gates' results: whoever approves one has approved it too. A script that a gate's command
+names shows by the digest that its signed result has (docs/formats/policy.md), whatever the policy asks for.
 
     changes(store, channel.release, release)[0].told        # ~ settings/gates.secrets.exclude  [] -> ["**"]
 """
@@ -10,14 +11,18 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from attest.core import limits
 from attest.digests import Digest
+from attest.errors import CasstoreError, FormatError
+from attest.statements.predicates import test_result
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.objects.tree_changes import SIGNS, DiffRow, change_of
+from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 
 _EXPLAINS = ("references", "accepted")
@@ -56,13 +61,36 @@ def changes(store: Store, before: Digest | None, after: Digest) -> tuple[Setting
 
 
 def _of(store: Store, release: Digest) -> dict[str, str]:
-    config = release_objects.parse(store.read(release)).config
+    made = release_objects.parse(store.read(release))
+    return {**_configured(store, made.config), **dict(_scripts(store, made.evidence))}
+
+
+def _configured(store: Store, config: Digest | None) -> dict[str, str]:
     if config is None:
         return {}
     try:
         return {key: _text(value) for key, value in _keys(tomllib.loads(store.read(config).decode("utf-8")))}
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, NoSuchObject):
         return {"casstore.toml": f"{config} cannot be read"}
+
+
+def _scripts(store: Store, evidence: Iterable[Digest]) -> Iterator[tuple[str, str]]:
+    """Of each result: gate and word of its command -> the digest of what the word named when it ran."""
+    for digest in evidence:
+        try:
+            said = parse_unverified(store.read(digest, max_bytes=limits.ATTESTATION))
+            rows = (
+                test_result.parse(dict(said.predicate)).configuration if said.predicate_type == test_result.TYPE else ()
+            )
+        except FormatError:
+            continue
+        except CasstoreError:
+            yield f"evidence.{digest}", "cannot be read"
+            continue
+        for row in rows:
+            settings = _mapping(_mapping(row.get("annotations")).get("settings"))
+            for word, script in _mapping(settings.get("scripts")).items():
+                yield f"gates.{row.get('name')}.scripts.{word}", _text(script)
 
 
 def _keys(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -74,6 +102,10 @@ def _keys(tables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for row in consumers if isinstance(consumers, list) else ():
         if isinstance(row, dict):
             yield f"consumers.{row.get('name')}", {key: value for key, value in row.items() if key != "name"}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _table(tables: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:

@@ -1,8 +1,9 @@
 """What of a gate's settings is signed: its table, and what the table leads to.
 
 A gate that is asked for by name alone is whatever its builder says it is. So the owners sign the settings, and a
-result counts only under these: the table of `[gates.NAME]`; of a `command` the digest of each file below the folder
-of casstore.toml that it names (`scripts`); of branch-protection the registry that it asks (`consumers`).
+result counts only under these: the table of `[gates.NAME]`; of a `command` the digest of each file that a word of it
+names from where it runs and that lies below the folder of casstore.toml (`scripts`); of branch-protection the
+registry that it asks (`consumers`).
 
     signed("lint", {"command": ["sh", "lint.sh"]}, root="/work")
 """
@@ -29,7 +30,8 @@ def signed(
     value = dict(table)
     command = table.get("command")
     if isinstance(command, list):
-        value["scripts"] = {word: found for word in command if (found := _script(word, root))}
+        folder = os.path.join(root, str(table.get("folder", ".")))
+        value["scripts"] = {word: found for word in command if (found := _script(word, folder, root))}
     if name == REGISTRY:
         value["consumers"] = [dict(one) for one in consumers]
     return value
@@ -48,8 +50,8 @@ def of_channel(
     return found
 
 
-def _script(word: object, root: str) -> str | None:
-    path = os.path.realpath(os.path.join(root, str(word)))
+def _script(word: object, folder: str, root: str) -> str | None:
+    path = os.path.realpath(os.path.join(folder, str(word)))
     if os.path.commonpath([os.path.realpath(root), path]) != os.path.realpath(root) or not os.path.isfile(path):
         return None
     try:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from attest.digests import sha256
 from attest.errors import FormatError
 from attest.trust.policies import ChannelPolicy
 from cli.main import invoke
+from tests.support.typed_line import TOML, begun, released, said, to_prod, told, typed
 
 SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
@@ -68,6 +70,33 @@ def test_a_script_that_checks_nothing(here: Path, capsys: pytest.CaptureFixture[
     assert invoke(["promote", "1.0.0", "--to", "prod", "--key", "key.pem"]) == 4
     told = capsys.readouterr().err
     assert "gate lint" in told and "scripts = " in told
+
+
+def test_an_approver_without_a_policy_of_gates_sees_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No channel asks for the gate, and casstore.toml says the same: the script alone looks away now."""
+    begun(tmp_path, monkeypatch, TOML + '[gates.lint]\ncommand = ["sh", "check.sh"]\nfolder = "ci"\n')
+    script = tmp_path / "ci" / "check.sh"
+    script.parent.mkdir()
+    script.write_text("! grep -r forbidden ../a\n")
+    (tmp_path / "check.sh").write_text("a file of the same name that is not run\n")
+    (tmp_path / "a" / "tool").write_text("hello\n")
+    was = f'"{sha256(script.read_bytes())}"'
+    released("1.0.0")
+    to_prod("1.0.0")
+    (tmp_path / "a" / "tool").write_text("forbidden\n")
+    typed("put --all --release-version 1.1.0")
+    assert invoke(["release", "1.1.0"]) == 10, "as it was, it stops the builder"
+    script.write_text("exit 0\n")
+    typed("release 1.1.0", "promote 1.1.0 --to dev")
+    now = f'"{sha256(script.read_bytes())}"'
+    for line in ("approve 1.1.0 --channel prod", "diff 1.0.0 1.1.0", "diff prod dev"):
+        assert f"~ settings/gates.lint.scripts.check.sh  {was} -> {now}" in said(capsys, line), line
+    changed = told(capsys, "diff 1.0.0 1.1.0")["settings"]
+    assert changed == [{"key": "gates.lint.scripts.check.sh", "was": was, "now": now}]
+    assert "settings/" not in said(capsys, "diff 1.1.0 1.1.0")
+    assert now.strip('"') in said(capsys, "audit dev", 2), "the settings in full"
 
 
 def test_as_signed_it_passes(here: Path) -> None:
