@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from attest.digests import Digest, sha256
 from bundlers.inspection.units import Unit, is_text
-from bundlers.isolation import forbidden, licences, severity
+from bundlers.isolation import forbidden, licences, looks, severity
 from bundlers.isolation.allowed import Allowed, Group, Source
 from bundlers.isolation.contents import Contents
 from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct
-from bundlers.isolation.scanning import ContentStore, scan
+from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile
@@ -68,21 +68,21 @@ class Comparison:
         self._store, self._settings = store, settings
         self._products = dict(sorted(products.items()))
         self._allowed = Allowed.of(store, self._products, settings, workers)
-        self._files = {product: list(self._compared(product)) for product in self._products}
+        compared = {product: list(self._compared(product)) for product in self._products}
         self._given = {p: {file.content for file in contents.inputs} for p, contents in self._products.items()}
         """Product -> what it is built from, and does not ship as it is."""
-        sizes = {file.content: file.size for contents in self._products.values() for file in contents.files}
-        if not self._allowed.references():
-            sizes = {f.content: f.size for contents in self._products.values() for f, _ in contents.never if f.digest}
-        sizes |= {file.content: file.size for files in self._files.values() for file in files}
-        self._scans = dict(scan(store, {d: s for d, s in sizes.items() if s}, settings, workers))
+        looked = looks.take(store, self._products, compared, self._allowed, settings, workers)
+        self._scans, self._compared_in_all = looked.scans, looked.compared
+        self._files = {
+            product: [f for f in rows if f.content in looked.files[product]] for product, rows in compared.items()
+        }
         self._paths = _paths_of(self._files)
         self._findings: dict[_Pair, Finding] = {}
         self._unopened: list[tuple[str, str, str, Digest]] = []
 
     def report(self) -> IsolationReport:
         """Everything that was found."""
-        compared = self._by_digest()
+        self._by_digest()
         self._by_marks()
         if self._settings.copies != "off":
             self._by_parts()
@@ -91,7 +91,7 @@ class Comparison:
             self._settings,
             _reasons(self._products),
             (*_together(list(self._findings.values())), *self._beyond_files()),
-            compared,
+            self._compared_in_all,
             tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
             tuple(_common(self._products, self._allowed)),
             {product: (len(c.files), c.size) for product, c in self._products.items()},
@@ -130,7 +130,7 @@ class Comparison:
             for file, rules in contents.never:
                 ruled = Forbidden(rules)
                 rows = [(file.path, file.digest or sha256(file.link.encode()), file.size, ruled.rule(file.path))]
-                if file.digest is not None and file.size:
+                if file.digest is not None and file.digest in self._scans:
                     inside = forbidden.broken(ruled, file.path, self._scans[file.digest].members)
                     rows += [(place, member.digest, member.size, rule) for place, member, rule in inside]
                 for place, digest, size, rule in rows:
@@ -150,7 +150,7 @@ class Comparison:
         for file in contents.files:
             if file.content in group.keys:
                 total += file.size
-            elif file.size:
+            elif file.content in self._scans:
                 mine = np.concatenate([_hashes(unit) for unit in self._scans[file.content].units] or [prints[:0]])
                 total += int(file.size * np.isin(mine, prints).mean()) if len(mine) else 0
         return total
@@ -160,8 +160,8 @@ class Comparison:
             if self._counts(file.content, file.size, product):
                 yield file
 
-    def _by_digest(self) -> int:
-        """Equal files and members; how many contents there are."""
+    def _by_digest(self) -> None:
+        """Equal files and members."""
         places, encoded = _Places(), set[tuple[str, Digest, str]]()
         for product, files in self._files.items():
             for file in files:
@@ -182,7 +182,6 @@ class Comparison:
             if not within and not both and not self._is_licence(digest, size):
                 nested = digest != one.blob or digest != two.blob
                 self._add("nested" if nested else "file", one, two, digest, size)
-        return len(places.of)
 
     def _is_licence(self, digest: Digest, size: int) -> bool:
         """Whether a file is nothing but a licence; members are compared as they are."""

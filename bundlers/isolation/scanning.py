@@ -56,7 +56,7 @@ def scan(
     store: ContentStore, blobs: Mapping[Digest, int], settings: Settings, workers: int = 2
 ) -> Iterator[tuple[Digest, Scan]]:
     """The scan of every blob; known ones from the cache. Raises ObjectDamaged, NoSuchObject."""
-    cache = ScanCache(cache_folder(store), _asked(settings))
+    cache = ScanCache(cache_folder(store), asked(settings))
     try:
         new = {}
         for digest, size in blobs.items():
@@ -80,7 +80,8 @@ def cache_folder(store: object) -> str | None:
     return folder if isinstance(folder, str) and os.path.isdir(folder) else None
 
 
-def _asked(settings: Settings) -> str:
+def asked(settings: Settings) -> str:
+    """What a look is asked for, as text: what was found by another one is no answer."""
     from bundlers.inspection import fingerprints
 
     what = [_VERSION, fingerprints.VERSION, settings.copies != "off", settings.limits.to_row()]

@@ -82,5 +82,6 @@ def mac(secret: bytes, *parts: bytes) -> bytes:
     """16 bytes that only this user can make for these parts, whose borders count."""
     hasher = hashlib.blake2b(key=secret, digest_size=16, person=b"casstore-cache")
     for part in parts:
-        hasher.update(len(part).to_bytes(8, "big") + part)
+        hasher.update(len(part).to_bytes(8, "big"))
+        hasher.update(part)
     return hasher.digest()

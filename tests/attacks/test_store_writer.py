@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import zlib
@@ -12,7 +13,12 @@ import msgpack
 import pytest
 
 from attest.digests import sha256, to_raw
+from bundlers import isolation
+from bundlers.isolation import Contents, Settings
 from bundlers.isolation.scan_cache import ScanCache
+from bundlers.isolation.tokens import Tokens
+from bundlers.products import manifest_building
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import StoreDamaged
 from casstore.ingest.stat_cache import Record
 from casstore.ledger import seen
@@ -102,6 +108,34 @@ def test_an_emptied_scan_is_scanned_again(tmp_path: Path) -> None:
             forger.execute("UPDATE scans SET data = ?", (check + packed,))
             forger.commit()
             assert ScanCache(str(tmp_path), "asked").get(digest) is None
+
+
+def test_forged_tokens_hide_no_leak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are what decides which files are held against other products at all."""
+    with Store.init(str(tmp_path / "store")) as store:
+        leak = random.Random(3).randbytes(9000)
+        products = Contents.each({name: _product(store, tmp_path, name, leak) for name in ("agent", "core")})
+        assert isolation.check(store, products, Settings()).findings
+        folder = tmp_path / "store" / "index" / "isolation"
+        kept = {path: path.read_bytes() for path in folder.iterdir()}
+        assert len(kept) == 2
+        none = Tokens.of({}, 1).to_bytes()
+        for path, data in kept.items():
+            for forged in (data[:16] + none, none, b"", user_secrets.mac(bytes(32), b"", none) + none):
+                path.write_bytes(forged)
+                assert isolation.check(store, products, Settings()).findings
+                assert path.read_bytes() == data
+        swapped = dict(zip(kept, reversed(list(kept.values())), strict=True))
+        for path, data in swapped.items():
+            path.write_bytes(data)
+        assert isolation.check(store, products, Settings()).findings
+
+
+def _product(store: Store, tmp_path: Path, name: str, data: bytes) -> ProductManifest:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "program").write_bytes(name.encode() * 100 + data)
+    tree = ComponentTree(store.put_tree(str(tmp_path / name)).tree)
+    return manifest_building.build(store, name, "zip", {name: tree})
 
 
 def test_another_file_system_at_the_same_place_is_another_workspace(

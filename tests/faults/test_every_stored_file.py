@@ -25,6 +25,7 @@ from attest.digests import Digest, from_raw
 from attest.errors import CasstoreError
 from bundlers.audit import whence
 from bundlers.isolation.scan_cache import ScanCache
+from bundlers.isolation.tokens import TokenCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins
@@ -66,6 +67,7 @@ KINDS = {
     "index locks": r"index/(g-\w+/lock\.mdb|lock)",
     "stat cache": r"index/stat/[0-9a-f]{32}",
     "scan cache": r"index/isolation\.sqlite.*",
+    "tokens": r"index/isolation/.*",
     "whence index": r"index/parents\.sqlite.*",
     "unfinished": r"tmp/.*",
     "stranger": "|".join(map(re.escape, STRANGERS)),
@@ -141,6 +143,8 @@ def asked(folder: Path, before: Mapping[str, Any] | None = None) -> dict[str, An
             row = scans.get(Digest(one))
             assert row in (None, {"prints": b"many"}), "a spoilt scan was believed"
         scans.close()
+        kept = TokenCache(store.catalog.folder, "asked").get("core", lived_stores.TOKENS.files)
+        assert kept is None or kept.to_bytes() == lived_stores.TOKENS.to_bytes(), "spoilt tokens were believed"
     return told
 
 

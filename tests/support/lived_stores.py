@@ -11,8 +11,11 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from attest.digests import Digest, from_raw
+from attest.digests import Digest, from_raw, sha256
+from bundlers.inspection.units import Member
 from bundlers.isolation.scan_cache import ScanCache
+from bundlers.isolation.scanning import Scan
+from bundlers.isolation.tokens import TokenCache, Tokens
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger import sealed_states
@@ -24,6 +27,8 @@ from tests.support.published import PublishedWorld
 from tests.support.worlds import NOW, signer
 
 WEEK = Settings(timedelta(days=7), 0)
+TOKENS = Tokens.of({sha256(b"a file of core"): (14, Scan((Member("inside", sha256(b"inside"), 6),), (), ()))}, 1)
+"""What isolation keeps of a product."""
 
 
 def whole_line(folder: Path) -> Path:
@@ -57,6 +62,7 @@ def whole_line(folder: Path) -> Path:
     scans = ScanCache(store.catalog.folder, "asked")
     scans.put(kept, {"prints": b"many"})
     scans.close()
+    TokenCache(store.catalog.folder, "asked").put("core", TOKENS)
     assert fsck(store).ok
     store.close()
     return folder / "store"

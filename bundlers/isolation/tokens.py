@@ -1,0 +1,201 @@
+"""All by which a product's files could be known in another product, as numbers; what no other has needs no look.
+
+A token is 64 bits: the beginning of a content's digest (a file's, or that of something packed in it), of a mark's
+hash, or a fingerprint. Equal tokens are a reason to look and no finding. Kept per product beside the index, sealed
+with the user's secret: a product whose files did not change costs one read, however many they are.
+
+    known = Tokens.of({digest: scan}, min_size=1)
+    known.holding(common)            # the files that have one of these, sorted numbers
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from attest.digests import Digest, to_raw
+from bundlers.inspection.fingerprints import Hashes
+from bundlers.isolation.scanning import Scan
+from casstore.machine import user_secrets
+
+_FORMAT = "casstore-isolation-tokens/1"
+_CHECK = 16
+_MOST = 1 << 32
+_Owners = NDArray[np.uint32]
+_Chosen = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Of one product, sorted by token; each once a file."""
+
+    files: tuple[Digest, ...]
+    """Sorted; owners are places here."""
+    tokens: Hashes
+    owners: _Owners
+    contents: _Chosen
+    """Which tokens stand for a content that is large enough to count."""
+    packed: frozenset[Digest]
+    """Files that hold others."""
+    unopened: frozenset[Digest]
+    """Files of which something could not be opened."""
+
+    @staticmethod
+    def of(scans: Mapping[Digest, tuple[int, Scan]], min_size: int) -> Tokens:
+        """Of each file its size, and what a look at it found."""
+        files = tuple(sorted(scans))
+        parts = [_file_tokens(number, digest, *scans[digest], min_size) for number, digest in enumerate(files)]
+        tokens, owners, contents = (
+            np.concatenate([part[at] for part in parts]) if parts else np.empty(0, kind)
+            for at, kind in enumerate((np.uint64, np.uint32, np.bool_))
+        )
+        order = np.lexsort((~contents, owners, tokens))
+        tokens, owners, contents = tokens[order], owners[order], contents[order]
+        if len(tokens):
+            first = np.concatenate(([True], (tokens[1:] != tokens[:-1]) | (owners[1:] != owners[:-1])))
+            tokens, owners, contents = tokens[first], owners[first], contents[first]
+        return Tokens(
+            files,
+            tokens,
+            owners,
+            contents,
+            frozenset(digest for digest in files if scans[digest][1].members),
+            frozenset(digest for digest in files if scans[digest][1].unopened),
+        )
+
+    def chosen(self, files: Iterable[Digest], not_contents: Hashes) -> Tokens:
+        """Of some of its files, without contents that need not be compared."""
+        wanted = frozenset(files)
+        kept: _Chosen = np.ones(len(self.tokens), bool)
+        if len(wanted) < len(self.files):
+            kept = np.array([digest in wanted for digest in self.files], bool)[self.owners]
+        if len(not_contents):
+            kept &= ~(self.contents & np.isin(self.tokens, not_contents))
+        if kept.all():
+            return self
+        return Tokens(self.files, self.tokens[kept], self.owners[kept], self.contents[kept], self.packed, self.unopened)
+
+    def holding(self, common: Hashes) -> frozenset[Digest]:
+        """The files that have one of these."""
+        first, last = (np.searchsorted(self.tokens, common, side) for side in ("left", "right"))
+        counts = last - first
+        places = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        return frozenset(self.files[owner] for owner in np.unique(self.owners[places]).tolist())
+
+    def to_bytes(self) -> bytes:
+        """For the cache."""
+        arrays = [self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes()]
+        numbers = {digest: number for number, digest in enumerate(self.files)}
+        sets = [sorted(numbers[digest] for digest in held) for held in (self.packed, self.unopened)]
+        packed: bytes = msgpack.packb([*arrays, *sets])
+        return packed
+
+    @staticmethod
+    def from_bytes(files: Sequence[Digest], data: bytes) -> Tokens:
+        """The inverse, for the same files."""
+        tokens, owners, contents, packed, unopened = msgpack.unpackb(data, max_bin_len=_MOST)
+        return Tokens(
+            tuple(files),
+            np.frombuffer(tokens, np.uint64),
+            np.frombuffer(owners, np.uint32),
+            np.frombuffer(contents, np.bool_),
+            *(frozenset(files[number] for number in held) for held in (packed, unopened)),
+        )
+
+
+def token(digest: Digest) -> int:
+    """Of a content."""
+    return int.from_bytes(to_raw(digest)[:8], "little")
+
+
+def array(tokens: Iterable[int]) -> Hashes:
+    """Sorted, each once."""
+    return np.unique(np.fromiter(tokens, np.uint64))
+
+
+def in_two(products: Iterable[Tokens]) -> Hashes:
+    """What two products have or more, sorted, each once."""
+    sorted_each = [_once(known.tokens) for known in products]
+    every = np.concatenate(sorted_each) if sorted_each else np.empty(0, np.uint64)
+    every.sort(kind="stable")  # runs that are sorted already are merged
+    return _once(every[1:][every[1:] == every[:-1]])
+
+
+def _once(tokens: Hashes) -> Hashes:
+    if not len(tokens):
+        return tokens
+    found: Hashes = tokens[np.concatenate(([True], tokens[1:] != tokens[:-1]))]
+    return found
+
+
+def _file_tokens(number: int, digest: Digest, size: int, found: Scan, min_size: int) -> tuple[Hashes, _Owners, _Chosen]:
+    held = [(digest, size), *((member.digest, member.size) for member in found.members)]
+    marks = [_mark(mark) for unit in found.units for mark in unit.marks]
+    keys = np.array([*(token(one) for one, _ in held), *marks], np.uint64)
+    counts = np.array([*(length > 0 and length >= min_size for _, length in held), *(False for _ in marks)], bool)
+    prints = [np.frombuffer(unit.hashes, "<u8").astype(np.uint64, copy=False) for unit in found.units]
+    tokens = np.concatenate([keys, *prints])
+    contents = np.zeros(len(tokens), bool)
+    contents[: len(counts)] = counts
+    return tokens, np.full(len(tokens), number, np.uint32), contents
+
+
+def _mark(mark: str) -> int:
+    return int.from_bytes(hashlib.sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "little")
+
+
+class TokenCache:
+    """One file a product in a folder that is disposable; what cannot be read, or believed, is made again.
+
+    `asked` is what the looks were asked for; tokens of other files, or asked otherwise, are not taken.
+    """
+
+    def __init__(self, folder: str | None, asked: str) -> None:
+        self._asked = asked
+        self._secret = (user_secrets.own_or_none() if folder is not None else None) or b""
+        self._folder = os.path.join(folder, "isolation") if folder is not None and self._secret else None
+
+    def get(self, product: str, files: Sequence[Digest]) -> Tokens | None:
+        """Those of these files, sorted, or None."""
+        if self._folder is None:
+            return None
+        try:
+            with open(self._path(self._folder, product), "rb") as file:
+                check, body = file.read(_CHECK), file.read()
+        except OSError:
+            return None
+        if not hmac.compare_digest(check, user_secrets.mac(self._secret, self._key(files), body)):
+            return None
+        return Tokens.from_bytes(files, body)
+
+    def put(self, product: str, known: Tokens) -> None:
+        """Keep them, in place of what the product had before."""
+        if self._folder is None:
+            return
+        path, body = self._path(self._folder, product), known.to_bytes()
+        temporary = f"{path}.{os.urandom(8).hex()}"
+        with contextlib.suppress(OSError):
+            os.makedirs(self._folder, exist_ok=True)
+            try:
+                with open(temporary, "xb") as file:
+                    file.write(user_secrets.mac(self._secret, self._key(known.files), body))
+                    file.write(body)
+                os.replace(temporary, path)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+
+    def _path(self, folder: str, product: str) -> str:
+        return os.path.join(folder, hashlib.sha256(product.encode()).hexdigest()[:32])
+
+    def _key(self, files: Sequence[Digest]) -> bytes:
+        told = repr([_FORMAT, self._asked, len(files)]).encode()
+        return hashlib.sha256(told + b"".join(map(to_raw, files))).digest()
