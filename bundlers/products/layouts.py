@@ -93,8 +93,9 @@ class Laying:
         return None if mode is None else (self._laid(stripped), mode)
 
     def _stripped(self, path: str) -> str | None:
-        parts = path.split("/")
-        return "/".join(parts[self._layout.strip :]) or None
+        if not self._layout.strip:
+            return path
+        return "/".join(path.split("/")[self._layout.strip :]) or None
 
     def _laid(self, stripped: str, *, used: bool = True) -> str:
         if used and stripped in self._layout.rename:
@@ -102,6 +103,8 @@ class Laying:
         return posixpath.join(self._layout.to, self._layout.rename.get(stripped, stripped))
 
     def _ruled(self, what: str, path: str) -> int | None:
+        if not self._rules[what]:
+            return None
         fitting = [row for row in self._rules[what] if row[1].takes(path.encode("utf-8", "surrogateescape"))]
         self._used.update((what, glob) for glob, _, _ in fitting)
         if len({wanted for _, _, wanted in fitting}) > 1:

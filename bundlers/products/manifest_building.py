@@ -61,7 +61,7 @@ def build(
                     raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
                 continue
             before = files.setdefault(file.path, file)
-            if replace(before, component="") != replace(file, component=""):
+            if before is not file and replace(before, component="") != replace(file, component=""):
                 raise BadInput(
                     f"product {product}: the components {before.component} and {component} bring different files"
                     f" as {file.path}",
@@ -99,9 +99,7 @@ def _still_empty(
     product: str, files: Mapping[str, ProductFile], folders: Mapping[str, ProductFolder]
 ) -> tuple[ProductFolder, ...]:
     """Those that no other component fills. Raises BadInput where its mode would be lost."""
-    filled = (
-        {above for path in (*files, *folders) for above in product_manifests.folders_above(path)} if folders else set()
-    )
+    filled = product_manifests.all_folders((*files, *folders)) if folders else set()
     kept = []
     for path in sorted(folders, key=str.encode):
         if path not in filled:
@@ -129,14 +127,13 @@ def _laid(
                 laid[_path(product, component, raw)[0]] = kept[0]
                 yield ProductFolder(*kept, component)
             continue
-        file = _file(product, component, raw, entry)
-        laid[file.path] = laying.path(file.path)
-        if file.digest is None:
-            links[file.path] = file.link
-            yield replace(file, path=laid[file.path])
+        path, link = _path(product, component, raw, entry.target)
+        laid[path] = new = laying.path(path)
+        if entry.kind == "link":
+            links[path] = link
+            yield ProductFile(new, link=link, component=component)
         else:
-            mode = laying.mode(laid[file.path], file.mode)
-            yield replace(file, path=laid[file.path], mode=mode)
+            yield ProductFile(new, laying.mode(new, entry.mode), entry.size, entry.content, component=component)
     laying.check_used()
     if layout.rename:
         laying.check_links(links, laid)
@@ -154,10 +151,3 @@ def _path(product: str, component: str, raw: bytes, target: bytes = b"") -> tupl
             hint="rename the file or folder, or exclude it from the component",
         ) from exc
     return path, link
-
-
-def _file(product: str, component: str, raw: bytes, entry: TreeEntry) -> ProductFile:
-    path, link = _path(product, component, raw, entry.target)
-    if entry.kind == "link":
-        return ProductFile(path, link=link, component=component)
-    return ProductFile(path, entry.mode, entry.size, entry.content, component=component)

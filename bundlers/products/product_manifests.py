@@ -9,9 +9,8 @@ stands in it: what did not change keeps its digest.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,6 +32,8 @@ MAX_TIME = 8**11 - 1
 """What a tar header can say."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_DOTS = frozenset(("", ".", ".."))
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _OPTIONAL = ("folders", "platform", "wrap", "bin", "config", "foreign", "never")
 
 
@@ -180,10 +181,13 @@ class ProductManifest:
         }
 
 
-def folders_above(path: str) -> Iterator[str]:
-    """The folders that it lies in."""
-    while (path := posixpath.dirname(path)).strip("/"):
-        yield path
+def all_folders(paths: Iterable[str]) -> set[str]:
+    """The folders that any of them lies in."""
+    found: set[str] = set()
+    for path in paths:
+        while (path := path.rpartition("/")[0]) and path not in found:
+            found.add(path)
+    return found
 
 
 def unions(manifests: Mapping[str, ProductManifest]) -> dict[str, ProductManifest]:
@@ -294,8 +298,9 @@ def check(manifest: ProductManifest) -> None:
     known = {file.path for file in manifest.files}
     for one in rows:
         check_path(one.path)
-        if above := next((path for path in folders_above(one.path) if path in known), None):
-            raise FormatError(f"ProductManifest: {above} is a file and the folder of {one.path}")
+    for above in sorted(known & all_folders(one.path for one in rows)):
+        below = next(one.path for one in rows if one.path.startswith(f"{above}/"))
+        raise FormatError(f"ProductManifest: {above} is a file and the folder of {below}")
     for file in manifest.files:
         if file.digest is None:
             _check_link(file)
@@ -314,15 +319,14 @@ def _check_folders(rows: Sequence[ProductFile | ProductFolder], folders: set[str
     """A folder is no file, and nothing lies in it."""
     if both := sorted(folders & files):
         raise FormatError(f"ProductManifest: {both[0]} is a file and an empty folder")
-    for row in rows if folders else ():
-        if above := next((path for path in folders_above(row.path) if path in folders), None):
-            raise FormatError(f"ProductManifest: {above} is an empty folder, and {row.path} lies in it")
+    for above in sorted(folders & all_folders(row.path for row in rows)) if folders else ():
+        below = next(row.path for row in rows if row.path.startswith(f"{above}/"))
+        raise FormatError(f"ProductManifest: {above} is an empty folder, and {below} lies in it")
 
 
 def check_path(path: str) -> None:
     """A relative path that stays inside, one writing. Raises FormatError."""
-    parts = path.split("/")
-    if any(part in ("", ".", "..") for part in parts) or any(ord(c) < 0x20 or c == "\x7f" for c in path):
+    if not _DOTS.isdisjoint(path.split("/")) or _CONTROLS.search(path):
         raise FormatError(f"not a path inside a product: {path[:200]!r}")
 
 
