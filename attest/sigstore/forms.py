@@ -21,18 +21,18 @@ bundle of its own: who signed is counted one by one.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from attest import canonical
 from attest.errors import CasstoreError, FormatError
-from attest.sigstore.sigstore_bundles import MEDIA_TYPE, SigstoreBundle
+from attest.log.logged_texts import b64
+from attest.sigstore import promises
+from attest.sigstore.sigstore_bundles import MEDIA_TYPE, V01, SigstoreBundle
 from attest.statements import statements
 
 MAX_PIECES = 4096
-_V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 
 BUNDLE, DSSE, PEP740, COSIGN, LINK = (
     "sigstore bundle",
@@ -170,7 +170,7 @@ def _one_signature(value: Mapping[str, Any], row: Mapping[str, Any]) -> bytes:
     envelope = {"payload": value["payload"], "payloadType": value["payloadType"], "signatures": [kept]}
     material: dict[str, Any] = {"publicKey": {"hint": ""}, "tlogEntries": []}
     if certificate:
-        material = {"certificate": {"rawBytes": _b64(_der(certificate))}, "tlogEntries": []}
+        material = {"certificate": {"rawBytes": b64(_der(certificate))}, "tlogEntries": []}
     return canonical.dumps({"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope})
 
 
@@ -181,17 +181,17 @@ def _of_pep740(value: dict[str, Any]) -> list[bytes]:
     material, envelope = value["verification_material"], value["envelope"]
     if not isinstance(material, dict) or not isinstance(envelope, dict):
         raise FormatError("PEP 740: verification_material or envelope is no object")
-    signature = {"keyid": "", "sig": _plain(envelope.get("signature"))}
+    signature = {"keyid": "", "sig": promises.plain(envelope.get("signature"))}
     return [
         canonical.dumps(
             {
                 "mediaType": MEDIA_TYPE,
                 "verificationMaterial": {
-                    "certificate": {"rawBytes": _plain(material.get("certificate"))},
+                    "certificate": {"rawBytes": promises.plain(material.get("certificate"))},
                     "tlogEntries": material.get("transparency_entries") or [],
                 },
                 "dsseEnvelope": {
-                    "payload": _plain(envelope.get("statement")),
+                    "payload": promises.plain(envelope.get("statement")),
                     "payloadType": statements.PAYLOAD_TYPE,
                     "signatures": [signature],
                 },
@@ -205,15 +205,15 @@ def _of_cosign(value: dict[str, Any]) -> list[bytes]:
     material: dict[str, Any] = {"publicKey": {"hint": ""}}
     certificate = value.get("cert")
     if certificate:
-        material = {"x509CertificateChain": {"certificates": [{"rawBytes": _b64(_der(certificate))}]}}
-    message: dict[str, Any] = {"signature": _plain(value.get("base64Signature"))}
-    entries = [_of_promise(value["rekorBundle"])] if value.get("rekorBundle") else []
+        material = {"x509CertificateChain": {"certificates": [{"rawBytes": b64(_der(certificate))}]}}
+    message: dict[str, Any] = {"signature": promises.plain(value.get("base64Signature"))}
+    entries = [promises.entry_of(value["rekorBundle"])] if value.get("rekorBundle") else []
     if entries:
-        message["messageDigest"] = {"algorithm": "SHA2_256", "digest": _b64(_logged_digest(entries[0]))}
+        message["messageDigest"] = {"algorithm": "SHA2_256", "digest": b64(_logged_digest(entries[0]))}
     return [
         canonical.dumps(
             {
-                "mediaType": _V01,
+                "mediaType": V01,
                 "verificationMaterial": {**material, "tlogEntries": entries},
                 "messageSignature": message,
             }
@@ -221,27 +221,11 @@ def _of_cosign(value: dict[str, Any]) -> list[bytes]:
     ]
 
 
-def _of_promise(value: Any) -> dict[str, Any]:
-    """A log's promise as cosign kept it, without a proof of inclusion."""
-    payload = value.get("Payload") if isinstance(value, dict) else None
-    if not isinstance(payload, dict):
-        raise FormatError("cosign bundle: rekorBundle holds no Payload")
-    body = canonical.loads_object(_decoded(payload.get("body")), what="log entry: body")
-    return {
-        "logIndex": str(payload.get("logIndex", 0)),
-        "logId": {"keyId": _b64(_unhexed(payload.get("logID")))},
-        "kindVersion": {"kind": body.get("kind"), "version": body.get("apiVersion")},
-        "integratedTime": str(payload.get("integratedTime", 0)),
-        "inclusionPromise": {"signedEntryTimestamp": value.get("SignedEntryTimestamp")},
-        "canonicalizedBody": payload["body"],
-    }
-
-
 def _logged_digest(entry: Mapping[str, Any]) -> bytes:
     """The artifact that the entry says was signed; whether the signature is over it, the verifier finds out."""
     body = canonical.loads_object(_decoded(entry["canonicalizedBody"]), what="log entry: body")
     try:
-        return _unhexed(body["spec"]["data"]["hash"]["value"])
+        return promises.unhexed(body["spec"]["data"]["hash"]["value"])
     except (KeyError, TypeError) as exc:
         raise FormatError("cosign bundle: the log entry names no artifact") from exc
 
@@ -297,23 +281,7 @@ def _der(certificate: Any) -> bytes:
     return _decoded("".join(body.split()))
 
 
-def _plain(text: Any) -> Any:
-    """Base64 without the line breaks that Python's `encodebytes` puts in."""
-    return "".join(text.split()) if isinstance(text, str) else text
-
-
 def _decoded(text: Any) -> bytes:
     from attest.statements.envelopes import decode_base64
 
-    return decode_base64(_plain(text), "base64 text")
-
-
-def _unhexed(text: Any) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except (TypeError, ValueError) as exc:
-        raise FormatError("hexadecimal digits are wanted") from exc
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return decode_base64(promises.plain(text), "base64 text")

@@ -27,7 +27,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from attest.digests import Digest, to_raw
 from attest.errors import CasstoreError, FormatError, NotInstalled, TrustError, VerificationError
@@ -46,6 +46,7 @@ __all__ = [
     "CLOCK_LEEWAY",
     "KeylessSignature",
     "issuer_and_subject",
+    "signed_statement",
     "stamp_times",
     "verify_keyless",
     "verify_keyless_artifact",
@@ -72,16 +73,21 @@ def verify_keyless(raw: bytes, *, trusted_root_json: bytes, at: datetime) -> Key
     Raises FormatError, VerificationError, NotInstalled; TrustError where the trusted root cannot vouch for it.
     """
     bundle = SigstoreBundle.parse(raw)
+    return _verify(bundle, signed_statement(bundle), trusted_root_json, at)
+
+
+def signed_statement(bundle: SigstoreBundle) -> Signed:
+    """What a bundle with an envelope and a certificate says was signed, as a log names it. Raises FormatError."""
     envelope = bundle.statement_envelope
-    signed = Signed(
+    return Signed(
         envelope.signature,
         _leaf_key(bundle),
         hashlib.sha256(pae(envelope.payload_type, envelope.payload)).digest(),
         envelope.payload,
         envelope.payload_type,
         bundle.certificate,
+        envelope.keyid,
     )
-    return _verify(bundle, signed, trusted_root_json, at)
 
 
 def verify_keyless_artifact(
@@ -156,15 +162,12 @@ def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance, at: datet
     promised, logged = log_proofs.judge(bundle, signed, instance, stamps)
     found = sorted([*stamps, *promised])
     if not found:
-        raise VerificationError(
-            "no proven signing time: neither a log's promise nor a time stamp that the trusted root vouches for",
-            hint="give the trusted_root.json of the instance that signed it",
-        )
+        _no_time(bundle)
     chain, authority = certificates.issued(bundle.certificate or b"", instance, found)
     if instance.asks_log and not logged:
         raise VerificationError(
             "no entry of a transparency log, which this instance has",
-            hint="get the bundle with its log entry; a bare envelope has none",
+            hint="get the bundle with its log entry, or complete it: casstore attest complete",
         )
     log_proofs.check_not_after(found[-1], at)
     _check_signature(bundle, signed)
@@ -173,6 +176,18 @@ def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance, at: datet
     payload, payload_type = (envelope.payload, envelope.payload_type) if envelope else (b"", "")
     identity, claims = identities.of_oidc(issuer, subject), certificates.claims_of(chain[0])
     return KeylessSignature(payload, payload_type, identity, found[0], claims)
+
+
+def _no_time(bundle: SigstoreBundle) -> NoReturn:
+    if bundle.logged or bundle.timestamps:
+        raise VerificationError(
+            "no proven signing time: neither a log's promise nor a time stamp that the trusted root vouches for",
+            hint="give the trusted_root.json of the instance that signed it",
+        )
+    raise VerificationError(
+        "no proven signing time: it came without its log entry and without a time stamp",
+        hint="the log has the entry, ask it or hand it in: casstore attest complete FILE --rekor URL --out BUNDLE",
+    )
 
 
 def _check_signature(bundle: SigstoreBundle, signed: Signed) -> None:

@@ -69,7 +69,8 @@ def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None
     if bundle.envelope is not None:
         envelope = bundle.envelope
         digest = hashlib.sha256(pae(envelope.payload_type, envelope.payload)).digest()
-        return Signed(envelope.signature, public, digest, envelope.payload, envelope.payload_type)
+        payload, kind = envelope.payload, envelope.payload_type
+        return Signed(envelope.signature, public, digest, payload, kind, keyid=envelope.keyid)
     message = bundle.message_signature
     digest_of = artifact or (message and message.digest)
     if message is None or not digest_of:

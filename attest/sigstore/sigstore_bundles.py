@@ -27,11 +27,12 @@ from attest.statements import envelopes
 from attest.statements.envelopes import Envelope
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+V01 = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 READ_MEDIA_TYPES = (
     MEDIA_TYPE,
     "application/vnd.dev.sigstore.bundle+json;version=0.3",
     "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    V01,
 )
 _KEY_MATERIAL = ("publicKey", "certificate", "x509CertificateChain")
 _CONTENT = ("dsseEnvelope", "messageSignature")
@@ -65,7 +66,7 @@ class SigstoreBundle:
     @property
     def promise_is_enough(self) -> bool:
         """Whether a log's signed promise may stand without a proof of inclusion: in version 0.1 alone."""
-        return self.media_type.endswith("version=0.1")
+        return self.media_type == V01
 
     @property
     def certificates(self) -> list[bytes]:

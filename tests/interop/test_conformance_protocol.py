@@ -125,6 +125,20 @@ def test_a_service_that_is_down_leaves_no_bundle(instance: PrivateSigstore, file
     assert capfd.readouterr().err.count("error:") == 1
 
 
+def test_a_log_that_is_named_may_be_asked_where_a_casstore_toml_rules(
+    instance: PrivateSigstore, files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """SECURITY.md: what a person names needs no entry in [network] allow; what a file leads to does."""
+    key = keys.generate("ecdsa-p256")
+    (files / "k.pem").write_bytes(keys.private_to_pem(key, None))
+    (files / "p.json").write_text("{}")
+    assert main.invoke(["--store", "store", "init", "--yes"]) == 0
+    common = ("sign", "a.txt", "--type", "https://example.com/p/v1", "--predicate", "p.json", "--key", "k.pem")
+    assert run(*common, "--rekor", instance.url, "--tsa", instance.tsa_url, "--out", "b.json") == 0
+    assert run(*common, "--trust-config", "config.json", "--out", "c.json") == 12
+    assert "not allowed by the network policy" in capfd.readouterr().err
+
+
 def test_who_must_have_signed_has_to_be_said(instance: PrivateSigstore, files: Path) -> None:
     sign(instance, "--trust-config", "config.json")
     assert run("verify-bundle", "--bundle", "b.json", "a.txt") == 2

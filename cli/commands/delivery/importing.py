@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attest.errors import CasstoreError, ServiceUnavailable
+from attest.errors import CasstoreError, FormatError, ServiceUnavailable, VerificationError
 from cli.drawing import render
 from cli.session import Session, read_file
 
@@ -20,7 +20,7 @@ _AWAY = "not to be had"
 
 
 def take_source(
-    session: Session, source: str, *, rekor: str | None, log_entry: str | None, root: str | None
+    session: Session, source: str, *, rekor: str | None, entries: Sequence[bytes], root: str | None
 ) -> list[dict[str, Any]]:
     """A row for each attestation of a file, folder or URL."""
     from bundlers.consuming import attestation_files
@@ -31,7 +31,7 @@ def take_source(
         for piece in _pieces(found):
             if found.in_folder and piece.form == "JSON":
                 continue
-            whole, code = _with_entry(session, piece, rekor, log_entry)
+            whole, code = _with_entry(session, piece, rekor, entries)
             store, ledger = session.open_store(), session.ledger()
             taken = promotion.take(store, ledger, whole, source=found.name, now=session.now, sigstore_root=given)
             row = {**taken.to_json(), "kind": "attestation", "hint": taken.hint}
@@ -69,34 +69,29 @@ def _pieces(found: FoundFile) -> Iterator[Piece]:
         yield forms.Piece("JSON", "", problem=exc.message, hint=exc.hint)
 
 
-def _with_entry(session: Session, piece: Piece, rekor: str | None, log_entry: str | None) -> tuple[Piece, int]:
+def _with_entry(session: Session, piece: Piece, rekor: str | None, entries: Sequence[bytes]) -> tuple[Piece, int]:
     """The piece with its log entry, where it lacks one and was told where to get it; an exit code where that failed."""
     from dataclasses import replace
 
+    from attest.signers import log_search
     from attest.sigstore import rekor_answers
     from attest.sigstore.sigstore_bundles import SigstoreBundle
 
-    if piece.raw is None or not rekor_answers.lacks_entry(SigstoreBundle.parse(piece.raw)):
+    if piece.raw is None or not (rekor or entries):
         return piece, 0
-    if rekor is None and log_entry is None:
-        return piece, 0
+    bundle = SigstoreBundle.parse(piece.raw)
+    lacks = rekor_answers.lacks_entry(bundle)
     try:
-        answer = read_file(log_entry) if log_entry else _ask(session, str(rekor), rekor_answers.question(piece.raw))
+        if entries and rekor_answers.may_be_completed(bundle):
+            return replace(piece, raw=rekor_answers.completed(piece.raw, entries)), 0
+        if rekor and lacks:
+            network = session.network.named(rekor)
+            return replace(piece, raw=log_search.found(piece.raw, rekor, network=network)), 0
     except CasstoreError as exc:
-        code = exc.exit_code if log_entry else ServiceUnavailable.exit_code
-        return replace(piece, raw=None, problem=exc.message, hint=exc.hint), code
-    try:
-        return replace(piece, raw=rekor_answers.completed(piece.raw, answer)), 0
-    except CasstoreError as exc:
-        return replace(piece, raw=None, problem=exc.message, hint=exc.hint), 0
-
-
-def _ask(session: Session, rekor: str, question: bytes) -> bytes:
-    from attest.signers.services import post
-    from attest.sigstore.rekor_answers import RETRIEVE
-
-    url = rekor.rstrip("/") + RETRIEVE
-    return post(url, question, kind="application/json", network=session.network.named(rekor))
+        if lacks:
+            code = 0 if isinstance(exc, FormatError | VerificationError) else ServiceUnavailable.exit_code
+            return replace(piece, raw=None, problem=exc.message, hint=exc.hint), code
+    return piece, 0
 
 
 def _tell(row: dict[str, Any]) -> None:

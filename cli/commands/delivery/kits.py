@@ -17,7 +17,7 @@ from cli.commands.params import (
     trust_settings,
 )
 from cli.drawing import render
-from cli.session import Session
+from cli.session import Session, read_file
 
 
 @click.command()
@@ -85,7 +85,13 @@ def _places(session: Session) -> list[str]:
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|FOLDER|URL...")
 @click.option("--channel", metavar="NAME", help="Which channel of a kit.")
 @click.option("--rekor", metavar="URL", help="Ask this log for the entries of envelopes that came without one.")
-@click.option("--log-entry", metavar="FILE", help="That entry, as Rekor's API answered it, for one envelope.")
+@click.option(
+    "--log-entry",
+    "log_entries",
+    multiple=True,
+    metavar="FILE",
+    help="Such entries, as the log answered; may be repeated.",
+)
 @trust_options
 @json_option
 @pass_session
@@ -94,7 +100,7 @@ def import_files(
     sources: tuple[str, ...],
     channel: str | None,
     rekor: str | None,
-    log_entry: str | None,
+    log_entries: tuple[str, ...],
     trust_root: str | None,
     tuf_root: str | None,
     sigstore_root: str | None,
@@ -119,13 +125,14 @@ def import_files(
     from cli.commands.delivery import importing
 
     rows: list[dict[str, Any]] = []
+    entries = [read_file(path) for path in log_entries]
     for source in sources:
         if os.path.isfile(source) and _is_tar(source):
             trust = trust_settings(trust_root, tuf_root, sigstore_root, state)
             kit = kits.import_kit(session.open_store(), source, trust=trust, at=session.now, channel=channel)
             rows.append({"file": source, "kind": "kit", **kit.to_json()})
         else:
-            rows += importing.take_source(session, source, rekor=rekor, log_entry=log_entry, root=sigstore_root)
+            rows += importing.take_source(session, source, rekor=rekor, entries=entries, root=sigstore_root)
     importing.tell(rows, as_json=as_json)
 
 

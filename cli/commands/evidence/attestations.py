@@ -1,4 +1,4 @@
-"""attest: sign, verify, show, export; sign-bundle and verify-bundle are in `sigstore_bundles`."""
+"""attest: sign, verify, show, export; the other commands of the group stand beside this file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from attest.core import limits
 from attest.digests import Digest
 from attest.errors import BadInput
 from cli.commands.evidence import sigstore_bundles
+from cli.commands.evidence.completing import complete
 from cli.commands.evidence.sbom import sbom
 from cli.commands.params import digest_of_file, json_option, key_option, pass_session
 from cli.drawing import render
@@ -313,6 +314,7 @@ def sign_checksums(folder: str, gpg_key: str, as_json: bool) -> None:
 
 
 attest.add_command(sbom)
+attest.add_command(complete)
 attest.add_command(sigstore_bundles.sign_bundle)
 attest.add_command(sigstore_bundles.verify_bundle)
 

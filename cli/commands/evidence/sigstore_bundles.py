@@ -127,9 +127,9 @@ def _pairs(files: tuple[str, ...], bundles: tuple[str, ...]) -> list[tuple[str, 
     return list(zip(files, bundles, strict=True))
 
 
-def network_of(session: Session) -> NetworkGuard | None:
-    """The network policy; where no casstore.toml rules, whoever names an instance allows it."""
-    return session.network if session.offline or session.optional_config else None
+def network_of(session: Session, *urls: str) -> NetworkGuard | None:
+    """The network policy and what is named here; where no casstore.toml rules, whoever names an instance allows it."""
+    return session.network.named(*urls) if session.offline or session.optional_config else None
 
 
 def with_proofs(
@@ -150,7 +150,8 @@ def with_proofs(
     services = Services.of_trust_config(read_file(trust_config)) if trust_config else Services()
     named = {"rekor": rekor, "rekor_version": rekor_version, "tsa": tsa}
     services = replace(services, **{name: value for name, value in named.items() if value})  # type: ignore[arg-type]
-    return LoggedSigner(signer, services, network_of(session))
+    typed = [url for url in (rekor, tsa) if url]
+    return LoggedSigner(signer, services, network_of(session, *typed))
 
 
 def _signer(key_file: str | None, identity: str | None, issuer: str | None) -> Certificate | bytes:

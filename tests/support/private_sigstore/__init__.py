@@ -54,6 +54,7 @@ class PrivateSigstore:
             {
                 "/api/v2/signingCert": ("fulcio", lambda *a: self.fulcio.signing_certificate(*a)),
                 "/api/v1/log/entries": ("rekor", lambda *a: self.rekor_v1.add(*a)),
+                "/api/v1/log/entries/retrieve": ("rekor", lambda *a: self.rekor_v1.retrieve(*a)),
                 "/api/v2/log/entries": ("rekor", lambda *a: self.rekor_v2.add(*a)),
                 "/api/v1/timestamp": ("tsa", lambda *a: self.tsa.stamp(*a)),
             }

@@ -69,22 +69,18 @@ class Log:
 
 
 class RekorV1(Log):
-    """`dsse` and `hashedrekord` 0.0.1, with the log's signed promise of inclusion and its time."""
+    """`dsse`, `hashedrekord` and `intoto`, with the log's signed promise of inclusion and its time."""
 
     def __init__(self, clock: Clock, host: str) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         origin = f"{host} - {secrets.randbits(62)}"
         super().__init__(clock, origin, key, hashlib.sha256(spki(key.public_key())).digest())
+        self.logged: dict[bytes, dict[str, Any]] = {}
 
     def add(self, body: bytes, _headers: Mapping[str, str]) -> dict[str, Any]:
         """POST /api/v1/log/entries"""
-        proposal = json.loads(body)
-        if proposal["kind"] not in ("dsse", "hashedrekord"):
-            raise Refused(f"no entries of kind {proposal['kind']}")
-        spec = _dsse_spec(proposal["spec"]) if proposal["kind"] == "dsse" else _hashedrekord_spec(proposal["spec"])
-        raw, index, size, root, proof, checkpoint = self.append(
-            {"apiVersion": "0.0.1", "kind": proposal["kind"], "spec": spec}
-        )
+        canonical = _canonical(json.loads(body))
+        raw, index, size, root, proof, checkpoint = self.append(canonical)
         entry: dict[str, Any] = {"body": b64(raw), "integratedTime": int(self.clock.now().timestamp()),
                                  "logID": self.key_id.hex(), "logIndex": index}  # fmt: skip
         promise = self.sign(rfc8785.dumps(entry) + (b"x" if "bad-promise" in self.lies else b""))
@@ -93,7 +89,13 @@ class RekorV1(Log):
             "inclusionProof": {"logIndex": index, "treeSize": size, "rootHash": root.hex(),
                                "hashes": [h.hex() for h in proof], "checkpoint": checkpoint},
         }  # fmt: skip
-        return {secrets.token_hex(32): entry}
+        self.logged[leaf_hash(rfc8785.dumps(canonical))] = found = {secrets.token_hex(32): entry}
+        return found
+
+    def retrieve(self, body: bytes, _headers: Mapping[str, str]) -> list[dict[str, Any]]:
+        """POST /api/v1/log/entries/retrieve: an entry is found by the hash of what would be logged, to the byte."""
+        leaves = [leaf_hash(rfc8785.dumps(_canonical(proposal))) for proposal in json.loads(body)["entries"]]
+        return [self.logged[leaf] for leaf in leaves if leaf in self.logged]
 
 
 class RekorV2(Log):
@@ -131,19 +133,48 @@ class RekorV2(Log):
         }  # fmt: skip
 
 
+def _canonical(proposal: Mapping[str, Any]) -> dict[str, Any]:
+    """What Rekor v1 would log of a proposal."""
+    kind = (proposal["kind"], proposal["apiVersion"])
+    if kind not in _SPECS:
+        raise Refused(f"no entries of kind {kind}")
+    return {"apiVersion": kind[1], "kind": kind[0], "spec": _SPECS[kind](proposal["spec"])}
+
+
+def _intoto_v1_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    text = spec["content"]["envelope"]
+    envelope = json.loads(text)
+    payload = base64.b64decode(envelope["payload"])
+    (signature,) = envelope["signatures"]
+    _check(_public(spec["publicKey"]), signature["sig"], _pae(envelope["payloadType"], payload))
+    return {"content": {"hash": _sha256(text.encode()), "payloadHash": _sha256(payload)},
+            "publicKey": spec["publicKey"]}  # fmt: skip
+
+
+def _intoto_v2_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The hash of the envelope is the client's own, and one must be there."""
+    content = spec["content"]
+    envelope = content["envelope"]
+    payload = base64.b64decode(base64.b64decode(envelope["payload"]))
+    for row in envelope["signatures"]:
+        signature = base64.b64decode(row["sig"]).decode()
+        _check(_public(row["publicKey"]), signature, _pae(envelope["payloadType"], payload))
+    kept = {"payloadType": envelope["payloadType"], "signatures": envelope["signatures"]}
+    return {"content": {"envelope": kept, "hash": content["hash"], "payloadHash": _sha256(payload)}}
+
+
 def _dsse_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     offer = spec["proposedContent"]
     envelope = json.loads(offer["envelope"])
     payload = base64.b64decode(envelope["payload"])
-    kind = envelope["payloadType"].encode()
-    pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+    pae = _pae(envelope["payloadType"], payload)
     signatures = []
     for signature, verifier in zip(envelope["signatures"], offer["verifiers"], strict=True):
         _check(_public(verifier), signature["sig"], pae)
         signatures.append({"signature": signature["sig"], "verifier": verifier})
     return {
-        "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(offer["envelope"].encode()).hexdigest()},
-        "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
+        "envelopeHash": _sha256(offer["envelope"].encode()),
+        "payloadHash": _sha256(payload),
         "signatures": signatures,
     }
 
@@ -156,6 +187,23 @@ def _hashedrekord_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
         "data": {"hash": {"algorithm": digest["algorithm"], "value": digest["value"]}},
         "signature": {"content": signature["content"], "publicKey": {"content": key}},
     }
+
+
+_SPECS = {
+    ("dsse", "0.0.1"): _dsse_spec,
+    ("hashedrekord", "0.0.1"): _hashedrekord_spec,
+    ("intoto", "0.0.1"): _intoto_v1_spec,
+    ("intoto", "0.0.2"): _intoto_v2_spec,
+}
+
+
+def _pae(payload_type: str, payload: bytes) -> bytes:
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def _sha256(data: bytes) -> dict[str, str]:
+    return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
 
 
 def _public(encoded: str) -> Any:

@@ -171,25 +171,60 @@ def as_a_line(path: Path) -> tuple[bytes, bytes]:
 def test_a_line_with_its_log_entry_verifies() -> None:
     line, answer = as_a_line(INTOTO)
     (piece,) = forms.read(line)
-    whole = rekor_answers.completed(piece.raw or b"", answer)
+    whole = rekor_answers.completed(piece.raw or b"", [answer])
     assert keyless.verify_keyless(whole, trusted_root_json=ROOTS, at=AT).payload
-    question = json.loads(rekor_answers.question(piece.raw or b""))
-    kinds = [(entry["kind"], entry["apiVersion"]) for entry in question["entries"]]
-    assert kinds == [("intoto", "0.0.2"), ("dsse", "0.0.1")]
+    asked = [json.loads(question) for question in rekor_answers.questions(piece.raw or b"")]
+    kinds = [[(entry["kind"], entry["apiVersion"]) for entry in question["entries"]] for question in asked]
+    assert kinds == [[("intoto", "0.0.1"), ("dsse", "0.0.1"), ("intoto", "0.0.2")]] * 2
+
+
+def test_what_is_asked_is_the_very_text_that_the_generator_wrote() -> None:
+    """A log finds an entry by the hash of what was logged, to the byte."""
+    raw = (FORMS / "slsa-go.intoto.jsonl").read_bytes()
+    (piece,) = forms.read(raw)
+    with_certificate, without = map(json.loads, rekor_answers.questions(piece.raw or b""))
+    assert with_certificate["entries"][0]["spec"]["content"]["envelope"].encode() == raw
+    assert with_certificate["entries"][1]["spec"]["proposedContent"]["envelope"].encode() == raw
+    hashed = with_certificate["entries"][2]["spec"]["content"]["hash"]["value"]
+    assert sha256(raw) == f"sha256:{hashed}"
+    certificate = json.loads(raw)["signatures"][0]["cert"]
+    assert certificate.encode() == base64.b64decode(with_certificate["entries"][0]["spec"]["publicKey"])
+    assert without["entries"][0]["spec"]["content"]["envelope"].encode() == raw.replace(
+        b',"cert":' + json.dumps(certificate).encode(), b""
+    )
 
 
 def test_a_line_with_the_entry_of_another_is_refused() -> None:
     (piece,) = pieces("slsa-go.intoto.jsonl")
-    stolen = rekor_answers.completed(piece.raw or b"", as_a_line(INTOTO)[1])
-    with pytest.raises(VerificationError, match="about something else"):
-        keyless.verify_keyless(stolen, trusted_root_json=ROOTS, at=AT)
+    with pytest.raises(VerificationError, match="none of the 1 log entries is about this signature"):
+        rekor_answers.completed(piece.raw or b"", [as_a_line(INTOTO)[1]])
 
 
-@pytest.mark.parametrize("answer", [b"[]", b"{}", b"[{}]", b'[{"u":{}}]', b'{"u":3}', b"null", b'{"u":{},"v":{}}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]",
+        b"{}",
+        b"[{}]",
+        b'[{"u":{}}]',
+        b'{"u":3}',
+        b"null",
+        b'{"u":{},"v":{}}',
+        b"[3]",
+        b'{"SignedEntryTimestamp":1}',
+    ],
+)
 def test_what_is_no_answer_of_a_log(answer: bytes) -> None:
     (piece,) = pieces("slsa-go.intoto.jsonl")
     with pytest.raises(FormatError):
-        rekor_answers.completed(piece.raw or b"", answer)
+        rekor_answers.completed(piece.raw or b"", [answer])
+
+
+def test_more_entries_than_anybody_needs_are_refused() -> None:
+    (piece,) = pieces("slsa-go.intoto.jsonl")
+    for answer in (b"[" + b",".join([b"{}"] * 4097) + b"]", json.dumps({f"{n}": 0 for n in range(4097)}).encode()):
+        with pytest.raises(FormatError, match="more log entries in one file than the limit"):
+            rekor_answers.completed(piece.raw or b"", [answer])
 
 
 def test_two_lines_of_which_one_lies() -> None:
