@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attest.digests import Digest
-from attest.errors import FormatError
-from attest.statements.predicates import vulns
 from bundlers.building import provenance_told
+from bundlers.building.provenance_told import Inputs
 from bundlers.products import product_manifests
-from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree import show
+from casstore.promotion.known_vulnerabilities import KnownVulnerabilities, known_of
 from casstore.promotion.reports import ChannelSpan
 from casstore.promotion.standings import channel_spans
 from casstore.store.attestations import parse_unverified
@@ -42,11 +41,12 @@ class PutIn:
     builder: str
     commit: str
     """As `repository@ref commit`; empty where the provenance names none."""
-    inputs: int
+    inputs: Inputs | None
 
     def to_json(self) -> dict[str, Any]:
         """A row of `components`."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        inputs = self.inputs.to_json() if self.inputs else None
+        return {**{name: getattr(self, name) for name in self.__slots__}, "inputs": inputs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ class ReleasedIn:
     products: tuple[str, ...]
     channels: tuple[ChannelSpan, ...]
     revoked: bool
-    vulnerabilities: Mapping[str, int]
-    """Severity -> how many are known from recorded scans."""
+    vulnerabilities: KnownVulnerabilities
 
     def to_json(self) -> dict[str, Any]:
         """A row of `releases`."""
@@ -69,7 +68,7 @@ class ReleasedIn:
             "products": list(self.products),
             "channels": [one.to_json() for one in self.channels],
             "revoked": self.revoked,
-            "vulnerabilities": dict(self.vulnerabilities),
+            "vulnerabilities": self.vulnerabilities.to_json(),
         }
 
 
@@ -101,7 +100,8 @@ class Origin:
             yield f"REVOKED: {self.revoked}"
         for row in self.components:
             built = f", built by {row.builder}" + (f" from {row.commit}" if row.commit else "")
-            yield f"component {row.component} of {row.version}: {row.path or 'the whole'}{built}, {row.inputs} inputs"
+            inputs = provenance_told.inputs_told(row.inputs)
+            yield f"component {row.component} of {row.version}: {row.path or 'the whole'}{built}, {inputs}"
         for release in self.releases:
             where = "; ".join(
                 f"{one.channel} since {one.since}"
@@ -111,9 +111,7 @@ class Origin:
             )
             state = " REVOKED" if release.revoked else ""
             yield f"release {release.version}{state}: product {', '.join(release.products)}; {where or 'in no channel'}"
-            if release.vulnerabilities:
-                known = ", ".join(f"{count} {severity}" for severity, count in release.vulnerabilities.items())
-                yield f"release {release.version}: known vulnerabilities: {known}"
+            yield f"release {release.version}: {release.vulnerabilities.told}"
         if not self.known:
             yield "from nowhere here"
 
@@ -164,7 +162,7 @@ def _put_in(store: Store, state: LedgerState, version: str, name: str, paths: tu
     said = parse_unverified(store.read(state.component_statements[version, name])).predicate
     builder, commit = provenance_told.builder(said), provenance_told.commit(said)
     for path in paths:
-        yield PutIn(version, name, show(path), builder, commit, provenance_told.inputs(said))
+        yield PutIn(version, name, show(path), builder, commit, provenance_told.inputs(said, name))
 
 
 def _products(
@@ -193,18 +191,4 @@ def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Map
 def _released(store: Store, state: LedgerState, info: ReleaseInfo, products: tuple[str, ...]) -> ReleasedIn:
     gone = state.is_withdrawn(info)
     spans = channel_spans(store, state, info.digest)
-    return ReleasedIn(info.version, info.digest, products, spans, gone, _vulnerabilities(store, state, info))
-
-
-def _vulnerabilities(store: Store, state: LedgerState, info: ReleaseInfo) -> dict[str, int]:
-    worst: dict[str, str] = {}
-    for subject in (info.digest, *info.archives.values(), *info.components.values()):
-        for attestation in state.evidence.get(subject, ()):
-            try:
-                said = parse_unverified(store.read(attestation))
-                found = vulns.findings_of(said.predicate) if said.predicate_type == vulns.TYPE else ()
-            except (FormatError, NoSuchObject):
-                continue
-            worst |= {finding.id: finding.worst for finding in found}
-    counts = {severity: sum(one == severity for one in worst.values()) for severity in vulns.SEVERITIES}
-    return {severity: count for severity, count in counts.items() if count}
+    return ReleasedIn(info.version, info.digest, products, spans, gone, known_of(store, state, info))

@@ -10,13 +10,14 @@ ProductManifest, and held against it where that is still published. Leaves to ot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
+from bundlers.building.provenance_told import inputs_told
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, guarded
 from bundlers.consuming.sources import OpenSource
@@ -25,7 +26,7 @@ from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.release_papers import manifest_name
 from bundlers.publishing import file_lists, records
-from bundlers.publishing.file_lists import ListedFile, ListedRelease
+from bundlers.publishing.file_lists import ListedComponent, ListedFile, ListedRelease
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.network.network import NetworkGuard
@@ -50,13 +51,14 @@ class ListedIn:
             "revoked": self.about.revoked,
             "confirmed": self.confirmed,
             "files": [
-                {"product": row.product, "path": row.path, "component": row.component, **self._built(row)}
+                {"product": row.product, "path": row.path, "component": row.component, **self._built(row).to_json()}
                 for row in self.files
             ],
+            "vulnerabilities": self.about.to_json()["vulnerabilities"],
         }
 
-    def _built(self, row: ListedFile) -> Mapping[str, str]:
-        return self.about.components.get(row.component, {"builder": "", "commit": ""})
+    def _built(self, row: ListedFile) -> ListedComponent:
+        return self.about.components.get(row.component, ListedComponent())
 
     def told(self) -> Iterator[str]:
         """Lines for people."""
@@ -74,8 +76,11 @@ class ListedIn:
             if not row.component:
                 yield f"  product {row.product}: the archive itself"
                 continue
-            commit = f" from {built['commit']}" if built["commit"] else ""
-            yield f"  product {row.product}: {row.path}, component {row.component}, built by {built['builder']}{commit}"
+            commit = f" from {built.commit}" if built.commit else ""
+            by = f"built by {built.builder}{commit}, {inputs_told(built.inputs)}"
+            yield f"  product {row.product}: {row.path}, component {row.component}, {by}"
+        known = self.about.vulnerabilities
+        yield f"  {known.told if known else 'of vulnerabilities this place tells nothing'}"
 
 
 @dataclass(slots=True)

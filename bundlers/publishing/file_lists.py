@@ -11,7 +11,7 @@ what became of each. All are targets of TUF (docs/formats/published-layout.md). 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from attest import canonical, digests
@@ -21,6 +21,7 @@ from attest.digests import Digest, hex_of
 from attest.errors import FormatError
 from attest.statements.predicates.publication import Publication
 from bundlers.building import provenance_told
+from bundlers.building.provenance_told import Inputs
 from bundlers.products import product_manifests
 from bundlers.publishing.gathering import Gathered, ReadStore
 from bundlers.publishing.published_paths import check_path
@@ -30,12 +31,15 @@ from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.promotion import standings
+from casstore.promotion.known_vulnerabilities import KnownVulnerabilities, known_of
 from casstore.promotion.reports import ChannelSpan
 from casstore.promotion.services import PromotionStore
 from casstore.store.attestations import parse_unverified
 
 INDEX = "files/index.json"
-INDEX_FORMAT, LIST_FORMAT = "casstore-file-lists/2", "casstore-file-list/1"
+INDEX_FORMAT, LIST_FORMAT = "casstore-file-lists/3", "casstore-file-list/1"
+_BEFORE = "casstore-file-lists/2"
+"""Says nothing of inputs and vulnerabilities."""
 _IN_A_PIECE = 4096
 _MOST_DIGITS = 3
 
@@ -50,6 +54,24 @@ class ListedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedComponent:
+    """Who built it from what, by its provenance; empty where that does not say."""
+
+    builder: str = ""
+    commit: str = ""
+    inputs: Inputs | None = None
+    """None: nothing is recorded, or the list was begun by a program that did not say."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `components`."""
+        return {
+            "builder": self.builder,
+            "commit": self.commit,
+            "inputs": self.inputs.to_json() if self.inputs else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ListedRelease:
     """What the index says of a release."""
 
@@ -60,8 +82,9 @@ class ListedRelease:
     """Of the channels that the destination shows."""
     revoked: str | None
     """Why it counts no more."""
-    components: Mapping[str, Mapping[str, str]]
-    """Component -> `builder` and `commit`."""
+    components: Mapping[str, ListedComponent]
+    vulnerabilities: KnownVulnerabilities | None = None
+    """By the scans that were handed in until it was published; None where the index is one that does not say."""
 
     def to_json(self) -> dict[str, Any]:
         """A row of the index."""
@@ -70,7 +93,8 @@ class ListedRelease:
             "digits": self.digits,
             "channels": [span.to_json() for span in self.channels],
             "revoked": self.revoked,
-            "components": {name: dict(row) for name, row in self.components.items()},
+            "components": {name: row.to_json() for name, row in self.components.items()},
+            "vulnerabilities": self.vulnerabilities.to_json() if self.vulnerabilities else None,
         }
 
 
@@ -85,19 +109,18 @@ def _path(version: str, prefix: str) -> str:
 
 def parse_index(data: bytes) -> dict[str, ListedRelease]:
     """Version -> what the index says. Raises FormatError."""
-    value = _whole(data, INDEX, INDEX_FORMAT, "releases")
+    value, kind = _whole(data, INDEX, (INDEX_FORMAT, _BEFORE), "releases")
     if not isinstance(value, Mapping):
         raise FormatError(f"{INDEX}: releases is no object")
-    return {version: _release(version, row) for version, row in value.items()}
+    return {version: _release(version, row, told=kind == INDEX_FORMAT) for version, row in value.items()}
 
 
-def _release(version: str, value: object) -> ListedRelease:
-    names = ("release", "digits", "channels", "revoked", "components")
+def _release(version: str, value: object, *, told: bool) -> ListedRelease:
+    """`told`: it says inputs and vulnerabilities."""
+    names = ("release", "digits", "channels", "revoked", "components", *(["vulnerabilities"] if told else []))
     f = Fields(value, f"{INDEX}: {version[:60]}", required=names)
     spans = [Fields(row, f.what, required=("channel", "since", "until", "approvedBy")) for row in f.objects("channels")]
-    components = {
-        name: Fields(row, f.what, required=("builder", "commit")) for name, row in f.mapping("components").items()
-    }
+    known = value["vulnerabilities"] if told and isinstance(value, Mapping) else None
     return ListedRelease(
         f.digest("release"),
         f.integer("digits"),
@@ -106,13 +129,21 @@ def _release(version: str, value: object) -> ListedRelease:
             for row in spans
         ),
         f.optional_text("revoked"),
-        {name: {"builder": row.text("builder"), "commit": row.text("commit")} for name, row in components.items()},
+        {name: _component(row, f.what, told=told) for name, row in f.mapping("components").items()},
+        KnownVulnerabilities.parse(known, f.what) if known is not None else None,
     )
+
+
+def _component(value: object, what: str, *, told: bool) -> ListedComponent:
+    f = Fields(value, what, required=("builder", "commit", *(["inputs"] if told else [])))
+    given = value.get("inputs") if isinstance(value, Mapping) else None
+    inputs = None if given is None else Inputs.parse(given, f"{what}: inputs")
+    return ListedComponent(f.text("builder"), f.text("commit"), inputs)
 
 
 def parse_piece(data: bytes, path: str) -> dict[Digest, tuple[ListedFile, ...]]:
     """What a piece names. Raises FormatError."""
-    rows = _whole(data, path, LIST_FORMAT, "files")
+    rows, _ = _whole(data, path, (LIST_FORMAT,), "files")
     found: dict[Digest, list[ListedFile]] = {}
     for row in rows if isinstance(rows, list) else [None]:
         if not isinstance(row, list) or len(row) != 4 or not all(isinstance(item, str) for item in row):
@@ -121,12 +152,13 @@ def parse_piece(data: bytes, path: str) -> dict[Digest, tuple[ListedFile, ...]]:
     return {digest: tuple(files) for digest, files in found.items()}
 
 
-def _whole(data: bytes, path: str, wanted: str, field: str) -> object:
+def _whole(data: bytes, path: str, known: tuple[str, ...], field: str) -> tuple[object, str]:
+    """The value of the field, and the format."""
     value = canonical.loads_canonical(data, what=path, max_bytes=limits.OBJECT)
     f = Fields(value, path, required=("format", field))
-    if f.text("format") != wanted:
-        raise FormatError(f"{path}: the format is {f.text('format')[:60]!r}, not {wanted}")
-    return value[field]
+    if f.text("format") not in known:
+        raise FormatError(f"{path}: the format is {f.text('format')[:60]!r}, not {known[0]}")
+    return value[field], f.text("format")
 
 
 def gather(
@@ -146,6 +178,17 @@ def gather(
     shown = {channel, *(path.split("/")[1].removesuffix(".json") for path in stays if _is_channel(path))}
     rows = {version: _now(store, state, row, shown) for version, row in sorted(known.items())}
     into.add(INDEX, index_bytes(rows))
+
+
+def outdated(store: ReadStore, state: LedgerState, last: Publication) -> bool:
+    """Whether the index says other vulnerabilities than are known by now."""
+    rows = parse_index(store.read(last.targets[INDEX].digest)).values() if INDEX in last.targets else ()
+    known = ((row.vulnerabilities, state.releases.get(row.release)) for row in rows)
+    return any(info and _differs(said, known_of(store, state, info, said)) for said, info in known)
+
+
+def _differs(said: KnownVulnerabilities | None, now: KnownVulnerabilities) -> bool:
+    return said is None or replace(said, entry=now.entry) != now
 
 
 def _is_channel(path: str) -> bool:
@@ -176,21 +219,23 @@ def _files(store: ReadStore, release: Release) -> Iterator[list[str]]:
                 yield [hex_of(file.digest), key, file.path, file.component]
 
 
-def _components(store: ReadStore, state: LedgerState, release: Release) -> Iterator[tuple[str, dict[str, str]]]:
+def _components(store: ReadStore, state: LedgerState, release: Release) -> Iterator[tuple[str, ListedComponent]]:
     for name in release.components:
         statement = state.component_statements.get((release.taken.get(name, release.version), name))
         said = parse_unverified(store.read(statement)).predicate if statement else {}
-        yield name, {"builder": provenance_told.builder(said), "commit": provenance_told.commit(said)}
+        builder, commit = provenance_told.builder(said), provenance_told.commit(said)
+        yield name, ListedComponent(builder, commit, provenance_told.inputs(said, name))
 
 
 def _now(store: ReadStore, state: LedgerState, row: ListedRelease, shown: set[str]) -> ListedRelease:
-    """Who approved what an earlier index has is not looked up again."""
+    """Who approved, and what scans said, is looked up again where an earlier index has it not."""
     info = state.releases.get(row.release)
     known = {(span.channel, span.since): span.approved_by for span in row.channels}
     spans = standings.channel_spans(cast("PromotionStore", store), state, row.release, of=shown, known=known)
     spans = tuple(sorted(spans, key=lambda span: span.channel))
     why = _revoked(state, info) if info else None
-    return ListedRelease(row.release, row.digits, spans, why, row.components)
+    found = known_of(store, state, info, row.vulnerabilities) if info else row.vulnerabilities
+    return ListedRelease(row.release, row.digits, spans, why, row.components, found)
 
 
 def _revoked(state: LedgerState, info: ReleaseInfo) -> str | None:

@@ -27,6 +27,7 @@ from bundlers.errors import Unreadable
 from bundlers.publishing import (
     cosigned,
     feed,
+    file_lists,
     recording,
     records,
     standing,
@@ -200,7 +201,7 @@ def _rooted(run: Run, destination: Destination, state: LedgerState) -> bool:
 
 
 def _is_current(run: Run, destination: Destination, state: LedgerState, last: Publication, written: Written) -> bool:
-    """The channel's head is shown, trust and revocations too, and enough of each role's life is left.
+    """The channel's head is shown, trust, revocations and scans too, and enough of each role's life is left.
 
     Of one that is staged the timestamp is not there yet, and lives from when it was recorded.
     """
@@ -225,7 +226,8 @@ def _is_current(run: Run, destination: Destination, state: LedgerState, last: Pu
     else:
         fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
     same = shown.move == state.channel(run.channel).move
-    return fresh and not newer and same and not _withdrawn_otherwise(run, state, shown)
+    told = not file_lists.outdated(run.store, state, last)
+    return fresh and not newer and same and told and not _withdrawn_otherwise(run, state, shown)
 
 
 def _withdrawn_otherwise(run: Run, state: LedgerState, shown: ChannelRecord) -> bool:

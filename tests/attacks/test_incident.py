@@ -20,6 +20,7 @@ from bundlers.releases import plan
 from casstore.promotion import services
 from cli.main import invoke
 
+SCAN = Path(__file__).parents[1] / "data" / "scanners" / "grype.json"
 BAD = b"#!/bin/sh\necho backdoor\n"
 DIGEST = f"sha256:{sha256(BAD).hexdigest()}"
 
@@ -258,6 +259,51 @@ def test_a_customer_needs_no_store(here: Path, capsys: pytest.CaptureFixture[str
     assert (row["version"], row["revoked"], row["confirmed"]) == ("1.0.0", "a back door", False)
     Path("stranger").write_bytes(b"never put")
     assert invoke(["whence", "stranger", *ask]) == 8
+
+
+def test_what_is_known_of_vulnerabilities_and_inputs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The store's answer and the publication's are the same; no scan and a clean one are told apart."""
+    Path("src").mkdir()
+    for name in ("main.c", "main.h"):
+        Path("src", name).write_text(name)
+    toml = Path("casstore.toml").read_text().replace('include = ["**"]', 'include = ["**"]\ninputs = ["src/**"]', 1)
+    Path("casstore.toml").write_text(toml)
+    (here / "build" / "bin" / "new").write_bytes(b"new\n")
+    typed(
+        "put --all --release-version 1.1.0 --key key.pem",
+        "release 1.1.0 --key key.pem --out got",
+        "promote 1.1.0 --to dev --key key.pem",
+        "promote 1.1.0 --to prod --key key.pem",
+        "publish prod --to public --key key.pem",
+    )
+    ask = ["whence build/bin/new", "whence build/bin/new --from ./public --channel prod"]
+
+    def told() -> list[str]:
+        found = []
+        for line in ask:
+            capsys.readouterr()
+            assert invoke(line.split()) == 0
+            found.append(capsys.readouterr().out)
+        return found
+
+    for said in told():
+        assert (
+            "no scan was handed in: nothing is known of vulnerabilities" in said
+            and ", 2 input files by globs (list sha256:" in said
+        )
+    typed(f"attest sign got/app-1.1.0.tar.gz --type vulns --key key.pem --hand-in --predicate {SCAN} --out scan.json")
+    store, place = told()
+    assert "known vulnerabilities: 1 high, by 1 scan (20" in store
+    assert "no scan was handed in" in place, "what came since is in the next publication"
+    typed("publish prod --to public --key key.pem")
+    assert "known vulnerabilities: 1 high, by 1 scan (20" in told()[1]
+    assert invoke([*ask[1].split(), "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["files"][0]["releases"]
+    assert row["vulnerabilities"]["found"] == {"high": 1} and row["files"][0]["inputs"]["files"] == 2
+    assert revoke(f"sha256:{sha256(Path('scan.json').read_bytes()).hexdigest()}", "--kind", "attestation") == 0
+    typed("publish prod --to public --key key.pem")
+    for said in told():
+        assert "no scan was handed in" in said, "a scan that was revoked says nothing"
 
 
 def test_a_list_that_says_something_else_than_the_release_is_refused(

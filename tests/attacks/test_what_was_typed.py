@@ -72,7 +72,7 @@ def test_explain_speaks_of_the_release_that_was_asked_for(
     told = said(capsys, "explain 1.2.0 --to prod", 4)
     assert "0 of 1 approvals" in told and "ignored" not in told
     (tmp_path / "found").write_text("1.1.0")
-    (line,) = [line for line in said(capsys, "whence found").splitlines() if "release 1.1.0" in line]
+    (line,) = [line for line in said(capsys, "whence found").splitlines() if "release 1.1.0: product" in line]
     assert "dev since" in line and "until" in line and line.endswith(", approved by owner"), "and who let it through"
     typed("publish prod --to public --clock-checked")
     assert " approved by owner" in said(capsys, "whence found --from ./public --channel prod"), "a customer is told too"

@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from attest import canonical, digests, signers
 from attest.digests import Digest, hex_of, sha256
 from attest.log.merkle import MemoryTree
+from bundlers.building.provenance_told import Inputs
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists, kit_files, records, tuf_repository
-from bundlers.publishing.file_lists import ListedRelease
+from bundlers.publishing.file_lists import ListedComponent, ListedRelease
 from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
@@ -28,6 +29,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label
 from casstore.ledger.views import RecordedSigner
+from casstore.promotion.known_vulnerabilities import KnownVulnerabilities
 from casstore.promotion.reports import ChannelSpan
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -163,11 +165,21 @@ def archive_pieces() -> Pieces:
 
 def listed() -> dict[str, ListedRelease]:
     """Two releases, one of them revoked."""
-    built = {"core-bin": {"builder": "urn:casstore:builder:key:sha256:5f", "commit": "git+https://example/core 1f0a"}}
+    by, commit = "urn:casstore:builder:key:sha256:5f", "git+https://example/core 1f0a"
+    scanned = KnownVulnerabilities(2, "2026-02-03T10:00:00Z", {"critical": 1, "low": 4}, 57)
     spans = (ChannelSpan("prod", "2026-01-02T10:00:00Z", "2026-02-01T10:00:00Z", ("ann", "ben")),)
     return {
-        "1.2.0": ListedRelease(known("1.2.0"), 0, spans, "a back door", built),
-        "1.3.0": ListedRelease(known("1.3.0"), 1, (ChannelSpan("prod", "2026-02-01T10:00:00Z", None),), None, built),
+        "1.2.0": ListedRelease(
+            known("1.2.0"), 0, spans, "a back door", {"core-bin": ListedComponent(by, commit)}, scanned
+        ),
+        "1.3.0": ListedRelease(
+            known("1.3.0"),
+            1,
+            (ChannelSpan("prod", "2026-02-01T10:00:00Z", None),),
+            None,
+            {"core-bin": ListedComponent(by, commit, Inputs(87, "git", known("list")))},
+            KnownVulnerabilities(0, None, {}),
+        ),
     }
 
 

@@ -36,6 +36,15 @@ def test_read_back() -> None:
     assert len(kit.names) == 4 and kit.read("releases/1.2.0/core-1.2.0.tar.gz") == b"archive"
 
 
+def test_an_index_of_files_that_says_less_is_read_on() -> None:
+    """Version 2: of inputs and vulnerabilities nothing, which is not the same as none."""
+    before = file_lists.parse_index((GOLDEN / "published-layout/files/index-2.json").read_bytes())
+    now = make_publish.listed()
+    assert before.keys() == now.keys() and before["1.2.0"].channels == now["1.2.0"].channels
+    for row in before.values():
+        assert row.vulnerabilities is None and row.components["core-bin"].inputs is None
+
+
 def test_metadata_still_verifies() -> None:
     files = {path.name: path.read_bytes() for path in (GOLDEN / "published-layout/metadata").iterdir()}
     root: Metadata[Root] = Metadata.from_bytes(files["1.root.json"])

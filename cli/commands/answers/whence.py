@@ -46,11 +46,12 @@ def whence(
     """Tell where files come from: FILE, FOLDER (each file in it) or DIGEST.
 
     For each: the component and path that hold it (`outer.whl!inner` for what is packed in a file), who
-    built that from which commit, the releases and products it went into, the channels that named them
-    and since when, and what was revoked.
+    built that from which commit and inputs, the releases and products it went into, the channels that
+    named them and since when, what was revoked, and what the scans that were handed in found.
 
-    With --from no store is needed: a publisher lists the files of every release that it ever showed. What
-    the signed papers of a release say too is told without a word; else "by the publisher's list alone".
+    With --from no store is needed: a publisher lists the files of every release that it ever showed, with
+    what was known when it published last. What the signed papers of a release say too of its files is told
+    without a word; else "by the publisher's list alone".
 
     \b
     Examples:
