@@ -113,40 +113,50 @@ def import_attestation(
 ) -> tuple[Digest, int | None]:
     """Keep an attestation that was made elsewhere and append it as evidence: (digest, entry).
 
-    The entry is None when the ledger names it already. Raises FormatError, VerificationError
+    The entry is None when the ledger names it already, by the same signer. Raises FormatError, VerificationError
     when nobody whom the trust root knows signed it.
     """
-    state = replay(ledger, store, sigstore_root=sigstore_root)
-    if known := _known(store, state, raw):
-        return known, None
-    return _append(store, ledger, state, raw, now=now, sigstore_root=sigstore_root)[:2]
+    return _record(store, ledger, raw, now=now, sigstore_root=sigstore_root)[:2]
 
 
 def _record(
     store: PromotionStore, ledger: Ledger, raw: bytes, *, now: datetime, sigstore_root: bytes | None
 ) -> tuple[Digest, int | None, VerifiedStatement, LedgerState]:
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    if known := _known(store, state, raw):
-        return known, None, _verified(store, state, raw, now, sigstore_root), state
-    digest, entry, found = _append(store, ledger, state, raw, now=now, sigstore_root=sigstore_root)
-    return digest, entry, found, state
-
-
-def _append(
-    store: PromotionStore, ledger: Ledger, state: LedgerState, raw: bytes, *, now: datetime, sigstore_root: bytes | None
-) -> tuple[Digest, int, VerifiedStatement]:
     found = _verified(store, state, raw, now, sigstore_root)  # before a byte is kept
+    if known := _known(store, state, raw, found.identity, now, sigstore_root):
+        return known, None, found, state
     digest = put_attestation(store, raw)
     entry, _ = commit(ledger, store, state, EntryKind.EVIDENCE, digest, now=now, sigstore_root=sigstore_root)
-    return digest, entry.number, found
+    return digest, entry.number, found, state
 
 
-def _known(store: PromotionStore, state: LedgerState, raw: bytes) -> Digest | None:
-    """What the ledger names already of the same statement: these very bytes first."""
+def _known(
+    store: PromotionStore, state: LedgerState, raw: bytes, signer: str, now: datetime, sigstore_root: bytes | None
+) -> Digest | None:
+    """What the ledger names already of the same statement by the same signer: these very bytes first.
+
+    Another's signature under the same statement is evidence of its own: who signed decides what it counts for.
+    """
     digest, claimed = sha256(raw), parse_unverified(raw)
-    known = {found for subject in claimed.digests for found in state.evidence.get(subject, ())}
-    same = [found for found in sorted(known) if id_of(store.read(found, max_bytes=limits.ATTESTATION)) == id_of(raw)]
-    return (digest if digest in same else same[0]) if same else None
+    known: set[Digest] = {found for subject in claimed.digests for found in state.evidence.get(subject, ())}
+    if digest in known:
+        return digest
+    for found in sorted(known):
+        kept = store.read(found, max_bytes=limits.ATTESTATION)
+        if id_of(kept) == id_of(raw) and _signer(store, state, kept, now, sigstore_root) == signer:
+            return found
+    return None
+
+
+def _signer(
+    store: PromotionStore, state: LedgerState, raw: bytes, now: datetime, sigstore_root: bytes | None
+) -> str | None:
+    """Who is proven to have signed what the ledger names; None for one who counts no more."""
+    try:
+        return _verified(store, state, raw, now, sigstore_root).identity
+    except (BadInput, VerificationError):
+        return None
 
 
 def _verified(

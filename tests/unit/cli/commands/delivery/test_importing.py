@@ -124,6 +124,27 @@ def test_what_counts_and_what_does_not(world: World, tmp_path: Path, capsys: pyt
     assert slsa_provenance.TYPE
 
 
+def test_each_signer_of_one_statement_is_recorded(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever signs the builder's statement first, with a role that counts for nothing, keeps no evidence out."""
+    archive = world.release("1.0.0").archives["core-1.0.0.tar.gz"]
+    claim = slsa_provenance.Provenance("https://example.org/build/v1", {}, "https://example.org/ci")
+    payload = statements.of_digests({"a name": archive}, slsa_provenance.TYPE, claim.to_json()).to_bytes()
+    before = set(world.state.evidence.get(archive, ()))
+    for number, name in enumerate(("ann", "ci", "ci")):
+        (tmp_path / f"{name}{number}.json").write_bytes(worlds.signer(name).sign_statement(payload))
+    code, rows = run(capsys, *(tmp_path / name for name in ("ann0.json", "ci1.json", "ci2.json")))
+    assert code == 0
+    assert [(row["outcome"], row["counts"]) for row in rows] == [
+        ("recorded", False),
+        ("recorded", True),
+        ("known", True),
+    ]
+    assert rows[2]["digest"] == rows[1]["digest"]
+    assert {row["digest"] for row in rows} == set(world.state.evidence[archive]) - before
+
+
 def test_a_forged_one_beside_a_good_one(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = GITHUB.read_bytes()
     document = json.loads(good)
