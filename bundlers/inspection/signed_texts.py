@@ -10,7 +10,7 @@ signed as it is (who may do what, moves, approvals) is refused instead.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attest import canonical
@@ -49,7 +49,9 @@ class Clean:
         kind = str(value.get("predicateType"))
         short = without_logins(predicates.short_name(kind))
         if kind.startswith(statements.OWN_TYPES) and kind != baseline.TYPE:
-            raise BadInput(f"the {short} that is to be signed has a secret in it", hint="take it out, and use another")
+            place = ".".join(_place(value.get("predicate"), made))
+            told = f"the {short} that is to be signed has a secret in it{f', at {place}' if place else ''}"
+            raise BadInput(told, hint="take it out, and use another")
         self._tell(f"a secret in the {short} was taken out, for it is signed and shown to all")
         return self.inner.sign_statement(canonical.dumps({**value, "predicate": made}))
 
@@ -60,3 +62,19 @@ class Clean:
     def as_securesystemslib(self) -> Any:
         """As the inner one's."""
         return self.inner.as_securesystemslib()
+
+
+def _place(before: Any, after: Any) -> Iterator[str]:
+    """The way to what differs first; no name on it is a secret."""
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        for name in before:
+            if before[name] != after[name]:
+                yield str(name)
+                yield from _place(before[name], after[name])
+                return
+    if isinstance(before, list):
+        for number, (one, other) in enumerate(zip(before, after, strict=True)):
+            if one != other:
+                yield str(number)
+                yield from _place(one, other)
+                return

@@ -20,7 +20,7 @@ from bundlers.inspection.units import Unit, is_text
 from bundlers.isolation import forbidden, licences, looks, severity
 from bundlers.isolation.allowed import Allowed, Group, Source
 from bundlers.isolation.contents import Contents
-from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct
+from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct, told_unopened
 from bundlers.isolation.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 from bundlers.products.forbidden import Forbidden
@@ -92,7 +92,7 @@ class Comparison:
             _reasons(self._products),
             (*_together(list(self._findings.values())), *self._beyond_files()),
             self._compared_in_all,
-            tuple(sorted(f"{product}: {path} ({why})" for product, path, why, _ in self._unopened)),
+            told_unopened(self._unopened),
             tuple(_common(self._products, self._allowed)),
             {product: (len(c.files), c.size) for product, c in self._products.items()},
             self._allowed.taken,

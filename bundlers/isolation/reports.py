@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from attest.core.shown import shown
 from attest.digests import Digest
 from attest.judging.explained import ACCEPTANCE, REFERENCE, Explained, ordered
 from attest.statements.predicates.isolation import Isolation
@@ -15,6 +16,7 @@ from bundlers.isolation.allowed import Taken
 from bundlers.isolation.settings import Settings
 from bundlers.isolation.spans import Span
 
+_LONGEST_NAME = 400
 NEVER = "never"
 """The kind of what a product holds and may never."""
 NEVER_FIX = "leave it out of the component, or let the owners of the product take the rule back: never = [...]"
@@ -236,6 +238,20 @@ class IsolationReport:
             "found": [finding.to_report() for finding in self.found],
             "common": [row.to_json() for row in self.common],
         }
+
+
+def told_unopened(rows: Iterable[tuple[str, str, str, Digest]]) -> tuple[str, ...]:
+    """(product, path, why, file) as lines to be signed: what a file calls its parts is anything."""
+    lines = [f"{product}: {_shortened(path)} ({why})" for product, path, why, _ in rows]
+    if not lines:
+        return ()
+    from bundlers.inspection.secret_forms import redacted
+
+    return tuple(sorted({shown(redacted(line)) for line in lines}))
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= _LONGEST_NAME else f"{path[:_LONGEST_NAME]}..."
 
 
 def _reported(rows: Sequence[Finding]) -> Iterator[dict[str, Any]]:

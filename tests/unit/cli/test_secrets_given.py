@@ -352,7 +352,7 @@ def test_a_policy_with_a_secret_is_signed_by_nobody(here: Path) -> None:
     (here / "casstore.toml").write_text(text + f'[gates.own]\ncommand = ["sh", "-c", "true {TOKEN}"]\n')
     (here / "store").rename(here / "before")
     err = told(["init", "--key", "key.pem"])[1]
-    assert "has a secret in it" in err and TOKEN not in err
+    assert "has a secret in it, at " in err and "command" in err and TOKEN not in err
 
 
 def test_a_publication_that_would_be_gone_is_refused(here: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import importlib.resources
+import io
 import json
 import random
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from attest.keys import keys
 from bundlers import isolation
+from bundlers.inspection.secret_forms import cleaned
 from bundlers.isolation import Contents, IsolationReport, Settings, acceptances, grouping, licences, severity, telling
 from bundlers.isolation.acceptances import Acceptance
 from bundlers.isolation.settings import Accepted
@@ -365,3 +368,19 @@ def test_the_same_icon_in_two_texts_is_what_their_text_is(store: Store, tmp_path
     assert [fails for _, fails, _ in small] == [False]
     one, two = base64.encodebytes(large), base64.b64encode(large)
     assert _report(store, tmp_path, prose(900) + one, prose(900) + b"\n" + two) == [("copy", True, "base64")]
+
+
+def test_what_a_file_calls_its_parts_is_signed_without_secrets(store: Store, tmp_path: Path) -> None:
+    """Else bytes that look like an archive by chance, or on purpose, keep a release from being signed."""
+    token = "ghp_" + "Zq7Lk2Vw9Xb4Nc6Md8Rf1Tg3Yh5Ju0Ke2pQs"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr(f"{token}\n{'long' * 500}.zip", b"what nobody can read " * 40)
+    locked = bytearray(out.getvalue())
+    locked[6] |= 1
+    locked[locked.index(b"PK\1\2") + 8] |= 1
+    report = compare(store, tmp_path, {"a": {"odd.zip": bytes(locked)}, "b": {"b": noise(900)}})
+    (line,) = report.unopened
+    assert "it is encrypted" in line and "[github-" in line
+    assert token not in line and "\n" not in line and len(line) < 500
+    assert cleaned(report.predicate().to_json()) == report.predicate().to_json()
