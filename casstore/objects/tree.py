@@ -134,6 +134,13 @@ def files_again(data: bytes) -> list[list[Any]]:
     return [row for row in msgpack.unpackb(data)[1] if row[1] not in _SIZELESS]
 
 
+def names_of(data: bytes, digest: bytes) -> list[bytes]:
+    """The names under which a file or folder stands, its digest raw, in bytes that `rows` has accepted before."""
+    if digest not in data:
+        return []
+    return [row[0] for row in msgpack.unpackb(data)[1] if row[3] == digest and row[1] != LINK]
+
+
 def _check_rows(found: list[Any]) -> None:
     """One loop without calls for what is common: large trees are made of nothing else."""
     before = b""

@@ -32,6 +32,9 @@ class TreeHolder(Protocol):
     def tree(self, digest: Digest) -> Tree:
         """A folder object. Raises NoSuchObject."""
 
+    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
+        """Verified bytes. Raises NoSuchObject."""
+
 
 def holding(store: TreeHolder, trees: Iterable[Digest], wanted: Collection[Digest]) -> dict[Digest, Places]:
     """The trees that hold one of the wanted files or folders at any depth. Raises NoSuchObject, ObjectDamaged."""

@@ -22,7 +22,7 @@ from typing import Self
 
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
-from casstore.objects.tree import Tree
+from casstore.objects import tree as trees
 from casstore.store.holders import Places, TreeHolder
 
 FILE = "parents.sqlite"
@@ -37,10 +37,7 @@ _PREFIX = 12
 """So many bytes of a digest are kept; the folder itself says which it is."""
 _PART = 2
 """Rows whose children begin with the same so many bytes have one sum."""
-_ASK = (
-    "SELECT child, folder, folders.digest, folders.proof FROM parents LEFT JOIN folders ON folders.id = parents.folder"
-    " WHERE child >= ? AND child < ?"
-)
+_ASK = "SELECT child, folder FROM parents WHERE child >= ? AND child < ?"
 _ADD = (
     "INSERT INTO sums VALUES (?, ?) ON CONFLICT (part) DO UPDATE SET sum = (sum | excluded.sum) - (sum & excluded.sum)"
 )
@@ -106,7 +103,7 @@ class ParentsIndex:
         return {}
 
     def _places(self, store: TreeHolder, trees: Collection[Digest], wanted: Iterable[Digest]) -> dict[Digest, Places]:
-        roots, read = {to_raw(tree) for tree in trees}, dict[bytes, Tree]()
+        roots, read = {to_raw(tree) for tree in trees}, dict[bytes, bytes]()
         found: dict[Digest, dict[Digest, list[bytes]]] = {}
         for digest in wanted:
             for root, path in self._above(store, to_raw(digest), b"", roots, read):
@@ -154,36 +151,40 @@ class ParentsIndex:
         pending.clear()
 
     def _above(
-        self, store: TreeHolder, child: bytes, below: bytes, roots: set[bytes], read: dict[bytes, Tree]
+        self, store: TreeHolder, child: bytes, below: bytes, roots: set[bytes], read: dict[bytes, bytes]
     ) -> Iterator[tuple[bytes, bytes]]:
         for parent in self._parents(child):
             if parent not in read:
                 try:
-                    read[parent] = store.tree(from_raw(parent))
+                    read[parent] = store.read(from_raw(parent), max_bytes=trees.MAX_TREE)
                 except CasstoreError:  # given up since: no folder of this store any more
                     continue
-            for entry in read[parent]:
-                if entry.digest is not None and to_raw(entry.digest) == child:
-                    path = entry.name + (b"/" + below if below else b"")
-                    if parent in roots:
-                        yield parent, path
-                    yield from self._above(store, parent, path, roots, read)
+            for name in trees.names_of(read[parent], child):  # it was read as a tree when it was taken
+                path = name + (b"/" + below if below else b"")
+                if parent in roots:
+                    yield parent, path
+                yield from self._above(store, parent, path, roots, read)
 
     def _parents(self, child: bytes) -> list[bytes]:
         """Raises _Broken."""
         part, prefix = child[:_PART], child[:_PREFIX]
         end = (int.from_bytes(part) + 1).to_bytes(_PART + 1)[1:] if part != b"\xff" * _PART else b"\xff" * (_PREFIX + 1)
         found, total = [], 0
-        for own, number, folder, proof in self._open.execute(_ASK, (part, end)):
+        for own, number in self._open.execute(_ASK, (part, end)):
             total ^= _proof(own, number)
             if own == prefix:
-                if folder is None or proof != _proof(folder, number):
-                    raise _Broken
-                found.append(folder)
+                found.append(number)
         row = self._open.execute("SELECT sum FROM sums WHERE part = ?", (part,)).fetchone()
         if total != (row[0] if row else 0):
             raise _Broken
-        return found
+        return [self._folder(number) for number in found]
+
+    def _folder(self, number: int) -> bytes:
+        """Asked for those alone that hold it: each may lie on another page of the disk. Raises _Broken."""
+        row = self._open.execute("SELECT digest, proof FROM folders WHERE id = ?", (number,)).fetchone()
+        if row is None or row[1] != _proof(row[0], number):
+            raise _Broken
+        return bytes(row[0])
 
 
 def _proof(raw: bytes, number: int) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from attest.digests import Digest, sha256
+from attest.digests import Digest, sha256, to_raw
 from casstore.errors import NoSuchObject
 from casstore.store import parents_index
 from casstore.store.holders import holding
@@ -32,6 +33,7 @@ def trees(store: Store, tmp_path: Path) -> list[Digest]:
         (place / "b" / "same").mkdir(parents=True)
         for folder in ("a", "b"):
             (place / folder / "same" / "x").write_bytes(b"in both")
+            os.symlink(to_raw(sha256(b"in both")), os.fsencode(place / folder / "same" / "no-digest"))
         (place / "top").write_bytes(b"version %d" % number)
         (place / "a" / "link").symlink_to("same/x")
         found.append(store.put_tree(str(place)).tree)
