@@ -163,6 +163,9 @@ def _public_from_pem(pem: bytes) -> PublicKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         if b"PRIVATE KEY" in pem[:400]:
             raise FormatError("this is a private key, where a public one is wanted", hint="name FILE.pub") from exc
+        if b"-----BEGIN PUBLIC KEY-----" in pem[:400]:
+            told = f"the public key cannot be read: {_first_line(exc)}"
+            raise FormatError(told, hint="its file was changed: get it anew") from exc
         if (known := _named(pem)) is not None:
             raise FormatError(f"this is {known[0]}, not a public key in PEM", hint=known[1]) from exc
         raise FormatError(f"not a public key in PEM: {_first_line(exc)}", hint=_ACCEPTED) from exc

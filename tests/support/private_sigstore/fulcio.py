@@ -64,6 +64,8 @@ class Fulcio:
         self.clock, self.oidc = clock, oidc
         self.lies: set[str] = set()
         self.life = LIFE
+        self.sct_extensions = b""
+        """What the certificate log adds to its promise."""
         self.authority: Authority = certificate_authority("fulcio", start)
         self.ct_key = ec.generate_private_key(ec.SECP256R1())
 
@@ -110,10 +112,11 @@ class Fulcio:
         issuer = hashlib.sha256(spki(self.authority.signer.key.public_key())).digest()
         if "bad-sct" in self.lies:
             issuer = bytes(32)
-        signed = b"\0\0" + time + b"\0\1" + issuer + len(tbs).to_bytes(3, "big") + tbs + b"\0\0"
-        signature = self.ct_key.sign(signed, ec.ECDSA(hashes.SHA256()))
+        signed = b"\0\0" + time + b"\0\1" + issuer + len(tbs).to_bytes(3, "big") + tbs
+        more = len(self.sct_extensions).to_bytes(2, "big") + self.sct_extensions
+        signature = self.ct_key.sign(signed + more, ec.ECDSA(hashes.SHA256()))
         log_id = hashlib.sha256(spki(self.ct_key.public_key())).digest()
-        sct = b"\0" + log_id + time + b"\0\0" + b"\x04\x03" + _sized(signature)
+        sct = b"\0" + log_id + time + more + b"\x04\x03" + _sized(signature)
         return x509.UnrecognizedExtension(_SCT_LIST, der.octets(_sized(_sized(sct))))
 
 

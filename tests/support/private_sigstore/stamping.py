@@ -26,6 +26,8 @@ class StampingAuthority:
     def __init__(self, clock: Clock, start: datetime, life: timedelta = timedelta(days=3650)) -> None:
         self.clock = clock
         self.lies: set[str] = set()
+        self.embeds = True
+        """Whether the authority's certificate stands in its stamps."""
         self.authority = stamping_authority("tsa", start, life)
 
     def stamp(self, body: bytes, _headers: Mapping[str, str]) -> bytes:
@@ -56,7 +58,8 @@ class StampingAuthority:
         content = der.sequence(_TST_INFO, der.tlv(0xA0, der.octets(info)))
         issuer = der.sequence(certificate.issuer.public_bytes(), der.integer(certificate.serial_number))
         signer = self._signer_info(issuer, _attributes(info, raw, now))
-        return der.sequence(der.integer(3), der.set_of(_SHA256), content, der.tlv(0xA0, raw), der.set_of(signer))
+        inside = (der.tlv(0xA0, raw),) if self.embeds else ()
+        return der.sequence(der.integer(3), der.set_of(_SHA256), content, *inside, der.set_of(signer))
 
     def _signer_info(self, issuer: bytes, attributes: list[bytes]) -> bytes:
         signed = der.set_of(*attributes) + (b"x" if "bad-signature" in self.lies else b"")
