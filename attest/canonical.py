@@ -48,8 +48,10 @@ def _is_plain(value: Any) -> bool:
     while todo:
         item = todo.pop()
         kind = type(item)
+        if kind is str:
+            continue
         if kind is dict:
-            if not all(type(key) is str and key.isascii() for key in item):
+            if not (set(map(type, item)) <= {str} and "".join(item).isascii()):
                 return False
             todo.extend(item.values())
         elif kind is list or kind is tuple:
@@ -57,7 +59,7 @@ def _is_plain(value: Any) -> bool:
         elif kind is int:
             if not -_MAX_INT <= item <= _MAX_INT:
                 return False
-        elif kind is not str and kind is not bool and item is not None:
+        elif kind is not bool and item is not None:
             return False
     return True
 

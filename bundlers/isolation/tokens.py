@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from attest.digests import Digest, to_raw
 from bundlers.inspection.fingerprints import Hashes
+from bundlers.isolation.matching import is_in
 from bundlers.isolation.scanning import Scan
 from casstore.machine import user_secrets
 
 _FORMAT = "casstore-isolation-tokens/1"
 _CHECK = 16
-_MOST = 1 << 32
 _Owners = NDArray[np.uint32]
 _Chosen = NDArray[np.bool_]
 
@@ -91,22 +91,25 @@ class Tokens:
         return frozenset(self.files[owner] for owner in np.unique(self.owners[places]).tolist())
 
     def to_bytes(self) -> bytes:
-        """For the cache."""
-        arrays = [self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes()]
+        """For the cache (docs/formats/index.md)."""
         numbers = {digest: number for number, digest in enumerate(self.files)}
         sets = [sorted(numbers[digest] for digest in held) for held in (self.packed, self.unopened)]
-        packed: bytes = msgpack.packb([*arrays, *sets])
-        return packed
+        head = msgpack.packb([len(self.tokens), *sets])
+        return b"".join(
+            (len(head).to_bytes(8, "big"), head, self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes())
+        )
 
     @staticmethod
-    def from_bytes(files: Sequence[Digest], data: bytes) -> Tokens:
-        """The inverse, for the same files."""
-        tokens, owners, contents, packed, unopened = msgpack.unpackb(data, max_bin_len=_MOST)
+    def from_bytes(files: Sequence[Digest], data: memoryview) -> Tokens:
+        """The inverse, for the same files; the bytes are not copied."""
+        at = 8 + int.from_bytes(data[:8], "big")
+        count, packed, unopened = msgpack.unpackb(data[8:at])
+        rest = data[at:]
         return Tokens(
             tuple(files),
-            np.frombuffer(tokens, np.uint64),
-            np.frombuffer(owners, np.uint32),
-            np.frombuffer(contents, np.bool_),
+            np.frombuffer(rest, np.uint64, count),
+            np.frombuffer(rest, np.uint32, count, 8 * count),
+            np.frombuffer(rest, np.bool_, count, 12 * count),
             *(frozenset(files[number] for number in held) for held in (packed, unopened)),
         )
 
@@ -123,10 +126,13 @@ def array(tokens: Iterable[int]) -> Hashes:
 
 def in_two(products: Iterable[Tokens]) -> Hashes:
     """What two products have or more, sorted, each once."""
-    sorted_each = [_once(known.tokens) for known in products]
-    every = np.concatenate(sorted_each) if sorted_each else np.empty(0, np.uint64)
-    every.sort(kind="stable")  # runs that are sorted already are merged
-    return _once(every[1:][every[1:] == every[:-1]])
+    each = sorted((known.tokens for known in products), key=len)
+    if not each:
+        return np.empty(0, np.uint64)
+    largest, rest = each.pop(), [_once(held) for held in each]
+    every = np.sort(np.concatenate([np.empty(0, np.uint64), *rest]), kind="stable")  # sorted runs are merged
+    others = _once(every)
+    return np.union1d(every[1:][every[1:] == every[:-1]], others[is_in(others, largest)])
 
 
 def _once(tokens: Hashes) -> Hashes:
@@ -169,10 +175,11 @@ class TokenCache:
             return None
         try:
             with open(self._path(self._folder, product), "rb") as file:
-                check, body = file.read(_CHECK), file.read()
+                data = memoryview(file.read())
         except OSError:
             return None
-        if not hmac.compare_digest(check, user_secrets.mac(self._secret, self._key(files), body)):
+        body = data[_CHECK:]
+        if not hmac.compare_digest(data[:_CHECK], user_secrets.mac(self._secret, self._key(files), body)):
             return None
         return Tokens.from_bytes(files, body)
 

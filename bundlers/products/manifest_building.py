@@ -22,7 +22,7 @@ from bundlers.products.product_manifests import ComponentTree, ProductFile, Prod
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT
 from casstore.objects.platforms import Platform
-from casstore.objects.tree import TreeEntry
+from casstore.objects.tree import TreeEntry, show
 
 
 class TreeStore(Protocol):
@@ -46,8 +46,11 @@ def build(
     foreign: str = "",
     never: Sequence[str] = (),
     layouts: Mapping[str, Layout] | None = None,
+    lost: set[str] | None = None,
 ) -> ProductManifest:
     """The ProductManifest of some trees, laid out; a component without a layout lies as it was put.
+
+    `lost` gets the empty folders that no rule of a layout keeps, as they were put.
 
     Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
     two components bring different files or folders under one path, or a rule of a layout fits nothing.
@@ -55,7 +58,7 @@ def build(
     files: dict[str, ProductFile] = {}
     folders: dict[str, ProductFolder] = {}
     for component, held in sorted(components.items()):
-        for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout())):
+        for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout()), lost):
             if isinstance(file, ProductFolder):
                 if folders.setdefault(file.path, file).mode != file.mode:
                     raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
@@ -114,7 +117,7 @@ def _still_empty(
 
 
 def _laid(
-    store: TreeStore, product: str, component: str, tree: Digest, layout: Layout
+    store: TreeStore, product: str, component: str, tree: Digest, layout: Layout, lost: set[str] | None
 ) -> Iterator[ProductFile | ProductFolder]:
     """A component's files and the empty folders that it keeps, as they lie below `wrap`.
 
@@ -126,6 +129,8 @@ def _laid(
             if kept := laying.folder(os.fsdecode(raw)):
                 laid[_path(product, component, raw)[0]] = kept[0]
                 yield ProductFolder(*kept, component)
+            elif lost is not None:
+                lost.add(show(raw))
             continue
         path, link = _path(product, component, raw, entry.target)
         laid[path] = new = laying.path(path)

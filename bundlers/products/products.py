@@ -7,7 +7,6 @@ A component belongs to one product, unless it is `shared` with a reason.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from collections import defaultdict
@@ -18,12 +17,11 @@ from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from bundlers.errors import CrossProductLeak
 from bundlers.products import checksums, manifest_building, platforms
-from bundlers.products.layouts import Laying, Layout
+from bundlers.products.layouts import Layout
 from bundlers.products.manifest_building import TreeStore
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.ledger.release_objects import DEFAULT, build_key, label
 from casstore.objects.platforms import Platform
-from casstore.objects.tree import show
 
 if TYPE_CHECKING:
     from casstore.config import Build, Component, Config
@@ -73,36 +71,23 @@ def construction_problems(
             yield ("components", name), leak
 
 
-def lost_folders(store: TreeStore, config: Config, trees: Mapping[str, Digest]) -> dict[str, tuple[str, ...]]:
-    """Build -> empty folders that its components hold, and no rule of `folders` keeps."""
-    empty = {name: tuple(_lost(store, tree, layout_of(config.components[name]))) for name, tree in trees.items()}
-    found = {
-        build_key(product, name): tuple(sorted({path for component in build.components for path in empty[component]}))
-        for product, table in config.products.items()
-        for name, build in table.all_builds.items()
-    }
-    return {key: paths for key, paths in found.items() if paths}
-
-
-def _lost(store: TreeStore, tree: Digest, layout: Layout) -> Iterator[str]:
-    laying = Laying("", layout)
-    for path, entry in store.contents(tree):
-        if entry.kind == "dir" and laying.folder(os.fsdecode(path)) is None:
-            yield show(path)
-
-
 def manifests(
     store: TreeStore, config: Config, trees: Mapping[str, Digest], version: str, times: Mapping[str, int]
-) -> dict[str, ProductManifest]:
-    """The ProductManifest of every build, by its key. Raises as `check_construction` and `manifest_building.build`."""
+) -> tuple[dict[str, ProductManifest], dict[str, tuple[str, ...]]]:
+    """The ProductManifest of every build, by its key, and the empty folders that no rule of `folders` keeps.
+
+    Raises as `check_construction` and `manifest_building.build`.
+    """
     check_construction(config)
-    found = {
-        build_key(product, name): _manifest(store, config, (product, name), build, version, trees, times)
-        for product, table in sorted(config.products.items())
-        for name, build in table.all_builds.items()
-    }
+    found, dropped = {}, {}
+    for product, table in sorted(config.products.items()):
+        for name, build in table.all_builds.items():
+            key, lost = build_key(product, name), set[str]()
+            found[key] = _manifest(store, config, (product, name), build, version, trees, times, lost)
+            if lost:
+                dropped[key] = tuple(sorted(lost))
     check_builds(found)
-    return found
+    return found, dropped
 
 
 def check_builds(found: Mapping[str, ProductManifest]) -> None:
@@ -168,6 +153,7 @@ def _manifest(
     version: str,
     trees: Mapping[str, Digest],
     times: Mapping[str, int],
+    lost: set[str],
 ) -> ProductManifest:
     components = {
         name: ComponentTree(trees[name], config.components[name].shared.strip(), times[name])
@@ -187,6 +173,7 @@ def _manifest(
         foreign=build.foreign.strip(),
         never=build.never,
         layouts={name: layout_of(config.components[name]) for name in build.components},
+        lost=lost,
     )
     _check_programs(made)
     return made

@@ -85,7 +85,7 @@ def make(
     predicates = {digest: parse_unverified(store.read(digest)).predicate for digest in set(statements.values())}
     known = {name: times_of.get((name, trees[name])) if epoch is None else epoch for name in wanted}
     times = {name: _time(known[name], name, predicates[digest]) for name, digest in statements.items()}
-    manifests = products.manifests(store, config, trees, version, times)
+    manifests, dropped = products.manifests(store, config, trees, version, times)
     return Plan(
         version,
         times,
@@ -95,7 +95,7 @@ def make(
         manifests,
         products.archive_names(config, manifests, version),
         keeping.find(store, state, manifests, version),
-        products.lost_folders(store, config, trees),
+        dropped,
         _previous(store, state, version),
         taken,
     )

@@ -78,7 +78,7 @@ def own_or_none() -> bytes | None:
         return None
 
 
-def mac(secret: bytes, *parts: bytes) -> bytes:
+def mac(secret: bytes, *parts: bytes | memoryview) -> bytes:
     """16 bytes that only this user can make for these parts, whose borders count."""
     hasher = hashlib.blake2b(key=secret, digest_size=16, person=b"casstore-cache")
     for part in parts:
