@@ -54,7 +54,10 @@ def test_kill_9_while_objects_are_put(tmp_path: Path) -> None:
     source, told = random.Random(4), set[Digest]()
     for turn in range(12):
         process = start(WRITER, url, f"w{turn}", "100000")
-        time.sleep(0.25 + source.random() * 0.3)
+        assert process.stdout is not None
+        for _ in range(source.randrange(10, 60)):  # by what it did, so that a busy machine kills no idle process
+            told.update(map(Digest, process.stdout.readline().split()))
+        time.sleep(source.random() * 0.05)
         process.kill()
         told.update(acknowledged(process))
         with Store.open(url) as store:
