@@ -1,10 +1,12 @@
 """What trust costs: verify one channel of a long ledger from a web server, fold, seal.
 
     python benchmarks/bench_trust.py --entries 10000 --rows 1000000
+    python benchmarks/bench_trust.py --entries 1000000 --rows 0 --work /large/folder
 
-A ledger of signed evidence is made (not measured), sealed and published; a web server on loopback counts
-requests and bytes of `casstore verify URL`, as a process of its own, without archives (they are not read).
-Times are CPU seconds, of `verify` wall too.
+A ledger of signed evidence is made (not measured), sealed every 10,000 entries, and published; a web server on
+loopback counts requests and bytes of `casstore verify URL`, as a process of its own, without archives (they are
+not read). Times are CPU seconds, of `verify` wall too. With `--work` all of it is kept, and a run that was ended goes
+on where it was; an entry takes some 10 KB of disk, and with `eatmydata` no wait for it.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import argparse
 import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from functools import partial
+from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,16 +29,21 @@ from typing import Any, ClassVar
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
+from attest import signers  # noqa: E402
 from attest.digests import Digest, sha256  # noqa: E402
+from attest.keys import keys  # noqa: E402
 from attest.log import state_trie  # noqa: E402
+from attest.signers import Signer  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
-from casstore.ledger.folding import replay_all  # noqa: E402
+from casstore.ledger.folding import replay, replay_all  # noqa: E402
+from casstore.ledger.log import Ledger  # noqa: E402
 from casstore.objects.kinds import Kind, NewObject  # noqa: E402
+from casstore.store.store import Store  # noqa: E402
+from tests.support import published, worlds  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
-from tests.support.worlds import provenance, signer  # noqa: E402
 
-BATCH = 500
+BATCH, SEALED = 500, 10_000
 
 
 class Counting(SimpleHTTPRequestHandler):
@@ -52,18 +60,57 @@ class Counting(SimpleHTTPRequestHandler):
         self.asked.append((self.path, os.path.getsize(path) if os.path.isfile(path) else 0))
 
 
-def grown(folder: Path, entries: int) -> PublishedWorld:
-    """A release in prod, and so many entries of evidence beside it."""
+def keep_keys(folder: Path) -> None:
+    """The keys of the world's people lie in a folder, for the run that goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    @cache
+    def signer(name: str) -> Signer:
+        path = folder / name
+        if not path.exists():
+            algorithm = keys.ED25519 if name == "log" else keys.ECDSA_P256
+            path.write_bytes(keys.private_to_pem(keys.generate(algorithm), None))
+        return signers.from_private_key(keys.private_from_pem(path.read_bytes(), None))
+
+    worlds.signer = published.signer = signer  # type: ignore[assignment]
+
+
+def begun(folder: Path) -> PublishedWorld:
+    """The line that lies there, or a new one with a release in prod."""
+    keep_keys(folder / "keys")
+    if (folder / "shipped").exists():
+        return PublishedWorld(Store.open(str(folder / "store")))
     world = PublishedWorld.make(str(folder / "store"))
     world.ship("1.0.0")
     world.to_prod("1.0.0")
-    ledger = world.ledger
-    for first in range(0, entries, BATCH):
-        raws = [provenance({"x": sha256(b"%d" % number)}, "ci") for number in range(first, min(first + BATCH, entries))]
-        items = [NewObject(raw, Kind.ATTESTATION, ()) for raw in raws]
-        for digest in world.store.put_many(items):
-            ledger.append(EntryKind.EVIDENCE, digest, now=world.now)
+    (folder / "shipped").touch()
     return world
+
+
+def evidence(world: PublishedWorld, ledger: Ledger, numbers: range) -> None:
+    """An entry of signed provenance for each number."""
+    raws = [worlds.provenance({"x": sha256(b"%d" % number)}, "ci") for number in numbers]
+    for digest in world.store.put_many([NewObject(raw, Kind.ATTESTATION, ()) for raw in raws]):
+        ledger.append(EntryKind.EVIDENCE, digest, now=world.now)
+
+
+def grow(world: PublishedWorld, ledger: Ledger, entries: int) -> None:
+    """Evidence until there are so many entries; sealed now and then, as by publications."""
+    tip = ledger.tip()
+    first = count = tip.number + 1 if tip is not None else 0
+    while count < entries:
+        evidence(world, ledger, range(count, min(count + BATCH, entries)))
+        before, count = count, min(count + BATCH, entries)
+        if before // SEALED != count // SEALED:
+            seal(world, ledger)
+            if count // SEALED % 10 == 0:
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                print(f"{count} entries, {time.process_time():.0f} s, {peak:.0f} MiB", file=sys.stderr, flush=True)
+    assert count > first or count >= entries
+
+
+def seal(world: PublishedWorld, ledger: Ledger) -> None:
+    sealing.seal(world.store, ledger, signer=worlds.signer("log"), now=world.now)
 
 
 def told(what: str, value: str) -> None:
@@ -80,6 +127,8 @@ def verify(url: str, home: Path) -> tuple[float, float, list[tuple[str, int]]]:
     """Wall and CPU seconds of the command, and what it asked for."""
     Counting.asked.clear()
     environment = {**os.environ, "HOME": str(home), "CASSTORE_TESTING": "1", "CASSTORE_NOW": "2026-03-01T10:00:00Z"}
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "LD_PRELOAD"):
+        environment.pop(name, None)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     words = [sys.executable, "-m", "cli.main", "verify", url, "--channel", "prod"]
     subprocess.run(words, check=True, cwd=home, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True)
@@ -87,39 +136,52 @@ def verify(url: str, home: Path) -> tuple[float, float, list[tuple[str, int]]]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, list(Counting.asked)
 
 
-def channel(entries: int, rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        world = grown(folder, entries)
+def channel(folder: Path, entries: int, rounds: int, *, fold: bool) -> None:
+    world = begun(folder)
+    ledger = world.ledger
+    grow(world, ledger, entries)
+    count = replay(ledger, world.store).count
+    took, whole = [], []
+    for _ in range(rounds):
+        evidence(world, ledger, range(count, count + 100))
+        begun_at = time.process_time()
+        state = replay(ledger, world.store)
+        folded = time.process_time()
+        seal(world, ledger)
+        took.append(time.process_time() - folded)
+        whole.append(time.process_time() - begun_at)
+        count = state.count + 1
+    told(f"seal {count} entries, 100 of them new and folded", f"{statistics.median(took) * 1000:.0f} ms")
+    told("the same, with folding them", f"{statistics.median(whole) * 1000:.0f} ms")
+    told("publish", f"{seconds(lambda: world.publish('prod', str(folder / 'public'))):.1f} s")
+    serve(folder, rounds)
+    if fold:
+        took_all = seconds(lambda: replay_all(world.ledger, world.store))
+        told(f"fold {count} entries, nothing believed", f"{took_all:.1f} s")
+    told("peak memory", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    world.store.close()
+
+
+def serve(folder: Path, rounds: int) -> None:
+    """`casstore verify` of what lies in the folder, first and again."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Counting, directory=str(folder / "public")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    first, warm = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as home:
+            first.append(verify(url, Path(home)))
+            warm.append(verify(url, Path(home)))
+    server.shutdown()
+    for what, runs in (("first", first), ("again", warm)):
+        wall, cpu, asked = sorted(runs)[len(runs) // 2]
+        size = sum(length for _, length in asked)
         told(
-            f"fold {entries} entries, nothing believed",
-            f"{seconds(lambda: replay_all(world.ledger, world.store)):.1f} s",
+            f"verify, {what}",
+            f"{wall * 1000:.0f} ms wall, {cpu * 1000:.0f} ms CPU, {len(asked)} requests, {size} bytes",
         )
-        state = world.state
-        count = state.count
-        seal = partial(sealing.seal, world.store, world.ledger, signer=signer("log"), now=world.now)
-        told(f"seal {count} entries, the first one", f"{seconds(seal) * 1000:.0f} ms")
-        told("publish", f"{seconds(lambda: world.publish('prod', str(folder / 'public'))):.1f} s")
-        world.store.close()
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Counting, directory=str(folder / "public")))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        first, warm = [], []
-        for number in range(rounds):
-            home = folder / f"home{number}"
-            home.mkdir()
-            first.append(verify(url, home))
-            warm.append(verify(url, home))
-        server.shutdown()
-        for what, runs in (("first", first), ("again", warm)):
-            wall, cpu, asked = sorted(runs)[len(runs) // 2]
-            size = sum(length for _, length in asked)
-            told(
-                f"verify, {what}",
-                f"{wall * 1000:.0f} ms wall, {cpu * 1000:.0f} ms CPU, {len(asked)} requests, {size} bytes",
-            )
-        for path, length in sorted(first[0][2], key=lambda row: -row[1])[:6]:
-            told(f"  {path}", f"{length} bytes")
+    for path, length in sorted(first[0][2], key=lambda row: -row[1])[:6]:
+        told(f"  {path}", f"{length} bytes")
 
 
 def trie(rows: int) -> None:
@@ -154,10 +216,16 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="A folder that is kept, and gone on with.")
+    parser.add_argument("--no-fold", action="store_true", help="Leave out the fold of all entries.")
     given = parser.parse_args()
     print("| what | seen |\n|---|---|")
     if given.entries:
-        channel(given.entries, given.rounds)
+        with tempfile.TemporaryDirectory() as name:
+            folder = given.work or Path(name)
+            home = folder / "home"
+            os.environ.update(XDG_CACHE_HOME=str(home / "cache"), XDG_STATE_HOME=str(home / "state"))
+            channel(folder, given.entries, given.rounds, fold=not given.no_fold)
     if given.rows:
         trie(given.rows)
 

@@ -22,10 +22,14 @@ from attest.keys import keys
 from attest.keys.keys import ED25519, PublicKey
 from attest.log import checkpoints
 from attest.log.checkpoints import Checkpoint
+from attest.statements.envelopes import decode_base64
 
 _TYPE = b"\x04"
 _NAME = re.compile(r"[!-*,-~]{1,128}", re.ASCII)
 """Printable, without space and plus sign."""
+_VERIFIER = re.compile(r"([!-*,-~]{1,128})\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})", re.ASCII)
+_SPKI = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 key (RFC 8410)."""
 _TIME_SIZE = 8
 
 
@@ -50,11 +54,34 @@ class WitnessKey:
             )
         return WitnessKey(name, public)
 
+    @staticmethod
+    def of_verifier_text(text: str) -> WitnessKey:
+        """From `name+id+key`, as who runs a witness tells it. Raises BadInput."""
+        match = _VERIFIER.fullmatch(text)
+        try:
+            typed = decode_base64(match[3], "key") if match else b""
+        except FormatError:
+            typed = b""
+        if match is None or typed[:1] != _TYPE or len(typed) != 1 + 32:
+            raise BadInput(
+                f"not the key of a witness: {text[:200]!r}",
+                hint="NAME+ID+KEY of an Ed25519 cosigner (c2sp.org/tlog-cosignature), as who runs it tells it",
+            )
+        found = WitnessKey(match[1], keys.public_from_der(_SPKI + typed[1:]))
+        if found.key_id.hex() != match[2]:
+            raise BadInput(f"{text[:200]}: the key id of this name and key is {found.key_id.hex()}")
+        return found
+
     @property
     def key_id(self) -> bytes:
         """The four bytes that lead its lines."""
-        typed = _TYPE + keys.public_to_der(self.public)[-32:]  # the last 32 bytes are the key itself (RFC 8410)
+        typed = _TYPE + keys.public_to_der(self.public)[-32:]
         return hashlib.sha256(self.name.encode() + b"\n" + typed).digest()[:4]
+
+
+def is_verifier_text(text: str) -> bool:
+    """Whether it is written as a witness's `name+id+key`."""
+    return _VERIFIER.fullmatch(text) is not None
 
 
 def cosign(note: bytes, key: WitnessKey, sign_bytes: Callable[[bytes], bytes], *, at: datetime) -> bytes:
@@ -77,6 +104,8 @@ def time_of(note: bytes, key: WitnessKey, checkpoint: Checkpoint) -> datetime:
         if (signature.name, signature.key_id) == (key.name, key.key_id):
             seconds, raw = signature.signature[:_TIME_SIZE], signature.signature[_TIME_SIZE:]
             number = int.from_bytes(seconds, "big")
+            if not number:
+                raise VerificationError(f"the line of the witness {key.name} does not say when it was made")
             keys.verify_signature(key.public, raw, _message(checkpoint.to_text().encode(), number))
             return _time(number)
     raise VerificationError(f"the note over {checkpoint.size} entries has no line of the witness {key.name}")

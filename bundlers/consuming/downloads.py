@@ -198,9 +198,15 @@ class HttpReader:
         """By the proxy that the environment names for a URL; an empty text is none."""
         proxy = proxy_of(url)
         if proxy not in self._pools:
-            options: dict[str, Any] = {"num_pools": 4, "maxsize": 1, "ssl_context": ssl.create_default_context()}
-            self._pools[proxy] = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
+            self._pools[proxy] = open_pool(url)
         return self._pools[proxy]
+
+
+def open_pool(url: str) -> urllib3.PoolManager:
+    """Connections to a URL's host, by the proxy that the environment names for it. Raises BadInput."""
+    proxy = proxy_of(url)
+    options: dict[str, Any] = {"num_pools": 4, "maxsize": 1, "ssl_context": ssl.create_default_context()}
+    return _through(proxy, options) if proxy else urllib3.PoolManager(**options)
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:

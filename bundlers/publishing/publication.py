@@ -19,13 +19,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from attest.errors import CasstoreError
 from attest.log import checkpoints
 from attest.signers import Signer
 from attest.statements.predicates.publication import Publication
 from bundlers.errors import Unreadable
 from bundlers.publishing import (
-    cosigned,
+    awaited_lines,
     feed,
     file_lists,
     recording,
@@ -36,6 +35,7 @@ from bundlers.publishing import (
     withdrawals,
     writing,
 )
+from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
 from bundlers.publishing.destinations import (
     Destination,
@@ -86,6 +86,7 @@ def publish(
     read_back: ReadBack | None = None,
     repair: bool = False,
     lines: CosignatureLines = NO_LINES,
+    asking: Asking | None = None,
 ) -> PublishReport:
     """Publish what a channel holds to a destination of casstore.toml; see `publish_to`.
 
@@ -111,6 +112,7 @@ def publish(
         read_back=read_back,
         repair=repair,
         lines=lines,
+        asking=asking,
     )
 
 
@@ -129,15 +131,18 @@ def publish_to(
     read_back: ReadBack | None = None,
     repair: bool = False,
     lines: CosignatureLines = NO_LINES,
+    asking: Asking | None = None,
 ) -> PublishReport:
     """Publish what a channel holds; `folder` is where invalidation commands run.
 
     `repair`: metadata that is damaged is followed by another publication; files are `published_check.mend`'s.
     `read_back` (`consuming.readback.check`) reads what was written before the pointer moves. `lines`: where witnesses'
-    lines are found beside the destination; without the quorum the report is `staged`, and the same call finishes it.
+    lines are found beside the destination, `asking`: who is asked for them; without the quorum the report is
+    `staged`, and the same call finishes it.
     Raises Unreadable, PolicyDenied, Conflict, ObjectDamaged, SignerError, StorageUnavailable.
     """
-    run = Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back, repair, lines)
+    asking = asking or Asking()
+    run = Run(store, ledger, channel, settings, signers, now, sigstore_root, progress, read_back, repair, lines, asking)
     try:
         report = _publish_to(run, open_destination(settings.url, network=network))
     except StorageUnavailable as exc:
@@ -173,7 +178,7 @@ def _publish_to(run: Run, destination: Destination) -> PublishReport:
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
         # nobody waited for the lines of a withdrawal; others may have been lost where they lay
-        written.staged = written.staged or _lacking(run, destination, state, last)
+        written.staged = written.staged or awaited_lines.lacking(run, destination, state, last)
         written.skipped = written.skipped or len(last.targets)
         return _report(run, destination, state, len(rows), written, unchanged=True, finished=finished)
     state = recording.record(run, state)
@@ -208,7 +213,7 @@ def _is_current(run: Run, destination: Destination, state: LedgerState, last: Pu
     rows = state.publications[run.settings.name]
     there = destination.read(f"metadata/{len(rows)}.targets.json")
     broken = run.repair and not written.staged and not standing.readable(destination, len(rows))
-    if there is None or broken:
+    if there is None or broken or (written.staged and run.asking.outrun):
         return False
     if tuf_repository.targets_of(there) != run.targets_of(state, last):
         raise Conflict(
@@ -254,7 +259,7 @@ def _write(run: Run, destination: Destination, state: LedgerState, number: int, 
         publishers=tuf_bond.publishers(state.require_trust_root()),
         reset=run.signers.reset,
         read_back=_reader(run, destination, state, claim),
-        cosigned=lambda: _lacking(run, destination, state, claim),
+        cosigned=lambda: awaited_lines.lacking(run, destination, state, claim),
         entries=run.ledger.all_entries,
         feed=lambda first, end: feed.parts(run.store, run.ledger.all_entries(), state, first, end),
         known=known,
@@ -262,6 +267,8 @@ def _write(run: Run, destination: Destination, state: LedgerState, number: int, 
     written = writing.write(job, destination, run.store, run.progress)
     if not written.staged:
         _let_go(run, destination, state, number)
+    if claim.withdrawn:
+        awaited_lines.ask_later(run, destination, state, claim)
     return written
 
 
@@ -274,21 +281,6 @@ def _let_go(run: Run, destination: Destination, state: LedgerState, number: int)
 
     with contextlib.suppress(NotWritable, StorageUnavailable):
         destination.remove(outlived(run.claims(state), size_of, number))
-
-
-def _lacking(run: Run, destination: Destination, state: LedgerState, claim: Publication) -> str | None:
-    """The witnesses that have not signed the checkpoint, after waiting for them; a withdrawal waits for nobody."""
-    checkpoint = checkpoints.parse(run.store.read(claim.targets[records.CHECKPOINT].digest))[0]
-    asked = state.require_trust_root().witnesses
-
-    def look() -> str | None:
-        return cosigned.bring(destination, run.lines.places, asked, checkpoint).lacking
-
-    if claim.withdrawn:
-        with contextlib.suppress(CasstoreError):
-            look()
-        return None
-    return run.lines.wait_until(look)
 
 
 def _reader(
@@ -330,4 +322,6 @@ def _report(
         skipped=written.skipped,
         staged=written.staged,
         withdrawn=bool(record.withdrawn),
+        witnesses=run.asking.told,
+        disputed=run.asking.disputed,
     )

@@ -6,7 +6,7 @@ run.last(state), run.claim(state, 7), run.targets_of(state, 7)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from bundlers.publishing import (
     records,
     target_lists,
 )
+from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
 from bundlers.publishing.destinations import (
     Destination,
@@ -74,6 +75,7 @@ class Run:
     read_back: ReadBack | None
     repair: bool = False
     lines: CosignatureLines = NO_LINES
+    asking: Asking = field(default_factory=Asking)
 
     def claims(self, state: LedgerState) -> target_lists.ReadClaim:
         """Reads the record of a publication by its number."""

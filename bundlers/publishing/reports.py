@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,10 @@ class PublishReport:
     skipped: int
     staged: str | None = None
     """Which witnesses are lacking: all is written, and consumers are shown the publication before."""
+    witnesses: Mapping[str, str] = field(default_factory=dict)
+    """Those that were asked and did not sign, and why."""
+    disputed: bool = False
+    """One of them signed another history under the ledger's key, or more entries than there are."""
     withdrawn: bool = False
     """It says that what the channel names may be installed no more."""
     fallback: str | None = None
@@ -56,8 +61,19 @@ class PublishReport:
 
     @property
     def exit_code(self) -> int:
-        """12: it went to the fallback folder; 4: witnesses are lacking; 1: an invalidation failed; else 0."""
-        return 12 if self.fallback is not None else 4 if self.staged is not None else 1 if self.hooks else 0
+        """3: a witness knows another history; then 12: it went to the fallback folder; 4: witnesses are lacking;
+        1: an invalidation failed; else 0."""
+        return (
+            3
+            if self.disputed
+            else 12
+            if self.fallback is not None
+            else 4
+            if self.staged is not None
+            else 1
+            if self.hooks
+            else 0
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -75,6 +91,8 @@ class PublishReport:
             "skipped": self.skipped,
             "withdrawn": self.withdrawn,
             "staged": self.staged,
+            "witnesses": dict(self.witnesses),
+            "disputed": self.disputed,
             "fallback": self.fallback,
             "failedHooks": list(self.hooks),
         }

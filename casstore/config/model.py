@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from attest.digests import Digest
@@ -25,9 +25,17 @@ def _host(value: str) -> str:
     return value
 
 
+def _web(value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("a witness is posted to at an http URL")
+    return value
+
+
 HINT = "casstore config check names every mistake; casstore help config: every key"
 
 Key = tuple[str | int, ...]
+_NO_KEYS = ("[key]", "[text]", "[table]")
+"""What pydantic puts among keys and nobody wrote."""
 
 
 def _folder(value: str) -> str:
@@ -36,6 +44,21 @@ def _folder(value: str) -> str:
 
 Host = Annotated[str, AfterValidator(_host)]
 Days = Annotated[int, Field(gt=0, le=3650)]
+
+
+class PostedWitness(Table):
+    """`[witnesses.NAME]`: one that follows nothing by itself, and is asked for its lines."""
+
+    post: Annotated[str, AfterValidator(_web)]
+    """Its submission prefix."""
+    protocol: Literal["c2sp"]
+
+
+_WitnessPlace = Annotated[
+    Annotated[str, Tag("[text]")] | Annotated[PostedWitness, Tag("[table]")],
+    Discriminator(lambda value: "[table]" if isinstance(value, dict | PostedWitness) else "[text]"),
+]
+"""Where the lines of one lie, or how it is asked for them."""
 
 
 class StoreSettings(Table):
@@ -124,7 +147,7 @@ class _File(Table):
     products: dict[Name, Product] = {}
     gates: dict[Name, dict[str, Any]] = {}
     destinations: dict[Name, Destination] = {}
-    witnesses: dict[str, str] = {}
+    witnesses: dict[str, _WitnessPlace] = {}
     notify: dict[Name, Notify] = {}
     network: Network = Network()
     isolation: dict[str, Any] = {}
@@ -154,8 +177,21 @@ class Config(_File):
         found = {"store.url": self.store.url}
         for name, place in self.destinations.items():
             found |= {f"destinations.{name}.url": place.url, f"destinations.{name}.fallback": place.fallback}
-        found |= {f"witnesses.{name}": url for name, url in self.witnesses.items()}
+        found |= {f"witnesses.{name}": url for name, url in self.posted_witnesses.items()}
+        found |= {
+            f"witnesses.{name}": place for name, place in self.witnesses.items() if not isinstance(place, PostedWitness)
+        }
         return found | {f"consumers.{one.name}.forge": one.forge for one in self.consumers}
+
+    @property
+    def witness_places(self) -> list[str]:
+        """Where lines of witnesses lie."""
+        return [self.absolute(place) for place in self.witnesses.values() if not isinstance(place, PostedWitness)]
+
+    @property
+    def posted_witnesses(self) -> dict[str, str]:
+        """Name -> where a witness is posted to."""
+        return {name: found.post for name, found in self.witnesses.items() if isinstance(found, PostedWitness)}
 
     def absolute(self, url: str) -> str:
         """A URL, or a path that starts at the file's folder."""
@@ -219,7 +255,7 @@ def _unknown(key: Key, named: object, components: object) -> Iterator[tuple[Key,
 
 
 def _told(error: ErrorDetails) -> tuple[Key, str]:
-    key: Key = tuple(part for part in error["loc"] if part != "[key]")
+    key: Key = tuple(part for part in error["loc"] if part not in _NO_KEYS)
     if error["type"] == "extra_forbidden":
         return key, "there is no such key" + _near(key)
     return key, "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
@@ -238,6 +274,7 @@ _TABLES: dict[str, type[Table]] = {
     "products": Product,
     "destinations": Destination,
     "notify": Notify,
+    "witnesses": PostedWitness,
     "network": Network,
     "consumers": Consumer,
 }

@@ -21,8 +21,11 @@ from pathlib import Path
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from attest.keys import keys
 from cli.main import main
+from tests.support.c2sp_witness import C2spWitness, serving
 from tests.support.typed_pages import command_lines
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guide"
@@ -209,7 +212,11 @@ STAGES: Mapping[str, Stage] = {
     "witnesses": Stage(
         here='printf \'[witnesses]\\n"w1.example.org" = "./w1-site"\\n\' >> casstore.toml\n',
         environment={"CASSTORE_PASSWORD": "some words"},
-        stands_for={"https://releases.example": "http://127.0.0.1:{port}", "sha256:5f2b...90aa": FIRST_ROOT},
+        stands_for={
+            "https://releases.example": "http://127.0.0.1:{port}",
+            "=https://witness.example": "={witness}",
+            "sha256:5f2b...90aa": FIRST_ROOT,
+        },
         codes={"casstore publish prod --to cdn --key pia.pem --ledger-key log.pem": 4},  # staged
     ),
     "workspace": Stage(
@@ -286,6 +293,28 @@ def served(tmp_path: Path) -> Iterator[int]:
         thread.join()
 
 
+class EveryLog(dict[str, list[bytes]]):
+    """Whatever the project is called, a public witness knows it by the key of its ledger."""
+
+    def __init__(self, public: Path) -> None:
+        super().__init__()
+        self.public = public
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __missing__(self, _: str) -> list[bytes]:
+        return [keys.public_to_der(keys.public_from_pem(self.public.read_bytes()))[-32:]]
+
+
+@pytest.fixture
+def posted_to(tmp_path: Path) -> Iterator[str]:
+    """The public witness of the guide, whose key stands there."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    with serving(C2spWitness(key, "witness.example/w1", EveryLog(tmp_path / "place/line/log.pem.pub"))) as url:
+        yield url
+
+
 def runs(program: str) -> bool:
     """Whether a program is there and works: a name may stand for a toolchain that is not there."""
     if shutil.which(program) is None:
@@ -296,7 +325,9 @@ def runs(program: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.foreign
 @pytest.mark.parametrize("guide", guides())
-def test_every_line_of_a_guide(guide: str, tmp_path: Path, worlds: dict[tuple[str, ...], Path], served: int) -> None:
+def test_every_line_of_a_guide(
+    guide: str, tmp_path: Path, worlds: dict[tuple[str, ...], Path], served: int, posted_to: str
+) -> None:
     stage, lines = STAGES.get(guide, Stage()), lines_of(guide)
     if not lines:
         assert guide in NO_LINES
@@ -311,7 +342,7 @@ def test_every_line_of_a_guide(guide: str, tmp_path: Path, worlds: dict[tuple[st
     script = "".join(f'{line}\necho "@@ {number} $?" >&3\n' for number, line in enumerate(typed))
     log = tmp_path / "codes"
     done = subprocess.run(
-        ["bash", "-c", f"exec 3>{log}\n" + script.replace("{port}", str(served))],
+        ["bash", "-c", f"exec 3>{log}\n" + script.replace("{port}", str(served)).replace("{witness}", posted_to)],
         cwd=place / "line",
         env=environment(place, **stage.environment),
         stdin=subprocess.DEVNULL,

@@ -89,7 +89,8 @@ class PublishedWorld(World):
 
     def publish(self, channel: str, url: str, **changes: Any) -> PublishReport:
         """Publish to a destination named `cdn`."""
-        lines = CosignatureLines(changes.pop("places", ()))
+        lines = CosignatureLines(changes.pop("places", ()), changes.pop("wait", 0))
+        asking = changes.pop("asking", None)
         settings = replace(DestinationSettings("cdn", url), **changes)
         return publish_to(
             self.store,
@@ -99,5 +100,6 @@ class PublishedWorld(World):
             self.signers,
             now=self.now,
             lines=lines,
+            asking=asking,
             read_back=readback.check,
         )

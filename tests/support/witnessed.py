@@ -48,9 +48,9 @@ class Line:
         self.world.ship("1.0.0")
         self.world.promote("1.0.0", "dev")
 
-    def publish(self, channel: str = "dev", *, to: Path | None = None) -> PublishReport:
+    def publish(self, channel: str = "dev", *, to: Path | None = None, **changes: Any) -> PublishReport:
         places = read_from([str(self.at / f"{name}-out") for name in ("w1", "w2", "w3", "w4")], network=None)
-        return self.world.publish(channel, str(to or self.public), places=places)
+        return self.world.publish(channel, str(to or self.public), places=places, **changes)
 
     def witness(self, name: str, *also: Path, source: Path | None = None, **changes: Any) -> WitnessReport:
         settings = WitnessSettings(

@@ -76,9 +76,7 @@ def _places(session: Session) -> list[str]:
     config = session.optional_config
     if config is None:
         return []
-    return [
-        config.absolute(url) for url in (*config.witnesses.values(), *(d.url for d in config.destinations.values()))
-    ]
+    return [*config.witness_places, *(config.absolute(one.url) for one in config.destinations.values())]
 
 
 @click.command(name="import")

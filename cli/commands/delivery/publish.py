@@ -12,6 +12,7 @@ from cli.drawing import render
 from cli.session import LEDGER_PASSPHRASE, Session
 
 if TYPE_CHECKING:
+    from bundlers.publishing.asking import Asking
     from bundlers.publishing.reports import PublishReport
 
 
@@ -60,7 +61,8 @@ def publish(
 
     Where the trust root names witnesses, the pointer waits for their lines. They are looked for at the
     destination and at the places of [witnesses] in casstore.toml. Without them all is written and staged:
-    consumers are shown the publication before, and the same command finishes it.
+    consumers are shown the publication before, and the same command finishes it. One that has
+    `protocol = "c2sp"` there is posted the checkpoint, and its line is put at the destination.
 
     Where what CHANNEL points to was revoked, that is published, at once: consumers refuse and are told
     why, its files are targets no more.
@@ -74,9 +76,9 @@ def publish(
       casstore publish prod --to cdn --key publisher.pem --wait 900
       casstore publish prod --to cdn --check
     Exit status: 0 published, or well; 1 it shows something else than the channel holds, 2 its time is
-    nearly over, 3 something does not verify, 4 staged: witnesses are missing, 7 files are lost or
-    damaged, 9 other bytes are there,
-    12 the destination stays away (published to its fallback where one is set).
+    nearly over, 3 something does not verify, or a witness signed another history, 4 staged: witnesses are
+    missing, 7 files are lost or damaged, 9 other bytes are there, 12 the destination stays away (published
+    to its fallback where one is set).
     """
     from bundlers.consuming import readback, witness_lines
     from bundlers.publishing import publication
@@ -108,11 +110,9 @@ def publish(
             read_back=readback.check,
             repair=repair,
             lines=CosignatureLines(
-                witness_lines.read_from(
-                    map(session.config.absolute, session.config.witnesses.values()), network=session.network
-                ),
-                wait,
+                witness_lines.read_from(session.config.witness_places, network=session.network), wait
             ),
+            asking=_asking(session),
         )
     session.tell_void()
     if as_json:
@@ -123,12 +123,26 @@ def publish(
         raise click.exceptions.Exit(report.exit_code)
 
 
+def _asking(session: Session) -> Asking:
+    """The witnesses that casstore.toml says are posted to."""
+    from bundlers.publishing.asking import Asking
+
+    posted = session.config.posted_witnesses
+    if not posted:
+        return Asking()
+    from bundlers.witnessing.c2sp import C2spWitness
+
+    return Asking({name: C2spWitness(url, session.network, session.now) for name, url in posted.items()})
+
+
 def _told(report: PublishReport, destination: str) -> None:
     done = f"{report.files} files, {render.size(report.bytes)}"
     if report.unchanged and not report.files:
         done = "shows this already"
     what = f"{report.channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
     render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
+    for why in report.witnesses.values():
+        render.warning(why)
     if report.staged:
         render.warning(f"staged, consumers take nothing of it yet: {report.staged}; run it again, or --wait")
     if report.withdrawn:

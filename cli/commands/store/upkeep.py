@@ -136,7 +136,7 @@ def _newest_lines(session: Session) -> Callable[[Witness], tuple[int, datetime] 
     try:
         config, state = session.config, session.state()
         urls = [settings_of(config, name).url for name in config.destinations]
-        urls += map(config.absolute, config.witnesses.values())
+        urls += config.witness_places
         places = witness_lines.read_from(dict.fromkeys(urls), network=session.network)
     except CasstoreError:  # configuration, store or ledger: each has its own row
         return None

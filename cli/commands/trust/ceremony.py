@@ -57,7 +57,7 @@ def ceremony() -> None:
     "witnesses",
     multiple=True,
     metavar="NAME=PUBKEY[:KIND]",
-    help="Who must sign each checkpoint: fold (default) or consistency; NAME=- takes one out.",
+    help="Who must sign each checkpoint: fold (default) or consistency; or a public one, NAME+ID+KEY; NAME=- is out.",
 )
 @click.option(
     "--quorum", type=click.IntRange(min=1), metavar="K", help="How many witnesses; default: all, or as before."
@@ -110,7 +110,7 @@ def draft(
         values.gap(clock_gap) if clock_gap else None,
         values.set_clock(set_clock) if set_clock else None,
         values.settlement(settle) if settle else None,
-        once(((name, values.witness(value)) for name, value in map(values.pair, witnesses)), "--witness"),
+        once(map(values.named_witness, witnesses), "--witness"),
         quorum,
     )
     _say_instances(change.sigstore_root)

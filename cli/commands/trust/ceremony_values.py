@@ -94,6 +94,20 @@ def role(value: str) -> RoleChange:
     return RoleChange(tuple(name for name in names.split(",") if name), int(threshold) if separator else None)
 
 
+def named_witness(text: str) -> tuple[str, tuple[str, bytes] | None]:
+    """`NAME=` as `witness`, or the NAME+ID+KEY of a public one, which compares histories alone."""
+    from attest.keys import keys
+    from attest.log import cosignatures
+    from attest.log.cosignatures import WitnessKey
+    from attest.trust.witnesses import CONSISTENCY
+
+    if cosignatures.is_verifier_text(text):
+        key = WitnessKey.of_verifier_text(text)
+        return key.name, (CONSISTENCY, keys.public_to_pem(key.public))
+    name, value = pair(text)
+    return name, witness(value)
+
+
 def witness(value: str) -> tuple[str, bytes] | None:
     """`PUBKEY[:KIND]`, a .pub file and `fold` or `consistency`; `-` takes a witness out."""
     from attest.trust.witnesses import CONSISTENCY, FOLD
