@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from attest.core import times
+from attest.core import shares, times
 from attest.errors import FormatError
 from attest.judging.evidence import Evidence, most_persons, persons
 from attest.judging.values import MISSING, SATISFIED, MoveRequest, Rule
@@ -100,6 +100,8 @@ def _outside_grant(grant: approval.Approval, request: MoveRequest) -> str:
         return f"it was given for channel {grant.channel[:40]!r}, not for {request.channel}"
     if grant.from_move != request.from_move:
         return "the channel has moved since it was given"
+    if grant.share != request.share:
+        return f"it was given for {shares.told(grant.share)}, not for {shares.told(request.share)}"
     if grant.diff != request.diff:
         return "another difference was shown when it was given"
     if request.ended >= grant.expires:

@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attest.core import times
 from attest.digests import Digest
-from attest.judging import approvals, expressions, limits, requirements
+from attest.judging import approvals, expressions, limits, requirements, steps
 from attest.judging.evidence import Evidence, SigstoreRoots
 from attest.judging.records import Record
 from attest.judging.values import ACTIONS, MISSING, REFUSED, SATISFIED, Decision, Ignored, MoveRequest, Rule
@@ -95,6 +95,7 @@ def _rules(policy: ChannelPolicy, evidence: Evidence) -> Iterator[Rule | None]:
     yield _not_revoked(request, evidence.revoked)
     yield _from(policy, evidence)
     yield limits.soak(policy, request)
+    yield steps.judge(policy, request)
     yield limits.rolled_back(policy, request)
     yield limits.freeze(policy, request)
     for name in policy.require:

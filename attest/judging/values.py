@@ -17,6 +17,18 @@ ACTIONS = ("promote", "rollback")
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A release that reaches a part of a channel's consumers."""
+
+    release: Digest
+    version: str
+    share: int
+    """Percent."""
+    ran: int
+    """For how many seconds with this share."""
+
+
+@dataclass(frozen=True, slots=True)
 class MoveRequest:
     """What is asked: one release, one channel, on one state of the ledger."""
 
@@ -44,6 +56,10 @@ class MoveRequest:
     """Channel -> for how many seconds it named this release, the last time that it came there."""
     rolled_back: Mapping[str, str] | None = None
     """Channel -> why it was rolled back from this release since the release came there last; None: it is not known."""
+    share: int | None = None
+    """The percentage of consumers that a promotion reaches; None: all of the channel."""
+    canary: Canary | None = None
+    """What runs beside the channel's release."""
     ends: datetime | None = None
     """By when windows and approvals must not have ended, where that is later than `now`."""
 

@@ -17,7 +17,7 @@ from attest.core.fields import Fields
 from attest.errors import FormatError
 from attest.trust import origins, policy_parts
 from attest.trust.isolation_rules import IsolationRules
-from attest.trust.policy_parts import CustomRule, Freeze
+from attest.trust.policy_parts import CustomRule, Freeze, ShareStep
 from attest.trust.requirements import AT_PROMOTION, GATE, check_known
 
 _CHANNEL = re.compile(r"(?!v[0-9])[a-z][a-z0-9_-]{0,63}")
@@ -31,6 +31,7 @@ _OPTIONAL = (
     "signers",
     "soak",
     "rolledBack",
+    "steps",
     "freeze",
     "maxAge",
     "builders",
@@ -68,6 +69,8 @@ class ChannelPolicy:
     """Seconds for which `from_channel` must have named the release, the last time that it came there."""
     rolled_back: str = ALLOW
     """Whether what a channel was rolled back from since it came there last may be promoted: `allow` or `refuse`."""
+    steps: tuple[ShareStep, ...] = ()
+    """By which shares of its consumers a release comes; none: to all at once."""
     freeze: tuple[Freeze, ...] = ()
     """When nothing is promoted."""
     max_age: Mapping[str, int] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class ChannelPolicy:
             "signers": {name: list(roles) for name, roles in self.signers.items()},
             "soak": self.soak,
             "rolledBack": self.rolled_back if self.rolled_back != ALLOW else "",
+            "steps": [step.to_json() for step in self.steps],
             "freeze": [window.to_json() for window in self.freeze],
             "maxAge": dict(self.max_age),
             "builders": list(self.builders),
@@ -129,6 +133,7 @@ class ChannelPolicy:
             signers=policy_parts.signers(f),
             soak=f.integer("soak", 0),
             rolled_back=f.text("rolledBack", ALLOW),
+            steps=policy_parts.steps(f),
             freeze=policy_parts.freezes(f),
             max_age=policy_parts.limits(f, "maxAge", least=1),
             builders=tuple(origins.check_pattern(one, f"{f.what}: builders") for one in f.texts("builders", ())),
@@ -209,4 +214,4 @@ def _depth(name: str, found: Mapping[str, ChannelPolicy]) -> int:
     return 0 if before is None else 1 + _depth(before, found)
 
 
-__all__ = ["GATE", "KEYS", "ChannelPolicy", "CustomRule", "Freeze", "parse_channels"]
+__all__ = ["GATE", "KEYS", "ChannelPolicy", "CustomRule", "Freeze", "ShareStep", "parse_channels"]

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from attest import canonical
-from attest.core import times
+from attest.core import shares, times
 from attest.core.fields import Fields
 from attest.errors import FormatError
 from attest.statements.predicates.vulns import SEVERITIES
@@ -17,6 +18,7 @@ from attest.trust.requirements import ROLES
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_EXPRESSION = 4096
+MAX_STEPS = 16
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -66,6 +68,26 @@ class Freeze:
         if unknown := [day for day in days if day not in DAYS]:
             raise FormatError(f"{what}: {unknown[0][:20]!r} is no day", hint=f"days: {', '.join(DAYS)}")
         return Freeze(start, end, tuple(sorted(days, key=DAYS.index)), f.text("reason", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class ShareStep:
+    """A part of a channel's consumers to which a release comes before the others."""
+
+    share: int
+    """Percent."""
+    soak: int = 0
+    """Seconds for which it must have run before the next step."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The step as it is signed."""
+        return {"share": self.share, "soak": self.soak} if self.soak else {"share": self.share}
+
+    @staticmethod
+    def parse(value: object, what: str) -> ShareStep:
+        """The signed form to value. Raises FormatError."""
+        f = Fields(value, what, required=("share",), optional=("soak",))
+        return ShareStep(shares.check(f.integer("share"), what), f.integer("soak", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,14 @@ def signers(f: Fields) -> dict[str, tuple[str, ...]]:
 def freezes(f: Fields) -> tuple[Freeze, ...]:
     """`freeze`: a list of windows."""
     return tuple(Freeze.parse(item, f"{f.what}: freeze") for item in f.objects("freeze"))
+
+
+def steps(f: Fields) -> tuple[ShareStep, ...]:
+    """`steps`: shares that grow."""
+    found = tuple(ShareStep.parse(item, f"{f.what}: steps") for item in f.objects("steps"))
+    if len(found) > MAX_STEPS or any(one.share >= two.share for one, two in pairwise(found)):
+        raise FormatError(f"{f.what}: steps are at most {MAX_STEPS}, each with a greater share than the one before")
+    return found
 
 
 def rules(f: Fields) -> tuple[CustomRule, ...]:

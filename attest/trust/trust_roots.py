@@ -42,7 +42,8 @@ CLOCK_LEEWAY = timedelta(minutes=10)
 
 RULES = 2
 """The rules that this program judges entries by (docs/formats/ledger-entry.md)."""
-FEATURES: frozenset[str] = frozenset()
+SHARES = "shares"
+FEATURES = frozenset({SHARES})
 """What it knows beside them."""
 
 
@@ -154,7 +155,7 @@ class TrustRoot:
             "version": self.version,
             "store": self.store,
             "rules": self.rules,
-            "features": list(self.features),
+            "features": list(self.asked),
             "created": times.format(self.created),
             "expires": times.format(self.expires),
             "identities": {entry.name: entry.to_json() for entry in self.identities},
@@ -165,6 +166,12 @@ class TrustRoot:
             **({"settle": self.settle.to_json()} if self.settle else {}),
             **({"witnesses": self.witnesses.to_json()} if self.witnesses else {}),
         }
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The features that a reader must know: those that are named, and what the policies are made of."""
+        shares = {SHARES} if any(policy.steps for policy in self.channels.values()) else set()
+        return tuple(sorted({*self.features, *shares}))
 
     @cached_property
     def digest(self) -> Digest:
@@ -235,6 +242,8 @@ def parse(value: object) -> TrustRoot:
     )
     if root.witnesses is not None:
         witnesses.check_apart(root.witnesses, {entry.identity: entry.name for entry in entries})
+    if root.asked != root.features:
+        raise FormatError(f"trust root: features must be {list(root.asked)}, for its policies")
     if not root.store:
         raise FormatError("trust root: it names no store")
     if root.expires <= root.created:

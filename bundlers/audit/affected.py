@@ -197,8 +197,8 @@ def _counting(evidence: RecordedEvidence, word: str, types: Iterable[str]) -> It
 def _heads(state: LedgerState) -> dict[Digest, tuple[str, ...]]:
     found: dict[Digest, list[str]] = {}
     for name, channel in sorted(state.channels.items()):
-        if channel.release is not None:
-            found.setdefault(channel.release, []).append(name)
+        for release in channel.gives:
+            found.setdefault(release, []).append(name)
     return {release: tuple(names) for release, names in found.items()}
 
 

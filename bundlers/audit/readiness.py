@@ -17,7 +17,7 @@ from bundlers.audit.case import CHANNEL, Case
 from bundlers.audit.evidence import EXIT_CODES
 from bundlers.audit.values import BLOCKER, OK, WARNING, Check
 from casstore.ledger.requests import rolled_back
-from casstore.promotion.services import Situation, judge
+from casstore.promotion.services import Situation, judge, next_step
 from casstore.store.attestations import parse_unverified
 
 _FRESH = timedelta(days=90)
@@ -26,7 +26,18 @@ _LOOKED_AT = 20
 _REPLACE = "promote another release, then publish it"
 _REVOKED = "not-revoked"
 _OF_THE_MOVE = frozenset(
-    {"approvals", "from", "promoter", "channel", "soak", "freeze", "signed-policy", "trust-root", "rolled-back"}
+    {
+        "approvals",
+        "from",
+        "promoter",
+        "channel",
+        "soak",
+        "share",
+        "freeze",
+        "signed-policy",
+        "trust-root",
+        "rolled-back",
+    }
 )
 """Rules that were judged at the move and cannot be asked again."""
 
@@ -40,7 +51,7 @@ def policy(case: Case) -> Iterator[Check]:
         return
     if case.now >= case.state.require_trust_root().expires:
         return  # nobody may decide anything, which the trust root's own check tells
-    at = Situation(case.state, case.channel, case.info, "promote")
+    at = Situation(case.state, case.channel, case.info, "promote", next_step(case.state, case.channel))
     try:
         decision = judge(case.store, at, now=case.now, promoter=None, sigstore_root=case.sigstore_root)
     except CasstoreError as exc:
@@ -57,7 +68,7 @@ def refused_gates(case: Case) -> dict[str, str]:
     """Gate -> why the channel that a release is to go to does not take its results: of another move, too old, none."""
     if case.kind == CHANNEL or case.channel is None:
         return {}
-    at = Situation(case.state, case.channel, case.info, "promote")
+    at = Situation(case.state, case.channel, case.info, "promote", next_step(case.state, case.channel))
     try:
         decision = judge(case.store, at, now=case.now, promoter=None, sigstore_root=case.sigstore_root)
     except CasstoreError:  # `policy` tells it

@@ -104,9 +104,7 @@ class Origin:
             yield f"component {row.component} of {row.version}: {row.path or 'the whole'}{built}, {inputs}"
         for release in self.releases:
             where = "; ".join(
-                f"{one.channel} since {one.since}"
-                + (f" until {one.until}" if one.until else "")
-                + (f", approved by {' and '.join(one.approved_by)}" if one.approved_by else "")
+                one.told + (f", approved by {' and '.join(one.approved_by)}" if one.approved_by else "")
                 for one in release.channels
             )
             state = " REVOKED" if release.revoked else ""

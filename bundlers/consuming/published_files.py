@@ -63,9 +63,7 @@ class ListedIn:
     def told(self) -> Iterator[str]:
         """Lines for people."""
         spans = ", ".join(
-            f"{span.channel} since {span.since}"
-            + (f" until {span.until}" if span.until else "")
-            + (f" approved by {' and '.join(span.approved_by)}" if span.approved_by else "")
+            span.told + (f" approved by {' and '.join(span.approved_by)}" if span.approved_by else "")
             for span in self.about.channels
         )
         gone = f" REVOKED ({self.about.revoked})" if self.about.revoked is not None else ""

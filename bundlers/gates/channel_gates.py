@@ -41,7 +41,7 @@ from casstore.ledger.rules.reader import Reader
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, ReleaseInfo
 from casstore.network.network import NetworkGuard
-from casstore.promotion.services import Situation, judge, require_role
+from casstore.promotion.services import Situation, judge, next_step, require_role
 from casstore.store.attestations import parse_unverified, put_attestation
 from casstore.store.store import Store
 
@@ -82,7 +82,8 @@ def missing(
 ) -> tuple[str, ...]:
     """The gates that a promotion would want asked now. Raises NoSuchObject."""
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    at = Situation(state, state.channel(channel), state.find_release(release), "promote")
+    found = state.channel(channel)
+    at = Situation(state, found, state.find_release(release), "promote", next_step(state, found))
     if at.there:
         return ()
     decision = judge(store, at, now=now, promoter=None, sigstore_root=sigstore_root)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from attest import canonical, digests
-from attest.core import limits
+from attest.core import limits, shares
 from attest.core.fields import Fields
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError
@@ -119,13 +119,20 @@ def _release(version: str, value: object, *, told: bool) -> ListedRelease:
     """`told`: it says inputs and vulnerabilities."""
     names = ("release", "digits", "channels", "revoked", "components", *(["vulnerabilities"] if told else []))
     f = Fields(value, f"{INDEX}: {version[:60]}", required=names)
-    spans = [Fields(row, f.what, required=("channel", "since", "until", "approvedBy")) for row in f.objects("channels")]
+    span = ("channel", "since", "until", "approvedBy")
+    spans = [Fields(row, f.what, required=span, optional=("share",)) for row in f.objects("channels")]
     known = value["vulnerabilities"] if told and isinstance(value, Mapping) else None
     return ListedRelease(
         f.digest("release"),
         f.integer("digits"),
         tuple(
-            ChannelSpan(row.text("channel"), row.text("since"), row.optional_text("until"), row.texts("approvedBy"))
+            ChannelSpan(
+                row.text("channel"),
+                row.text("since"),
+                row.optional_text("until"),
+                row.texts("approvedBy"),
+                shares.of(row),
+            )
             for row in spans
         ),
         f.optional_text("revoked"),
@@ -230,7 +237,7 @@ def _components(store: ReadStore, state: LedgerState, release: Release) -> Itera
 def _now(store: ReadStore, state: LedgerState, row: ListedRelease, shown: set[str]) -> ListedRelease:
     """Who approved, and what scans said, is looked up again where an earlier index has it not."""
     info = state.releases.get(row.release)
-    known = {(span.channel, span.since): span.approved_by for span in row.channels}
+    known = {(span.channel, span.since, span.share): span.approved_by for span in row.channels}
     spans = standings.channel_spans(cast("PromotionStore", store), state, row.release, of=shown, known=known)
     spans = tuple(sorted(spans, key=lambda span: span.channel))
     why = _revoked(state, info) if info else None

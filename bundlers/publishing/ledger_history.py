@@ -19,7 +19,6 @@ from casstore.ledger.all_entries import AllEntries
 from casstore.ledger.entries import Entry
 from casstore.ledger.log import Ledger
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import HEADS
 
 _NUMBER = attrgetter("number")
 
@@ -61,7 +60,7 @@ class LedgerHistory(History):
             return None
         places = range(min(been[1], bisect_left(found.history, before, key=_NUMBER) - 1), been[0] - 1, -1)
         moves = (found.history[place] for place in places)
-        return next((move.number for move in moves if move.kind in HEADS and move.release == release), None)
+        return next((move.number for move in moves if move.brings and move.release == release), None)
 
     def next_head(self, channel: str, after: int, before: int) -> int | None:
         """See `History`."""

@@ -18,7 +18,7 @@ from bundlers.releases import setting_changes
 from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.views import Move, ReleaseInfo
 from casstore.objects import tree_changes
 from casstore.objects.tree_changes import DiffRow, FileChange
 from casstore.promotion import standings
@@ -35,15 +35,19 @@ class Side:
     ref: str
     version: str
     release: Digest
+    canary: Move | None = None
+    """What a share of the channel has instead, which is not compared."""
 
     @property
     def told(self) -> str:
         """Name and version."""
-        return f"{self.ref} {self.version}"
+        beside = "" if self.canary is None else f" ({self.canary.version} for {self.canary.share}%)"
+        return f"{self.ref} {self.version}{beside}"
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"channel": self.ref, "version": self.version, "release": self.release}
+        canary = None if self.canary is None else {"version": self.canary.version, "share": self.canary.share}
+        return {"channel": self.ref, "version": self.version, "release": self.release, "canary": canary}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,8 @@ def diff(store: Store, state: LedgerState, old: Asked, new: Asked) -> ChannelDif
     """The difference. Raises NoSuchObject where a channel names, or named, nothing."""
     before, after = (state.releases[standings.release_at(state, name, at)] for _, name, at in (old, new))
     return ChannelDiff(
-        Side(old[0], before.version, before.digest),
-        Side(new[0], after.version, after.digest),
+        Side(old[0], before.version, before.digest, standings.canary_at(state, *old[1:])),
+        Side(new[0], after.version, after.digest, standings.canary_at(state, *new[1:])),
         release_diff(store, before.digest, after.digest),
         tuple(alone(store, before, after)),
         _evidence(store, state, old, new),

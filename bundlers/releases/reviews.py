@@ -29,6 +29,7 @@ from casstore.ledger.requests import rolled_back
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
 from casstore.objects.tree_changes import FileChange
+from casstore.promotion.services import next_step
 from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store
 
@@ -72,6 +73,8 @@ class Review:
     """File, and its first words: texts of licences that came or changed."""
     rolled_back: tuple[tuple[str, str], ...] = ()
     """Channel that was rolled back from this release, and why."""
+    share: int | None = None
+    """The percentage of the channel's consumers that gets it next; None: all of them."""
 
     @property
     def files(self) -> tuple[FileChange, ...]:
@@ -79,9 +82,9 @@ class Review:
         return (*self.diff.files, *self.alone)
 
     @property
-    def same_as(self) -> tuple[Digest, tuple[tuple[str, str, str], ...]]:
+    def same_as(self) -> tuple[Digest, int | None, tuple[tuple[str, str, str], ...]]:
         """Equal for channels of which the very same is shown."""
-        return self.diff.digest, tuple((key, str(before), str(after)) for key, before, after in self.policy)
+        return self.diff.digest, self.share, tuple((key, str(before), str(after)) for key, before, after in self.policy)
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -97,11 +100,12 @@ class Review:
             "packages": self.packages.to_json(),
             "licenceTexts": [{"file": name, "title": title} for name, title in self.licence_texts],
             "rolledBack": dict(self.rolled_back),
+            "share": self.share,
             "policy": [{"key": key, "before": before, "after": after} for key, before, after in self.policy],
         }
 
 
-def review(store: Store, state: LedgerState, channel: str, release: str) -> Review:
+def review(store: Store, state: LedgerState, channel: str, release: str, action: str = "promote") -> Review:
     """Raises NoSuchObject."""
     info, at = state.find_release(release), state.channel(channel)
     held = state.releases[at.release] if at.release is not None else None
@@ -122,12 +126,14 @@ def review(store: Store, state: LedgerState, channel: str, release: str) -> Revi
         alone,
         tuple(_licence_texts(store, (*diff.files, *alone))),
         tuple(sorted(rolled_back(state, info.digest).items())),
+        next_step(state, at, action),
     )
 
 
 def lines(store: Store, seen: Review, *, texts: bool) -> Iterator[str]:
     """For people, what weighs most first; `texts`: also the lines of texts that differ."""
-    yield f"{seen.channel}: {seen.held or 'nothing'} -> {seen.version}"
+    share = "" if seen.share is None else f", for {seen.share}% of its consumers"
+    yield f"{seen.channel}: {seen.held or 'nothing'} -> {seen.version}{share}"
     for channel, why in seen.rolled_back:
         yield f"  ! {seen.version} was rolled back in {channel}: {why}"
     explained, rest = seen.diff.rows[: len(seen.diff.isolation)], seen.diff.rows[len(seen.diff.isolation) :]

@@ -23,6 +23,7 @@ from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
+_PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SIGNED = {re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), key): key for key in KEYS}
 """The key in TOML -> the key in the signed policy."""
@@ -115,9 +116,31 @@ def _policy(channel: str, table: Mapping[str, Any]) -> dict[str, Any]:
         found["isolation"] = {_camel(key): item for key, item in rules.items()}
     if "soak" in found:
         found["soak"] = duration(found["soak"], f"{what}: soak")
+    if isinstance(steps := found.get("steps"), list):
+        found["steps"] = [_step(one, f"{what}: steps") for one in steps]
     if isinstance(ages := found.get("maxAge"), dict):
         found["maxAge"] = {name: duration(age, f"{what}: max_age of {name}") for name, age in ages.items()}
     return found
+
+
+def _step(value: Any, what: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    found = dict(value)
+    if "share" in found:
+        found["share"] = percentage(found["share"], what)
+    if "soak" in found:
+        found["soak"] = duration(found["soak"], what)
+    return found
+
+
+def percentage(value: Any, what: str) -> Any:
+    """`"5%"` to 5; whether it may be a share, the policy says. Raises FormatError."""
+    if not isinstance(value, str):
+        return value
+    if (match := _PERCENT.fullmatch(value.strip())) is None:
+        raise FormatError(f"{what}: not a percentage: {value[:60]!r}", hint='write "5%"')
+    return int(match[1])
 
 
 def _camel(key: str) -> str:

@@ -107,7 +107,7 @@ class References:
         return entries
 
     def _roots_of(self, entries: list[Entry], ledger: str) -> Iterator[Root]:
-        heads: dict[str, Digest] = {}
+        heads: dict[tuple[str, bool], Digest] = {}
         deleted = max((entry.number for entry in entries if entry.kind is EntryKind.DELETE), default=-1)
         self._collected |= deleted >= 0
         for entry in entries:
@@ -127,9 +127,12 @@ class References:
                 told = f"packs of the {entry.kind} entry {entry.number} of ledger {ledger}"
                 yield from (Root(told, subject.digest) for subject in statement.subjects)
             elif entry.kind in _MOVES and entry.channel is not None:
-                heads.update((entry.channel, digest) for name, digest in statement.named if name == "release")
-        for channel, release in heads.items():
-            self._channels[release].add(f"channel {channel}")
+                share = statement.predicate.get("share")
+                heads.pop((entry.channel, True), None)
+                where = (entry.channel, share is not None)
+                heads.update((where, digest) for name, digest in statement.named if name == "release")
+        for (channel, shared), release in heads.items():
+            self._channels[release].add(f"channel {channel}" + (", of a share" if shared else ""))
 
     def _statement(self, entry: Entry) -> Statement | None:
         try:

@@ -83,7 +83,7 @@ def _release_roots(info: ReleaseInfo, contents: Contents, where: str) -> Iterato
 
 def _where(state: LedgerState, info: ReleaseInfo) -> str:
     """In which channels it is now."""
-    names = sorted(name for name, channel in state.channels.items() if channel.release == info.digest)
+    names = sorted(name for name, channel in state.channels.items() if info.digest in channel.gives)
     return f", in channel {', '.join(names)}" if names else ""
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from attest.digests import ZERO, Digest
 from attest.judging.decisions import MoveRequest
 from attest.judging.explained import Explained
+from attest.judging.values import Canary
 from casstore.ledger.release_diffs import release_diff
 from casstore.ledger.state import LedgerState, ObjectReader
 from casstore.ledger.views import ChannelState, ReleaseInfo
@@ -22,6 +23,7 @@ def move_request(
     now: datetime,
     promoter: str | None,
     ends: datetime | None = None,
+    share: int | None = None,
 ) -> MoveRequest:
     """The request for a move on this very state."""
     return MoveRequest(
@@ -43,8 +45,18 @@ def move_request(
         explained_before=_explained_before(state, channel),
         stayed={name: stayed(found, release.digest, now) for name, found in state.channels.items()},
         rolled_back=rolled_back(state, release.digest),
+        share=share,
+        canary=canary(channel, now),
         ends=ends,
     )
+
+
+def canary(channel: ChannelState, now: datetime) -> Canary | None:
+    """What runs beside the channel's release, and for how long with its share."""
+    move = channel.canary
+    if move is None or move.share is None:
+        return None
+    return Canary(move.release, move.version, move.share, max(0, int((now - move.time).total_seconds())))
 
 
 def rolled_back(state: LedgerState, release: Digest) -> dict[str, str]:

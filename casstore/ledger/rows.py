@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any
 
 from attest.core import times
-from attest.digests import sha256
+from attest.digests import Digest, sha256
 from attest.trust.trust_roots import RULES
 from casstore.ledger import state_records
 from casstore.ledger.row_trie import Trie
 from casstore.ledger.state import LedgerState
 from casstore.ledger.state_tries import SealedForm, StateTries
-from casstore.ledger.views import ChannelState
+from casstore.ledger.views import ChannelState, Move
 
 Rows = dict[str, Any]
 
@@ -83,12 +83,25 @@ def _few_rows(state: LedgerState) -> Rows:
 def _channel(found: ChannelState) -> Mapping[str, Any]:
     head = found.history[-1]
     brought = found.head or head
+    canary = found.canary_moves
+    beside = {} if not canary else {"canary": canary_row(canary[0].entry, canary[0].number, canary[-1])}
     return {
+        **beside,
         "brought": {"digest": brought.entry, "number": brought.number},
         "move": {"digest": head.entry, "kind": head.kind, "number": head.number},
         "pinned": found.pinned,
         "release": found.release,
         "version": found.version,
+    }
+
+
+def canary_row(began: Digest, number: int, last: Move) -> Mapping[str, Any]:
+    """A canary as the row of its channel has it."""
+    return {
+        "began": {"digest": began, "number": number},
+        "release": last.release,
+        "share": last.share,
+        "version": last.version,
     }
 
 

@@ -37,6 +37,7 @@ from casstore.ledger.views import (
     moves_of,
     plain,
     publications_of,
+    shared_of,
 )
 
 FORMAT = "casstore-state-record/1"
@@ -131,6 +132,8 @@ def named_tries(fields: Fields) -> Iterator[tuple[str, Trie]]:
     for name, channel in fields["channels"].items():
         yield f"history/{name}", channel.history.rows.trie
         yield f"been/{name}", channel.been.trie
+        if channel.shared:
+            yield f"shared/{name}", channel.shared.trie
     for name, rows in fields["publications"].items():
         yield f"publications/{name}", rows.rows.trie
 
@@ -146,7 +149,8 @@ def _trie(trie: Trie) -> list[Any]:
 
 def _channel(channel: ChannelState) -> list[Any]:
     at = [channel.release, channel.version, channel.move, channel.number, channel.pinned]
-    return [*at, _trie(channel.history.rows.trie), _trie(channel.been.trie)]
+    shared = [_trie(channel.shared.trie)] if channel.shared else []
+    return [*at, _trie(channel.history.rows.trie), _trie(channel.been.trie), *shared]
 
 
 def _epoch(epoch: Epoch | None) -> Any:
@@ -200,9 +204,9 @@ class Unpacked:
 
     def channel(self, name: str, row: Any) -> ChannelState:
         """One channel."""
-        *at, history, been = row
+        at, (history, been, *shared) = row[:5], row[5:]
         tables = Log(self.like(moves_of(name).rows, history)), self.like(been_of(name), been)
-        return ChannelState(name, *[*at, *tables])
+        return ChannelState(name, *[*at, *tables, *(self.like(shared_of(name), one) for one in shared)])
 
     def epoch(self, row: Any) -> Epoch | None:
         """Its base is unpacked, and its entries are read, only where a bound bites."""

@@ -19,7 +19,7 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.state import LedgerState
 from casstore.promotion.reports import ApprovalReport
-from casstore.promotion.services import PromotionStore, Situation, require_role, situation
+from casstore.promotion.services import PromotionStore, Situation, next_step, require_role, situation
 from casstore.store.attestations import put_attestation
 
 
@@ -40,6 +40,7 @@ def approve(
 ) -> ApprovalReport:
     """Sign an approval of a release for a channel as it stands, and append it as evidence.
 
+    It is for the share with which the signed policy lets the release come next.
     With `hand_in=False` nothing is written; `import_attestation` takes the bytes later. `seen` is the diff that the
     approver was shown: Conflict where another one would be signed.
     Raises NoSuchObject, PolicyDenied (the signer is no approver), BadInput.
@@ -50,7 +51,7 @@ def approve(
     if state.floor is not None and state.floor > now:  # somebody sealed ahead of this clock: as long, from there on
         expires += state.floor - now
     require_role(state, signer, frozenset({"approver"}), now)
-    at = situation(state, release, channel, action)
+    at = situation(state, release, channel, action, next_step(state, state.channel(channel), action))
     if at.there:
         raise BadInput(f"channel {channel} names {at.release.version} already, there is nothing to approve")
     diff = release_diff(store, at.channel.release, at.release.digest)
@@ -69,6 +70,7 @@ def approve(
         diff,
         raw,
         number,
+        at.share,
     )
 
 
@@ -83,6 +85,7 @@ def _statement(at: Situation, diff: ReleaseDiff, expires: datetime, comment: str
         expires=expires,
         id=secrets.token_hex(16),
         comment=comment,
+        share=at.share,
     )
     return statements.of_digests({"release": at.release.digest}, approval.TYPE, predicate.to_json()).to_bytes()
 

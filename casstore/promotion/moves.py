@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from attest.core import limits
@@ -47,14 +47,17 @@ def promote(
     signer: Signer,
     now: datetime,
     proposed: Mapping[str, ChannelPolicy] | None = None,
+    share: int | None = None,
     sigstore_root: bytes | None = None,
 ) -> MoveReport:
     """Move a channel to a release if the signed policy allows it; there already is a no-op.
 
+    `share`: only that percentage of its consumers gets it, the others keep what the channel names.
+
     Raises MoveDenied (with the decision), PolicyDenied, NoSuchObject.
     """
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    at = situation(state, release, channel, "promote")
+    at = situation(state, release, channel, "promote", share)
     if at.there:
         return _report(at, at.channel, moved=False)
     require_role(state, signer, _PROMOTER, now)
@@ -101,11 +104,12 @@ def explain(
     action: str = "promote",
     proposed: Mapping[str, ChannelPolicy] | None = None,
     promoter: str | None = None,
+    share: int | None = None,
     sigstore_root: bytes | None = None,
 ) -> Decision:
     """What `promote` or `rollback` would be told now. Raises NoSuchObject."""
     state = replay(ledger, store, sigstore_root=sigstore_root)
-    at = situation(state, release, channel, action)
+    at = situation(state, release, channel, action, share)
     return judge(store, at, now=now, promoter=promoter, proposed=proposed, sigstore_root=sigstore_root)
 
 
@@ -136,11 +140,14 @@ def unpin(
 def earlier_release(state: LedgerState, name: str, steps: int = 1) -> Digest:
     """What the channel named so many releases before its head first came; what was withdrawn is no step.
 
+    While a canary runs, what the channel names is the first one: it takes the canary back.
+
     Raises NoSuchObject.
     """
     channel = state.channel(name)
     first = channel.been[channel.release][0] if channel.release is not None else 0
-    fit = (found for found in channel.before(first) if not state.is_withdrawn(state.releases[found]))
+    named = () if channel.canary is None or channel.release is None else (channel.release,)
+    fit = (found for found in chain(named, channel.before(first)) if not state.is_withdrawn(state.releases[found]))
     good = list(islice(fit, steps))
     if len(good) < steps:
         told = f"only {len(good)} earlier releases" if good else "no earlier release"
@@ -175,7 +182,7 @@ def _move(
             after = replay(ledger, store, at.state, sigstore_root=sigstore_root)
             if not _matters(at, after):
                 raise
-            at = situation(after, at.release.digest, at.channel.name, at.action)
+            at = situation(after, at.release.digest, at.channel.name, at.action, at.share)
             if at.there:
                 return _report(at, at.channel, moved=False)
             continue
@@ -269,6 +276,7 @@ def _statement(at: Situation, now: datetime, evidence: Sequence[Digest], reason:
         trust_root=at.state.require_trust_root().digest,
         evidence=tuple(evidence),
         reason=reason,
+        share=at.share,
     )
     return statements.of_digests({"release": at.release.digest}, promotion.TYPE, predicate.to_json()).to_bytes()
 
@@ -291,6 +299,8 @@ def _report(
         version=at.release.version,
         from_release=at.channel.release,
         from_version=before.version if before else "",
+        share=at.share,
+        taken_back=canary.version if at.action == "rollback" and (canary := at.channel.canary) is not None else "",
         pinned=after.pinned if after is not None else at.action == "rollback",
         moved=moved,
         number=last.number if last else None,

@@ -57,6 +57,8 @@ def message(report: MoveReport, *, store: str, ledger: str, by: str, reason: str
         "release": report.release,
         "fromVersion": report.from_version or None,
         "fromRelease": report.from_release,
+        "share": report.share,
+        "takenBack": report.taken_back or None,
         "pinned": report.pinned,
         "entry": report.number,
         "entryDigest": report.entry,

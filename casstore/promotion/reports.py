@@ -30,6 +30,8 @@ class ApprovalReport:
     raw: bytes = field(repr=False)
     number: int | None = None
     """The ledger entry; None when it was not handed in."""
+    share: int | None = None
+    """The percentage of consumers that the promotion may reach; None: all of the channel."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -41,6 +43,7 @@ class ApprovalReport:
             "identity": self.identity,
             "attestation": self.digest,
             "expires": times.format(self.expires),
+            "share": self.share,
             "diff": self.diff.to_json(),
             "entry": self.number,
         }
@@ -66,6 +69,10 @@ class MoveReport:
     evidence: tuple[Digest, ...] = ()
     dry_run: bool = False
     decision: Decision | None = None
+    share: int | None = None
+    """The percentage of consumers that it reaches; None: all of the channel."""
+    taken_back: str = ""
+    """The version that came to a share until a rollback."""
     voids: tuple[str, ...] = ()
     """Approvals that count no more once the channel has moved."""
 
@@ -73,12 +80,17 @@ class MoveReport:
     def told(self) -> str:
         """One line for people."""
         before = f" (was {self.from_version})" if self.from_version and self.action in ("promote", "rollback") else ""
+        if self.share is not None:
+            before = f" for {self.share}% (the others keep {self.from_version})"
+        elif self.taken_back:
+            before = f" ({self.taken_back} is taken back)"
         pinned = ", pinned" if self.pinned else ""
         if self.dry_run and self.action == "unpin":
             return f"{self.channel}: {self.version}, pinned; unpinning ends approvals (give --confirm)"
         if self.dry_run:
             return f"{self.channel}: {self.action} to {self.version} would be allowed{before} (give --confirm)"
         if not self.moved:
+            pinned += "" if self.share is None else f" for {self.share}%"
             return f"{self.channel}: {self.version} already{pinned}, nothing to do (ledger entry {self.number})"
         return f"{self.channel}: {self.action} {self.version}{before}{pinned}, ledger entry {self.number}"
 
@@ -106,6 +118,8 @@ class MoveReport:
             "version": self.version,
             "fromRelease": self.from_release,
             "fromVersion": self.from_version or None,
+            "share": self.share,
+            "takenBack": self.taken_back or None,
             "pinned": self.pinned,
             "moved": self.moved,
             "entry": self.number,
@@ -120,7 +134,7 @@ class MoveReport:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpan:
-    """A time in which a channel named a release."""
+    """A time in which a channel named a release, or gave it to a share."""
 
     channel: str
     since: str
@@ -128,6 +142,14 @@ class ChannelSpan:
     """None: it still does."""
     approved_by: tuple[str, ...] = ()
     """Names behind the approvals that the move leaned on."""
+    share: int | None = None
+    """The percentage of consumers that got it; None: all of them."""
+
+    @property
+    def told(self) -> str:
+        """Channel, share, times."""
+        share = "" if self.share is None else f" for {self.share}%"
+        return f"{self.channel}{share} since {self.since}" + (f" until {self.until}" if self.until else "")
 
     def to_json(self) -> dict[str, Any]:
         """A row of `channels`."""
@@ -136,6 +158,7 @@ class ChannelSpan:
             "since": self.since,
             "until": self.until,
             "approvedBy": list(self.approved_by),
+            **({} if self.share is None else {"share": self.share}),
         }
 
 
@@ -200,6 +223,10 @@ class ChannelRow:
     reason: str = ""
     revoked: bool = False
     """Whether the release, or something in it, counts no more."""
+    share: int | None = None
+    """Of a move: the percentage of consumers that it reaches; None: all of the channel."""
+    canary: ChannelRow | None = None
+    """What a share of the channel has instead."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -215,6 +242,8 @@ class ChannelRow:
             "approvers": list(self.approvers),
             "reason": self.reason,
             "revoked": self.revoked,
+            "share": self.share,
+            "canary": None if self.canary is None else self.canary.to_json(),
         }
 
 
@@ -264,6 +293,8 @@ class StandingReport:
     next_move: int | None = None
     archives: Mapping[str, Digest] = field(default_factory=dict)
     evidence: tuple[EvidenceRow, ...] = ()
+    canary_archives: Mapping[str, Digest] = field(default_factory=dict)
+    canary_evidence: tuple[EvidenceRow, ...] = ()
     trust_root: int | None = None
     """The version of the trust root in force at the move."""
     policy: Mapping[str, Any] = field(default_factory=dict)
@@ -279,6 +310,8 @@ class StandingReport:
             "nextMove": self.next_move,
             "archives": dict(self.archives),
             "evidenceOfMove": [row.to_json() for row in self.evidence],
+            "canaryArchives": dict(self.canary_archives),
+            "evidenceOfCanary": [row.to_json() for row in self.canary_evidence],
             "trustRoot": self.trust_root,
             "policy": dict(self.policy),
         }

@@ -191,7 +191,7 @@ def _affected(state: LedgerState, revoked: Collection[str]) -> tuple[str, ...]:
             continue
         found.append(f"release {info.version}")
         gone.add(info.digest)
-        heads = [name for name, channel in state.channels.items() if channel.release == info.digest]
+        heads = [name for name, channel in state.channels.items() if info.digest in channel.gives]
         found.extend(f"channel {name} (now {info.version})" for name in heads)
     for destination, rows in state.publications.items():
         newest = {row.channel: row for row in rows}

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 from attest.core import limits, times
 from attest.digests import Digest, sha256
 from attest.errors import PolicyDenied
+from attest.judging import steps
 from attest.judging.decisions import Decision, MoveRequest, Rule, decide
 from attest.keys import identities
 from attest.signers import Signer
-from casstore.errors import MoveDenied, NoSuchObject, StoreDamaged
+from casstore.errors import Conflict, MoveDenied, NoSuchObject, StoreDamaged
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence, subjects_of
 from casstore.ledger.rules.reader import Reader, judged_at, root_in_force
@@ -64,22 +65,42 @@ class Situation:
     channel: ChannelState
     release: ReleaseInfo
     action: str
+    share: int | None = None
+    """The percentage of consumers that a promotion is to reach; None: all of the channel."""
 
     @property
     def there(self) -> bool:
-        """Whether the channel names the release already."""
-        return self.channel.release == self.release.digest
+        """Whether the channel names the release already, or that share of it has it."""
+        canary = self.channel.canary
+        if self.channel.release == self.release.digest:
+            return canary is None or self.action == "promote"
+        return canary is not None and (canary.release, canary.share) == (self.release.digest, self.share)
 
 
-def situation(state: LedgerState, release: str, channel: str, action: str) -> Situation:
+def situation(state: LedgerState, release: str, channel: str, action: str, share: int | None = None) -> Situation:
     """Raises NoSuchObject for an unknown release or channel."""
-    return Situation(state, state.channel(channel), state.find_release(release), action)
+    return Situation(state, state.channel(channel), state.find_release(release), action, share)
+
+
+def next_step(state: LedgerState, channel: ChannelState, action: str = "promote") -> int | None:
+    """The share with which the signed policy lets a release come next; None: for all."""
+    policy = state.require_trust_root().channels.get(channel.name)
+    if policy is None or channel.release is None or action != "promote":
+        return None
+    return steps.next_share(policy, None if (canary := channel.canary) is None else canary.share)
 
 
 def request_for(store: PromotionStore, at: Situation, now: datetime, promoter: str | None) -> MoveRequest:
     """The question for `attest.judging.decisions`."""
     return move_request(
-        at.state, store, channel=at.channel, action=at.action, release=at.release, now=now, promoter=promoter
+        at.state,
+        store,
+        channel=at.channel,
+        action=at.action,
+        release=at.release,
+        now=now,
+        promoter=promoter,
+        share=at.share,
     )
 
 
@@ -113,6 +134,8 @@ def _leaned_on(state: LedgerState, release: ReleaseInfo) -> set[Digest]:
     """The evidence of the moves that brought the release into channels."""
     been = ((channel, channel.been.get(release.digest)) for channel in state.channels.values())
     moves = [channel.history[place] for channel, places in been if places is not None for place in set(places)]
+    shared = ((channel, channel.shared.get(release.digest)) for channel in state.channels.values())
+    moves += [channel.history[place] for channel, place in shared if place is not None]
     return {digest for move in moves for digest in move.evidence}
 
 
@@ -205,6 +228,8 @@ def _state_rules(at: Situation) -> list[Rule]:
     """The conditions that the ledger itself sets, as rules of a decision."""
     try:
         _check_channel(at)
+    except Conflict:  # another release comes: the policy's rule `share` tells it
+        return []
     except PolicyDenied as exc:
         unpin = at.channel.pinned and at.action == "promote"
         return [
@@ -217,7 +242,7 @@ def _check_channel(at: Situation) -> None:
     if at.there:
         return
     if at.action == "promote":
-        check_promotable(at.channel, at.release)
+        check_promotable(at.channel, at.release, at.share)
     else:
         check_rollback(at.channel, at.release)
 

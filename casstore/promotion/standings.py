@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def channels(store: PromotionStore, ledger: Ledger, *, name: str | None = None) 
     known = [*state.require_trust_root().channels]
     names = known + sorted(state.channels.keys() - set(known))
     heads = [(one, state.channel(one).history) for one in names]
-    rows = [_row(store, state, one, moves[-1]) if moves else ChannelRow(one) for one, moves in heads]
+    rows = [_stood(store, state, one, moves, len(moves)) if moves else ChannelRow(one) for one, moves in heads]
     return ChannelsReport(ledger.name, tuple(rows), False)
 
 
@@ -55,16 +56,20 @@ def standing(store: PromotionStore, ledger: Ledger, name: str, at: datetime | in
     told = str(at) if isinstance(at, int) else times.format(at) if at is not None else ""
     if place == 0:
         return StandingReport(ledger.name, ChannelRow(name), told, *_left(moves, 0))
-    head = moves[place - 1]
-    root = _root_at(state, head.number)
+    head, beside = _whole(moves, place), moves[place - 1]
+    root = _root_at(state, beside.number)
     policy = root.channels.get(name)
     return StandingReport(
         ledger.name,
-        _row(store, state, name, head),
+        _stood(store, state, name, moves, place),
         told,
         *_left(moves, place),
         archives=state.releases[head.release].archives,
         evidence=tuple(evidence_row(store, state, digest) for digest in head.evidence),
+        canary_archives={} if beside.share is None else state.releases[beside.release].archives,
+        canary_evidence=tuple(
+            evidence_row(store, state, digest) for digest in (() if beside.share is None else beside.evidence)
+        ),
         trust_root=root.version,
         policy=policy.to_json() if policy else {},
     )
@@ -78,13 +83,20 @@ def release_at(state: LedgerState, name: str, at: datetime | int | None) -> Dige
         raise NoSuchObject(
             f"channel {name} named no release" + ("" if at is None else " then"), hint=f"casstore channel log {name}"
         )
-    return moves[place - 1].release
+    return _whole(moves, place).release
+
+
+def canary_at(state: LedgerState, name: str, at: datetime | int | None) -> Move | None:
+    """What a share of a channel has, or had."""
+    moves = state.channel(name).history
+    place = _moves_until(moves, at)
+    return moves[place - 1] if place and moves[place - 1].share is not None else None
 
 
 def evidence_of(state: LedgerState, name: str, at: datetime | int | None) -> tuple[Digest, ...]:
     """What the move leaned on that brought a channel where it stands, or stood."""
     moves = state.channel(name).history
-    heads = [move for move in moves[: _moves_until(moves, at)] if move.kind in ("promote", "rollback")]
+    heads = [move for move in moves[: _moves_until(moves, at)] if move.brings]
     return heads[-1].evidence if heads else ()
 
 
@@ -126,6 +138,11 @@ def _moves_until(moves: Sequence[Move], at: datetime | int | None) -> int:
     return bisect_right([move.time for move in moves], at)
 
 
+def _whole(moves: Sequence[Move], place: int) -> Move:
+    """The last of so many moves that was no share: the first one of a channel is none."""
+    return next(move for move in map(moves.__getitem__, range(place - 1, -1, -1)) if move.share is None)
+
+
 def _left(moves: Sequence[Move], place: int) -> tuple[str, int | None]:
     """When, and by which entry, the next move came."""
     after = moves[place] if place < len(moves) else None
@@ -135,6 +152,12 @@ def _left(moves: Sequence[Move], place: int) -> tuple[str, int | None]:
 def _root_at(state: LedgerState, number: int):  # type: ignore[no-untyped-def]
     place = bisect_right(state.trust_root_entries, number)
     return state.trust_roots[max(0, place - 1)]
+
+
+def _stood(store: PromotionStore, state: LedgerState, channel: str, moves: Sequence[Move], place: int) -> ChannelRow:
+    """A channel after so many moves, with the canary beside it."""
+    row, last = _row(store, state, channel, _whole(moves, place)), moves[place - 1]
+    return row if last.share is None else replace(row, canary=_row(store, state, channel, last))
 
 
 def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) -> ChannelRow:
@@ -152,6 +175,7 @@ def _row(store: PromotionStore, state: LedgerState, channel: str, move: Move) ->
         approvers=tuple(sorted(approvers_of(store, state, move.evidence))),
         reason=move.reason,
         revoked=state.is_withdrawn(release),
+        share=move.share,
     )
 
 
@@ -161,21 +185,22 @@ def channel_spans(
     release: Digest,
     *,
     of: Collection[str] | None = None,
-    known: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({}),
+    known: Mapping[tuple[str, str, int | None], tuple[str, ...]] = MappingProxyType({}),
 ) -> tuple[ChannelSpan, ...]:
-    """When channels (all, or these) named a release, and who approved that.
+    """When channels (all, or these) named a release, or gave it to a share, and who approved that.
 
-    `known`: (channel, since) -> approvers that were looked up before.
+    `known`: (channel, since, share) -> approvers that were looked up before.
     """
     found = []
     for name, channel in state.channels.items():
-        for since, until in channel.spans(release) if of is None or name in of else ():
+        for since, until, share in channel.spans(release) if of is None or name in of else ():
             began = times.format(since)
-            by = known.get((name, began))
+            by = known.get((name, began, share))
             if by is None:
-                moves = (move for move in channel.history if move.release == release and move.time == since)
+                wanted = (release, since, share)
+                moves = (move for move in channel.history if (move.release, move.time, move.share) == wanted)
                 by = tuple(sorted({who for move in moves for who in approvers_of(store, state, move.evidence)}))
-            found.append(ChannelSpan(name, began, times.format(until) if until else None, by))
+            found.append(ChannelSpan(name, began, times.format(until) if until else None, by, share))
     return tuple(found)
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.core import times
+from attest.digests import Digest
 from attest.judging.decisions import SATISFIED, Decision, Rule
 from attest.statements.predicates import suspension
 from casstore.ledger.folding import replay
@@ -22,7 +23,7 @@ from casstore.ledger.log import Ledger
 from casstore.ledger.rules.reader import judged_at, root_in_force
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ChannelState, Publication, ReleaseInfo
-from casstore.promotion.services import PromotionStore, Situation, judge
+from casstore.promotion.services import PromotionStore, Situation, judge, next_step
 
 if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
@@ -47,6 +48,8 @@ class Wait:
     destination: str = ""
     needs: tuple[Rule, ...] = ()
     """What is missing before a move; empty: it may be made now."""
+    share: int | None = None
+    """The percentage of consumers that the move would reach; None: all of the channel."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -57,6 +60,7 @@ class Wait:
             "holds": self.holds or None,
             "destination": self.destination or None,
             "since": self.since,
+            "share": self.share,
             "ready": not self.needs,
             "who": list(self.who),
             "needs": [rule.to_json() for rule in self.needs],
@@ -92,7 +96,9 @@ def waiting(
 
 
 def candidate(state: LedgerState, channel: ChannelState, policy: ChannelPolicy) -> ReleaseInfo | None:
-    """What could come next into a channel."""
+    """What could come next into a channel: the release that a share of it has, before all others."""
+    if (canary := channel.canary) is not None:
+        return state.releases[canary.release]
     if policy.from_channel is not None:
         before = state.channel(policy.from_channel).release
         found = state.releases[before] if before is not None else None
@@ -124,12 +130,11 @@ def _moves(
     release = candidate(state, channel, policy)
     if release is None or state.is_withdrawn(release):
         return
-    at = Situation(state, channel, release, "promote")
+    at = Situation(state, channel, release, "promote", next_step(state, channel))
     needs = _open(judge(store, at, now=now, promoter=None, proposed=proposed))
     who = tuple(dict.fromkeys(name for rule in needs for name in rule.who)) or counting(state, "promoter", now)
-    yield Wait(
-        MOVE, channel.name, release.version, _since(state, release, policy), who, holds=channel.version, needs=needs
-    )
+    since = _since(state, release, policy) if channel.canary is None else times.format(channel.canary.time)
+    yield Wait(MOVE, channel.name, release.version, since, who, holds=channel.version, needs=needs, share=at.share)
 
 
 def _open(decision: Decision) -> tuple[Rule, ...]:
@@ -171,7 +176,13 @@ def _untold(state: LedgerState, published: int, last: Publication, now: datetime
 def _withdrawn(state: LedgerState, channel: ChannelState, now: datetime) -> Iterator[Wait]:
     if channel.release is None:
         return
-    release = state.releases[channel.release]
+    yield from _withdrawn_release(state, channel, channel.release, now)
+    if (canary := channel.canary) is not None:
+        yield from _withdrawn_release(state, channel, canary.release, now)
+
+
+def _withdrawn_release(state: LedgerState, channel: ChannelState, digest: Digest, now: datetime) -> Iterator[Wait]:
+    release = state.releases[digest]
     made = {release.digest, *release.archives.values(), *release.components.values()}
     found = [row for row in state.revocations if made & {row.name, *row.holders}]
     if found:

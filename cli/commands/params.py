@@ -50,6 +50,24 @@ class Finite(click.FloatRange):
         return number if number == number else self.fail(f"{value!r} is no number", param, ctx)
 
 
+class Percent(click.ParamType):  # type: ignore[type-arg]
+    """`5%`, or `5`: a part of a channel's consumers."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """1 to 99. Fails as a usage error."""
+        digits = str(value).removesuffix("%")
+        if not (digits.isascii() and digits.isdigit() and 1 <= int(digits[:3]) <= 99):
+            return self.fail(f"{value!r} is no share: write 5%, a whole percentage from 1 to 99", param, ctx)
+        return int(digits[:3])
+
+
+share_option: Callable[[Any], Any] = click.option(
+    "--share", type=Percent(), metavar="PERCENT", help="Only so many of the channel's consumers get it: 5%."
+)
+
+
 def component_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """For the tab key: the components of the casstore.toml that is named, or of the nearest one."""
     from casstore.machine import config_files

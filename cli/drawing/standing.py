@@ -22,7 +22,7 @@ def told_channels(report: ChannelsReport) -> None:
         [
             (
                 c.channel,
-                _version(c),
+                _version(c) + ("" if c.canary is None else f" ({c.canary.share}%: {_version(c.canary)})"),
                 c.action or "-",
                 c.number if c.number is not None else "-",
                 c.since or "-",
@@ -40,10 +40,14 @@ def told_log(report: ChannelsReport) -> None:
     render.table(
         ("ENTRY", "TIME", "ACTION", "RELEASE", "BY", "ALLOWED BY", "REASON"),
         [
-            (c.number, c.since, c.action, _version(c), c.promoter, ", ".join(c.approvers) or "-", c.reason or "-")
+            (c.number, c.since, _action(c), _version(c), c.promoter, ", ".join(c.approvers) or "-", c.reason or "-")
             for c in report.rows
         ],
     )
+
+
+def _action(row: ChannelRow) -> str:
+    return row.action if row.share is None else f"{row.action} {row.share}%"
 
 
 def _version(row: ChannelRow) -> str:
@@ -59,19 +63,30 @@ def told_standing(report: StandingReport) -> None:
     else:
         pinned = ", pinned" if row.pinned else ""
         render.line(f"{row.channel}{at}: {_version(row)}{pinned}")
-        render.line(f"  release {row.release}")
-        by = f"by {row.promoter}" + (f", allowed by {', '.join(row.approvers)}" if row.approvers else "")
-        render.line(f"  {row.action} at {row.since}, ledger entry {row.number}, {by}")
-        if row.reason:
-            render.line(f"  reason: {row.reason}")
+        _told_row(row)
     if report.until:
         render.line(f"  until {report.until} (ledger entry {report.next_move})")
     for name, digest in sorted(report.archives.items()):
         render.line(f"  archive {name} {digest}")
     for evidence in report.evidence:
         render.line(f"  evidence {evidence.told}")
+    if row.canary is not None:
+        render.line(f"{row.channel}{at}, {row.canary.share}% of its consumers: {_version(row.canary)}")
+        _told_row(row.canary)
+    for name, digest in sorted(report.canary_archives.items()):
+        render.line(f"  archive {name} {digest}")
+    for evidence in report.canary_evidence:
+        render.line(f"  evidence {evidence.told}")
     if report.trust_root is not None:
         render.line(f"  by trust root version {report.trust_root}: {_policy(report.policy)}")
+
+
+def _told_row(row: ChannelRow) -> None:
+    render.line(f"  release {row.release}")
+    by = f"by {row.promoter}" + (f", allowed by {', '.join(row.approvers)}" if row.approvers else "")
+    render.line(f"  {_action(row)} at {row.since}, ledger entry {row.number}, {by}")
+    if row.reason:
+        render.line(f"  reason: {row.reason}")
 
 
 def _policy(policy: Any) -> str:
@@ -108,7 +123,9 @@ def _told_wait(wait: Wait) -> None:
     elif wait.kind == "withdrawn":
         render.line(f"{wait.channel}: {wait.version} was revoked, since {wait.since}")
     elif wait.needs:
-        render.line(f"{wait.channel}: {wait.version} waits, since {wait.since} (now {wait.holds or 'empty'})")
+        render.line(
+            f"{wait.channel}: {wait.version}{_share(wait)} waits, since {wait.since} (now {wait.holds or 'empty'})"
+        )
         for rule in wait.needs:
             render.line(f"  missing {rule.id}: {rule.message}")
             render.line(f"    who: {', '.join(rule.who) or 'nobody named'}")
@@ -116,7 +133,9 @@ def _told_wait(wait: Wait) -> None:
                 render.line(f"    run: {command}")
         return
     else:
-        render.line(f"{wait.channel}: {wait.version} may move, since {wait.since} (now {wait.holds or 'empty'})")
+        render.line(
+            f"{wait.channel}: {wait.version}{_share(wait)} may move, since {wait.since} (now {wait.holds or 'empty'})"
+        )
     render.line(f"    who: {who}")
     render.line(f"    run: {_command(wait)}")
 
@@ -126,4 +145,9 @@ def _command(wait: Wait) -> str:
         return f"casstore publish {wait.channel} --to {wait.destination} --key URI"
     if wait.kind == "withdrawn":
         return f"casstore rollback {wait.channel} --reason TEXT --key URI"
-    return f"casstore promote {wait.version} --to {wait.channel} --key URI"
+    share = "" if wait.share is None else f" --share {wait.share}%"
+    return f"casstore promote {wait.version} --to {wait.channel}{share} --key URI"
+
+
+def _share(wait: Wait) -> str:
+    return "" if wait.share is None else f" for {wait.share}%"

@@ -24,6 +24,8 @@ _COMMANDS = {
     "rotate": "casstore keys ceremony draft",
     "rehearse": "casstore rehearse {channel} --key URI",
     "ask-gates": "casstore gate ask {release} --to {channel} --key URI",
+    "next-step": "casstore explain {release} --to {channel}",
+    "take-back": "casstore rollback {channel} --reason TEXT",
     "wait": "casstore explain {release} --to {channel}",
     "new-release": "casstore release VERSION",
 }
@@ -59,9 +61,9 @@ def _say_rule(rule: Rule, **names: str) -> None:
         render.say(f"    run: {command}")
 
 
-def told_decision(decision: Decision, *, release: str, channel: str, action: str) -> None:
+def told_decision(decision: Decision, *, release: str, channel: str, action: str, share: int | None = None) -> None:
     """On stdout: the verdict and every rule with its evidence."""
-    back = " (rollback)" if action == "rollback" else ""
+    back = " (rollback)" if action == "rollback" else "" if share is None else f" (--share {share}%)"
     render.line(f"{release} -> {channel}{back}: {'allowed' if decision.allowed else 'denied'}")
     for rule in decision.rules:
         mark = "ok" if rule.status == "satisfied" else "MISSING"
@@ -93,6 +95,8 @@ def policy_line(policy: ChannelPolicy) -> str:
         parts.append(f"{policy.rebuilds} independent builders")
     if policy.soak:
         parts.append(f"soaks {policy.soak // 3600} hours in {policy.from_channel}")
+    if policy.steps:
+        parts.append("by " + ", ".join(f"{step.share}% for {step.soak // 3600} hours" for step in policy.steps))
     if policy.rolled_back == "refuse":
         parts.append("nothing that was rolled back")
     if policy.max_age:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest.core import times
+from attest.core import shares, times
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.statements.predicates import OWN
@@ -31,10 +31,12 @@ class Approval:
     expires: datetime
     id: str
     comment: str = ""
+    share: int | None = None
+    """The percentage of consumers that a promotion may reach; None: the whole channel."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
-        value = {
+        value: dict[str, Any] = {
             "store": self.store,
             "ledger": self.ledger,
             "action": self.action,
@@ -44,13 +46,15 @@ class Approval:
             "expires": times.format(self.expires),
             "id": self.id,
         }
+        if self.share is not None:
+            value["share"] = self.share
         return {**value, "comment": self.comment} if self.comment else value
 
 
 def parse(value: object) -> Approval:
     """The predicate's JSON to value. Raises FormatError."""
     names = ("store", "ledger", "action", "channel", "from", "diff", "expires", "id")
-    f = Fields(value, "approval", required=names, optional=("comment",))
+    f = Fields(value, "approval", required=names, optional=("comment", "share"))
     return Approval(
         f.text("store"),
         f.text("ledger"),
@@ -61,4 +65,5 @@ def parse(value: object) -> Approval:
         f.time("expires"),
         f.text("id"),
         f.text("comment", ""),
+        shares.of(f),
     )

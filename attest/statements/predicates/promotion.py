@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from attest.core import times
+from attest.core import shares, times
 from attest.core.fields import Fields
 from attest.digests import Digest
+from attest.errors import FormatError
 from attest.statements.predicates import OWN
 
 TYPE = OWN.format("promotion")
@@ -33,6 +34,8 @@ class Promotion:
     trust_root: Digest
     evidence: tuple[Digest, ...] = ()
     reason: str = ""
+    share: int | None = None
+    """Of a promotion: the percentage of consumers that it reaches; None: the whole channel."""
 
     def to_json(self) -> dict[str, Any]:
         """The predicate."""
@@ -47,14 +50,16 @@ class Promotion:
             "trustRoot": self.trust_root,
             "evidence": sorted(self.evidence),
         }
+        if self.share is not None:
+            value["share"] = self.share
         return {**value, "reason": self.reason} if self.reason else value
 
 
 def parse(value: object) -> Promotion:
     """The predicate's JSON to value. Raises FormatError."""
     names = ("store", "ledger", "action", "channel", "from", "release", "time", "trustRoot", "evidence")
-    f = Fields(value, "promotion", required=names, optional=("reason",))
-    return Promotion(
+    f = Fields(value, "promotion", required=names, optional=("reason", "share"))
+    found = Promotion(
         f.text("store"),
         f.text("ledger"),
         f.text("action"),
@@ -65,4 +70,8 @@ def parse(value: object) -> Promotion:
         f.digest("trustRoot"),
         f.digests("evidence"),
         f.text("reason", ""),
+        shares.of(f),
     )
+    if found.share is not None and found.action != "promote":
+        raise FormatError(f"a {found.action[:40]} has no share")
+    return found

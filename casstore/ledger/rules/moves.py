@@ -36,15 +36,15 @@ class _Bound:
 
 
 def promote(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
-    """The channel names another release."""
+    """The channel names another release, or a share of it gets one."""
     bound = _bound(state, entry, reader)
-    check_promotable(bound.channel, bound.release)
+    check_promotable(bound.channel, bound.release, bound.claim.share)
     _decide(state, entry, reader, bound)
     return _moved(state, entry, bound, pinned=False)
 
 
 def rollback(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
-    """The channel names a release again that it named before, and is pinned there."""
+    """The channel names a release again that it named before, or still does beside a canary, and is pinned there."""
     bound = _bound(state, entry, reader)
     check_rollback(bound.channel, bound.release)
     _decide(state, entry, reader, bound)
@@ -61,8 +61,8 @@ def unpin(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     return _switch(state, entry, reader, pinned=False)
 
 
-def check_promotable(channel: ChannelState, release: ReleaseInfo) -> None:
-    """Raises PolicyDenied for a pinned channel, Conflict when the release is there already."""
+def check_promotable(channel: ChannelState, release: ReleaseInfo, share: int | None = None) -> None:
+    """Raises PolicyDenied for a pinned channel, Conflict when the release is there already, or another one comes."""
     if channel.pinned:
         raise PolicyDenied(
             f"channel {channel.name} is pinned at {channel.version}",
@@ -70,11 +70,19 @@ def check_promotable(channel: ChannelState, release: ReleaseInfo) -> None:
         )
     if channel.release == release.digest:
         raise Conflict(f"channel {channel.name} names {release.version} already")
+    canary = channel.canary
+    if canary is not None and canary.release != release.digest:
+        raise Conflict(
+            f"{canary.version} reaches {canary.share}% of channel {channel.name}: one release comes at a time",
+            hint=f"take it back: casstore rollback {channel.name} --reason TEXT",
+        )
+    if canary is not None and canary.share == share:
+        raise Conflict(f"{canary.version} reaches {canary.share}% of channel {channel.name} already")
 
 
 def check_rollback(channel: ChannelState, release: ReleaseInfo) -> None:
     """Raises PolicyDenied unless the release is an earlier one of this channel."""
-    if channel.release == release.digest:
+    if channel.release == release.digest and channel.canary is None:
         raise Conflict(f"channel {channel.name} names {release.version} already")
     if release.digest not in channel.been:
         raise PolicyDenied(
@@ -134,6 +142,7 @@ def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> 
         now=now,
         promoter=bound.signed.identity,
         ends=ends_at(state, now, bound.signed.signed_at),
+        share=bound.claim.share,
     )
     root = state.require_trust_root()
     closed = {*bound.claim.evidence, *fixed_evidence(state, bound.release), *limiting_evidence(state, bound)}
@@ -193,6 +202,7 @@ def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> 
         bound.signed.identity,
         bound.claim.evidence,
         bound.claim.reason,
+        bound.claim.share,
     )
     after = bound.channel.moved(move, pinned=pinned)
     state = with_records(state, entry.number, at, (entry.statement, *bound.claim.evidence))
@@ -203,6 +213,8 @@ def _switch(state: LedgerState, entry: Entry, reader: Reader, *, pinned: bool) -
     bound = _bound(state, entry, reader)
     if bound.channel.release != bound.release.digest:
         raise VerificationError(f"channel {bound.channel.name} does not name {bound.release.version}")
+    if (canary := bound.channel.canary) is not None:
+        raise Conflict(f"{canary.version} reaches {canary.share}% of channel {bound.channel.name}: it comes first")
     if bound.channel.pinned == pinned:
         raise Conflict(f"channel {bound.channel.name} is {'pinned' if pinned else 'not pinned'} already")
     return _moved(state, entry, bound, pinned=pinned)

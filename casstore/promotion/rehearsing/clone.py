@@ -87,4 +87,4 @@ def _with_people(root: TrustRoot, channel: str, people: tuple[Signer, ...], now:
 
 def _playable(policy: ChannelPolicy) -> ChannelPolicy:
     require = tuple(word for word in policy.require if word not in AT_PROMOTION)
-    return replace(policy, require=require, soak=0, rolled_back=ALLOW, freeze=())
+    return replace(policy, require=require, soak=0, steps=(), rolled_back=ALLOW, freeze=())

@@ -147,6 +147,8 @@ def _cast(state: LedgerState, channel: str, ref: str | None) -> tuple[ReleaseInf
     head = state.releases[at.release] if at.release is not None else None
     if ref is not None:
         chosen = state.find_release(ref)
+    elif (canary := at.canary) is not None:
+        chosen = state.releases[canary.release]
     else:
         before = state.require_trust_root().channels[channel].from_channel
         newer = takewhile(lambda info: info.number > (head.number if head else -1), state.newest_releases())

@@ -51,7 +51,8 @@ def approve(
     came by signed bills of materials, and what changed in the channel's policy since it was moved last. On a
     terminal a pager (PAGER, else less) shows it, and it is signed when you say so.
 
-    An approval covers nothing else: no other digest, channel, action or store, and ends when the channel
+    Where the channel's policy has steps, it is for the next one. An approval covers nothing else: no other digest,
+    channel, share, action or store, and ends when the channel
     moves or it expires. Several channels get one each. With --out it can be made here and handed in
     later by `casstore import`.
 
@@ -71,7 +72,7 @@ def approve(
         raise click.UsageError("one file has one approval: name one channel with --out")
     agreeing.check(session, release)
     store, state = session.open_store(), session.state()
-    seen = [reviews.review(store, state, name, release) for name in names]
+    seen = [reviews.review(store, state, name, release, action) for name in names]
     if not as_json:
         _show(session, seen, texts=patch, dry_run=dry_run, asked=not yes)
     if dry_run:
@@ -129,7 +130,8 @@ def _show(session: Session, seen: Sequence[Review], *, texts: bool, dry_run: boo
 
 def _told(made: Sequence[ApprovalReport], out: str | None) -> None:
     for report in made:
-        render.line(f"approved {report.version} for {report.channel} ({report.action}) by {report.identity}")
+        share = "" if report.share is None else f", {report.share}% of its consumers"
+        render.line(f"approved {report.version} for {report.channel} ({report.action}{share}) by {report.identity}")
         where = f"written to {out}; hand it in with: casstore import {out}" if out else f"attestation {report.digest}"
         render.say(where)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.commands.channels import agreeing
-from cli.commands.params import confirm_option, json_option, key_option, pass_session, without_secrets
+from cli.commands.params import confirm_option, json_option, key_option, pass_session, share_option, without_secrets
 from cli.commands.releases import asking
 from cli.drawing import render, wording
 from cli.session import Session
@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("release")
 @click.option("--to", "channels", required=True, multiple=True, metavar="CHANNEL", help="One, or several.")
+@share_option
 @key_option
 @json_option
 @pass_session
-def promote(session: Session, release: str, channels: tuple[str, ...], key: str | None, as_json: bool) -> None:
+def promote(
+    session: Session, release: str, channels: tuple[str, ...], share: int | None, key: str | None, as_json: bool
+) -> None:
     """Move CHANNEL to RELEASE: a new ledger entry, if the signed policy allows it.
+
+    With --share only that part of its consumers gets it, drawn by their install ids; the others keep what
+    the channel names. The signed policy has the steps; `casstore rollback CHANNEL` takes it back.
 
     Gates that the policy wants asked at promotion (baseline, branch-protection,
     rollback-capability) are asked first, and their results handed in. Of several channels each is a
@@ -33,6 +39,7 @@ def promote(session: Session, release: str, channels: tuple[str, ...], key: str 
     Examples:
       casstore promote 1.4.0 --to staging --key pm.pem
       casstore promote 1.4.0 --to prod-eu --to prod-us --key pm.pem
+      casstore promote 1.4.0 --to prod --share 5% --key pm.pem
     Exit status: 0 moved or already there, 4 denied (what is missing is told), 5 branch protection,
     6 baseline, 8 no such release, 10 another gate failed.
     """
@@ -51,6 +58,7 @@ def promote(session: Session, release: str, channels: tuple[str, ...], key: str 
             signer=session.signer(key),
             now=session.now,
             proposed=session.proposed_policies,
+            share=share,
         )
         made.append(_done(session, report, key, "", as_json))
     if as_json:
@@ -80,7 +88,8 @@ def rollback(
 ) -> None:
     """Move CHANNEL back to an earlier release of its own history, and pin it there.
 
-    A rollback is a new, higher ledger entry; nothing is deleted. The channel takes no promotion
+    A rollback is a new, higher ledger entry; nothing is deleted. While a release reaches a share of CHANNEL, the
+    one before is what all others have: those of the share get it back. The channel takes no promotion
     until `casstore unpin`. Without --confirm it only says what it would do.
 
     \b
@@ -168,10 +177,13 @@ def _done(session: Session, report: MoveReport, key: str | None, reason: str, qu
 @click.argument("release", required=False)
 @click.option("--to", "channel", required=True, metavar="CHANNEL")
 @click.option("--action", type=click.Choice(["promote", "rollback"]), default="promote", show_default=True)
+@share_option
 @json_option
 @pass_session
-def explain(session: Session, release: str | None, channel: str, action: str, as_json: bool) -> None:
+def explain(session: Session, release: str | None, channel: str, action: str, share: int | None, as_json: bool) -> None:
     """Tell what moving CHANNEL to RELEASE still needs: who may give it, with which command.
+
+    Where the policy has steps, the next one is told, unless --share names another.
 
     A rollback goes to the release before where none is named, as `casstore rollback` does.
 
@@ -183,12 +195,14 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
     """
     from casstore import promotion
     from casstore.promotion.moves import earlier_release
+    from casstore.promotion.services import next_step
 
     state = session.state()
     if release is None:
         if action != "rollback":
             raise click.UsageError("name a RELEASE")
         release = state.releases[earlier_release(state, channel)].version
+    share = share or next_step(state, state.channel(channel), action)
     decision = promotion.explain(
         session.open_store(read_only=True),
         session.ledger(read_only=True),
@@ -197,11 +211,12 @@ def explain(session: Session, release: str | None, channel: str, action: str, as
         action=action,
         now=session.now,
         proposed=session.proposed_policies,
+        share=share,
     )
     if as_json:
-        render.json_object(decision.to_json())
+        render.json_object({**decision.to_json(), "share": share})
     else:
-        wording.told_decision(decision, release=release, channel=channel, action=action)
+        wording.told_decision(decision, release=release, channel=channel, action=action, share=share)
     if not decision.allowed:
         raise click.exceptions.Exit(4)
 

@@ -73,7 +73,7 @@ def _ls_ledger(session: Session, as_json: bool) -> None:
             "version": info.version,
             "release": digest,
             "entry": info.number,
-            "channels": sorted(n for n, c in state.channels.items() if c.release == digest),
+            "channels": sorted(n for n, c in state.channels.items() if digest in c.gives),
         }
         for digest, info in sorted(state.releases.items(), key=lambda item: item[1].number)
     ]
