@@ -14,12 +14,13 @@ bytes that belong to no release (`fsck`), consumers' own verification (`verify`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
-from bundlers.audit.case import CHANNEL, Case, LookAt, open_case
+from bundlers.audit.case import CHANNEL, Attested, Case, LookAt, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
 from casstore.ledger.folding import replay_all, replay_whole
 from casstore.ledger.log import Ledger
@@ -50,6 +51,8 @@ def audit(
     case = open_case(store, ledger, state, ref, to=to, now=now, sigstore_root=sigstore_root, look=look)
     closed = [case.attested(digest) for digest in case.closed()]
     others = [case.attested(digest) for digest in case.handed_in()]
+    canary = case.canary
+    beside = [] if canary is None else [canary.attested(digest) for digest in canary.closed()]
     found = [*closed, *others]
     rows = evidence.gate_rows(case, found)
     checks = (
@@ -64,10 +67,25 @@ def audit(
         *readiness.rollback(case),
         *readiness.published(case),
         *readiness.open_blockers(case, blockers),
+        *(() if canary is None else _canary(canary, beside)),
     )
     approvals = evidence.approvals(closed if case.kind == CHANNEL else found)
     rows += evidence.isolation_rows(found)
-    return _report(case, tool, checks, rows, approvals, tuple(item.row for item in found))
+    return _report(
+        case, tool, checks, rows, approvals, tuple({item.digest: item.row for item in (*found, *beside)}.values())
+    )
+
+
+def _canary(case: Case, closed: Sequence[Attested]) -> Iterator[Check]:
+    """What a share of an audited channel has: the same questions, under its own names."""
+    checks = (
+        *readiness.shared(case),
+        *foundations.objects(case),
+        *evidence.attestations(case, closed, ()),
+        *readiness.moved(case),
+        *readiness.policy(case),
+    )
+    yield from (replace(check, id=f"canary.{check.id}") for check in checks)
 
 
 def _report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attest.core import limits
@@ -70,10 +70,21 @@ class Case:
 
     @property
     def move(self) -> Move | None:
-        """The move by which an audited channel stands where it does."""
+        """The move by which an audited channel stands where it does, or gives a share of it this release."""
         if self.kind != CHANNEL or self.channel is None:
             return None
-        return next((m for m in reversed(self.channel.history) if m.kind in ("promote", "rollback")), None)
+        if self.info.digest != self.channel.release:
+            return self.channel.canary
+        return next((move for move in reversed(self.channel.history) if move.brings), None)
+
+    @property
+    def canary(self) -> Case | None:
+        """The case of what a share of an audited channel has instead."""
+        move = self.channel.canary if self.kind == CHANNEL and self.channel is not None else None
+        if move is None:
+            return None
+        info = self.state.releases[move.release]
+        return replace(self, info=info, made=release_objects.parse(self.store.read(info.digest)))
 
     @property
     def subjects(self) -> tuple[Digest, ...]:

@@ -125,6 +125,17 @@ def moved(case: Case) -> Iterator[Check]:
         yield Check("policy.pinned", OK, f"{channel.name} is pinned: {channel.history[-1].reason or 'no reason given'}")
 
 
+def shared(case: Case) -> Iterator[Check]:
+    """Which share of the channel has it, and what comes next."""
+    move, channel = case.move, case.channel
+    if move is None or channel is None:
+        return
+    share = next_step(case.state, channel)
+    then = "all of them" if share is None else f"{share}%"
+    message = f"{move.version} reaches {move.share}% of its consumers since {times.format(move.time)}, then {then}"
+    yield Check("share", OK, message)
+
+
 def rollback(case: Case) -> Iterator[Check]:
     """Whether somebody showed that the channel can go back."""
     if case.kind != CHANNEL or case.channel is None or _asked(case, "rollback-capability"):
@@ -179,6 +190,10 @@ def published(case: Case) -> Iterator[Check]:
         if last.withdrawn:
             message = f"{destination} says since {times.format(last.time)} that {last.version} was withdrawn"
             yield Check(f"publication.{destination}", WARNING, message, (last.statement,), _REPLACE)
+        elif last.entry < case.channel.number and any(move.share for move in case.channel.history.newest(2)):
+            message = f"{destination} does not show yet what a share of {case.channel.name} gets, or got"
+            hint = f"casstore publish {case.channel.name} --to {destination}"
+            yield Check(f"publication.{destination}", WARNING, message, (last.statement,), hint)
         elif last.release == case.info.digest:
             message = f"{destination} shows {last.version} since {times.format(last.time)}"
             yield Check(f"publication.{destination}", OK, message, (last.statement,))

@@ -131,15 +131,25 @@ def export(
     names = _channels(state, info.digest, channel)
     history = ledger_history(ledger, store, state)
     gathered = Gathered()
+    out = {}
     for name in names:
-        if why := withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root):
+        out[name] = withdrawals.because_of_canary(store, state, history, name, now, sigstore_root=sigstore_root)
+        why = withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root)
+        if why := why or (out[name] if state.channel(name).release != info.digest else ()):
             raise PolicyDenied(
                 f"{info.version} may be used no more in {name}: {withdrawals.told(state, why)}",
                 hint=f"tell who has it: casstore publish {name} --to DESTINATION",
             )
     files = [
         gathering.gather_channel(
-            gathered, store, state, history, name, state.channel(name).number, sigstore_root=sigstore_root
+            gathered,
+            store,
+            state,
+            history,
+            name,
+            state.channel(name).number,
+            canary_withdrawn=out[name],
+            sigstore_root=sigstore_root,
         )
         for name in names
     ]
@@ -168,12 +178,13 @@ def import_kit(
     """Verify a kit and keep its objects (archives, evidence, release, manifests); no ledger entry is made."""
     source = KitSource(path, at)
     found = service.verify(path, channel or source.channels[0], trust=trust, at=at, offline=True).verified.channel
-    archives = {build.path for build in found.builds.values()}
+    given = found.given
+    archives = {build.path for build in given}
     kit = KitFile(path)
     items = {sha256(item.data): item for item in map(_new_object, map(kit.read, kit.names - {HEAD} - archives))}
-    wanted = {*items, *(build.archive.digest for build in found.builds.values())}
+    wanted = {*items, *(build.archive.digest for build in given)}
     new = sum(not store.has(digest) for digest in wanted)
-    for build in found.builds.values():
+    for build in given:
         if not store.has(build.archive.digest):
             _put_large(store, kit.chunks(build.path))
     store.put_many([items[digest] for digest in sorted(items)])
@@ -198,7 +209,7 @@ def _new_object(data: bytes) -> NewObject:
 
 
 def _channels(state: LedgerState, release: Digest, channel: str | None) -> tuple[str, ...]:
-    held = tuple(sorted(name for name, found in state.channels.items() if found.release == release))
+    held = tuple(sorted(name for name, found in state.channels.items() if release in found.gives))
     if channel is not None and channel not in held:
         raise PolicyDenied(
             f"channel {channel} does not hold this release", hint=f"it is in: {', '.join(held) or 'none'}"

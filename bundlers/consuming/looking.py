@@ -85,4 +85,6 @@ def look(
         except CasstoreError as exc:
             return Look(*about, REFUSED, None, f"consumers are refused: {exc.message}", exit_code=exc.exit_code)
         shown = f"consumers are shown {found.channel.version}"
+        if (canary := found.channel.canary) is not None:
+            shown += f", {canary.share}% of them {canary.channel.version}"
         return Look(*about, VALID, found.channel.version, shown, found.valid_until)

@@ -48,7 +48,9 @@ class PublishedObjects:
         return trees.parse(self.read(digest))
 
     def _alone(self, digest: Digest) -> bytes:
-        for path in (records.evidence_path(self._record.version, digest), records.object_path(digest)):
+        versions = [self._record.version, *([self._record.canary.version] if self._record.canary else [])]
+        evidence = (records.evidence_path(version, digest) for version in versions)
+        for path in (*evidence, records.object_path(digest)):
             try:
                 data = self._source.read(path)
             except NoSuchObject:

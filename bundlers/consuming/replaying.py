@@ -18,7 +18,7 @@ from attest.log import merkle, tiles
 from bundlers.consuming.ledger_proof import as_verification
 from bundlers.consuming.published_objects import tar_of
 from bundlers.consuming.sources import OpenSource
-from bundlers.consuming.verification import VerifiedChannel
+from bundlers.consuming.verified import VerifiedChannel
 from bundlers.publishing import feed
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
@@ -88,7 +88,11 @@ def _compare(state: LedgerState, found: VerifiedChannel) -> None:
             "the seal that the checkpoint ends in does not hold in a fold of the ledger", hint=_DO_NOT
         )
     channel = state.channel(found.channel)
-    if (channel.move, channel.release) != (found.move.digest, found.release_digest):
+    runs, canary = channel.canary_moves, found.canary
+    beside = None if not runs else (runs[-1].release, runs[-1].share, runs[0].entry)
+    said = None if canary is None else (canary.channel.release_digest, canary.share, canary.began)
+    other = beside != said and not found.canary_withdrawn
+    if (channel.move, channel.release) != (found.move.digest, found.release_digest) or other:
         raise VerificationError(
             f"a fold of the ledger has {found.channel} at {channel.version or 'nothing'}, not at {found.version}",
             hint=_DO_NOT,

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,7 +23,8 @@ from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources
 from bundlers.consuming.sources import OpenSource, Pinned
 from bundlers.consuming.state import ConsumerState
-from bundlers.consuming.verification import VerifiedBuild, VerifiedChannel, verify_channel
+from bundlers.consuming.verification import verify_channel
+from bundlers.consuming.verified import Canary, VerifiedBuild, VerifiedChannel
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.errors import Ended
 from casstore.errors import NoSuchObject
@@ -70,6 +71,12 @@ class Verified:
             )
         return found
 
+    @property
+    def canary(self) -> Verified | None:
+        """As those see it whom a share of the channel reaches."""
+        beside = self.channel.canary
+        return None if beside is None else replace(self, channel=beside.channel)
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
@@ -103,21 +110,10 @@ class VerifyReport:
             "store": found.store,
             "ledger": found.ledger,
             "channel": found.channel,
-            "version": found.version,
-            "release": found.release_digest,
-            "action": found.action,
             "move": {"number": found.move.number, "digest": found.move.digest},
-            "movedAt": times.format(found.moved_at),
-            "promotedBy": list(found.promoted_by),
-            "approvedBy": list(found.approved_by),
-            "evidence": [
-                {"digest": item.digest, "predicateType": item.predicate_type, "signedBy": list(item.names)}
-                for item in found.evidence
-            ],
-            "products": {
-                product: {build: _told(found.builds[build_key(product, build)]) for build in builds}
-                for product, builds in found.release.products.items()
-            },
+            **_face(found),
+            "canary": None if found.canary is None else _canary(found.canary),
+            "canaryWithdrawn": found.canary_withdrawn or None,
             "trustRoot": {
                 "version": found.trust_root.version,
                 "digest": found.trust_root.digest,
@@ -134,6 +130,29 @@ class VerifyReport:
             if self.replayed is None
             else {"entries": self.replayed.entries, "void": self.replayed.void},
         }
+
+
+def _face(found: VerifiedChannel) -> dict[str, Any]:
+    return {
+        "version": found.version,
+        "release": found.release_digest,
+        "action": found.action,
+        "movedAt": times.format(found.moved_at),
+        "promotedBy": list(found.promoted_by),
+        "approvedBy": list(found.approved_by),
+        "evidence": [
+            {"digest": item.digest, "predicateType": item.predicate_type, "signedBy": list(item.names)}
+            for item in found.evidence
+        ],
+        "products": {
+            product: {build: _told(found.builds[build_key(product, build)]) for build in builds}
+            for product, builds in found.release.products.items()
+        },
+    }
+
+
+def _canary(canary: Canary) -> dict[str, Any]:
+    return {"share": canary.share, "began": canary.began, **_face(canary.channel)}
 
 
 def _told(item: VerifiedBuild) -> dict[str, Any]:
@@ -169,7 +188,7 @@ def verify(
     with guarded(network, offline):
         found = open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
         replayed = _replayed(found, trust) if replay else None
-        products = list(found.builds(product).values())
+        products = [item for one in (found, found.canary) if one is not None for item in one.builds(product).values()]
         checked = []
         if archive is not None:
             checked = [_check_file(archive, products)]
@@ -197,7 +216,7 @@ def open_verified(
     if isinstance(found, Withdrawn):
         raise found
     if isinstance(source, sources.KitSource):
-        source.check_copies(found.known, frozenset(build.path for build in found.builds.values()))
+        source.check_copies(found.known, frozenset(build.path for build in found.given))
     verdict, as_of, until = source.verdict(found.newest)
     return Verified(source, found, verdict, as_of, until)
 

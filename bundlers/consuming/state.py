@@ -21,6 +21,7 @@ from typing import Any
 from attest import canonical
 from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError, VerificationError
+from bundlers.consuming import install_ids
 from casstore.machine import locks
 from casstore.objects import small_records
 from casstore.storage.base import os_error
@@ -155,6 +156,22 @@ class ConsumerState:
         """What is remembered of one published URL."""
         return SourceState(os.path.join(self.folder, "sources", _id(url)), url)
 
+    def install_id(self) -> bytes:
+        """32 bytes that are drawn when they are asked for first, and stay. Raises VerificationError when damaged."""
+        path = os.path.join(self.folder, "install-id")
+        data = read_file(path)
+        if data is None:
+            with locked(f"{path}.lock"):
+                if (data := read_file(path)) is None:
+                    data = install_ids.made()
+                    write_file(path, data, 0o600)
+        try:
+            return install_ids.parse(data)
+        except FormatError as exc:
+            raise VerificationError(
+                f"{path}: {exc.message}", hint="restore it; removing it means that it is drawn anew"
+            ) from exc
+
     def _ledger_path(self, store: str, ledger: str) -> str:
         return os.path.join(self.folder, "ledgers", f"{_id(store, ledger)}.json")
 
@@ -233,13 +250,13 @@ def read_file(path: str) -> bytes | None:
         raise os_error(exc, path, writing=False) from exc
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Write whole and durable: temporary file, fsync, rename, fsync of the folder."""
+def write_file(path: str, data: bytes, mode: int = 0o666) -> None:
+    """Write whole and durable: temporary file, fsync, rename, fsync of the folder; `mode` before the umask."""
     folder = os.path.dirname(path)
     temp = os.path.join(folder, f".tmp-{os.getpid()}-{secrets.token_hex(6)}")
     try:
         make_folder(folder)
-        with open(temp, "xb") as file:
+        with open(temp, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -72,7 +72,7 @@ def read(
     after = ledger_proof.pins_after(ledger, pins)
     move = PinnedMove(record.move_number, record.move)
     return Withdrawn(
-        f"{channel} {record.version} was withdrawn: {_reasons(ledger, record)}",
+        f"{channel} {record.version} was withdrawn: {reasons(ledger, record.withdrawn)}",
         hint=_until(ledger, record, at),
         release=record.release,
         pins=replace(after, channels={**after.channels, channel: move}) if ledger.cosigned.enough else None,
@@ -82,12 +82,13 @@ def read(
     )
 
 
-def _reasons(ledger: ProvenLedger, record: ChannelRecord) -> str:
+def reasons(ledger: ProvenLedger, entries: tuple[int, ...]) -> str:
+    """What took something away, told. Raises VerificationError where an entry takes nothing away."""
     rows: dict[int, Revocation | Suspension] = {row.entry: row for row in ledger.revocations}
     rows |= {row.entry: row for row in ledger.suspensions}
-    if missing := [number for number in record.withdrawn if number not in rows]:
+    if missing := [number for number in entries if number not in rows]:
         raise VerificationError(f"ledger entry {missing[0]} is named as the reason, and revokes nothing")
-    return "; ".join(absence.told(rows[number]) for number in record.withdrawn)
+    return "; ".join(absence.told(rows[number]) for number in entries)
 
 
 def _until(ledger: ProvenLedger, record: ChannelRecord, at: datetime) -> str:

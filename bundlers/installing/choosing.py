@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attest.errors import BadInput
-from bundlers.consuming.verification import VerifiedBuild
+from bundlers.consuming.verified import VerifiedBuild
 from casstore.errors import NoSuchObject
 from casstore.objects.platforms import Platform, numbers
 

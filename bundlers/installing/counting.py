@@ -5,14 +5,14 @@ that release are needed to ask; what was heard once is noted beside the receipt,
 Stricter than a decision made anew: one approver more than were needed, revoked, counts against it, too. Leaves to
 others: that nothing was left out of the proof (`verification`).
 
-    note(folder, found.revocations, found.suspensions, good=found.release_digest)
+    note(folder, found.revocations, found.suspensions, good={found.release_digest})
     why_not(folder, name, now)           # "leaked (identity key:... revoked, ledger entry 44)"; "" while it may
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,15 +60,15 @@ def note(
     revocations: Iterable[Revocation],
     suspensions: Iterable[Suspension],
     *,
-    good: Digest | None,
+    good: Collection[Digest],
 ) -> None:
     """Keep what speaks against any version that lies there. Who may not write there keeps nothing.
 
-    `good` is the release that was decided anew and holds, whoever moved or approved it before.
+    `good` are the releases that were decided anew and hold, whoever moved or approved them before.
     """
     rows, pauses = tuple(revocations), tuple(suspensions)
     for name, receipt in _receipts(folder):
-        if receipt.release == good:
+        if receipt.release in good:
             with contextlib.suppress(OSError):
                 folder.unmark(name, WITHDRAWN)
             continue

@@ -19,7 +19,7 @@ from attest.digests import Digest
 from attest.errors import FormatError
 from bundlers.consuming import service
 from bundlers.consuming.service import Verified
-from bundlers.consuming.verification import VerifiedBuild
+from bundlers.consuming.verified import VerifiedBuild
 from bundlers.errors import HostileArchive, NoRanges
 from bundlers.formats.pieces import LEAST, Pieces
 from bundlers.installing import extract, partial

@@ -21,9 +21,9 @@ from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, Verified
-from bundlers.consuming.verification import VerifiedBuild
+from bundlers.consuming.verified import VerifiedBuild
 from bundlers.consuming.withdrawn import Withdrawn
-from bundlers.installing import choosing, counting, fetching, keeping, linking, own_files
+from bundlers.installing import choosing, counting, fetching, keeping, linking, own_files, shares
 from bundlers.installing.extract import copy_files
 from bundlers.installing.installed import UNPROVEN, InstalledFolder
 from bundlers.installing.installed_files import check_folder
@@ -60,6 +60,8 @@ class InstallReport:
     dry_run: bool = False
     unasked: str = ""
     """Why nobody could be asked whether it may still be used; what was heard before was gone by."""
+    share: str = ""
+    """Which of a channel's two releases this is, and why; empty where it has one."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -75,6 +77,7 @@ class InstallReport:
             "pruned": list(self.pruned),
             "dryRun": self.dry_run,
             "unasked": self.unasked or None,
+            "share": self.share or None,
             "receipt": self.receipt.to_json(),
         }
 
@@ -97,17 +100,20 @@ def install(
     dry_run: bool = False,
     accept: Callable[[Verified, Receipt], None] | None = None,
     unproven: bool = False,
+    share: str = shares.DRAWN,
 ) -> InstallReport:
     """Install what a channel holds: the build for this machine, or that for `platform` (a build's name will do).
 
     `link_bin` is a folder where the product's programs are linked; `keep` how many versions stay, that in force
     counted; `dry_run` verifies, changes nothing and pins nothing; `accept` is asked before anything changes and
-    raises what is against it; `unproven` marks a version before the switch, for whoever tries it afterwards.
+    raises what is against it; `share` whether a canary comes here (`shares.WISHES`); `unproven` marks a version
+    before the switch, for whoever tries it afterwards.
     Raises VerificationError, TrustError, Conflict, NoSuchObject, ...
     """
     folder = InstalledFolder(into, links=links)
     with service.guarded(network, offline):
         found = _open(url, channel, folder, trust, at, network, offline)
+        found, why = shares.choose(found, share, trust.state_folder)
         builds = found.builds(product)
         item = choosing.choose(product, builds, platform)
         if accept is not None:
@@ -116,14 +122,14 @@ def install(
             linking.check(folder, item.manifest, link_bin)
         told = {build.manifest.build: choosing.told(build) for build in builds.values()}
         if dry_run:
-            return replace(_would(folder, found, item, at, keep), builds=told)
+            return replace(_would(folder, found, item, at, keep), builds=told, share=why)
         folder.prepare()
         with folder.locked():
             report = _install(folder, found, item, at, progress or NullProgress(), unproven=unproven)
             pruned = keeping.prune(folder, keep) if keep is not None else ()
         service.remember(found, trust)
     linked = linking.link(folder, item.manifest, link_bin) if link_bin is not None else ()
-    return replace(report, builds=told, links=linked, pruned=pruned)
+    return replace(report, builds=told, links=linked, pruned=pruned, share=why)
 
 
 def _would(
@@ -177,7 +183,7 @@ def verify_installed(
 
 def _check_still_good(folder: InstalledFolder, receipt: Receipt, found: Verified, at: datetime) -> None:
     """What is installed may be older than what the channel holds, and count no more since."""
-    if receipt.release == found.channel.release_digest:
+    if receipt.release in found.channel.releases:
         return
     row = counting.against(receipt, found.channel.revocations, found.channel.suspensions)
     if row is not None and (row.until is None or at < row.until):
@@ -202,11 +208,10 @@ def _open(
     """
     try:
         found = service.open_verified(url, channel, trust=trust, at=at, network=network, offline=offline)
-        good = found.channel.release_digest
-        counting.note(folder, found.channel.revocations, found.channel.suspensions, good=good)
+        counting.note(folder, found.channel.revocations, found.channel.suspensions, good=found.channel.releases)
         return found
     except Withdrawn as exc:
-        counting.note(folder, exc.revocations, exc.suspensions, good=None)
+        counting.note(folder, exc.revocations, exc.suspensions, good=())
         name = folder.current()
         if name is None or folder.receipt(name).release != exc.release:
             raise

@@ -22,7 +22,7 @@ from attest.core import times
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming.service import TrustSettings, Verified
 from bundlers.errors import Unhealthy
-from bundlers.installing import counting, keeping
+from bundlers.installing import counting, keeping, shares
 from bundlers.installing import install as installing
 from bundlers.installing.installed import UNHEALTHY, UNPROVEN, InstalledFolder
 from bundlers.installing.receipts import Receipt
@@ -56,6 +56,7 @@ class Plan:
     keep: int | None = None
     fresh: int | None = None
     """Seconds."""
+    share: str = shares.DRAWN
     after: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
@@ -77,6 +78,8 @@ class Updated:
     hint: str = ""
     exit_code: int = 0
     pruned: tuple[str, ...] = ()
+    share: str = ""
+    """Which of a channel's two releases that is, and why."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -89,6 +92,7 @@ class Updated:
             "hint": self.hint or None,
             "exitCode": self.exit_code,
             "pruned": list(self.pruned),
+            "share": self.share or None,
         }
 
 
@@ -136,18 +140,21 @@ class Update:
             dry_run=self.dry_run,
             accept=self._accept,
             unproven=bool(plan.check or plan.after),
+            share=plan.share,
         )
         name, version = report.receipt.name, report.receipt.version
         if self.dry_run:
-            return Updated(self.name, WOULD if report.changed else UNCHANGED, version, before, pruned=report.pruned)
+            outcome, pruned = WOULD if report.changed else UNCHANGED, report.pruned
+            return Updated(self.name, outcome, version, before, pruned=pruned, share=report.share)
         if self._folder.marked(name, UNPROVEN) is not None and (why := self._prove(report.receipt)):
             return self._back(report.receipt, why)
         self._folder.unmark(name, UNPROVEN, UNHEALTHY)
-        pruned: tuple[str, ...] = ()
+        pruned = ()
         if plan.keep is not None:
             with self._folder.locked():
                 pruned = keeping.prune(self._folder, plan.keep)
-        return Updated(self.name, UPDATED if report.changed else UNCHANGED, version, before, pruned=pruned)
+        outcome = UPDATED if report.changed else UNCHANGED
+        return Updated(self.name, outcome, version, before, pruned=pruned, share=report.share)
 
     def _accept(self, found: Verified, receipt: Receipt) -> None:
         """Before anything changes: is it new enough, and no version whose check failed? Raises what is wrong."""

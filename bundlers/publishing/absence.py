@@ -4,14 +4,14 @@ Promises: publisher and consumer ask the same names; the leaves that answer them
 published. Only absence is taken from a seal, and that the channel's head is no other move. Leaves
 to others: that the seal holds its place (`consuming.ledger_proof`), and what the moves are worth.
 
-    question = ask(history, "prod", 41, release_digest, release, trust_roots)
+    question = ask(history, "prod", 41, [release], trust_roots, read)
     answers = answer(seal.state, read, question.names)
     check(question, answers)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,9 +22,11 @@ from attest.errors import VerificationError
 from attest.log import state_trie
 from attest.log.state_trie import Row
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing.channel_proof import History, Selection, brought_by
+from bundlers.publishing.channel_proof import History, Selection
+from bundlers.publishing.ways import Way, way
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
+from casstore.ledger.rows import canary_row
 from casstore.ledger.views import Revocation, Suspension
 from casstore.objects import tree as trees
 from casstore.store.attestations import id_of
@@ -37,12 +39,13 @@ class Question:
     """What is asked about one channel."""
 
     channel: str
-    head: Entry
-    brought: Entry
+    way: Way
     release: Digest
+    canary: Mapping[str, Any] | None
+    """As the row of the channel must have it."""
     root: TrustRoot
     made: frozenset[str]
-    """The release and what it consists of, down to each folder and file: revoked, it cannot be used."""
+    """What the releases consist of, down to each folder and file: revoked, they cannot be used."""
     leaned_on: frozenset[str]
     """Attestations (their ids) and identities: revoked, they do not count."""
     seals: frozenset[int]
@@ -51,7 +54,7 @@ class Question:
     @property
     def held(self) -> tuple[int, ...]:
         """Entries that must not be void."""
-        return tuple(sorted({self.head.number, self.brought.number, *self.seals}))
+        return tuple(sorted({self.way.head.number, *(entry.number for entry in self.way.decided), *self.seals}))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,41 +74,79 @@ class Question:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What one release, and the moves that give it out, stand on."""
+
+    made: frozenset[str]
+    """The release and what it consists of."""
+    leaned_on: frozenset[str]
+    """Attestations (their ids) and identities."""
+
+
+def leaning(
+    history: History,
+    moves: Iterable[Entry],
+    release: Release,
+    roots: Iterable[TrustRoot],
+    read: Callable[[Digest], bytes],
+) -> Leaning:
+    """Of a release with its moves; `read` gives attestations and folders. Raises VerificationError."""
+    attestations = {history.number(history.release_entry(release.digest)).statement, *release.evidence}
+    for move in moves:
+        attestations |= {move.statement, *history.claim(move).evidence}
+    trees = _contents(release.components.values(), read, set())
+    return Leaning(
+        frozenset({release.digest, *release.archives.values(), *trees}),
+        frozenset(
+            {
+                *(id_of(read(digest)) for digest in attestations),
+                *(entry.identity for root in roots for entry in root.identities),
+            }
+        ),
+    )
+
+
 def ask(
     history: History,
     channel: str,
     head: int,
-    digest: Digest,
-    release: Release,
+    releases: Sequence[Release],
     roots: Iterable[TrustRoot],
     read: Callable[[Digest], bytes],
     chosen: Selection | None = None,
 ) -> Question:
-    """The question for a channel whose last move is `head`; `read` gives attestations and folders of the release.
+    """The question for a channel whose last move is `head`.
 
-    Raises VerificationError.
-
-    `chosen`: the entries that are judged, each between two seals that must have held.
+    `releases`: what it names, and the canary beside it unless that is nobody's any more. `chosen`: the entries that
+    are judged, each between two seals that must have held. Raises VerificationError.
     """
-    chain = tuple(roots)
-    last, brought = history.number(head), brought_by(history, channel, head, set())
-    attestations = {last.statement, brought.statement, *release.evidence, *history.claim(brought).evidence}
-    attestations.add(history.number(history.release_entry(digest)).statement)
+    chain, found = tuple(roots), way(history, channel, head)
+    leans = [leaning(history, by, one, chain, read) for one, by in zip(releases, by_release(found), strict=False)]
     return Question(
         channel,
-        last,
-        brought,
-        digest,
+        found,
+        releases[0].digest,
+        _canary(history, found),
         chain[-1],
-        frozenset({digest, *release.archives.values(), *_contents(release.components.values(), read, set())}),
-        frozenset(
-            {
-                *(id_of(read(digest)) for digest in attestations),
-                *(entry.identity for root in chain for entry in root.identities),
-            }
-        ),
+        frozenset().union(*(one.made for one in leans)),
+        frozenset().union(*(one.leaned_on for one in leans)),
         frozenset() if chosen is None else history.around(chosen.judged | chosen.seeds),
     )
+
+
+def by_release(found: Way) -> tuple[tuple[Entry, ...], ...]:
+    """The moves that give out what a channel names, and those of the canary."""
+    named = (found.brought,) if found.canary else (found.brought, found.head)
+    return named, found.canary[-1:]
+
+
+def _canary(history: History, found: Way) -> Mapping[str, Any] | None:
+    if not found.canary:
+        return None
+    first, last = found.canary[0], found.canary[-1]
+    claim = history.claim(last)
+    return canary_row(first.digest, first.number, history.release_of(last), claim.release, claim.share)
 
 
 def _contents(folders: Iterable[Digest], read: Callable[[Digest], bytes], seen: set[Digest]) -> Iterator[Digest]:
@@ -138,11 +179,12 @@ def check(question: Question, answers: Answers, at: datetime) -> Against:
     """Raises VerificationError for what the state says against it; returns who and what counts no more at a time."""
     row = answers[f"channel/{question.channel}"]
     said: Any = row.value if row is not None else {}
-    head, brought = question.head, question.brought
+    head, brought = question.way.head, question.way.brought
     if (
         said.get("move") != {"digest": head.digest, "kind": str(head.kind), "number": head.number}
         or said.get("brought") != {"digest": brought.digest, "number": brought.number}
         or said.get("release") != question.release
+        or said.get("canary") != question.canary
     ):
         raise VerificationError(
             f"channel {question.channel}: the sealed state names another move than ledger entry {head.number}",

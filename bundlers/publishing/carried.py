@@ -9,6 +9,7 @@ them too.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from attest.digests import hex_of
@@ -47,8 +48,9 @@ def carried(
     record = rows[-1].statement
     stays_there[records.publication_path(len(rows))] = TargetInfo(record, store.size(record))
     roots = {root.digest: root for root in state.trust_roots}
-    held = set() if records.objects_path(channel) not in into.targets else {state.channel(channel).version}
-    withdrawn = {state.channel(channel).version} - held
+    versions = {state.releases[digest].version for digest in state.channel(channel).gives}
+    held = {version for version, _ in ChannelRecord.parse(into.fresh[records.channel_path(channel)]).named_builds}
+    withdrawn = versions - held
     left: set[str] = set()
     kept: set[str] = set()
     for name in _channels_of(last):
@@ -65,7 +67,9 @@ def carried(
             withdrawals.gather(into, store, state, history, name, why)
             withdrawn.add(other.version)
         elif stays:
-            held.add(other.version)
+            other = _canary_as_it_is(store, state, history, name, other, into, now, sigstore_root)
+            held |= {version for version, _ in other.named_builds}
+            withdrawn |= {other.canary.version} if other.canary is not None and other.canary.withdrawn else set()
             gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
@@ -76,6 +80,30 @@ def carried(
         for path, info in stays_there.items()
         if path not in left - kept and not (gone and path.startswith(gone))
     }
+
+
+def _canary_as_it_is(
+    store: gathering.ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    record: ChannelRecord,
+    into: Gathered,
+    now: datetime,
+    sigstore_root: bytes | None,
+) -> ChannelRecord:
+    """The record of another channel; that its canary was withdrawn since is said in it.
+
+    One that was comes back when the channel is published itself.
+    """
+    if record.canary is None or record.canary.withdrawn:
+        return record
+    why = withdrawals.because_of_canary(store, state, history, channel, now, sigstore_root=sigstore_root)
+    if not why:
+        return record
+    record = replace(record, canary=replace(record.canary, builds={}, withdrawn=why))
+    into.add(records.channel_path(channel), record.to_bytes())
+    return record
 
 
 def _channels_of(claim: Publication) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ from attest.statements.predicates.seal import Seal
 from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement
-from casstore.ledger.entries import MOVES, TRUST, Entry, EntryKind
+from bundlers.publishing import ways
+from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT
 from casstore.ledger.rules.reader import check_place, judged_at, with_records
@@ -107,13 +108,14 @@ class History:
             and entry.channel == channel
             and entry.number < before
             and self.release_of(entry) == release
+            and ways.brings(self, entry)
         ]
         return max(found, default=None)
 
     def next_head(self, channel: str, after: int, before: int) -> int | None:
         """The next promotion or rollback in a channel after an entry and before another."""
-        found = (n for n, e in self.entries.items() if e.kind in _HEADS and e.channel == channel and after < n < before)
-        return min(found, default=None)
+        later = ((n, e) for n, e in self.entries.items() if e.channel == channel and after < n < before)
+        return min((n for n, e in later if ways.brings(self, e)), default=None)
 
     @property
     def seals(self) -> Sequence[int]:
@@ -202,6 +204,8 @@ class ChannelJudgement:
     """The last move."""
     brought: Entry
     """The promotion or rollback that brought the release."""
+    canary: Entry | None = None
+    """The last move of the release that a share of the channel has."""
 
 
 def select(
@@ -220,40 +224,29 @@ def select(
     judged: set[int] = set()
     seeds: set[int] = set()
     recorders: set[int] = set()
-    todo = [(channel, head)]
+    todo, done = [(channel, head)], set[tuple[str, int]]()
     while todo:
-        name, number = todo.pop()
-        move = brought_by(history, name, number, judged)
-        release, claim = history.release_of(move), history.claim(move)
-        judged.add(history.release_entry(release))
-        recorders |= {found for digest in claim.evidence if (found := recorder(digest, claim)) is not None}
-        if claim.from_move is not None:
-            seeds.add(history.by_digest(claim.from_move).number)
-        if move.kind is EntryKind.ROLLBACK and (earlier := history.last_head(name, release, move.number)) is not None:
-            seeds.add(earlier)
-        root = policies(claim.trust_root)
-        source = root.channels[name].from_channel if root is not None and name in root.channels else None
-        if source is not None and (there := history.last_head(source, release, move.number)) is not None:
-            todo.append((source, there))
-            if (left := history.next_head(source, there, move.number)) is not None:
-                seeds.add(left)
+        done.add(place := todo.pop())
+        name, number = place
+        way = ways.way(history, name, number)
+        judged |= way.moves
+        for move in way.decided:
+            release, claim = history.release_of(move), history.claim(move)
+            judged.add(history.release_entry(release))
+            recorders |= {found for digest in claim.evidence if (found := recorder(digest, claim)) is not None}
+            if claim.from_move is not None:
+                seeds.add(history.by_digest(claim.from_move).number)
+            earlier = history.last_head(name, release, move.number) if move.kind is EntryKind.ROLLBACK else None
+            if earlier is not None:
+                seeds.add(earlier)
+            root = policies(claim.trust_root)
+            source = root.channels[name].from_channel if root is not None and name in root.channels else None
+            if source is not None and (there := history.last_head(source, release, move.number)) is not None:
+                todo += [] if (source, there) in done else [(source, there)]
+                if (left := history.next_head(source, there, move.number)) is not None:
+                    seeds.add(left)
     witnesses = recorders & history.entries.keys()
     return Selection(frozenset(judged), frozenset(seeds - judged), frozenset(witnesses - judged - seeds))
-
-
-def brought_by(history: History, channel: str, number: int, judged: set[int]) -> Entry:
-    """Back from a move over pins and unpins to the promotion or rollback under them, all of them judged."""
-    while True:
-        entry = history.number(number)
-        if entry.kind not in MOVES or entry.channel != channel:
-            raise VerificationError(f"ledger entry {number} is no move of channel {channel}")
-        judged.add(number)
-        if entry.kind in _HEADS:
-            return entry
-        before = history.claim(entry).from_move
-        if before is None or history.by_digest(before).number >= number:
-            raise VerificationError(f"ledger entry {number}: a {entry.kind} of a channel that holds nothing")
-        number = history.by_digest(before).number
 
 
 def judge_channel(
@@ -265,28 +258,44 @@ def judge_channel(
     reader: Reader,
     revoked: frozenset[str] = frozenset(),
     limited: Mapping[str, int] | None = None,
+    *,
+    canary: bool = True,
 ) -> ChannelJudgement:
     """Fold roots, who was revoked or suspended, chosen entries. Raises VerificationError, PolicyDenied, Conflict, ...
 
     `revoked`, `limited`: what a sealed state says is revoked, whether its entries are in the history or not.
     At the end the move that brought the release is decided once more with all that is revoked by
-    the newest entry, so that a revoked approver or attestation counts no more.
+    the newest entry, so that a revoked approver or attestation counts no more; likewise, unless `canary` is False,
+    the last move of a release that a share of the channel has.
     """
-    state = before = start
-    brought = None
+    state = start
+    brought: _Decided | None = None
+    beside: _Decided | None = None
     for number in sorted(history.trust() | chosen.numbers):
         entry = history.entries[number]
         state = history.at(state, entry)
         if entry.kind in _HEADS and entry.channel == channel and number in chosen.judged:
-            before, brought = state, entry
+            if ways.brings(history, entry):
+                brought, beside = _Decided(state, entry), None
+            else:
+                beside = _Decided(state, entry)
         state = _step(state, entry, chosen, reader)
     if brought is None or state.channel(channel).number != head:
         raise VerificationError(f"ledger entry {head} is not the last move of channel {channel}")
     known = {**state.limited, **(limited or {})}
     state = replace(state, revoked=state.revoked | revoked, limited=known, bound=None)
-    if (state.revoked, state.limited) != (before.revoked, before.limited):
-        judge(replace(before, revoked=state.revoked, limited=known), brought, reader)
-    return ChannelJudgement(state, history.number(head), brought)
+    for decided in (brought, beside if canary else None):
+        if decided is not None and (state.revoked, state.limited) != (decided.before.revoked, decided.before.limited):
+            judge(replace(decided.before, revoked=state.revoked, limited=known), decided.entry, reader)
+    return ChannelJudgement(state, history.number(head), brought.entry, beside.entry if beside else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A move, and the state that it was decided on."""
+
+    before: LedgerState
+    entry: Entry
 
 
 def _step(state: LedgerState, entry: Entry, chosen: Selection, reader: Reader) -> LedgerState:
@@ -326,6 +335,7 @@ def _seed(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         judged_at(state, claim.time),
         signed.identity,
         claim.evidence,
+        share=claim.share,
     )
     before = state.channels.get(claim.channel, ChannelState(claim.channel))
     after = before.moved(move, pinned=entry.kind in (EntryKind.ROLLBACK, EntryKind.PIN))

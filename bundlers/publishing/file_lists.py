@@ -26,7 +26,6 @@ from bundlers.products import product_manifests
 from bundlers.publishing.gathering import Gathered, ReadStore
 from bundlers.publishing.published_paths import check_path
 from bundlers.publishing.tuf_repository import TargetInfo
-from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.ledger.views import ReleaseInfo
@@ -173,15 +172,16 @@ def gather(
     store: ReadStore,
     state: LedgerState,
     channel: str,
-    release: Release | None,
+    releases: Sequence[Release],
     stays: Mapping[str, TargetInfo],
     last: Publication | None,
 ) -> None:
-    """Add the list of the release that is shown now, unless it is there, and the index; `stays` is what is kept."""
+    """Add the lists of what is shown now, unless they are there, and the index; `stays` is what is kept."""
     before = parse_index(store.read(last.targets[INDEX].digest)) if last and INDEX in last.targets else {}
     known = {version: row for version, row in before.items() if _path_of_any(version, row.digits, stays)}
-    if release is not None and release.version not in known:
-        known[release.version] = _list(into, store, state, release)
+    for release in releases:
+        if release.version not in known:
+            known[release.version] = _list(into, store, state, release)
     shown = {channel, *(path.split("/")[1].removesuffix(".json") for path in stays if _is_channel(path))}
     rows = {version: _now(store, state, row, shown) for version, row in sorted(known.items())}
     into.add(INDEX, index_bytes(rows))
@@ -263,8 +263,3 @@ def index_bytes(rows: Mapping[str, ListedRelease]) -> bytes:
 def piece_bytes(rows: Sequence[Sequence[str]]) -> bytes:
     """The inverse of `parse_piece`: hex digits, product, path, component."""
     return canonical.dumps({"format": LIST_FORMAT, "files": [list(row) for row in rows]})
-
-
-def release_of(store: ReadStore, digest: Digest) -> Release:
-    """The release object of what is shown."""
-    return release_objects.parse(store.read(digest))

@@ -33,8 +33,9 @@ from bundlers.products import agreement, product_manifests
 from bundlers.publishing import absence, channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
+from bundlers.publishing.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.ways import way
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.all_entries import AllEntries
@@ -76,6 +77,9 @@ class ChannelFiles:
     judged: ChannelJudgement
     chosen: Selection
     release: Release
+    """What it names."""
+    releases: tuple[Release, ...]
+    """That, and the canary unless it was withdrawn."""
 
 
 @dataclass(slots=True)
@@ -123,22 +127,42 @@ def gather_channel(
     channel: str,
     head: int,
     *,
+    canary_withdrawn: tuple[int, ...] = (),
     sigstore_root: bytes | None = None,
 ) -> ChannelFiles:
-    """Judge a channel at a move and add its record, objects and release files.
+    """Judge a channel at a move and add its record, objects and the files of its release and its canary.
 
-    Raises what the ledger's rules raise, PolicyDenied for a revoked release, NoSuchObject for
-    bytes that are gone.
+    `canary_withdrawn`: the entries that took the canary away. Raises what the ledger's rules raise, PolicyDenied for
+    a revoked release, NoSuchObject for bytes that are gone.
     """
     roots = {root.digest: root for root in state.trust_roots}
     chosen = channel_proof.select(history, channel, head, roots.get, recorder(state))
     reading = _Recording(store)
-    start = states.start(state.store, state.ledger)
-    judged = channel_proof.judge_channel(start, history, channel, head, chosen, Reader(reading, sigstore_root))
-    digest = history.release_of(judged.brought)
+    start, reader = states.start(state.store, state.ledger), Reader(reading, sigstore_root)
+    judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader, canary=not canary_withdrawn)
+    given = [judged.brought] + ([judged.canary] if judged.canary is not None and not canary_withdrawn else [])
+    releases, evidence = [], set[Digest]()
+    for entry in given:
+        release, found = _gather_release(into, store, history, judged, entry, reading)
+        releases.append(release)
+        evidence |= found
+    tars, alone = _add_objects(into, store, channel, reading.seen, evidence)
+    record = replace(_record(state, channel, judged, releases[0]), tars=tars, alone=alone)
+    if judged.canary is not None:
+        builds = {} if canary_withdrawn else _builds(releases[1])
+        record = replace(record, canary=_canary(state, channel, builds, canary_withdrawn))
+    into.add(records.channel_path(channel), record.to_bytes())
+    return ChannelFiles(record, judged, chosen, releases[0], tuple(releases))
+
+
+def _gather_release(
+    into: Gathered, store: ReadStore, history: History, judged: ChannelJudgement, move: Entry, reading: _Recording
+) -> tuple[Release, set[Digest]]:
+    """Add the files of what a move gives out; returns it and its evidence."""
+    digest = history.release_of(move)
     check_not_revoked(judged.state, judged.state.releases[digest])
     release = release_objects.parse(reading.read(digest))
-    evidence = {*release.evidence, *history.claim(judged.brought).evidence, judged.brought.statement}
+    evidence = {*release.evidence, *history.claim(move).evidence, move.statement}
     for item in sorted({*evidence, release.checksums}):
         reading.read(item)
     manifests = {
@@ -146,11 +170,7 @@ def gather_channel(
     }
     agreement.check_all(reading, release, manifests)
     _release_files(into, store, release, digest, evidence, reading)
-    tars, alone = _add_objects(into, store, channel, reading.seen, evidence)
-    record = _record(state, channel, judged, release, digest)
-    record = replace(record, tars=tars, alone=alone)
-    into.add(records.channel_path(channel), record.to_bytes())
-    return ChannelFiles(record, judged, chosen, release)
+    return release, evidence
 
 
 def _add_objects(
@@ -197,13 +217,16 @@ def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
 def gather_absence(
     into: Gathered, store: ReadStore, state: LedgerState, history: History, channel: str, head: int, size: int
 ) -> None:
-    """Add what the seal before `size` says of a channel, and what it does not. Raises VerificationError."""
-    brought = channel_proof.brought_by(history, channel, head, set())
-    digest = history.release_of(brought)
-    release = release_objects.parse(store.read(digest))
+    """Add what the seal before `size` says of a channel, and what it does not. Raises VerificationError.
+
+    Also of a canary that was withdrawn: who reads asks for less.
+    """
+    found = way(history, channel, head)
+    given = [history.release_of(moves[0]) for moves in absence.by_release(found) if moves]
+    releases = [release_objects.parse(store.read(digest)) for digest in given]
     roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
     chosen = channel_proof.select(history, channel, head, {root.digest: root for root in roots}.get, recorder(state))
-    question = absence.ask(history, channel, head, digest, release, roots, store.read, chosen)
+    question = absence.ask(history, channel, head, releases, roots, store.read, chosen)
     add_rows(into, store, history, channel, question.names, size)
 
 
@@ -323,11 +346,33 @@ def _provenance(raws: Mapping[Digest, bytes]) -> dict[Digest, Digest]:
     return found
 
 
-def _record(
-    state: LedgerState, channel: str, judged: ChannelJudgement, release: Release, digest: Digest
-) -> ChannelRecord:
+def _record(state: LedgerState, channel: str, judged: ChannelJudgement, release: Release) -> ChannelRecord:
     root = state.require_trust_root()
-    builds = {
+    return ChannelRecord(
+        state.store,
+        state.ledger,
+        channel,
+        release.version,
+        release.digest,
+        judged.head.number,
+        judged.head.digest,
+        root.version,
+        root.digest,
+        _builds(release),
+    )
+
+
+def _canary(
+    state: LedgerState, channel: str, builds: Mapping[str, PublishedBuild], why: tuple[int, ...]
+) -> CanaryRecord:
+    moves = state.channel(channel).canary_moves
+    first, last = moves[0], moves[-1]
+    assert last.share is not None  # noqa: S101 - it is the move of a canary
+    return CanaryRecord(last.version, last.release, last.share, first.number, first.entry, builds, why)
+
+
+def _builds(release: Release) -> dict[str, PublishedBuild]:
+    return {
         key: PublishedBuild(
             build.archive.name,
             records.archive_path(key, build.format, build.archive.digest),
@@ -337,18 +382,6 @@ def _record(
         )
         for key, build in release.builds.items()
     }
-    return ChannelRecord(
-        state.store,
-        state.ledger,
-        channel,
-        release.version,
-        digest,
-        judged.head.number,
-        judged.head.digest,
-        root.version,
-        root.digest,
-        builds,
-    )
 
 
 def _objects_tar(objects: Mapping[Digest, bytes]) -> bytes:

@@ -239,7 +239,10 @@ def _withdrawn_otherwise(run: Run, state: LedgerState, shown: ChannelRecord) -> 
     """Whether it says another thing of what was taken away: a suspension has ended, or its publisher left it out."""
     history = ledger_history(run.ledger, run.store, state)
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
-    return why != shown.withdrawn
+    canary = withdrawals.because_of_canary(
+        run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root
+    )
+    return (why, canary) != (shown.withdrawn, () if shown.canary is None else shown.canary.withdrawn)
 
 
 def _write(run: Run, destination: Destination, state: LedgerState, number: int, shown: int) -> Written:

@@ -142,7 +142,7 @@ def _add_targets(
     for path, info in targets.items():
         if path.startswith("channels/") and path.endswith(".json"):  # archives under the names that people know
             record = ChannelRecord.parse(store.read(info.digest))
-            named = {records.release_path(record.version, one.archive): one.digest for one in record.builds.values()}
+            named = {records.release_path(version, one.archive): one.digest for version, one in record.named_builds}
             files |= {name: Expected(digest) for name, digest in named.items()}
     into.update(files)
     into[CHECKPOINT] = Expected(targets[records.CHECKPOINT].digest)

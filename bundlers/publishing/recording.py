@@ -34,6 +34,7 @@ from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
+from casstore.ledger.release_objects import Release
 from casstore.ledger.state import LedgerState
 from casstore.objects.kinds import NewObject
 from casstore.promotion.services import keep, require_role
@@ -79,13 +80,12 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
     gathered = Gathered()
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     last = run.last(state)
-    numbers = _gather_channel(run, gathered, state, history, why, last)
+    numbers, shown = _gather_channel(run, gathered, state, history, why, last)
     stays: dict[str, TargetInfo] = {}
     if last:
         stays = carried(
             run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
         )
-    shown = None if why else file_lists.release_of(run.store, _release_of(state, run.channel))
     file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
     gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
@@ -109,12 +109,6 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
     return target_lists.told(run.claims(state), claim) if number > 1 else claim, found.release
 
 
-def _release_of(state: LedgerState, channel: str) -> Digest:
-    found = state.channel(channel).release
-    assert found is not None  # noqa: S101 - it was gathered
-    return found
-
-
 def _check_limits(targets: Mapping[str, TargetInfo]) -> None:
     """Raises BadInput for what consumers would refuse, before anything is signed; archives are streamed."""
     tuf_repository.check_targets(targets)
@@ -125,20 +119,27 @@ def _check_limits(targets: Mapping[str, TargetInfo]) -> None:
 
 def _gather_channel(
     run: Run, into: Gathered, state: LedgerState, history: History, why: tuple[int, ...], before: Publication | None
-) -> set[int]:
-    """The channel's own files, every archive read; of one that was withdrawn only that. Returns entries to prove."""
+) -> tuple[set[int], tuple[Release, ...]]:
+    """The channel's own files, every archive read; of one that was withdrawn only that.
+
+    Returns the entries to prove, and what consumers get.
+    """
     if why:
         withdrawals.gather(into, run.store, state, history, run.channel, why)
-        return set()
+        return set(), ()
     head = state.channel(run.channel).number
+    out = withdrawals.because_of_canary(
+        run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root
+    )
     files = gathering.gather_channel(
-        into, run.store, state, history, run.channel, head, sigstore_root=run.sigstore_root
+        into, run.store, state, history, run.channel, head, canary_withdrawn=out, sigstore_root=run.sigstore_root
     )
     known = frozenset(info.digest for info in before.targets.values()) if before else frozenset()
-    gathering.check_archives(run.store, files.release, known)
-    gathering.gather_pieces(into, run.store, files.release, before.targets if before else {})
+    for release in files.releases:
+        gathering.check_archives(run.store, release, known)
+        gathering.gather_pieces(into, run.store, release, before.targets if before else {})
     gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
-    return set(files.chosen.numbers)
+    return set(files.chosen.numbers), files.releases
 
 
 def _sign(run: Run, claim: Publication, release: Digest) -> bytes:

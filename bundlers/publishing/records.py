@@ -10,12 +10,12 @@ against signed statements by `bundlers.consuming.verification`; a lie here only 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
-from attest.core import limits
+from attest.core import limits, shares
 from attest.digests import Digest, hex_of, parse
 from attest.errors import CasstoreError, FormatError
 from attest.statements.envelopes import decode_base64
@@ -107,6 +107,33 @@ class PublishedBuild:
 
 
 @dataclass(frozen=True, slots=True)
+class CanaryRecord:
+    """What a share of a channel's consumers gets instead."""
+
+    version: str
+    release: Digest
+    share: int
+    """Percent."""
+    began_number: int
+    began: Digest
+    """The entry of its first share."""
+    builds: Mapping[str, PublishedBuild]
+    withdrawn: tuple[int, ...] = ()
+    """As of a channel: then nobody gets it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `canary`."""
+        return {
+            "version": self.version,
+            "release": self.release,
+            "share": self.share,
+            "began": {"number": self.began_number, "digest": self.began},
+            "products": _products_json(self.builds),
+            "withdrawn": list(self.withdrawn),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelRecord:
     """What a channel holds, and where to find what proves it."""
 
@@ -127,6 +154,7 @@ class ChannelRecord:
     """The objects that lie on their own at `object_path`."""
     withdrawn: tuple[int, ...] = ()
     """The entries of the revocations and suspensions by which nothing of it may be installed; () while it may."""
+    canary: CanaryRecord | None = None
 
     def to_bytes(self) -> bytes:
         """Canonical bytes."""
@@ -143,6 +171,7 @@ class ChannelRecord:
                 "products": _products_json(self.builds),
                 "objects": {"tars": self.tars, "alone": list(self.alone)},
                 "withdrawn": list(self.withdrawn),
+                **({} if self.canary is None else {"canary": self.canary.to_json()}),
             }
         )
 
@@ -161,17 +190,21 @@ class ChannelRecord:
                 move=parse(value["move"]["digest"]),
                 trust_root_version=_number(value["trustRoot"]["version"]),
                 trust_root=parse(value["trustRoot"]["digest"]),
-                builds={
-                    build_key(_text(product), _text(name)): _build(item)
-                    for product, builds in value["products"].items()
-                    for name, item in builds.items()
-                },
+                builds=_builds(value["products"]),
                 tars=_number(value["objects"]["tars"]),
                 alone=tuple(parse(item) for item in value["objects"]["alone"]),
                 withdrawn=tuple(_number(item) for item in value["withdrawn"]),
+                canary=_canary(value["canary"]) if "canary" in value else None,
             )
         except (KeyError, TypeError, AttributeError, CasstoreError) as exc:
             raise FormatError(f"channel record: {exc}") from exc
+
+    @property
+    def named_builds(self) -> Iterator[tuple[str, PublishedBuild]]:
+        """(version, build) of all that consumers may get."""
+        yield from ((self.version, build) for build in self.builds.values())
+        if self.canary is not None:
+            yield from ((self.canary.version, build) for build in self.canary.builds.values())
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -256,6 +289,26 @@ def _products_json(builds: Mapping[str, PublishedBuild]) -> dict[str, dict[str, 
             "productManifest": build.product_manifest,
         }
     return found
+
+
+def _builds(value: Mapping[str, Any]) -> dict[str, PublishedBuild]:
+    return {
+        build_key(_text(product), _text(name)): _build(item)
+        for product, builds in value.items()
+        for name, item in builds.items()
+    }
+
+
+def _canary(value: Mapping[str, Any]) -> CanaryRecord:
+    return CanaryRecord(
+        version=_text(value["version"]),
+        release=parse(value["release"]),
+        share=shares.check(_number(value["share"]), "channel record"),
+        began_number=_number(value["began"]["number"]),
+        began=parse(value["began"]["digest"]),
+        builds=_builds(value["products"]),
+        withdrawn=tuple(_number(item) for item in value["withdrawn"]),
+    )
 
 
 def _build(value: Mapping[str, Any]) -> PublishedBuild:

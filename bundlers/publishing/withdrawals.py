@@ -18,6 +18,7 @@ from bundlers.publishing import absence, channel_proof, gathering, records
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.gathering import Gathered, ReadStore
 from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.ways import way
 from casstore.errors import Conflict
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
@@ -37,17 +38,46 @@ def because(
     sigstore_root: bytes | None = None,
 ) -> tuple[int, ...]:
     """The entries that took away what the channel holds; none while it may be installed. Raises VerificationError."""
+    return _because(store, state, history, channel, now, sigstore_root, canary=False)
+
+
+def because_of_canary(
+    store: ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    now: datetime,
+    *,
+    sigstore_root: bytes | None = None,
+) -> tuple[int, ...]:
+    """Likewise of what a share of the channel has; none where it has nothing."""
+    if state.channel(channel).canary is None:
+        return ()
+    return _because(store, state, history, channel, now, sigstore_root, canary=True)
+
+
+def _because(
+    store: ReadStore,
+    state: LedgerState,
+    history: History,
+    channel: str,
+    now: datetime,
+    sigstore_root: bytes | None,
+    *,
+    canary: bool,
+) -> tuple[int, ...]:
     head = gathering.require_moved(state, channel)
-    brought = channel_proof.brought_by(history, channel, head, set())
-    digest = history.release_of(brought)
-    release = release_objects.parse(store.read(digest))
-    asked = absence.ask(history, channel, head, digest, release, state.trust_roots, store.read)
+    moves = absence.by_release(way(history, channel, head))[canary]
+    brought = moves[0]
+    release = release_objects.parse(store.read(history.release_of(brought)))
+    asked = absence.leaning(history, moves, release, state.trust_roots, store.read)
     if direct := tuple(row.entry for row in state.revocations if row.name in asked.made):
         return direct
     later = [row.entry for row in state.revocations if row.name in asked.leaned_on and row.entry > brought.number]
     out = {row.identity: row.entry for row in _suspended(state, now) if row.identity in asked.leaned_on}
     why = tuple(sorted({*later, *out.values()}))
-    return () if not why or _holds(store, state, history, channel, head, frozenset(out), sigstore_root) else why
+    holds = _holds(store, state, history, channel, head, frozenset(out), sigstore_root, canary=canary) if why else True
+    return () if holds else why
 
 
 def told(state: LedgerState, entries: tuple[int, ...]) -> str:
@@ -69,13 +99,17 @@ def _holds(
     head: int,
     suspended: frozenset[str],
     sigstore_root: bytes | None,
+    *,
+    canary: bool,
 ) -> bool:
     roots = {root.digest: root for root in state.trust_roots}
     chosen = channel_proof.select(history, channel, head, roots.get, gathering.recorder(state))
     start, reader = states.start(state.store, state.ledger), Reader(store, sigstore_root)
     try:
-        judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader, suspended)
-        check_not_revoked(judged.state, judged.state.releases[history.release_of(judged.brought)])
+        judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader, suspended, canary=canary)
+        decided = judged.canary if canary else judged.brought
+        assert decided is not None  # noqa: S101 - a canary was asked for where one runs
+        check_not_revoked(judged.state, judged.state.releases[history.release_of(decided)])
     except (PolicyDenied, VerificationError, Conflict):
         return False
     return True

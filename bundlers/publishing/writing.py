@@ -152,8 +152,8 @@ def release_names(targets: Mapping[str, TargetInfo], store: Blobs) -> Iterator[t
     for path, info in targets.items():
         if path.startswith("channels/") and path.endswith(".json"):
             record = ChannelRecord.parse(store.read(info.digest))
-            for build in record.builds.values():
-                yield records.release_path(record.version, build.archive), build
+            for version, build in record.named_builds:
+                yield records.release_path(version, build.archive), build
 
 
 def places(path: str, info: TargetInfo) -> tuple[str, ...]:

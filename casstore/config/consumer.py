@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -61,6 +61,8 @@ class Installed(Table):
     tuf_root: DigestText = ""
     sigstore_root: str = ""
     """A trusted_root.json, to judge keyless signers by."""
+    share: Literal["drawn", "never", "always"] = "drawn"
+    """Whether a release comes here that a share of the channel gets first."""
     keep: int | None = Field(default=None, ge=1)
     """How many versions stay, the one in force counted."""
     fresh: Annotated[int | None, BeforeValidator(_seconds)] = Field(default=None, gt=0)

@@ -9,7 +9,7 @@ last seal stands for only what changed is made anew. Leaves to others: who signs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +84,7 @@ def _channel(found: ChannelState) -> Mapping[str, Any]:
     head = found.history[-1]
     brought = found.head or head
     canary = found.canary_moves
-    beside = {} if not canary else {"canary": canary_row(canary[0].entry, canary[0].number, canary[-1])}
+    beside = {} if not canary else {"canary": canary_row(*_began(canary))}
     return {
         **beside,
         "brought": {"digest": brought.entry, "number": brought.number},
@@ -95,14 +95,14 @@ def _channel(found: ChannelState) -> Mapping[str, Any]:
     }
 
 
-def canary_row(began: Digest, number: int, last: Move) -> Mapping[str, Any]:
+def _began(canary: Sequence[Move]) -> tuple[Digest, int, Digest, str, int | None]:
+    first, last = canary[0], canary[-1]
+    return first.entry, first.number, last.release, last.version, last.share
+
+
+def canary_row(began: Digest, number: int, release: Digest, version: str, share: int | None) -> Mapping[str, Any]:
     """A canary as the row of its channel has it."""
-    return {
-        "began": {"digest": began, "number": number},
-        "release": last.release,
-        "share": last.share,
-        "version": last.version,
-    }
+    return {"began": {"digest": began, "number": number}, "release": release, "share": share, "version": version}
 
 
 def _identities(state: LedgerState) -> Iterator[tuple[str, Any]]:

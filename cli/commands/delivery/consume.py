@@ -19,6 +19,7 @@ from cli.session import Session, read_file
 
 if TYPE_CHECKING:
     from bundlers.consuming.service import VerifyReport
+    from bundlers.consuming.verified import VerifiedChannel
     from bundlers.installing.install import InstallReport
 
 
@@ -88,21 +89,31 @@ def verify(
 def _told_verified(report: VerifyReport) -> None:
     found = report.verified.channel
     render.line(f"{report.verdict}: {found.channel} {found.version}, as of {report.as_of:%Y-%m-%d %H:%M:%SZ}")
-    render.line(f"release {found.release_digest}, ledger entry {found.move.number} ({found.action})")
-    approvers = ", ".join(found.approved_by) or "nobody (none needed)"
-    render.line(f"promoted by {', '.join(found.promoted_by)}; approved by {approvers}")
-    render.line(f"{len(found.evidence)} attestations hold under trust root version {found.trust_root.version}")
+    _told_face(report, found)
+    if found.canary is not None:
+        render.line(f"{found.canary.share}% of its consumers get {found.canary.channel.version}")
+        _told_face(report, found.canary.channel)
+    if found.canary_withdrawn:
+        render.say(f"what a share of it had was withdrawn, all get {found.version}: {found.canary_withdrawn}")
     if found.cosigned_by:
         render.line(f"ledger of {found.checkpoint_size} entries, witnessed by {', '.join(found.cosigned_by)}")
-    for key, build in found.builds.items():
-        read = ": every byte holds" if build.archive.name in report.archives else ""
-        platform = f" for {build.manifest.platform.told}" if build.manifest.platform else ""
-        render.line(f"{key}{platform}: archive {build.archive.name}{read}")
     if report.replayed:
         told = f"{report.replayed.entries} entries add up to what was sealed, {report.replayed.void} of them are void"
         render.line(f"replayed: {told}")
     if found.first_use:
         render.say(f"first use: trust root pinned, {found.trust_root.digest}")
+
+
+def _told_face(report: VerifyReport, found: VerifiedChannel) -> None:
+    """One release of a channel."""
+    render.line(f"release {found.release_digest}, ledger entry {found.move.number} ({found.action})")
+    approvers = ", ".join(found.approved_by) or "nobody (none needed)"
+    render.line(f"promoted by {', '.join(found.promoted_by)}; approved by {approvers}")
+    render.line(f"{len(found.evidence)} attestations hold under trust root version {found.trust_root.version}")
+    for key, build in found.builds.items():
+        read = ": every byte holds" if build.archive.name in report.archives else ""
+        platform = f" for {build.manifest.platform.told}" if build.manifest.platform else ""
+        render.line(f"{key}{platform}: archive {build.archive.name}{read}")
 
 
 def _verify_folder(
@@ -137,6 +148,13 @@ def _verify_folder(
 )
 @click.option("--link-bin", metavar="FOLDER", help="Link the product's programs here, through `current`.")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="How many versions stay, the one in force counted.")
+@click.option(
+    "--share",
+    type=click.Choice(["drawn", "never", "always"]),
+    default="drawn",
+    show_default=True,
+    help="Whether a release comes here that a share of the channel gets first.",
+)
 @click.option("--dry-run", is_flag=True, help="Verify, and say what would be done; nothing changes.")
 @click.option("--list", "listed", is_flag=True, help="Show the versions that lie in FOLDER.")
 @click.option("--rollback", is_flag=True, help="Switch back to the version before, if it still counts.")
@@ -153,6 +171,7 @@ def install(
     platform: str | None,
     link_bin: str | None,
     keep: int | None,
+    share: str,
     dry_run: bool,
     listed: bool,
     rollback: bool,
@@ -166,7 +185,8 @@ def install(
     """Verify PRODUCT, then install it by one switch of FOLDER/current; the version before stays.
 
     Of several builds the one for this machine is taken; --platform takes another. --rollback asks where the
-    product came from, and goes back to no version that was withdrawn.
+    product came from, and goes back to no version that was withdrawn. While a share of the channel gets another
+    release, this machine's install id and the move say which of the two comes here; --share says it yourself.
 
     \b
     Examples:
@@ -210,6 +230,7 @@ def install(
                 link_bin=link_bin,
                 keep=keep,
                 dry_run=dry_run,
+                share=share,
             )
     if as_json:
         render.json_object(report.to_json())
@@ -226,6 +247,8 @@ def _told_installed(report: InstallReport) -> None:
     render.line(f"{receipt.product} {receipt.version}{build} {done}: {report.path}")
     if others := [told for name, told in report.builds.items() if name != receipt.build]:
         render.say(f"other builds: {', '.join(others)} (--platform takes one)")
+    if report.share:
+        render.say(report.share)
     for name in report.kept:
         render.say(f"kept as you have it: {name}")
     for name in report.pruned:

@@ -80,6 +80,7 @@ def _update(session: Session, loaded: Loaded, name: str, dry_run: bool, again: b
         link_bin=table.link_bin or None,
         keep=table.keep,
         fresh=table.fresh,
+        share=table.share,
         after=tuple(table.after),
         check=tuple(table.check),
         stop=tuple(table.stop),
@@ -106,6 +107,8 @@ def _roots(loaded: Loaded, table: Installed):  # type: ignore[no-untyped-def]
 def _tell(row: Updated) -> None:
     before = f" (was {row.before})" if row.before and row.before != row.version else ""
     render.line(f"{row.name}: {row.outcome}{', ' + row.version if row.version else ''}{before}")
+    if row.share:
+        render.say(f"  {row.share}")
     for name in row.pruned:
         render.say(f"  taken away: {name}")
     if row.why:

@@ -21,7 +21,8 @@ from attest.errors import FormatError, TrustError, VerificationError
 from attest.judging.decisions import Decision
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.consuming.state import Pins
-from bundlers.consuming.verification import VerifiedChannel, verify_channel
+from bundlers.consuming.verification import verify_channel
+from bundlers.consuming.verified import VerifiedChannel
 from bundlers.publishing import kit_files, records, tuf_repository
 from bundlers.publishing.kit_files import KitFile, Member
 from casstore import promotion

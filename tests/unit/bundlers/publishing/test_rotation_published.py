@@ -10,7 +10,7 @@ from attest.statements import statements
 from attest.statements.predicates import vsa
 from attest.trust.policies import ChannelPolicy
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.consuming.verification import VerifiedChannel
+from bundlers.consuming.verified import VerifiedChannel
 from bundlers.consuming.withdrawn import Withdrawn
 from casstore.network.network import NetworkGuard
 from casstore.store.attestations import put_attestation
