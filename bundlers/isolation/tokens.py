@@ -57,7 +57,7 @@ class Tokens:
             np.concatenate([part[at] for part in parts]) if parts else np.empty(0, kind)
             for at, kind in enumerate((np.uint64, np.uint32, np.bool_))
         )
-        order = np.lexsort((~contents, owners, tokens))
+        order = np.argsort(tokens, kind="stable")  # parts go by owner, and contents go first in each
         tokens, owners, contents = tokens[order], owners[order], contents[order]
         if len(tokens):
             first = np.concatenate(([True], (tokens[1:] != tokens[:-1]) | (owners[1:] != owners[:-1])))
