@@ -62,6 +62,8 @@ class Releasing:
     now: datetime
     gates: Mapping[str, GateSettings] = field(default_factory=dict)
     """Of the policy that decides."""
+    share: int | None = None
+    """The percentage of consumers that the move reaches; None: all."""
 
 
 _OPTIONAL = ("age", "recorded", "builder", "source", "findings", "result", "predicate", "expired")
@@ -102,7 +104,9 @@ _Said = tuple[str, Mapping[str, Digest], Mapping[str, Any]]
 def _approval(claim: Claim, releasing: Releasing) -> _Said:
     expires = releasing.now + timedelta(days=-1 if claim.expired else 7)
     random = hex_of(sha256(f"{claim.by} {releasing.channel}".encode()))[:32]
-    made = approval.Approval(STORE, LEDGER, releasing.action, releasing.channel, None, DIFF, expires, random)
+    made = approval.Approval(
+        STORE, LEDGER, releasing.action, releasing.channel, None, DIFF, expires, random, share=releasing.share
+    )
     return approval.TYPE, {"release": RELEASE}, made.to_json()
 
 

@@ -47,6 +47,8 @@ def _never(root: TrustRoot, policy: ChannelPolicy) -> Iterator[str]:
                 yield f"is frozen until {times.format(window.end)}, longer than this trust root lives"
         elif set(window.days) == set(DAYS):
             yield "is frozen on every day of the week"
+    if sum(step.soak for step in policy.steps) >= (root.expires - root.created).total_seconds():
+        yield "its steps take longer than this trust root lives"
     if policy.soak >= (root.expires - root.created).total_seconds():
         days = policy.soak // 86400
         yield f"a release must stay {days} days in {policy.from_channel}, longer than this trust root lives"

@@ -18,10 +18,12 @@ from typing import Any
 from attest import signers
 from attest.ceremony import case_evidence
 from attest.ceremony.case_evidence import DIFF, LEDGER, RELEASE, STORE, Claim, Releasing
+from attest.core import shares
 from attest.core.fields import Fields
 from attest.digests import sha256
 from attest.errors import BadInput, FormatError
 from attest.judging.decisions import Decision, MoveRequest, Record, decide
+from attest.judging.values import Canary
 from attest.keys import keys
 from attest.signers import Signer
 from attest.trust.policies import ChannelPolicy
@@ -46,6 +48,12 @@ class Case:
     """Channel where it is or was -> seconds."""
     rolled_back: Mapping[str, str] = field(default_factory=dict)
     """Channel that was rolled back from it -> why."""
+    share: int | None = None
+    """The percentage of consumers that the promotion reaches; None: all of them."""
+    runs: tuple[int, int] | None = None
+    """With which share it reaches some already, and for how many seconds."""
+    first: bool = True
+    """The channel names no release yet."""
     missing: frozenset[str] | None = None
     """Ids of exactly the rules that should fail; None: whichever."""
     revoked: tuple[str, ...] = ()
@@ -119,7 +127,7 @@ def _run(
             f"case {case.name!r}: the policy knows no channel {case.channel!r}", hint=f"known: {', '.join(channels)}"
         )
     root = _trust_root(table, channels, crew, now, case)
-    releasing = Releasing(case.channel, case.action, now, channels[case.channel].gates)
+    releasing = Releasing(case.channel, case.action, now, channels[case.channel].gates, case.share)
     made = [(case_evidence.attestation(claim, crew[claim.by], releasing), claim) for claim in case.evidence]
     request = MoveRequest(
         store=STORE,
@@ -131,13 +139,15 @@ def _run(
         archives=case_evidence.ARCHIVES,
         trees=case_evidence.TREES,
         from_move=None,
-        from_release=None,
+        from_release=None if case.first else DIFF,
         diff=DIFF,
         now=now,
         promoter=crew[case.promoter].identity if case.promoter else None,
         in_channels=frozenset(case.stayed),
         stayed=case.stayed,
         rolled_back=case.rolled_back,
+        share=case.share,
+        canary=None if case.runs is None else Canary(RELEASE, case_evidence.VERSION, *case.runs),
     )
     recorded = {
         sha256(raw): Record(0, now - timedelta(seconds=claim.age), root) for raw, claim in made if claim.age is not None
@@ -174,7 +184,7 @@ def _roles(name: str, roles: object) -> tuple[str, ...]:
     return f.texts("roles")
 
 
-_OPTIONAL = ("action", "promoter", "now", "in", "rolled_back", "missing", "revoked", "evidence")
+_OPTIONAL = ("action", "promoter", "now", "in", "rolled_back", "share", "canary", "missing", "revoked", "evidence")
 
 
 def _case(value: Mapping[str, Any], number: int, people: Mapping[str, tuple[str, ...]]) -> Case:
@@ -196,11 +206,29 @@ def _case(value: Mapping[str, Any], number: int, people: Mapping[str, tuple[str,
         now=f.optional_time("now"),
         stayed={channel: stayed.integer(channel) for channel in f.optional_mapping("in")},
         rolled_back={channel: rolled.text(channel) for channel in back},
+        share=_share(f),
+        runs=_runs(f),
+        first=not (f.has("share") or f.has("canary")),
         missing=frozenset(f.texts("missing")) if "missing" in value else None,
         revoked=f.texts("revoked", ()),
     )
     _check_people(case, people, what)
     return case
+
+
+_ALL = "all"
+
+
+def _share(f: Fields) -> int | None:
+    said = f.text("share", _ALL)
+    return None if said == _ALL else shares.percentage(said, f"{f.what}: share")
+
+
+def _runs(f: Fields) -> tuple[int, int] | None:
+    if not f.has("canary"):
+        return None
+    inner = Fields(f.mapping("canary"), f"{f.what}: canary", required=("share", "ran"))
+    return shares.percentage(inner.text("share"), inner.what), inner.integer("ran")
 
 
 def _check_people(case: Case, people: Mapping[str, tuple[str, ...]], what: str) -> None:

@@ -9,12 +9,14 @@ promotes, nor a mirror, nor a consumer chooses; a greater share reaches all whom
 from __future__ import annotations
 
 import hashlib
+import re
 
 from attest.core.fields import Fields
 from attest.digests import Digest, to_raw
 from attest.errors import FormatError
 
 _DOMAIN = b"casstore-share/1\0"
+_PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
 
 
 def check(percent: int, what: str) -> int:
@@ -24,6 +26,14 @@ def check(percent: int, what: str) -> int:
             f"{what}: a share is a whole percentage from 1 to 99", hint="for all consumers leave the share out"
         )
     return percent
+
+
+def percentage(text: str, what: str) -> int:
+    """`"5%"`, as people write it. Raises FormatError."""
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
+        raise FormatError(f"{what}: not a percentage: {text[:60]!r}", hint='write "5%"')
+    return check(int(match[1]), what)
 
 
 def of(f: Fields) -> int | None:

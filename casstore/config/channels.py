@@ -15,7 +15,7 @@ from datetime import date, datetime, time
 from difflib import get_close_matches
 from typing import Any
 
-from attest.core import times
+from attest.core import shares, times
 from attest.errors import CasstoreError, FormatError
 from attest.trust.policies import KEYS, ChannelPolicy, parse_channels
 from casstore.config import gates
@@ -23,7 +23,6 @@ from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 
 _DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
-_PERCENT = re.compile(r"(\d{1,3})\s*%", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SIGNED = {re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), key): key for key in KEYS}
 """The key in TOML -> the key in the signed policy."""
@@ -127,20 +126,11 @@ def _step(value: Any, what: str) -> Any:
     if not isinstance(value, dict):
         return value
     found = dict(value)
-    if "share" in found:
-        found["share"] = percentage(found["share"], what)
+    if isinstance(share := found.get("share"), str):
+        found["share"] = shares.percentage(share, what)
     if "soak" in found:
         found["soak"] = duration(found["soak"], what)
     return found
-
-
-def percentage(value: Any, what: str) -> Any:
-    """`"5%"` to 5; whether it may be a share, the policy says. Raises FormatError."""
-    if not isinstance(value, str):
-        return value
-    if (match := _PERCENT.fullmatch(value.strip())) is None:
-        raise FormatError(f"{what}: not a percentage: {value[:60]!r}", hint='write "5%"')
-    return int(match[1])
 
 
 def _camel(key: str) -> str:

@@ -3,13 +3,14 @@
 Run once for each number of the rules, with keys that nobody keeps; a file that is there is never made anew, but
 that, until the first release, somebody who changes what an entry means takes it away first:
 
-    python tests/formats/keep_rules.py          # golden/rules/2.json
+    python tests/formats/keep_rules.py          # golden/rules/2.json, 2-shares.json
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from attest import canonical  # noqa: E402
 from attest.digests import Digest  # noqa: E402
+from attest.statements import statements  # noqa: E402
+from attest.statements.predicates import promotion as promotions  # noqa: E402
+from attest.statements.predicates import seal as seals  # noqa: E402
 from attest.trust.policies import ChannelPolicy  # noqa: E402
 from attest.trust.trust_roots import RULES, Clock, Settlement  # noqa: E402
 from casstore import promotion  # noqa: E402
@@ -29,10 +33,11 @@ from casstore.ledger.folding import fold  # noqa: E402
 from casstore.ledger.rows import state_rows, tries_of  # noqa: E402
 from casstore.ledger.state import start  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
+from tests.support.shared import SharedWorld  # noqa: E402
 from tests.support.table_rows import table_rows  # noqa: E402
 from tests.support.worlds import signer  # noqa: E402
 
-KEPT = Path(__file__).parent / "golden" / "rules" / f"{RULES}.json"
+FOLDER = Path(__file__).parent / "golden" / "rules"
 CHANNELS = {
     "dev": ChannelPolicy(None, 0),
     "staging": ChannelPolicy("dev", 1),
@@ -100,9 +105,6 @@ def busy(folder: str) -> PublishedWorld:
 
 
 def _dispute(world: PublishedWorld) -> None:
-    from attest.statements import statements
-    from attest.statements.predicates import seal as seals
-
     state, root = world.state, world.state.require_trust_root()
     assert state.sealed is not None
     where = state.store, "main", RULES, state.count, state.tip, world.now, root.digest, root.version
@@ -112,10 +114,48 @@ def _dispute(world: PublishedWorld) -> None:
     world.force(EntryKind.SEAL, signer("log").sign_statement(payload))
 
 
-def keep() -> bytes:
+def shared(folder: str) -> SharedWorld:
+    """The feature `shares`: a release that came by steps, one that was taken back, one that comes; a step too early."""
+    world = SharedWorld.make(f"{folder}/store")
+    world.begin()
+    for share in (5, 50, None):
+        world.step("1.1.0", share)
+        sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
+        world.later(days=1, seconds=1)
+    world.ship("1.2.0", content=b"y")
+    world.to_staging("1.2.0")
+    world.step("1.2.0", 5)
+    world.rollback("prod")
+    promotion.unpin(world.store, world.ledger, channel="prod", signer=signer("pam"), now=world.now, reason="mended")
+    world.step("1.2.0", 5)
+    world.approve("1.2.0", "prod", "ann")
+    state = world.state
+    claim = promotions.Promotion(
+        store=state.store,
+        ledger="main",
+        action="promote",
+        channel="prod",
+        from_move=state.channel("prod").move,
+        release="1.2.0",
+        time=world.now,
+        trust_root=state.require_trust_root().digest,
+        share=50,
+    )
+    payload = statements.of_digests({"release": world.made["1.2.0"].digest}, promotions.TYPE, claim.to_json())
+    world.force(EntryKind.PROMOTE, signer("pam").sign_statement(payload.to_bytes()), "prod")
+    sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
+    world.later(days=1)
+    world.step("1.2.0", 50)
+    return world
+
+
+WORLDS: dict[str, Callable[[str], PublishedWorld]] = {f"{RULES}": busy, f"{RULES}-shares": shared}
+
+
+def keep(make: Callable[[str], PublishedWorld]) -> bytes:
     """The whole ledger, what a fold of it reads, and what it adds up to."""
     with tempfile.TemporaryDirectory() as folder:
-        world = busy(folder)
+        world = make(folder)
         entries, reading = list(world.ledger.entries()), Recorded(world.store)
         state = replace(fold(start(world.store.store_id, "main"), entries, reading), epoch=None)
         made = tries_of(replace(state, tries=None))
@@ -135,7 +175,9 @@ def keep() -> bytes:
 
 
 if __name__ == "__main__":
-    if KEPT.exists():
-        sys.exit(f"{KEPT} is there: it is kept, not made anew")
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    KEPT.write_bytes(keep())
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lacking = {path: make for name, make in WORLDS.items() if not (path := FOLDER / f"{name}.json").exists()}
+    for path, make in lacking.items():
+        path.write_bytes(keep(make))
+    if not lacking:
+        sys.exit(f"all of {', '.join(WORLDS)} are there: they are kept, not made anew")

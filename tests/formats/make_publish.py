@@ -23,7 +23,7 @@ from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists, kit_files, records, tuf_repository
 from bundlers.publishing.file_lists import ListedComponent, ListedRelease
 from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
+from bundlers.publishing.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
@@ -61,6 +61,12 @@ def channel_record() -> ChannelRecord:
         )
     }
     return ChannelRecord(STORE, "main", "prod", version, known("release"), 41, known("move"), 2, known("root"), builds)
+
+
+def shared_record() -> ChannelRecord:
+    """5 % of prod get the next version."""
+    builds = {"agent": replace(channel_record().builds["agent"], archive="agent-1.3.0.zip", digest=known("next"))}
+    return replace(channel_record(), canary=CanaryRecord("1.3.0", known("next release"), 5, 41, known("move"), builds))
 
 
 def ledger_proof() -> LedgerProof:
@@ -194,6 +200,7 @@ def golden() -> dict[str, bytes]:
     return {
         "publication/channel-record.json": channel_record().to_bytes(),
         "publication/withdrawn-record.json": replace(channel_record(), builds={}, withdrawn=(44,)).to_bytes(),
+        "publication/shared-record.json": shared_record().to_bytes(),
         "publication/ledger-proof.json": ledger_proof().to_bytes(),
         "published-layout/files/index.json": file_lists.index_bytes(listed()),
         "published-layout/files/all.json": file_lists.piece_bytes(rows()),

@@ -38,7 +38,7 @@ from attest.statements.predicates import (  # noqa: E402
 from attest.statements.predicates import ceremony as ceremonies  # noqa: E402
 from attest.trust.isolation_rules import IsolationRules  # noqa: E402
 from attest.trust.policies import ChannelPolicy  # noqa: E402
-from attest.trust.policy_parts import CustomRule, Freeze  # noqa: E402
+from attest.trust.policy_parts import CustomRule, Freeze, ShareStep  # noqa: E402
 from attest.trust.trust_roots import Role, TrustRoot  # noqa: E402
 
 GOLDEN = HERE / "golden"
@@ -69,6 +69,9 @@ FULL = ChannelPolicy(
     rules=(CustomRule("small", "size(request.archives) <= 4", ("vulns",), "at most four archives", "owner"),),
     gates={"unit-tests": ({"command": ["sh", "unit.sh"], "scripts": {"unit.sh": sha256(b"unit.sh")}},)},
 )
+
+
+STEPS = ChannelPolicy("staging", 1, steps=(ShareStep(5, 86400), ShareStep(25, 172800), ShareStep(50)))
 
 
 def first() -> TrustRoot:
@@ -193,7 +196,7 @@ def decisions() -> dict[str, Any]:
 def files() -> dict[str, bytes]:
     """Path below the golden folder -> content."""
     one, two, three = first(), second(), third()
-    policies = {"least": LEAST, "usual": USUAL, "full": FULL}
+    policies = {"least": LEAST, "usual": USUAL, "full": FULL, "steps": STEPS}
     return {
         "trust-root/1.signed.json": signed(one, "olga", "otto"),
         "trust-root/2.signed.json": signed(two, "oscar", "otto", "olga", previous=one),

@@ -25,6 +25,7 @@ def test_read_back() -> None:
         return (GOLDEN / name).read_bytes()
 
     assert ChannelRecord.parse(data("publication/channel-record.json")) == make_publish.channel_record()
+    assert ChannelRecord.parse(data("publication/shared-record.json")) == make_publish.shared_record()
     assert LedgerProof.parse(data("publication/ledger-proof.json")) == make_publish.ledger_proof()
     assert Receipt.parse(data("receipt/first.json")) == make_publish.receipt()
     assert Receipt.parse(data("receipt/next.json")).previous == make_publish.receipt().name

@@ -22,7 +22,8 @@ KEPT = {path.stem: json.loads(path.read_bytes()) for path in sorted(FOLDER.glob(
 
 
 def test_each_number_of_the_rules_has_one() -> None:
-    assert sorted(KEPT) == [str(number) for number in range(2, RULES + 1)]
+    """And each feature that was known under it."""
+    assert sorted(KEPT) == [*(str(number) for number in range(2, RULES + 1)), "2-shares"]
 
 
 @pytest.mark.parametrize("number", sorted(KEPT))
@@ -39,13 +40,30 @@ def test_it_adds_up_to_what_it_always_did(number: str, part: float) -> None:
         assert (made.state_root, made.full_root) == (kept["state"], kept["full"])
 
 
-@pytest.mark.parametrize("number", sorted(KEPT))
+@pytest.mark.parametrize("number", [name for name in sorted(KEPT) if name.isdecimal()])
 def test_it_holds_all_that_the_rules_speak_of(number: str) -> None:
     kept = KEPT[number]
     kinds = {formats.parse(text.encode()).kind for text in kept["entries"]}
     assert kinds >= set(EntryKind) - {EntryKind.REHEARSAL, EntryKind.CONDEMN, EntryKind.DELETE}
     names = {name.partition("/")[0] for name, _ in kept["rows"]}
     assert names >= {"channel", "revoked", "suspended", "root", "identity", "destination", "void", "line"}
+
+
+def test_that_of_the_shares_has_one_that_runs_one_that_was_taken_back_and_a_step_too_early() -> None:
+    rows = dict(KEPT["2-shares"]["rows"])
+    assert rows["channel/prod"]["canary"]["share"] == 50 and {"code": "policy"} in rows.values()
+    prod = folded(KEPT["2-shares"], 0).channel("prod")
+    assert [(move.version, move.kind, move.share) for move in prod.history] == [
+        ("1.0.0", "promote", None),
+        ("1.1.0", "promote", 5),
+        ("1.1.0", "promote", 50),
+        ("1.1.0", "promote", None),
+        ("1.2.0", "promote", 5),
+        ("1.1.0", "rollback", None),
+        ("1.1.0", "unpin", None),
+        ("1.2.0", "promote", 5),
+        ("1.2.0", "promote", 50),
+    ]
 
 
 @pytest.mark.parametrize("document", [{"rules": RULES + 1}, {"features": ["later"]}, {"rules": 1}])

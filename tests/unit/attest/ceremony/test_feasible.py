@@ -53,6 +53,10 @@ def drafted(here: Path, policy: str, capsys: pytest.CaptureFixture[str], without
     ("policy", "said"),
     [
         ("approvals = 2", "2 approvals are asked, 1 people may approve"),
+        (
+            'approvals = 0\nsteps = [{ share = "5%", soak = "320d" }, { share = "9%", soak = "9w" }]',
+            "its steps take longer",
+        ),
         ("approvals = 0\nrollback_approvals = 3", "3 rollback approvals are asked"),
         ('approvals = 0\nrequire = ["slsa-provenance"]\nrebuilds = 2', "2 independent builders are asked, 1 hold"),
         (

@@ -26,6 +26,7 @@ CHANNELS = parse_channels(
             "require": ["slsa-provenance", "vulns"],
             "soak": 24 * 3600,
             "rolledBack": "refuse",
+            "steps": [{"share": 5, "soak": 3600}, {"share": 25, "soak": 7200}],
             "freeze": [{"days": ["sat", "sun"], "reason": "nobody is there"}],
             "maxAge": {"vulns": 7200},
             "builders": ["https://ci.example/*"],
@@ -79,6 +80,10 @@ DENIED: list[tuple[str, dict[str, Any], set[str]]] = [
     ("an expired approval", {"evidence": [{**APPROVALS[0], "expired": True}, APPROVALS[1], SOURCE, SCAN]},
      {"approvals"}),
     ("a revoked approver", {"revoked": ["ann"]}, {"approvals"}),
+    ("all at once", {"share": "all"}, {"share"}),
+    ("a step left out", {"share": "25%"}, {"share"}),
+    ("before its soak", {"share": "25%", "canary": {"share": "5%", "ran": 3599}}, {"share"}),
+    ("before the last soak", {"canary": {"share": "25%", "ran": 7199}}, {"share"}),
     ("an own rule", {"promoter": None}, {"rule:named"}),
 ]  # fmt: skip
 
@@ -86,6 +91,19 @@ DENIED: list[tuple[str, dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("changes", "wanted"), [row[1:] for row in DENIED], ids=[row[0] for row in DENIED])
 def test_each_rule_can_fail_alone(changes: dict[str, Any], wanted: set[str]) -> None:
     assert failing(**changes) == wanted
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"share": "5%"},
+        {"share": "25%", "canary": {"share": "5%", "ran": 3600}},
+        {"canary": {"share": "25%", "ran": 7200}},
+        {"canary": {"share": "25%", "ran": 0}, "action": "rollback"},
+    ],
+)
+def test_each_step_is_allowed_in_its_turn(step: dict[str, Any]) -> None:
+    assert failing(**step) == set()
 
 
 def test_a_rollback_is_possible_in_a_freeze() -> None:
@@ -106,6 +124,8 @@ def test_a_wrong_expectation_is_told() -> None:
         ({"people": {"ann": ["king"]}}, "'king' is no role"),
         ({"cases": [{**GOOD, "expect": "maybe"}]}, "neither allow nor deny"),
         ({"cases": [{**GOOD, "chanel": "x"}]}, "unknown field 'chanel'"),
+        ({"cases": [{**GOOD, "share": "half"}]}, "not a percentage"),
+        ({"cases": [{**GOOD, "share": "100%"}]}, "from 1 to 99"),
         ({"cases": [{**GOOD, "promoter": "zoe"}]}, "'zoe' is not among the people"),
         ({"cases": [{**GOOD, "evidence": [{"type": "magic", "by": "ann"}]}]}, "'magic' needs a predicate"),
         ({"cases": [{**GOOD, "evidence": [{**SCAN, "findings": {"bad": 1}}]}]}, "'bad' is no severity"),

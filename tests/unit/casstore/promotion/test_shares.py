@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from attest.statements.predicates import promotion as promotions
 from attest.trust.policies import ChannelPolicy, ShareStep
 from casstore import promotion
 from casstore.errors import Conflict, MoveDenied, NoSuchObject
-from casstore.ledger import rows, state_records
+from casstore.ledger import rows, sealed_states, sealing, state_records
+from casstore.ledger.cache import EntryCache
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.folding import replay_all
+from casstore.ledger.folding import replay, replay_all
+from casstore.ledger.log import Ledger
 from casstore.promotion.standings import channel_spans
 from tests.support.worlds import CHANNELS, World, signer
 
@@ -278,6 +281,22 @@ def test_the_row_of_a_channel_names_both_and_states_are_saved_whole() -> None:
     }
     saved = state_records.record(world.state.fields())  # of a state that was resumed
     assert saved == state_records.record(replay_all(world.ledger, world.store).fields())
+
+
+def test_a_machine_that_begins_at_a_seal_goes_on_with_what_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed_states, "is_due", lambda *_: True)
+    world = World.make(str(tmp_path / "store"), channels=LINE)
+    for version in ("1.0.0", "1.1.0"):
+        world.release(version)
+        world.to_staging(version)
+        _step(world, version, None if version == "1.0.0" else 5)
+    sealing.seal(world.store, world.ledger, signer=signer("log"), now=world.now)
+    begun, whole = replay(Ledger(world.store, cache=EntryCache()), world.store), replay_all(world.ledger, world.store)
+    assert begun.begun is not None and begun.channel("prod") == whole.channel("prod")
+    assert begun.channel("prod").shared == {world.made["1.1.0"].digest: 1}
+    assert _step(world.later(days=1), "1.1.0", 25).moved
 
 
 @pytest.mark.parametrize(
