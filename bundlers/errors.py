@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.errors import CasstoreError, OutOfTime, VerificationError
+from casstore.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from bundlers.blockers import Blocker
@@ -64,6 +65,10 @@ class NoRanges(CasstoreError):
     """A source serves whole files only."""
 
     exit_code = 12
+
+
+class TooLarge(StorageUnavailable):
+    """A file has more bytes than what belongs in its place may have."""
 
 
 class HostileArchive(VerificationError):

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bundlers.errors import TooLarge
 from bundlers.publishing.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.storage import Storage, open_storage
@@ -55,12 +56,12 @@ def open_reader(url: str, *, network: NetworkGuard | None) -> Reader:
 
 
 def read_all(reader: Reader, path: str, *, max_bytes: int) -> bytes:
-    """A whole small file. Raises StorageUnavailable when it is larger than `max_bytes`."""
+    """A whole small file. Raises TooLarge when it is larger than `max_bytes`."""
     pieces, size = [], 0
     for piece in reader.chunks(path):
         size += len(piece)
         if size > max_bytes:
-            raise StorageUnavailable(f"{reader.url}/{path}: larger than {max_bytes} bytes")
+            raise TooLarge(f"{reader.url}/{path}: larger than {max_bytes} bytes")
         pieces.append(piece)
     return b"".join(pieces)
 

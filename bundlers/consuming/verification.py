@@ -27,7 +27,7 @@ from bundlers.publishing.absence import Against
 from bundlers.publishing.channel_proof import ChannelJudgement
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.ways import way
-from casstore.errors import Conflict, NoSuchObject, StoreDamaged
+from casstore.errors import Conflict, NoSuchObject, StorageUnavailable, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
 from casstore.ledger.rows import canary_row
@@ -47,7 +47,7 @@ def verify_channel(
 ) -> VerifiedChannel:
     """`check_keys` judges who published it, by the proven ledger and what is revoked in it.
 
-    Raises Withdrawn, VerificationError, TrustError, FormatError, NoSuchObject.
+    Raises Withdrawn, VerificationError, TrustError, FormatError, NoSuchObject, StorageUnavailable.
     """
     record = ChannelRecord.parse(source.read(records.channel_path(channel)))
     if record.channel != channel:
@@ -58,6 +58,8 @@ def verify_channel(
     pins = pins_of(ledger.store, ledger.ledger)
     if record.withdrawn:
         raise withdrawn.read(source, ledger, record, channel, pins, check_keys, at)
+    if ledger.cosigned.unread is not None:
+        raise StorageUnavailable(f"channel {channel}: {ledger.cosigned.unread}", hint="try again later")
     if ledger.cosigned.lacking is not None:
         raise VerificationError(
             f"channel {channel}: {ledger.cosigned.lacking}", hint="wait for them; the version before stays good"

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint
 from attest.trust.witnesses import Witness, Witnesses
+from bundlers.errors import TooLarge
 from bundlers.publishing import records
 from bundlers.publishing.destinations import Destination
 from casstore.errors import NoSuchObject, StorageUnavailable
@@ -36,6 +37,8 @@ class Cosigned:
     asked: Witnesses | None
     notes: Mapping[str, bytes]
     """Name -> the note with its line; no more than were asked for."""
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Name -> why nobody knows whether it has signed: a place did not answer."""
 
     @property
     def enough(self) -> bool:
@@ -60,6 +63,14 @@ class Cosigned:
             f"the checkpoint over {self.size} entries is signed by {len(self.notes)} of {self.asked.quorum} witnesses"
             f" (missing: {', '.join(self.missing)})"
         )
+
+    @property
+    def unread(self) -> str | None:
+        """What did not answer, where there may be enough lines for all that one knows; None where there are not."""
+        if self.enough or self.asked is None or len(self.notes) + len(self.away) < self.asked.quorum:
+            return None
+        why = "; ".join(f"{name}: {told}" for name, told in self.away.items())
+        return f"whether witnesses signed the checkpoint over {self.size} entries could not be read ({why})"
 
     def files(self) -> dict[str, bytes]:
         """Path -> note, as they lie in a publication or kit."""
@@ -91,22 +102,38 @@ NO_LINES = CosignatureLines()
 def look(places: Sequence[ReadLine], asked: Witnesses | None, checkpoint: Checkpoint) -> Cosigned:
     """Ask for witness by witness, at place by place, until there are enough."""
     notes: dict[str, bytes] = {}
+    away: dict[str, str] = {}
     for one in asked.keys if asked else ():
         if asked is not None and len(notes) >= asked.quorum:
             break
-        if (note := next((n for read in places if (n := line(read, one, checkpoint)) is not None), None)) is not None:
-            notes[one.name] = note
-    return Cosigned(checkpoint.size, asked, notes)
+        for read in places:
+            try:
+                note = _line(read, one, checkpoint)
+            except StorageUnavailable as exc:
+                away[one.name] = exc.message
+                continue
+            if note is not None:
+                notes[one.name] = note
+                break
+    return Cosigned(checkpoint.size, asked, notes, {name: why for name, why in away.items() if name not in notes})
 
 
 def line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
     """The note of this witness over this checkpoint, as it lies at a place; None where none does."""
     try:
+        return _line(read, one, checkpoint)
+    except StorageUnavailable:
+        return None  # one that cannot be read: the others may be enough
+
+
+def _line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
+    """As `line`. Raises StorageUnavailable where the place does not answer: a larger file than a note is none."""
+    try:
         note = read(records.cosignature_path(checkpoint.size, one.key_id))
         if note is not None:
             cosignatures.time_of(note, one.key, checkpoint)
-    except (FormatError, VerificationError, NoSuchObject, StorageUnavailable):
-        return None  # one that cannot be read: the others may be enough
+    except (FormatError, VerificationError, NoSuchObject, TooLarge):
+        return None
     return note
 
 

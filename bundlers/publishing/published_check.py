@@ -30,7 +30,7 @@ from bundlers.publishing import cosigned, feed, records, target_lists, tuf_repos
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
-from casstore.errors import NoSuchObject
+from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.folding import replay_whole
 from casstore.ledger.log import Ledger
@@ -129,7 +129,10 @@ def _lacking(
     last = ledger.all_entries()[checkpoint.size - 1]
     sealed = seal.parse(parse_unverified(store.read(last.statement)).predicate)
     read = lambda path: storage.read(path, 0, _NOTE) if path in there else None  # noqa: E731
-    return cosigned.look([read], state.trust_roots[sealed.trust_root_version - 1].witnesses, checkpoint).lacking
+    found = cosigned.look([read], state.trust_roots[sealed.trust_root_version - 1].witnesses, checkpoint)
+    if found.unread is not None:
+        raise StorageUnavailable(f"{storage.url}: {found.unread}", hint="try again later")
+    return found.lacking
 
 
 def _add_targets(
