@@ -39,10 +39,16 @@ MAX_PEM = 16 * 1024
 _ACCEPTED = f"casstore takes {' and '.join(ALGORITHMS)} keys: casstore keys generate"
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ECDSA = ec.ECDSA(hashes.SHA256())
+_CURVE_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+"""What sigstore's registry has each curve sign with."""
 _CURVES: dict[str, tuple[str, ec.ECDSA]] = {
     "secp256r1": (ECDSA_P256, _ECDSA),
-    "secp384r1": ("ecdsa-p384", ec.ECDSA(hashes.SHA384())),
-    "secp521r1": ("ecdsa-p521", ec.ECDSA(hashes.SHA512())),
+    "secp384r1": ("ecdsa-p384", ec.ECDSA(_CURVE_HASHES["secp384r1"])),
+    "secp521r1": ("ecdsa-p521", ec.ECDSA(_CURVE_HASHES["secp521r1"])),
 }
 _DETAILS = {
     ECDSA_P256: "PKIX_ECDSA_P256_SHA_256",
@@ -253,7 +259,9 @@ def _verify_curve(public: ec.EllipticCurvePublicKey, signature: bytes, data: byt
         public.verify(signature, data, _ECDSA)
 
 
-def _verify_rsa(public: rsa.RSAPublicKey, signature: bytes, data: bytes, kind: hashes.SHA256 | Prehashed) -> None:
+def _verify_rsa(
+    public: rsa.RSAPublicKey, signature: bytes, data: bytes, kind: hashes.HashAlgorithm | Prehashed
+) -> None:
     """PKCS#1 v1.5, which sigstore's registry and cosign have, or PSS, which securesystemslib has."""
     try:
         public.verify(signature, data, padding.PKCS1v15(), kind)
@@ -261,22 +269,27 @@ def _verify_rsa(public: rsa.RSAPublicKey, signature: bytes, data: bytes, kind: h
         public.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO), kind)
 
 
-def verify_artifact(public: PublicKey, signature: bytes, sha256: bytes, content: bytes | None) -> None:
-    """As `verify_signature`, over an artifact of which ECDSA needs the SHA-256 alone and Ed25519 all bytes.
+def verify_artifact(public: PublicKey, signature: bytes, digest: bytes, content: bytes | None) -> None:
+    """As `verify_signature`, over an artifact of which ECDSA needs the digest alone and Ed25519 all bytes.
 
-    Raises BadInput where the bytes are needed and not given.
+    `digest` is a SHA-256, or that of the curve's own hash. Raises BadInput where the bytes are needed and not given.
     """
     if isinstance(public, ed25519.Ed25519PublicKey):
         if content is None:
             raise BadInput("an Ed25519 signature is verified over the file, not its digest", hint="give the file")
         return verify_signature(public, signature, content)
-    if content is not None and not algorithm_of(public).startswith(("rsa", ECDSA_P256)):
+    kind: hashes.HashAlgorithm = hashes.SHA256()
+    if len(digest) != kind.digest_size and not isinstance(public, rsa.RSAPublicKey):
+        kind = _CURVE_HASHES[public.curve.name]
+    if len(digest) != kind.digest_size:
+        raise VerificationError(f"a digest of {len(digest)} bytes is none that such a key signs")
+    if content is not None and kind.digest_size == 32 and not algorithm_of(public).startswith(("rsa", ECDSA_P256)):
         return verify_signature(public, signature, content)  # the curve's own hash needs the bytes
     try:
         if isinstance(public, rsa.RSAPublicKey):
-            _verify_rsa(public, signature, sha256, Prehashed(hashes.SHA256()))
+            _verify_rsa(public, signature, digest, Prehashed(kind))
         else:
-            public.verify(signature, sha256, ec.ECDSA(Prehashed(hashes.SHA256())))
+            public.verify(signature, digest, ec.ECDSA(Prehashed(kind)))
     except InvalidSignature as exc:
         raise VerificationError(
             f"the signature does not match the key {identities.short(identity_of(public))}",

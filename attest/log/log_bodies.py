@@ -36,7 +36,7 @@ class Signed:
     signature: bytes
     public: PublicKey
     digest: bytes
-    """SHA-256 of the signed bytes: of DSSE's PAE, or of the artifact."""
+    """SHA-256 of DSSE's PAE, or of the artifact by `algorithm`."""
     payload: bytes | None
     """The DSSE payload; None where an artifact itself is signed."""
     payload_type: str = ""
@@ -44,6 +44,8 @@ class Signed:
     """The certificate of the key, in DER, where it was signed keyless."""
     keyid: str = ""
     """The key id that stands in the envelope: part of the text that `intoto` 0.0.1 hashes, and nothing more."""
+    algorithm: str = "sha256"
+    """What `digest` is: sha256, sha384 or sha512."""
 
 
 def check(entry: LogEntry, signed: Signed) -> None:
@@ -81,7 +83,7 @@ def hashedrekord_v2(signed: Signed) -> dict[str, Any]:
     else:
         material = {"x509Certificate": {"rawBytes": _b64(signed.certificate)}}
     return {
-        "data": {"algorithm": "SHA2_256", "digest": _b64(signed.digest)},
+        "data": {"algorithm": f"SHA2_{signed.algorithm[3:]}", "digest": _b64(signed.digest)},
         "signature": {
             "content": _b64(signed.signature),
             "verifier": {"keyDetails": keys.details_of(signed.public), **material},
@@ -137,7 +139,7 @@ def _is_intoto_v2(spec: Any, signed: Signed) -> bool:
 def _is_hashedrekord_v1(spec: Any, signed: Signed) -> bool:
     if signed.payload is not None:
         return False
-    digest = {"algorithm": "sha256", "value": signed.digest.hex()}
+    digest = {"algorithm": signed.algorithm, "value": signed.digest.hex()}
     signature = spec["signature"]
     named = _names(signature["publicKey"]["content"], signed)
     return bool(named and (spec["data"]["hash"], signature["content"]) == (digest, _b64(signed.signature)))

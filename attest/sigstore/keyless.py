@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
-from attest.digests import Digest, to_raw
 from attest.errors import CasstoreError, FormatError, NotInstalled, TrustError, VerificationError
 from attest.keys import identities, keys
 from attest.log.log_bodies import Signed
@@ -90,17 +89,26 @@ def signed_statement(bundle: SigstoreBundle) -> Signed:
     )
 
 
-def verify_keyless_artifact(
-    raw: bytes, artifact: Digest, *, trusted_root_json: bytes, at: datetime
-) -> KeylessSignature:
-    """Verify a bundle that signs an artifact itself (foreign files only). Raises as `verify_keyless`."""
+def verify_keyless_artifact(raw: bytes, artifact: str, *, trusted_root_json: bytes, at: datetime) -> KeylessSignature:
+    """Verify a bundle that signs an artifact itself (foreign files only). Raises as `verify_keyless`.
+
+    `artifact` is its digest by the algorithm that the bundle names: `sha256:HEX`, `sha384:HEX` or `sha512:HEX`.
+    """
     bundle = SigstoreBundle.parse(raw)
     message = bundle.message_signature
     if message is None:
         raise VerificationError("the bundle signs a statement, not the artifact itself")
     if message.digest not in (None, artifact):
         raise VerificationError("the bundle signs another artifact", hint="its own digest says so")
-    signed = Signed(message.signature, _leaf_key(bundle), to_raw(artifact), None, "", bundle.certificate)
+    algorithm, _, digits = artifact.partition(":")
+    signed = Signed(
+        message.signature,
+        _leaf_key(bundle),
+        bytes.fromhex(digits),
+        None,
+        certificate=bundle.certificate,
+        algorithm=algorithm,
+    )
     return _verify(bundle, signed, trusted_root_json, at)
 
 

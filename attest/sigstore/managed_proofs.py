@@ -17,7 +17,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from attest.digests import Digest, to_raw
 from attest.errors import FormatError, TrustError
 from attest.keys.keys import PublicKey
 from attest.log.log_bodies import Signed
@@ -44,7 +43,7 @@ def judge(
     root_json: bytes,
     at: datetime,
     required: bool = False,
-    artifact: Digest | None = None,
+    artifact: str | None = None,
 ) -> Proven:
     """`artifact` is what a bundle without envelope signs; it need not say so itself.
 
@@ -64,7 +63,7 @@ def judge(
     return Proven(found[0] if found else None, logged, bool(stamps))
 
 
-def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None = None) -> Signed:
+def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: str | None = None) -> Signed:
     """What this bundle says was signed, as a log names it. Raises FormatError."""
     if bundle.envelope is not None:
         envelope = bundle.envelope
@@ -75,7 +74,8 @@ def signed_by(bundle: SigstoreBundle, public: PublicKey, artifact: Digest | None
     digest_of = artifact or (message and message.digest)
     if message is None or not digest_of:
         raise FormatError("sigstore bundle: it does not say which artifact it signs")
-    return Signed(message.signature, public, to_raw(digest_of), None)
+    algorithm, _, digits = digest_of.partition(":")
+    return Signed(message.signature, public, bytes.fromhex(digits), None, algorithm=algorithm)
 
 
 def _judge(bundle: SigstoreBundle, signed: Signed, instance: Instance) -> tuple[list[datetime], list[datetime], bool]:

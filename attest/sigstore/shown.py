@@ -62,7 +62,9 @@ def about(bundle: SigstoreBundle) -> list[dict[str, Any]]:
     if statement is not None:
         return [{"name": subject.name, "digest": subject.digest_set} for subject in statement.subjects]
     message = bundle.message_signature
-    return [{"name": "", "digest": {"sha256": message.digest[7:]}}] if message and message.digest else []
+    if message is None or message.digest is None:
+        return []
+    return [{"name": "", "digest": {message.algorithm: message.digest.partition(":")[2]}}]
 
 
 def statement_of(bundle: SigstoreBundle) -> Statement | None:

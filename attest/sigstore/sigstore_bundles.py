@@ -21,7 +21,7 @@ from typing import Any
 from attest import canonical
 from attest.core import limits
 from attest.core.remembered import Remembered
-from attest.digests import Digest, from_raw, sha256
+from attest.digests import Digest, sha256
 from attest.errors import FormatError
 from attest.statements import envelopes
 from attest.statements.envelopes import Envelope
@@ -34,6 +34,8 @@ READ_MEDIA_TYPES = (
     "application/vnd.dev.sigstore.bundle+json;version=0.2",
     V01,
 )
+DIGESTS = {"SHA2_256": ("sha256", 32), "SHA2_384": ("sha384", 48), "SHA2_512": ("sha512", 64)}
+"""sigstore's name -> ours, and its size in bytes."""
 _KEY_MATERIAL = ("publicKey", "certificate", "x509CertificateChain")
 _CONTENT = ("dsseEnvelope", "messageSignature")
 
@@ -43,7 +45,13 @@ class MessageSignature:
     """A signature over an artifact itself (read from foreign bundles, never written)."""
 
     signature: bytes
-    digest: Digest | None
+    digest: str | None
+    """`sha256:HEX`, `sha384:HEX` or `sha512:HEX`; None where it does not say."""
+
+    @property
+    def algorithm(self) -> str:
+        """By which digest the artifact is meant; SHA-256 where it does not say."""
+        return "sha256" if self.digest is None else self.digest.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +206,10 @@ def _message_signature(value: Mapping[str, Any]) -> MessageSignature:
     digest = value.get("messageDigest")
     if digest is None:
         return MessageSignature(signature, None)
-    if not isinstance(digest, dict) or digest.get("algorithm") != "SHA2_256":
-        raise FormatError("sigstore bundle: messageDigest is not SHA2_256")
+    algorithm, size = DIGESTS.get(str(digest.get("algorithm")), ("", 0)) if isinstance(digest, dict) else ("", 0)
+    if not algorithm:
+        raise FormatError(f"sigstore bundle: messageDigest is none of {', '.join(DIGESTS)}")
     raw = envelopes.decode_base64(digest.get("digest"), "sigstore bundle: messageDigest")
-    if len(raw) != 32:
-        raise FormatError(f"sigstore bundle: messageDigest has {len(raw)} bytes, not 32")
-    return MessageSignature(signature, from_raw(raw))
+    if len(raw) != size:
+        raise FormatError(f"sigstore bundle: messageDigest has {len(raw)} bytes, not {size}")
+    return MessageSignature(signature, f"{algorithm}:{raw.hex()}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from attest.digests import Digest, from_hex, to_raw
+from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, VerificationError
 from attest.keys import keys
 from attest.keys.identities import of_oidc
@@ -42,15 +42,14 @@ class Artifact:
         """An artifact that is named by its sha256."""
         return Artifact(subjects.of_digest(digest))
 
-    @property
-    def sha256(self) -> Digest:
-        """Raises BadInput where it is named by another digest."""
-        if "sha256" not in self.digests:
+    def by(self, algorithm: str) -> str:
+        """`ALGORITHM:HEX`. Raises BadInput where it is named by another digest."""
+        if algorithm not in self.digests:
             raise BadInput(
-                "a signature over the file itself is judged by its sha256",
-                hint="give the file, or sha256:HEX; sha384 and sha512 name subjects of statements",
+                f"this signature over the file itself is judged by its {algorithm}",
+                hint=f"give the file, or {algorithm}:HEX",
             )
-        return from_hex(self.digests["sha256"])
+        return f"{algorithm}:{self.digests[algorithm]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,10 @@ class Judged:
 
 def algorithms(raw: bytes) -> frozenset[str]:
     """Which digests of the artifact this bundle is compared with; nothing is verified. Raises FormatError."""
-    envelope = SigstoreBundle.parse(raw).envelope
+    bundle = SigstoreBundle.parse(raw)
+    envelope, message = bundle.envelope, bundle.message_signature
+    if message is not None:
+        return frozenset({"sha256", message.algorithm})
     if envelope is None or envelope.payload_type != statements.PAYLOAD_TYPE:
         return frozenset({"sha256"})
     return subjects.algorithms(statements.parse(envelope.payload))
@@ -90,7 +92,8 @@ def verify(raw: bytes, *, artifact: Artifact, signer: Certificate | bytes, root_
         raise VerificationError("it is signed keyless, not by a key", hint="give the certificate's identity and issuer")
     public = keys.public_from_pem(signer)
     statement = _verify_by_key(bundle, public, artifact)
-    blob = artifact.sha256 if bundle.envelope is None else None
+    message = bundle.message_signature
+    blob = artifact.by(message.algorithm) if message is not None else None
     proven = managed_proofs.judge(bundle, public, root_json=root_json, at=at, required=True, artifact=blob)
     if proven.signed_at is None:
         raise VerificationError("no proven signing time")
@@ -102,8 +105,9 @@ def _verify_keyless(
 ) -> Judged:
     if bundle.certificate is None:
         raise VerificationError("it is signed by a key, not keyless", hint="give the public key")
-    if bundle.envelope is None:
-        found = keyless.verify_keyless_artifact(bundle.raw, artifact.sha256, trusted_root_json=root_json, at=at)
+    if bundle.message_signature is not None:
+        blob = artifact.by(bundle.message_signature.algorithm)
+        found = keyless.verify_keyless_artifact(bundle.raw, blob, trusted_root_json=root_json, at=at)
         statement = None
     else:
         found = keyless.verify_keyless(bundle.raw, trusted_root_json=root_json, at=at)
@@ -122,9 +126,10 @@ def _verify_by_key(bundle: SigstoreBundle, public: PublicKey, artifact: Artifact
         keys.verify_signature(public, envelope.signature, pae(envelope.payload_type, envelope.payload))
         return _statement(envelope.payload_type, envelope.payload, artifact)
     message = bundle.message_signature
-    if message is None or message.digest not in (None, artifact.sha256):
+    if message is None or message.digest not in (None, artifact.by(message.algorithm)):
         raise VerificationError("the signature is of another artifact")
-    keys.verify_artifact(public, message.signature, to_raw(artifact.sha256), artifact.content)
+    digest = bytes.fromhex(artifact.digests[message.algorithm])
+    keys.verify_artifact(public, message.signature, digest, artifact.content)
     return None
 
 

@@ -182,7 +182,7 @@ def _dsse_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _hashedrekord_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     signature, digest = spec["signature"], spec["data"]["hash"]
     key = signature["publicKey"]["content"]
-    _check_digest(_public(key), signature["content"], bytes.fromhex(digest["value"]))
+    _check_digest(_public(key), signature["content"], bytes.fromhex(digest["value"]), _HASHES[digest["algorithm"]])
     return {
         "data": {"hash": {"algorithm": digest["algorithm"], "value": digest["value"]}},
         "signature": {"content": signature["content"], "publicKey": {"content": key}},
@@ -221,10 +221,13 @@ def _check(public: Any, signature: str, message: bytes) -> None:
         raise Refused("the signature does not hold") from exc
 
 
-def _check_digest(public: Any, signature: str, digest: bytes) -> None:
+_HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+
+
+def _check_digest(public: Any, signature: str, digest: bytes, kind: hashes.HashAlgorithm = _HASHES["sha256"]) -> None:
     if isinstance(public, ed25519.Ed25519PublicKey):
         raise Refused("plain Ed25519 cannot sign a digest")
     try:
-        public.verify(base64.b64decode(signature), digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+        public.verify(base64.b64decode(signature), digest, ec.ECDSA(Prehashed(kind)))
     except InvalidSignature as exc:
         raise Refused("the signature does not hold") from exc

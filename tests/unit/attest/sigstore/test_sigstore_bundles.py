@@ -99,12 +99,12 @@ def test_an_empty_certificate_chain_is_refused(holder: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("digest", "why"),
     [
-        ({"algorithm": "SHA2_512", "digest": "AA=="}, "not SHA2_256"),
+        ({"algorithm": "SHA3_512", "digest": "AA=="}, "none of SHA2_256, SHA2_384, SHA2_512"),
         ({"algorithm": "SHA2_256", "digest": "AA=="}, "1 bytes"),
-        ("x", "not SHA2_256"),
+        ("x", "none of SHA2_256, SHA2_384, SHA2_512"),
     ],
 )
-def test_a_message_digest_must_be_sha256(digest: Any, why: str) -> None:
+def test_a_message_digest_is_of_sha2(digest: Any, why: str) -> None:
     document = json.loads(RAW)
     del document["dsseEnvelope"]
     document["messageSignature"] = {"signature": "AA==", "messageDigest": digest}
