@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from attest import canonical
@@ -34,13 +35,16 @@ from attest.statements import statements
 
 MAX_PIECES = 4096
 
-BUNDLE, DSSE, PEP740, COSIGN, LINK = (
+BUNDLE, DSSE, PEP740, COSIGN, LINK, BROKEN, JSON = (
     "sigstore bundle",
     "DSSE envelope",
     "PEP 740 attestation",
     "cosign blob bundle",
     "in-toto metadata",
+    "broken attestation",
+    "JSON",
 )
+_MARKS = (b'"dsseEnvelope"', b'"payloadType"', b'"messageSignature"', b'"verification', b'"base64Signature"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +71,41 @@ def read(raw: bytes) -> list[Piece]:
 
 
 def _read(raw: bytes) -> Iterator[Piece]:
-    lines = [line for line in raw.split(b"\n") if line.strip()]
-    if len(lines) > 1 and all(line.strip().endswith(b"}") and line.startswith(b"{") for line in lines):
-        for number, line in enumerate(lines, 1):
-            yield from _of_line(line.strip(), f"line {number}")
+    lines = [(number, line.strip()) for number, line in enumerate(raw.split(b"\n"), 1) if line.strip()]
+    try:
+        value = canonical.loads(raw, what="attestation")
+    except CasstoreError:
+        found = [piece for number, line in lines[: MAX_PIECES + 1] for piece in _of_line(line, f"line {number}")]
+        if len(lines) == 1 or all(piece.form in (JSON, BROKEN) for piece in found):
+            raise
+        yield from _told_once(found)
         return
-    value = canonical.loads(raw, what="attestation")
     yield from _kept(value, "", raw)
 
 
+def _told_once(pieces: list[Piece]) -> Iterator[Piece]:
+    """Lines that are no JSON and follow each other are one piece: a text between attestations, a document cut up."""
+    for noise, group in groupby(pieces, lambda piece: piece.form == JSON):
+        rows = list(group)
+        if noise and len(rows) > 1:
+            yield replace(rows[0], place=f"{rows[0].place} to {rows[-1].place.removeprefix('line ')}")
+        else:
+            yield from rows
+
+
 def _of_line(line: bytes, place: str) -> Iterator[Piece]:
+    """One a line: a broken or cut one is told and hides no other."""
     try:
         value = canonical.loads(line, what="attestation")
     except CasstoreError as exc:
-        yield Piece("JSON", place, problem=exc.message)
+        yield Piece(form_of_broken(line), place, problem=exc.message)
         return
     yield from _kept(value, place, line)
+
+
+def form_of_broken(raw: bytes) -> str:
+    """What bytes that are no JSON were: `BROKEN` where they have the words of an attestation."""
+    return BROKEN if any(mark in raw for mark in _MARKS) else JSON
 
 
 def _kept(value: Any, place: str, raw: bytes) -> list[Piece]:
@@ -102,16 +125,17 @@ def _of_value(value: Any, place: str) -> Iterator[Piece]:
             yield from _of_value(item, f"{place}[{number}]")
         return
     if not isinstance(value, dict):
-        yield Piece("JSON", place, problem="no attestation stands here")
+        yield Piece(JSON, place, problem="no attestation stands here")
         return
     for form, fits, convert in _FORMS:
         if fits(value):
             yield from _converted(form, value, place, convert)
             return
-    for name in _HOLDERS:
-        if isinstance(value.get(name), dict | list):
-            yield from _of_value(value[name], f"{place}.{name}" if place else name)
-            return
+    holders = [name for name in _HOLDERS if isinstance(value.get(name), dict | list)]
+    for name in holders:
+        yield from _of_value(value[name], f"{place}.{name}" if place else name)
+    if holders:
+        return
     if "bundle_url" in value:
         hint = "gh attestation download writes the bundles themselves"
         yield Piece(BUNDLE, place, problem="its bundle is not here, only where it lies (bundle_url)", hint=hint)
@@ -266,7 +290,7 @@ def _document(value: Mapping[str, Any]) -> str:
         return "CycloneDX document"
     if "spdxVersion" in value or "spdx.org/rdf/3." in context:
         return "SPDX document"
-    return "in-toto statement" if str(value.get("_type")).startswith("https://in-toto.io/Statement") else "JSON"
+    return "in-toto statement" if str(value.get("_type")).startswith("https://in-toto.io/Statement") else JSON
 
 
 def _der(certificate: Any) -> bytes:

@@ -57,6 +57,8 @@ def _fetched(url: str, network: NetworkGuard | None) -> FoundFile:
 
 
 def _in_folder(path: str) -> FoundFile | None:
+    if not os.path.isfile(path):
+        return None  # a pipe would be waited for, a device never ends
     try:
         with open(path, "rb") as file:
             if not file.read(64).lstrip().startswith(_BRACKETS):

@@ -23,13 +23,14 @@ def take_source(
     session: Session, source: str, *, rekor: str | None, entries: Sequence[bytes], root: str | None
 ) -> list[dict[str, Any]]:
     """A row for each attestation of a file, folder or URL."""
+    from attest.sigstore import forms
     from bundlers.consuming import attestation_files
     from casstore import promotion
 
     given, rows = read_file(root) if root else None, []
     for found in attestation_files.gather(source, network=session.network):
         for piece in _pieces(found):
-            if found.in_folder and piece.form == "JSON":
+            if found.in_folder and piece.form == forms.JSON:
                 continue
             whole, code = _with_entry(session, piece, rekor, entries)
             store, ledger = session.open_store(), session.ledger()
@@ -66,7 +67,7 @@ def _pieces(found: FoundFile) -> Iterator[Piece]:
     try:
         yield from forms.read(found.raw)
     except CasstoreError as exc:
-        yield forms.Piece("JSON", "", problem=exc.message, hint=exc.hint)
+        yield forms.Piece(forms.form_of_broken(found.raw), "", problem=exc.message, hint=exc.hint)
 
 
 def _with_entry(session: Session, piece: Piece, rekor: str | None, entries: Sequence[bytes]) -> tuple[Piece, int]:

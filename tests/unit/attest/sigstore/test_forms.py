@@ -242,6 +242,33 @@ def test_two_lines_of_which_one_lies() -> None:
     assert broken.raw is None and broken.problem
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (b"", b"%s", [("line 2", forms.BROKEN)]),
+        (b"%s", b"", [("line 1", forms.BROKEN)]),
+        (b"# exported by a script\n# on monday", b"", [("line 1 to 2", forms.JSON)]),
+        (b"[", b",]", [("line 1", forms.JSON), ("line 3", forms.JSON)]),
+    ],
+    ids=["cut-at-the-end", "cut-first", "comments", "brackets"],
+)
+def test_a_broken_line_hides_no_other(before: bytes, after: bytes, told: list[tuple[str, str]]) -> None:
+    """A download that broke off, a file that was put together by hand: the whole is no JSON, its good lines are."""
+    good, _ = (FORMS / "gh.download.jsonl").read_bytes().splitlines()
+    cut = good[:2000]
+    lines = [line for line in (before.replace(b"%s", cut), good, after.replace(b"%s", cut)) if line]
+    found = forms.read(b"\n".join(lines))
+    assert [(piece.place, piece.form) for piece in found if piece.raw is None] == told
+    assert [piece.raw for piece in found if piece.raw] == [good]
+
+
+def test_two_holders_in_one_object_hide_nothing() -> None:
+    good, _ = (FORMS / "gh.download.jsonl").read_bytes().splitlines()
+    found = forms.read(b'{"attestations":[],"bundle":' + good + b',"attestation":{"bundle":' + good + b"}}")
+    assert [piece.place for piece in found] == ["bundle", "attestation.bundle"]
+    assert all(piece.raw for piece in found)
+
+
 def test_a_pep_740_object_is_as_strict_as_a_bundle() -> None:
     value = json.loads((FORMS / "pypi.provenance.json").read_bytes())["attestation_bundles"][0]["attestations"][0]
     other = json.loads(base64.b64decode(value["envelope"]["statement"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -166,6 +167,24 @@ def test_a_file_that_is_none(world: World, tmp_path: Path, capsys: pytest.Captur
     assert code == 3
     assert [row["outcome"] for row in rows] == ["refused", "recorded", "not to be had"]
     assert all(row["file"] and (row["why"] or row["entry"]) for row in rows)
+
+
+def test_what_broke_off_in_a_folder_is_told(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut attestation is no file of another kind; a pipe in the folder is waited for by nobody."""
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "cut.sigstore.json").write_bytes(GITHUB.read_bytes()[:3000])
+    one_line = json.dumps(json.loads(GITHUB.read_bytes())).encode()
+    (folder / "lines.jsonl").write_bytes(one_line + b"\n" + one_line[:3000])
+    (folder / "broken.package.json").write_text('{"name": ')
+    os.mkfifo(folder / "pipe")
+    code, rows = run(capsys, folder)
+    assert code == 3
+    assert [(Path(row["file"]).name, row["place"], row["outcome"], row["form"]) for row in rows] == [
+        ("cut.sigstore.json", "", "refused", "broken attestation"),
+        ("lines.jsonl", "line 1", "recorded", "sigstore bundle"),
+        ("lines.jsonl", "line 2", "refused", "broken attestation"),
+    ]
 
 
 def test_nothing_that_can_be_evidence(world: World, capsys: pytest.CaptureFixture[str]) -> None:
