@@ -96,6 +96,7 @@ def _request(evidence: Evidence) -> Any:
             "archives": dict(asked.archives),
             "components": dict(asked.trees),
             "inChannels": sorted(asked.in_channels),
+            "share": 100 if asked.share is None else asked.share,
         }
     )
     value[celtypes.StringType("now")] = celtypes.TimestampType(asked.now)

@@ -299,7 +299,7 @@ def _report(
         version=at.release.version,
         from_release=at.channel.release,
         from_version=before.version if before else "",
-        share=at.share,
+        share=at.share if at.release.digest != at.channel.release else None,
         taken_back=canary.version if at.action == "rollback" and (canary := at.channel.canary) is not None else "",
         pinned=after.pinned if after is not None else at.action == "rollback",
         moved=moved,

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from attest.digests import Digest
-from attest.errors import PolicyDenied, TrustError, VerificationError
+from attest.errors import FormatError, PolicyDenied, TrustError, VerificationError
 from attest.judging import decisions
 from attest.judging.decisions import Decision
 from attest.statements.predicates import promotion
 from attest.statements.predicates.promotion import Promotion
+from attest.trust.trust_roots import SHARES
 from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
@@ -106,6 +107,8 @@ def check_not_revoked(state: LedgerState, release: ReleaseInfo, at: datetime | N
 def _bound(state: LedgerState, entry: Entry, reader: Reader) -> _Bound:
     unverified = reader.unverified(entry)
     claim = promotion.parse(unverified.predicate)
+    if claim.share is not None and SHARES not in state.require_trust_root().asked:
+        raise FormatError("the trust root does not ask for the feature shares")  # who knows none says the same
     signed = reader.verified(state, entry, promotion.TYPE, at=claim.time, role="promoter")
     check_place(state, store=claim.store, ledger=claim.ledger)
     if (claim.action, claim.channel) != (str(entry.kind), entry.channel):

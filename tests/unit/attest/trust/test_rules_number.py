@@ -12,7 +12,9 @@ from attest.digests import sha256
 from attest.errors import CasstoreError, TooNew
 from attest.statements import statements
 from attest.trust import trust_roots
+from attest.trust.policies import ChannelPolicy, ShareStep
 from casstore.ledger.entries import EntryKind
+from casstore.ledger.folding import replay_all
 from casstore.objects.kinds import Kind
 from tests.support.worlds import World, signer
 
@@ -44,6 +46,18 @@ def test_nobody_else_can(tmp_path: Path, names: tuple[str, ...]) -> None:
     world = World.make(str(tmp_path / "store"))
     _appended(world, _from_the_future(world, *names, rules=3))
     assert [number for number, _ in world.state.void] == [1]
+
+
+def test_a_program_that_knows_no_shares_stops_before_a_policy_with_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World.make(str(tmp_path / "store"))
+    world.next_root(channels={"dev": ChannelPolicy(None, 0, steps=(ShareStep(5),))})
+    assert world.state.require_trust_root().features == ("shares",)
+    monkeypatch.setattr(trust_roots, "FEATURES", frozenset())
+    with pytest.raises(TooNew, match="the feature 'shares'") as caught:
+        replay_all(world.ledger, world.store)
+    assert caught.value.exit_code == 12
 
 
 def test_a_document_names_its_rules() -> None:

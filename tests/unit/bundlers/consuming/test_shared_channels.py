@@ -18,6 +18,7 @@ from bundlers.publishing import records
 from casstore import promotion
 from casstore.errors import NoSuchObject
 from tests.support.shared import LINE, SharedWorld
+from tests.support.witnessed import Line, asked
 from tests.support.worlds import signer
 from tests.unit.bundlers.consuming.test_verification import Forged
 
@@ -166,3 +167,18 @@ def test_the_release_before_a_share_of_staging_is_what_prod_takes(tmp_path: Path
     world.approve("1.1.0", "prod", "ann")
     with pytest.raises(PolicyDenied, match="it never was in staging"):
         world.promote("1.1.0", "prod", share=5)
+
+
+def test_a_witness_folds_the_steps_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    line = Line.__new__(Line)
+    line.at, line.public = tmp_path, tmp_path / "public"
+    line.world = world = SharedWorld.make(str(tmp_path / "store"), witnesses=asked(1, "w1"))
+    world.begin()
+    for share, version in ((5, "1.0.0"), (50, "1.0.0"), (None, "1.1.0")):
+        world.step("1.1.0", share)
+        assert line.publish("prod").staged
+        assert line.witness("w1").new
+        assert line.publish("prod").staged is None
+        assert line.verify("prod").verified.channel.version == version
+        world.later(days=1)

@@ -116,6 +116,15 @@ def test_a_channel_without_steps_takes_no_share() -> None:
         world.promote("1.2.0", "dev", share=5)
 
 
+def test_under_a_trust_root_that_knows_no_shares_a_move_with_one_says_nothing() -> None:
+    world = World.make(f"memory://{next(_NAMES)}")
+    world.release("1.0.0")
+    world.to_prod("1.0.0")
+    world.release("1.1.0")
+    assert "the feature shares" in _move(world, "1.1.0", share=5)
+    assert set(world.state.codes.values()) == {"format"}
+
+
 def test_an_approval_is_for_one_share() -> None:
     world = _world()
     world.approve("1.1.0", "prod", "ann")  # for 5%
