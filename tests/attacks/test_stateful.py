@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from attest.digests import sha256
+from attest.judging import steps
 from attest.trust.verify import VerifiedStatement
 from bundlers.publishing import absence
 from bundlers.publishing.cosigned import Cosigned
@@ -76,6 +77,12 @@ def _auditor(patch: pytest.MonkeyPatch) -> None:
 def _unwitnessed(patch: pytest.MonkeyPatch) -> None:
     """Whose lines are asked for is printed, and not asked."""
     patch.setattr(Cosigned, "enough", property(lambda _: True))
+
+
+def _stepless(patch: pytest.MonkeyPatch) -> None:
+    """The steps of a policy are printed, and not asked."""
+    patch.setattr(steps, "judge", lambda *_: None)
+    patch.setattr(steps, "next_share", lambda *_: None)
 
 
 FLAWS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Siege], None]]] = {}
@@ -140,6 +147,18 @@ def _written_anew(siege: Siege) -> None:
 def _alone(siege: Siege) -> None:
     siege.begin(("aud",))
     siege.revoke_alone("ci")
+    siege.besiege()
+
+
+@_flaw(_stepless)
+def _at_once(siege: Siege) -> None:
+    siege.begin(("pam",), shared=True)
+    siege.season(timedelta(0))
+    siege.bring(timedelta(0))
+    siege.wait(50)
+    with siege.act() as world:
+        world.approve("1.2.0", "prod", "ann")
+    siege.move_by_hand(0, 0, anew=False)
     siege.besiege()
 
 

@@ -7,6 +7,7 @@ replays and writes anew, and signs with the keys that the run gave. The laws (do
 1. without the ledger key, a consumer accepts "C is at R" only if the honest fold at that checkpoint says it;
 2. with it, nothing that lacks promoter or approvers, and nothing that this consumer saw revoked;
 3. what the ledger itself takes is true by the clock on the wall, by who may, and by what was revoked;
+   and a release that comes by a share comes by the policy's steps, each after its soak;
 4. where a witness is asked for, whatever is accepted lies under a checkpoint that the honest witness signed.
 
 The model knows the true time of each entry and what was revoked; it asks nothing of the code that is judged.
@@ -19,9 +20,10 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,7 @@ from attest.statements import statements
 from attest.statements.predicates import promotion as promotions
 from attest.statements.predicates import revocation
 from attest.statements.predicates import seal as seals
-from attest.trust.policies import ChannelPolicy
+from attest.trust.policies import ChannelPolicy, ShareStep
 from attest.trust.witnesses import FOLD, Witness, Witnesses
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.witnessing import witness as witnessing
@@ -50,12 +52,15 @@ from casstore.ledger.rows import state_rows
 from casstore.ledger.rules.trust import identity_digest
 from casstore.ledger.state import LedgerState, start
 from casstore.ledger.views import Move
+from casstore.promotion.services import next_step
 from tests.support.adversary import Public
 from tests.support.published import PublishedWorld
 from tests.support.worlds import NOW, signer
 
 SOAK = timedelta(hours=48)
 CHANNELS = {"dev": ChannelPolicy(None, 0), "prod": ChannelPolicy("dev", 1, soak=int(SOAK.total_seconds()))}
+STEP = timedelta(hours=10)
+BY_STEPS = {**CHANNELS, "prod": replace(CHANNELS["prod"], steps=(ShareStep(5, int(STEP.total_seconds())),))}
 KEYS: tuple[tuple[str, ...], ...] = ((), ("pam",), ("pam", "ann"), ("aud",), ("pete",), ("log",), ("log", "pam"))
 DROPS: tuple[frozenset[EntryKind], ...] = (
     frozenset(),
@@ -73,12 +78,14 @@ class Broken(AssertionError):
 class Siege(RuleBasedStateMachine):
     """One run."""
 
-    @initialize(keys=st.sampled_from(KEYS), witnessed=st.booleans())
-    def begin(self, keys: tuple[str, ...], witnessed: bool = False) -> None:
+    @initialize(keys=st.sampled_from(KEYS), witnessed=st.booleans(), shared=st.booleans())
+    def begin(self, keys: tuple[str, ...], witnessed: bool = False, shared: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="casstore-siege-"))
         asked = Witnesses(1, (Witness("w1", FOLD, signer("w1").public_pem or b""),)) if witnessed else None
-        self.world = PublishedWorld.make(str(self.folder / "store"), channels=CHANNELS, witnesses=asked)
-        self.witnessed = witnessed
+        self.world = PublishedWorld.make(
+            str(self.folder / "store"), channels=BY_STEPS if shared else CHANNELS, witnesses=asked
+        )
+        self.witnessed, self.shared = witnessed, shared
         self.signed: set[tuple[int, Digest]] = set()
         """Size and root hash of what the honest witness signed."""
         self.keys, self.true, self.count = keys, NOW, 0
@@ -127,12 +134,12 @@ class Siege(RuleBasedStateMachine):
     @precondition(lambda self: self.count)
     @rule(back=st.integers(0, 1), skew=SKEWS)
     def ship_it(self, back: int, skew: timedelta) -> None:
-        """Approve and promote to prod, as soon as the soak is over."""
+        """Approve and promote to prod, by the step that comes next, as soon as the soak is over."""
         version = f"1.{max(1, self.count - back)}.0"
         with self.act() as world:
             world.approve(version, "prod", "ann")
         with self.act(skew) as world:
-            world.promote(version, "prod")
+            world.promote(version, "prod", share=next_step(world.state, world.state.channel("prod")))
 
     @rule()
     def roll_back(self) -> None:
@@ -215,25 +222,33 @@ class Siege(RuleBasedStateMachine):
         return found
 
     @precondition(lambda self: "pam" in self.keys and self.count)
-    @rule(back=st.integers(0, 1), days=st.sampled_from([-40, -1.75, 0, 3]), anew=st.booleans())
-    def move_by_hand(self, back: int, days: float, anew: bool) -> None:
+    @rule(
+        back=st.integers(0, 1),
+        days=st.sampled_from([-40, -1.75, 0, 3]),
+        anew=st.booleans(),
+        share=st.sampled_from([None, 5, 50]),
+    )
+    def move_by_hand(self, back: int, days: float, anew: bool, share: int | None = None) -> None:
         """A move with a clock of one's choice, and approvals written anew; nobody judges it before it is appended."""
         self.world.now = self.true + timedelta(days=days)
         approvals = self.approvals()
         if anew:
             approvals = [json.dumps(json.loads(raw), indent=1).encode() for raw in approvals]
         digests = tuple(sorted(self.world.store.put_bytes(raw) for raw in approvals))
-        raw = self._move(f"1.{max(1, self.count - back)}.0", self.world.state, digests)
+        raw = self._move(f"1.{max(1, self.count - back)}.0", self.world.state, digests, share=share)
         if raw is not None:
             self.world.force(EntryKind.PROMOTE, raw, "prod")
             self.note()
 
-    def _move(self, version: str, state: LedgerState, evidence: tuple[Digest, ...], by: str = "pam") -> bytes | None:
+    def _move(
+        self, version: str, state: LedgerState, evidence: tuple[Digest, ...], by: str = "pam", share: int | None = None
+    ) -> bytes | None:
         if version not in state.versions:
             return None
         claim = promotions.Promotion(
             store=state.store, ledger="main", action="promote", channel="prod", from_move=state.channel("prod").move,
             release=version, time=self.world.now, trust_root=state.require_trust_root().digest, evidence=evidence,
+            share=share,
         )  # fmt: skip
         subjects = {"release": state.versions[version]}
         return signer(by).sign_statement(statements.of_digests(subjects, promotions.TYPE, claim.to_json()).to_bytes())
@@ -343,9 +358,15 @@ class Siege(RuleBasedStateMachine):
         told = fold(start(self.world.store.store_id, "main"), entries, self.world.store)
         if channel not in told.channels or told.channels[channel].version != found.version:
             raise Broken(f"{channel} {found.version} was accepted, the ledger says another one")
-        revoked = self.gone.get(found.version)
-        if revoked is not None and revoked < max(found.checkpoint_size, self.seen if again else 0):
-            raise Broken(f"{channel} {found.version} was accepted, entry {revoked} revokes it")
+        runs, canary = told.channels[channel].canary_moves, found.canary
+        comes = None if not runs else (runs[-1].version, runs[-1].share, runs[0].entry)
+        given = None if canary is None else (canary.channel.version, canary.share, canary.began)
+        if given != comes and not (found.canary_withdrawn and given is None):
+            raise Broken(f"{channel} was accepted with {given} for a share, the ledger says {comes}")
+        for version in (found.version, *([] if canary is None else [canary.channel.version])):
+            revoked = self.gone.get(version)
+            if revoked is not None and revoked < max(found.checkpoint_size, self.seen if again else 0):
+                raise Broken(f"{channel} {version} was accepted, entry {revoked} revokes it")
         self.seen = max(self.seen, found.checkpoint_size if again else 0)
 
     def check_ledger(self) -> None:
@@ -359,6 +380,22 @@ class Siege(RuleBasedStateMachine):
             after = [number for number in held if number > move.number]
             if move.kind == "promote" and after:
                 self._check_move(state, move, [0, *(n for n in held if n < move.number)], after[0])
+        if self.shared and "prod" in state.channels:
+            self._check_steps(state.channels["prod"].history, held)
+
+    def _check_steps(self, history: Sequence[Move], held: list[int]) -> None:
+        """After the first release each comes to 5 %, and after ten hours to all."""
+        for before, move in pairwise(history):
+            if move.kind != "promote":
+                continue
+            if (before.share, move.share) not in ((None, 5), (5, None)) or (
+                before.share and before.release != move.release
+            ):
+                raise Broken(f"entry {move.number}: {move.version} for {move.share} after {before.share}")
+            after = [number for number in held if number > move.number]
+            began = max((number for number in held if number < before.number), default=0)
+            if before.share and after and self.when[after[0]] - self.when[began] < STEP:
+                raise Broken(f"entry {move.number}: the soak of a share was over too early")
 
     def _check_move(self, state: LedgerState, move: Move, before: list[int], after: int) -> None:
         dev = max(
