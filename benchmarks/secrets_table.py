@@ -28,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 
 import secret_table  # noqa: E402 - found by the line above
 
-from bundlers.inspection.secret_forms import scan  # noqa: E402
+from bundlers.inspection.secret_forms.stream import scan  # noqa: E402
 
 Found = Callable[[bytes], bool]
 

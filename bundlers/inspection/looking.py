@@ -12,8 +12,9 @@ from typing import IO, Any
 
 import zstandard  # noqa: F401  later it could not be loaded
 
-from bundlers.inspection import fingerprints, linkable, linked, secret_forms, variants
+from bundlers.inspection import fingerprints, linkable, linked, variants
 from bundlers.inspection.packed import containers, nested
+from bundlers.inspection.secret_forms import stream as secrets_in
 from bundlers.inspection.units import Limits, Unit, is_text, raw_of
 from casstore.hostile import Scratch
 
@@ -51,7 +52,7 @@ def _unit(path: str, data: IO[bytes], prints: bool) -> Unit:
     data.seek(0)
     head = data.read(_HEAD)
     data.seek(0)
-    marks = {f"secret:{found.rule}:{found.fingerprint}" for found in secret_forms.scan(data)}
+    marks = {f"secret:{found.rule}:{found.fingerprint}" for found in secrets_in.scan(data)}
     size = data.seek(0, os.SEEK_END)
     data.seek(0)
     if head.startswith((b"\x7fELF", b"MZ")):
@@ -94,7 +95,7 @@ def secrets(blob: IO[bytes], asked: Any, scratch: Scratch, _: Tell) -> dict[str,
     def visit(path: str, data: IO[bytes]) -> None:
         place = path if not path or path.startswith("!") else f"!{path}"
         data.seek(0)
-        found.extend([one.rule, one.fingerprint, one.offset, raw_of(place)] for one in secret_forms.scan(data))
+        found.extend([one.rule, one.fingerprint, one.offset, raw_of(place)] for one in secrets_in.scan(data))
 
     visit("", blob)
     inside = nested.look_inside(blob, blob.seek(0, os.SEEK_END), Limits(*asked[0]), visit, scratch)

@@ -34,6 +34,7 @@ from bundlers.gates.pinning import KINDS, reader_of
 from bundlers.inspection import fingerprints, secret_forms, variants
 from bundlers.inspection import sbom as made_sbom
 from bundlers.inspection.packed import nested
+from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.units import Limits
 from bundlers.isolation import licences, reference_sources
 from bundlers.publishing import kit_reading
@@ -83,7 +84,7 @@ def _program(data: bytes) -> None:
 
 
 def _secrets(data: bytes) -> None:
-    found = list(secret_forms.scan(io.BytesIO(data)))
+    found = list(stream.scan(io.BytesIO(data)))
     assert len({secret.fingerprint for secret in found}) == len(found)
     assert all(0 <= secret.offset <= len(data) for secret in found)
 

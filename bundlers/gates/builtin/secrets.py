@@ -21,7 +21,7 @@ from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.globs import Globs
 from bundlers.inspection import door
-from bundlers.inspection.secret_forms import Secret
+from bundlers.inspection.secret_forms.stream import Secret
 from bundlers.inspection.units import Limits, text_of
 from casstore.errors import OverBudget
 from casstore.hostile import MEMORY, SECONDS, Budget

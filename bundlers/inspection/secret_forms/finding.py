@@ -1,16 +1,16 @@
-"""All rules over one text: numpy finds where a literal may begin, the rule there says whether it is a secret.
+"""All rules over one text: where a literal may begin, the rule there says whether it is a secret.
+
+Numpy finds those places, four bytes at a time; what is signed or shown is short, and alone not worth its import.
 
 for found in matches(text): found.start, found.rule, found.value
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from bundlers.inspection.secret_forms.logins import LOGINS
 from bundlers.inspection.secret_forms.private_keys import PRIVATE_KEYS
@@ -18,7 +18,13 @@ from bundlers.inspection.secret_forms.rules import Rule
 from bundlers.inspection.secret_forms.tokens import TOKENS
 
 RULES: tuple[Rule, ...] = (*PRIVATE_KEYS, *TOKENS, *LOGINS)
-_Pairs = NDArray[np.bool_]
+_SHORT = 32 * 1024
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_Heads = dict[bytes, list[tuple[bytes, Rule]]]
 
 
 class Found(NamedTuple):
@@ -34,9 +40,8 @@ def matches(text: bytes) -> Iterator[Found]:
     """What looks like a secret in these bytes, in the order of their places."""
     if len(text) < 8:
         return
-    heads, tables = _table()
-    taken = -1
-    for place in _places(text, tables):
+    heads, taken = _heads(), -1
+    for place in _places(text, heads):
         for literal, rule in heads.get(text[place : place + 3], ()):
             if place > taken and text.startswith(literal, place):
                 found = rule.at(text, place, len(literal))
@@ -46,7 +51,12 @@ def matches(text: bytes) -> Iterator[Found]:
                     break
 
 
-def _places(text: bytes, tables: tuple[_Pairs, ...]) -> list[int]:
+def _places(text: bytes, heads: _Heads) -> list[int]:
+    if len(text) <= _SHORT and "numpy" not in sys.modules:
+        return [place for place in range(len(text) - 3) if text[place : place + 3] in heads]
+    import numpy as np
+
+    tables = _tables()
     raw = np.frombuffer(text, np.uint8)
     pairs = raw[:-1].astype(np.uint16) | (raw[1:].astype(np.uint16) << 8)
     last = len(pairs) - len(tables) + 1
@@ -58,15 +68,25 @@ def _places(text: bytes, tables: tuple[_Pairs, ...]) -> list[int]:
 
 
 @cache
-def _table() -> tuple[dict[bytes, list[tuple[bytes, Rule]]], tuple[_Pairs, ...]]:
-    """By the first three bytes of a literal; and which two bytes may stand first, second and third in one."""
-    heads: dict[bytes, list[tuple[bytes, Rule]]] = {}
-    tables = tuple(np.zeros((256, 256), np.bool_) for _ in range(3))
+def _heads() -> _Heads:
+    """Rules by the first three bytes of their literals, the longest literal first."""
+    heads: _Heads = {}
     for rule in RULES:
         for literal in rule.literals:
             heads.setdefault(literal[:3], []).append((literal, rule))
-            for number, table in enumerate(tables):
-                table[literal[number + 1] if number + 1 < len(literal) else slice(None), literal[number]] = True
     for rows in heads.values():
         rows.sort(key=lambda row: -len(row[0]))
-    return heads, tuple(table.reshape(-1) for table in tables)
+    return heads
+
+
+@cache
+def _tables() -> tuple[NDArray[np.bool_], ...]:
+    """Which two bytes may stand first, second and third in a literal."""
+    import numpy as np
+
+    tables = tuple(np.zeros((256, 256), np.bool_) for _ in range(3))
+    for rule in RULES:
+        for literal in rule.literals:
+            for number, table in enumerate(tables):
+                table[literal[number + 1] if number + 1 < len(literal) else slice(None), literal[number]] = True
+    return tuple(table.reshape(-1) for table in tables)

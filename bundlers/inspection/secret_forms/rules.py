@@ -1,6 +1,6 @@
 """A rule: a literal that every such secret holds, what stands before it and what follows, and a last test.
 
-Literals are found together, by numpy over four bytes at a time; a pattern is tried only where one lies, and
+Literals are found together, by `finding`; a pattern is tried only where one lies, and
 none of them looks at a byte more than a few times.
 
     rule("npm-token", b"npm_", rb"[A-Za-z0-9]{36}")
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from bundlers.inspection.secret_forms import guesses
 
@@ -30,8 +31,8 @@ class Rule:
 
     name: str
     literals: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
-    before: re.Pattern[bytes] | None
+    pattern: bytes
+    before: bytes
     real: Test
     bounded: bool
     """Whether no letter or digit may stand right before it."""
@@ -40,26 +41,33 @@ class Rule:
 
     def at(self, window: bytes, place: int, length: int) -> tuple[int, int, bytes] | None:
         """Begin, end and value of the secret whose literal is at this place, if it is one."""
-        if self.bounded and self.before is None and not _free(window, place):
+        if self.bounded and not self.before and not _free(window, place):
             return None
-        found = self.pattern.match(window, place + length, place + LONGEST)
+        pattern = _compiled(self.pattern)
+        found = pattern.match(window, place + length, place + LONGEST)
         if found is None:
             return None
         start = place
-        if self.before is not None:
+        if self.before:
             low = max(0, place - _BACK)
-            lead = self.before.search(window[low:place])
+            lead = _compiled(self.before).search(window[low:place])
             if lead is None:
                 return None
             start = low + lead.start()
         if self.bounded and start != place and not _free(window, start):
             return None
-        whole, named = window[start : found.end()], "value" in self.pattern.groupindex
+        whole, named = window[start : found.end()], "value" in pattern.groupindex
         if not self.real(found["value"] if named else found[0], whole):
             return None
         if self.known_by is not None:
             return start, found.end(), self.known_by(whole)
         return start, found.end(), found["value"] if named else whole
+
+
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Of some hundred rules a text asks few."""
+    return re.compile(pattern)
 
 
 def _free(window: bytes, start: int) -> bool:
@@ -91,5 +99,5 @@ def rule(
 ) -> Rule:
     """A rule of plain parts."""
     literals = (literal,) if isinstance(literal, bytes) else tuple(literal)
-    lead = re.compile(b"(?:" + before + rb")\Z") if before else None
-    return Rule(name, literals, re.compile(rest + end), lead, real, bounded, known_by)
+    lead = b"(?:" + before + rb")\Z" if before else b""
+    return Rule(name, literals, rest + end, lead, real, bounded, known_by)

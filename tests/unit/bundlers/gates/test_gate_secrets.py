@@ -7,6 +7,8 @@ import gzip
 import io
 import random
 import string
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -22,7 +24,8 @@ from attest.keys import keys
 from bundlers.gates import Phase
 from bundlers.gates.base import ReleaseView
 from bundlers.gates.builtin.secrets import Settings, check, scan_blob, scan_folder
-from bundlers.inspection.secret_forms import redacted, scan
+from bundlers.inspection.secret_forms import finding, matches, redacted
+from bundlers.inspection.secret_forms.stream import scan
 from casstore.store.store import Store
 
 _DICE = random.Random(7)  # a fixed seed: no real secret stands in this file
@@ -281,3 +284,21 @@ def test_a_key_that_is_cut_anywhere_ends_no_search(letters: int, padding: str) -
     text = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n".encode()
     assert [secret.rule for secret in scan(io.BytesIO(text + b"x"))] == ["private-key"]
     assert "BEGIN" not in redacted(text.decode())
+
+
+def test_the_same_is_found_without_numpy() -> None:
+    """What is signed is looked at by Python alone, where nothing else has brought numpy."""
+    texts = [data for _, data in (*secret_table.secrets(5), *secret_table.harmless(6)) if len(data) < finding._SHORT]
+    found = [list(matches(text)) for text in texts]
+    assert sum(map(len, found)) > 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "numpy")
+        assert [list(matches(text)) for text in texts] == found
+        assert "numpy" not in sys.modules
+
+
+def test_who_signs_does_not_load_numpy() -> None:
+    code = "import sys; from bundlers.inspection.secret_forms import cleaned; cleaned({'a': 'b' * 9000})"
+    run = [sys.executable, "-c", f"{code}; print('numpy' in sys.modules)"]
+    told = subprocess.run(run, capture_output=True, text=True)
+    assert told.stdout == "False\n", told.stderr
