@@ -87,14 +87,17 @@ class CertificateConditions:
             issuer == self.issuer
             and exact
             and bool(at)
-            and signer == self._workflow_uri
+            and signer in self._workflow_uris
             and self._takes_ref(claims.get("sourceRepositoryRef", ""))
             and (not self.events or claims.get("buildTrigger") in self.events)
         )
 
     @property
-    def _workflow_uri(self) -> str:
-        return self.workflow if "://" in self.workflow else f"{self.repository}/{self.workflow}"
+    def _workflow_uris(self) -> tuple[str, ...]:
+        """How GitHub writes a file of the repository, and how GitLab does: with two slashes before its path."""
+        if "://" in self.workflow:
+            return (self.workflow,)
+        return f"{self.repository}/{self.workflow}", f"{self.repository}//{self.workflow}"
 
     def _takes_ref(self, ref: str) -> bool:
         for prefix, patterns in ((_HEADS, self.branches), (_TAGS, self.tags)):

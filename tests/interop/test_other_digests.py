@@ -90,6 +90,20 @@ def test_the_digest_that_the_bundle_names(
     assert verify(swapped, instance, "f", keyless=keyless) == 3, "it says another digest than it signs"
 
 
+def test_one_that_needs_another_digest_hides_no_verdict(
+    instance: PrivateSigstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [blob(instance, algorithm, keyless=True) for algorithm in KINDS]
+    Path("b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    Path("root.json").write_bytes(instance.trusted_root())
+    command = ["attest", "verify-bundle", "--json", "--bundle", "b.jsonl", *ANN, "--trusted-root", "root.json"]
+    assert main.invoke([*command, f"sha512:{hashlib.sha512(FILE).hexdigest()}"]) == 3
+    verdicts = json.loads(capfd.readouterr().out)["verdicts"]
+    assert [row["verified"] for row in verdicts] == [False, True]
+    assert "judged by its sha384" in verdicts[0]["error"]
+
+
 def test_a_digest_that_is_none(
     instance: PrivateSigstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,6 @@ from cli.drawing import render
 from cli.session import read_file
 
 if TYPE_CHECKING:
-    from attest.sigstore.forms import Piece
     from attest.trust.artifact_signatures import Artifact, Certificate
 
 MAX_BUNDLE = 16 * 1024 * 1024
@@ -54,6 +53,7 @@ class Verdict:
 def verdicts(file: str, bundle: str, asked: Asked) -> Iterator[Verdict]:
     """One for each signature in a file. Raises BadInput for a file that cannot be read."""
     from attest.sigstore import forms
+    from attest.trust import artifact_signatures
 
     raw = read_file(bundle, max_bytes=MAX_BUNDLE)
     try:
@@ -63,8 +63,16 @@ def verdicts(file: str, bundle: str, asked: Asked) -> Iterator[Verdict]:
         return
     for piece in pieces:
         try:
-            yield Verdict(file, bundle, piece.place, found=_judge(file, piece, asked))
-        except (FormatError, VerificationError) as exc:
+            if piece.raw is None:
+                raise FormatError(piece.problem, hint=piece.hint)
+            wanted = artifact_signatures.algorithms(piece.raw)
+        except FormatError as exc:
+            yield Verdict(file, bundle, piece.place, error=exc)
+            continue
+        artifact = _artifact(file, wanted)
+        try:
+            yield Verdict(file, bundle, piece.place, found=_judge(artifact, piece.raw, asked))
+        except (BadInput, FormatError, VerificationError) as exc:
             yield Verdict(file, bundle, piece.place, error=exc)
 
 
@@ -94,15 +102,12 @@ def _line(row: Verdict) -> str:
     return f"verified: {found['predicateType'] or 'a signature over the file'} by {found['identity']}"
 
 
-def _judge(file: str, piece: Piece, asked: Asked) -> dict[str, Any]:
+def _judge(artifact: Artifact, raw: bytes, asked: Asked) -> dict[str, Any]:
     from attest.core import times
     from attest.trust import artifact_signatures
 
-    if piece.raw is None:
-        raise FormatError(piece.problem, hint=piece.hint)
-    artifact = _artifact(file, artifact_signatures.algorithms(piece.raw))
     found = artifact_signatures.verify(
-        piece.raw, artifact=artifact, signer=asked.signer, root_json=asked.root_json, at=asked.at
+        raw, artifact=artifact, signer=asked.signer, root_json=asked.root_json, at=asked.at
     )
     if asked.in_toto and found.statement is None:
         raise VerificationError("the bundle signs the file itself and holds no in-toto statement")

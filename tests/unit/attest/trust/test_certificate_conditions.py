@@ -102,6 +102,31 @@ def test_a_look_alike_of_each_field_is_somebody_else(field: str, value: Any) -> 
         judge(root(entry(conditions(**{field: value}))))
 
 
+def test_gitlab_writes_two_slashes_before_the_path() -> None:
+    """As Fulcio's certificates for GitLab name it; another project's file of that path is none of it."""
+    asked = {"issuer": "https://gitlab.com", "repository": "https://gitlab.com/team/core", "workflow": ".gitlab-ci.yml",
+             "tags": ["v*"], "repositoryId": "55235664", "runner": "gitlab-hosted", "events": ["push"]}  # fmt: skip
+    found = certificate_conditions.parse(asked, "identity ci")
+    claims = {
+        "buildSignerUri": "https://gitlab.com/team/core//.gitlab-ci.yml@refs/tags/v1.4.0",
+        "sourceRepositoryUri": "https://gitlab.com/team/core",
+        "sourceRepositoryRef": "refs/tags/v1.4.0",
+        "sourceRepositoryId": "55235664",
+        "runnerEnvironment": "gitlab-hosted",
+        "buildTrigger": "push",
+    }
+    assert found.fits("https://gitlab.com", claims)
+    for name, lie in (
+        ("buildSignerUri", "https://gitlab.com/team/core2//.gitlab-ci.yml@refs/tags/v1.4.0"),
+        ("buildSignerUri", "https://gitlab.com/team/core///.gitlab-ci.yml@refs/tags/v1.4.0"),
+        ("buildSignerUri", "https://gitlab.com/team/core//x/.gitlab-ci.yml@refs/tags/v1.4.0"),
+        ("sourceRepositoryUri", "https://gitlab.com/team/core/"),
+        ("sourceRepositoryRef", "refs/heads/v1.4.0"),
+    ):
+        assert not found.fits("https://gitlab.com", {**claims, name: lie}), lie
+    assert not found.fits("https://gitlab.example", claims)
+
+
 def test_tags_are_no_branches() -> None:
     with pytest.raises(TrustError, match="does not name"):
         judge(root(entry(conditions(branches=None, tags=["publish-*"]))))
