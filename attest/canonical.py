@@ -2,7 +2,8 @@
 
 Writing is RFC 8785 (JCS). Reading takes UTF-8 only and refuses what two parsers could
 understand differently: a byte order mark, duplicate keys, NaN and infinities, lone
-surrogates, numbers beyond 2**53 - 1, nesting deeper than 64, input over a size limit.
+surrogates, numbers beyond 2**53 - 1, nesting deeper than 64, input over a size limit or with
+more values than memory is meant for.
 
     >>> dumps({"b": 1, "a": []})
     b'{"a":[],"b":1}'
@@ -19,6 +20,8 @@ from attest.errors import FormatError
 MAX_BYTES = 16 * 1024 * 1024
 """Where nobody gives another limit."""
 MAX_DEPTH = 64
+MAX_VALUES = 4_000_000
+"""Where nobody gives another limit: about 400 MB, for `{},` is 3 bytes and takes 72."""
 _MAX_INT = 2**53 - 1
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _QUOTED = re.compile(rb'"[^"]*+"')
@@ -64,10 +67,11 @@ def _is_plain(value: Any) -> bool:
     return True
 
 
-def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
+def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_values: int = MAX_VALUES) -> Any:
     """The JSON value of bytes; `what` names them in errors. Raises FormatError."""
     if len(data) > max_bytes:
         raise FormatError(f"{what}: {len(data)} bytes, more than the limit of {max_bytes}")
+    check_count(data, what, max_values)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -86,17 +90,19 @@ def loads(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> Any:
     return value
 
 
-def loads_object(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def loads_object(data: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_values: int = MAX_VALUES) -> dict[str, Any]:
     """As `loads`, and the value must be an object."""
-    value = loads(data, what=what, max_bytes=max_bytes)
+    value = loads(data, what=what, max_bytes=max_bytes, max_values=max_values)
     if not isinstance(value, dict):
         raise FormatError(f"{what}: not a JSON object")
     return value
 
 
-def loads_canonical(data: bytes, *, what: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def loads_canonical(
+    data: bytes, *, what: str, max_bytes: int = MAX_BYTES, max_values: int = MAX_VALUES
+) -> dict[str, Any]:
     """As `loads_object`, and the bytes must be the value's RFC 8785 form (one valid encoding)."""
-    value = loads_object(data, what=what, max_bytes=max_bytes)
+    value = loads_object(data, what=what, max_bytes=max_bytes, max_values=max_values)
     if dumps(value) != data:
         raise FormatError(f"{what}: not in canonical form (RFC 8785)")
     return value
@@ -107,7 +113,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
     return value
 
 
@@ -138,6 +144,30 @@ def _check_floats(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             _check_floats(item)
+
+
+def check_count(data: bytes, what: str, most: int = MAX_VALUES) -> None:
+    """Raises FormatError for JSON of more values than that; none of MAX_BYTES is looked at, which is small enough."""
+    if len(data) <= MAX_BYTES or _count(data) <= most:
+        return
+    count = _count_outside(data)
+    if count > most:
+        raise FormatError(f"{what}: {count} values, more than the limit of {most}")
+
+
+def _count(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def _count_outside(data: bytes) -> int:
+    """Of those, what is in no text."""
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    found, inside = 0, 0
+    for start in range(0, len(plain), _LONG):
+        parts = plain[start : start + _LONG].split(b'"')
+        found += _count(b"".join(parts[inside::2]))
+        inside = (inside + len(parts) - 1) % 2
+    return found
 
 
 def _check_depth(text: str, what: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sized
 
 from attest import canonical
-from attest.errors import BadInput
+from attest.errors import BadInput, FormatError
 
 MIB = 1024 * 1024
 
@@ -25,6 +25,8 @@ PRODUCT_MANIFEST = 256 * MIB
 """About two million files."""
 TREE = 256 * MIB
 """One folder."""
+VALUES_OF_LISTS = PRODUCT_MANIFEST // 16
+"""Of a ProductManifest and of lists of files; in all others canonical.MAX_VALUES."""
 LEDGER_PROOF = 64 * MIB
 OBJECT = 256 * MIB
 """What a reader takes into memory: any published file but archives, any object that is judged."""
@@ -38,10 +40,18 @@ TUF_SNAPSHOT = 2_000_000
 TUF_TARGETS = 64 * MIB
 
 
+_SMALLER = "make it smaller: readers would refuse it"
+
+
 def check(data: Sized, limit: int, what: str) -> None:
     """Raises BadInput for what no reader would take."""
+    if isinstance(data, bytes) and limit in (STATEMENT, ATTESTATION, LEDGER_PROOF):
+        try:
+            canonical.check_count(data, what)
+        except FormatError as exc:
+            raise BadInput(f"{exc.message}; nothing was signed or written", hint=_SMALLER) from exc
     if len(data) > limit:
         raise BadInput(
             f"{what}: {len(data)} bytes, more than the limit of {limit}; nothing was signed or written",
-            hint="make it smaller: readers would refuse it",
+            hint=_SMALLER,
         )

@@ -1,9 +1,9 @@
 """Rules of one's own: CEL expressions over the request and the evidence, by cel-python.
 
 CEL ends, has no side effects and reads no clock; `matches` is left out, because regular
-expressions differ between installations and can take for ever. An expression that fails, or
-gives anything but true, refuses. The library is loaded only where a policy has such a rule; where
-it is missing nothing is decided, since readers would disagree.
+expressions differ between installations and can take for ever. An expression that fails, takes too
+many steps (`expression_work`), or gives anything but true, refuses. The library is loaded only where
+a policy has such a rule; where it is missing nothing is decided, since readers would disagree.
 
 Source: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 """
@@ -26,6 +26,8 @@ from attest.trust.verify import VerifiedStatement
 
 _MOST_BACKSLASHES = 16
 """The library's reader of texts takes twice as long for each one more where a text is not closed."""
+_MOST_VALUES = 1_000_000
+"""Of the attestations that an expression is given."""
 _NO_MATCHES = re.compile(r"\bmatches\s*\(")
 
 
@@ -50,11 +52,28 @@ def judge(rule: CustomRule, evidence: Evidence) -> Rule:
 
 def _problem(rule: CustomRule, evidence: Evidence, seen: list[VerifiedStatement]) -> str:
     """Why it does not hold; an empty text when it does."""
+    _program(rule.expression)
     import celpy
 
-    variables = {"request": _request(evidence), "attestations": _cel([_row(item, evidence) for item in seen])}
+    rows = canonical.dumps([_row(item, evidence) for item in seen])
+    if sum(map(rows.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        return f"the attestations that it uses have more than {_MOST_VALUES} values"
+    return problem_of(
+        rule.expression, {"request": _request(evidence), "attestations": celpy.json_to_cel(json.loads(rows))}
+    )
+
+
+def problem_of(expression: str, variables: Mapping[str, Any]) -> str:
+    """Why it is not true of CEL's values; an empty text when it is. Raises FormatError, NotInstalled."""
+    program = _program(expression)
+    import celpy
+
+    from attest.judging.expression_work import MOST, OverWork
+
     try:
-        result = _program(rule.expression).evaluate(variables)
+        result = program.evaluate(variables)
+    except OverWork:
+        return f"the expression takes more than {MOST} steps"
     except (celpy.CELEvalError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as exc:
         return f"the expression fails: {_one_line(exc)}"
     if isinstance(result, celpy.celtypes.BoolType):
@@ -66,17 +85,26 @@ def _problem(rule: CustomRule, evidence: Evidence, seen: list[VerifiedStatement]
 def _program(expression: str) -> Any:
     try:
         import celpy
+
+        from attest.judging.expression_work import WorkRunner
     except ImportError as exc:
         raise NotInstalled("the signed policy has rules in CEL, and cel-python is not installed") from exc
     if _NO_MATCHES.search(expression):
-        raise FormatError("a CEL expression uses matches(), which is not offered", hint="use startsWith or contains")
+        raise _matches()
     if expression.count("\\") > _MOST_BACKSLASHES:
         raise FormatError(f"a CEL expression has more than {_MOST_BACKSLASHES} backslashes", hint="none is needed")
-    environment = celpy.Environment()
+    environment = celpy.Environment(runner_class=WorkRunner)
     try:
-        return environment.program(environment.compile(expression))
+        tree = environment.compile(expression)
     except celpy.CELParseError as exc:
         raise FormatError(f"not a CEL expression: {expression[:80]!r}: {_one_line(exc)}") from exc
+    if any("matches" in part.children for part in tree.iter_subtrees()):  # with a comment before its bracket
+        raise _matches()
+    return environment.program(tree)
+
+
+def _matches() -> FormatError:
+    return FormatError("a CEL expression uses matches(), which is not offered", hint="use startsWith or contains")
 
 
 def _request(evidence: Evidence) -> Any:

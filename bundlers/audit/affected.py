@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.core.purls import Purl
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
@@ -32,7 +33,7 @@ from casstore.ledger.views import ReleaseInfo
 from casstore.store.store import Store
 
 _BILLS = (cyclonedx.TYPE, spdx.TYPE, spdx.TYPE_V23, spdx.TYPE_V3)
-_MAX_REPORT = 256 << 20
+_MAX_REPORT = limits.ATTESTATION
 
 
 @dataclass(frozen=True, slots=True)

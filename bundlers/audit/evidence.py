@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from attest.trust.isolation_rules import ANY, IsolationRules
 from attest.trust.requirements import GATE, roles_for
 from bundlers.audit.case import Attested, Case
 from bundlers.audit.values import BLOCKER, OK, WARNING, ApprovalRow, Check, GateRow
+from casstore.machine import toml_text
 
 EXIT_CODES = {"branch-protection": 5, "baseline": 6}
 """Gates whose failure has an exit code of its own; all others 10."""
@@ -135,11 +135,14 @@ def _listed(case: Case) -> dict[str, Mapping[str, Any]] | Check:
     if case.made.config is None:
         return {}
     try:
-        value = tomllib.loads(case.store.read(case.made.config).decode())
+        value = toml_text.read(case.store.read(case.made.config))
     except (CasstoreError, ValueError) as exc:
         message = f"the release's casstore.toml ({case.made.config}) cannot be read: {exc}"
         return Check("gates.configuration", BLOCKER, message, exit_code=getattr(exc, "exit_code", 7))
-    return {name: table for name, table in value.get("gates", {}).items() if isinstance(table, dict)}
+    tables = value.get("gates")
+    return (
+        {name: table for name, table in tables.items() if isinstance(table, dict)} if isinstance(tables, dict) else {}
+    )
 
 
 def _isolated(case: Case, digest: Digest, claim: isolation.Isolation) -> Check:

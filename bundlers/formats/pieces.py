@@ -56,7 +56,7 @@ class Pieces:
     @staticmethod
     def parse(data: bytes) -> Pieces:
         """Raises FormatError."""
-        value = canonical.loads_canonical(data, what="archive pieces", max_bytes=len(data))
+        value = canonical.loads_canonical(data, what="archive pieces", max_bytes=len(data), max_values=len(data))
         f = Fields(value, "archive pieces", required=("format", "archive", "hashes", "lengths"))
         lengths, hashes = value["lengths"], value["hashes"]
         if f.text("format") != FORMAT or not isinstance(lengths, list) or not isinstance(hashes, list):

@@ -130,7 +130,7 @@ def _bytes(store: TreeReader, settings: Settings, rows: Sequence[Finding]) -> It
 
 def parse_report(data: bytes) -> tuple[Finding, ...]:
     """The findings of a report file. Raises FormatError."""
-    value = canonical.loads_object(data, what="isolation report", max_bytes=_MAX_REPORT)
+    value = canonical.loads_object(data, what="isolation report", max_bytes=_MAX_REPORT, max_values=_MAX_REPORT)
     rows = value.get("found")
     if not isinstance(rows, list):
         raise FormatError(

@@ -212,7 +212,9 @@ def _union(held: Sequence[ProductManifest]) -> ProductManifest:
 
 def parse(data: bytes) -> ProductManifest:
     """Canonical bytes to value. Raises FormatError."""
-    value = canonical.loads_canonical(data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST)
+    value = canonical.loads_canonical(
+        data, what="ProductManifest", max_bytes=limits.PRODUCT_MANIFEST, max_values=limits.VALUES_OF_LISTS
+    )
     names = ("format", "product", "build", "archiveFormat", "components", "files")
     f = Fields(value, "ProductManifest", required=names, optional=_OPTIONAL)
     if f.text("format") != FORMAT:

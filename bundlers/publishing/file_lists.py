@@ -160,7 +160,7 @@ def parse_piece(data: bytes, path: str) -> dict[Digest, tuple[ListedFile, ...]]:
 
 def _whole(data: bytes, path: str, known: tuple[str, ...], field: str) -> tuple[object, str]:
     """The value of the field, and the format."""
-    value = canonical.loads_canonical(data, what=path, max_bytes=limits.OBJECT)
+    value = canonical.loads_canonical(data, what=path, max_bytes=limits.OBJECT, max_values=limits.VALUES_OF_LISTS)
     f = Fields(value, path, required=("format", field))
     if f.text("format") not in known:
         raise FormatError(f"{path}: the format is {f.text('format')[:60]!r}, not {known[0]}")

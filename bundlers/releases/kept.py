@@ -8,7 +8,6 @@ signed again. Kept is what nobody revoked, with the provenance that the ledger r
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +22,7 @@ from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseBuild
 from casstore.ledger.rules import Reader
 from casstore.ledger.state import LedgerState
+from casstore.machine import toml_text
 from casstore.store.store import Store
 
 _LOOKED_AT = 20
@@ -97,7 +97,7 @@ def _counts(store: Store, state: LedgerState, digest: Digest, archive: Digest) -
 
 def _gates(store: Store, made: Release) -> Mapping[str, Any]:
     try:
-        table = tomllib.loads(store.read(made.config).decode()).get("gates", {}) if made.config else {}
+        table = toml_text.read(store.read(made.config)).get("gates", {}) if made.config else {}
     except (CasstoreError, ValueError):
         return {}
     return table if isinstance(table, dict) else {}

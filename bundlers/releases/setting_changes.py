@@ -10,7 +10,6 @@ names shows by the digest that its signed result has (docs/formats/policy.md), w
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from attest.errors import CasstoreError, FormatError
 from attest.statements.predicates import test_result
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
+from casstore.machine import toml_text
 from casstore.objects.tree_changes import SIGNS, DiffRow, change_of
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
@@ -69,8 +69,8 @@ def _configured(store: Store, config: Digest | None) -> dict[str, str]:
     if config is None:
         return {}
     try:
-        return {key: _text(value) for key, value in _keys(tomllib.loads(store.read(config).decode("utf-8")))}
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, NoSuchObject):
+        return {key: _text(value) for key, value in _keys(toml_text.read(store.read(config)))}
+    except (ValueError, NoSuchObject):
         return {"casstore.toml": f"{config} cannot be read"}
 
 

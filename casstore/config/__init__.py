@@ -12,13 +12,13 @@ the proposal that a ceremony signs; promotion reads the signed policy.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attest import digests
 from attest.core.public import public
 from casstore.errors import ConfigError
+from casstore.machine import toml_text
 from casstore.machine.config_files import MAX_BYTES, NAME, find_config
 
 if TYPE_CHECKING:
@@ -106,11 +106,9 @@ def _tables(data: bytes, path: str) -> tuple[dict[str, Any], str]:
         line = data.count(b"\n", 0, exc.start) + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 at byte {exc.start}", hint="save the file as UTF-8") from exc
     try:
-        return tomllib.loads(text), text
-    except tomllib.TOMLDecodeError as exc:
+        return toml_text.parse(text), text
+    except ValueError as exc:
         from casstore.config.mistakes import grammar
 
         wrong = grammar(exc, text, path)
         raise ConfigError(wrong.told, hint=wrong.hint) from exc
-    except RecursionError as exc:
-        raise ConfigError(f"{path}: nested too deeply") from exc

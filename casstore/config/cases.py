@@ -6,13 +6,13 @@ read_table(data, "policy-cases.toml")      # times as text, as in JSON
 from __future__ import annotations
 
 import codecs
-import tomllib
 from datetime import date, datetime, time
 from typing import Any
 
 from attest import canonical
 from attest.core import times
 from casstore.errors import ConfigError
+from casstore.machine import toml_text
 
 
 def read_table(data: bytes, path: str) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def read_table(data: bytes, path: str) -> dict[str, Any]:
     if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{":
         return canonical.loads_object(data.removeprefix(codecs.BOM_UTF8), what=path)
     try:
-        found = tomllib.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        found = toml_text.read(data)
+    except ValueError as exc:
         raise ConfigError(f"{path}: {exc}", hint="casstore help policy-cases shows a table") from exc
     table: dict[str, Any] = _plain(found, path)
     return table

@@ -171,7 +171,8 @@ def _key_of(message: str, value: Any) -> Key:
     table = value[channel]
     said = message.partition(f"policy of {channel}:")[2]
     keys = list(table) if isinstance(table, dict) else []
-    for key in sorted(keys, key=len, reverse=True):
+    named_in = (key for key in keys if key in said or _SIGNED.get(key, key) in said)
+    for key in sorted(named_in, key=len, reverse=True):
         if re.search(rf"(?<![\w-])({re.escape(key)}|{re.escape(_SIGNED.get(key, key))})(?![\w-])", said):
             return ("channels", channel, key)
     quoted = set(re.findall(r"'([^']*)'", said))

@@ -10,7 +10,6 @@ unless it says so here (docs/formats/consumer-config.md).
 from __future__ import annotations
 
 import os
-import tomllib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -22,7 +21,7 @@ from casstore.config.lines import line_of
 from casstore.config.model import Network
 from casstore.config.products import Name, Table
 from casstore.errors import ConfigError
-from casstore.machine import config_files
+from casstore.machine import config_files, toml_text
 
 NAME = "consumer.toml"
 _HINT = "casstore help consumer-config: every key"
@@ -122,8 +121,8 @@ def load(path: str | None) -> Loaded:
 def _parse(data: bytes, path: str) -> ConsumerSettings:
     try:
         text = data.decode("utf-8-sig")
-        value = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as exc:
+        value = toml_text.parse(text)
+    except ValueError as exc:
         raise ConfigError(f"{path}: is no TOML: {' '.join(str(exc).split())[:200]}", hint=_HINT) from exc
     try:
         return ConsumerSettings.model_validate(value)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attest.errors import BadInput
 from casstore.errors import Conflict
+from casstore.machine import toml_text
 from casstore.machine.modes import set_mode
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -48,7 +48,7 @@ def add_reference(path: str, name: str, tree: str) -> str:
 
     def put(text: str) -> str:
         table = _REFERENCES.search(text)
-        old = tomllib.loads(text).get("isolation", {}).get("references", {}).get(name)
+        old = toml_text.parse(text).get("isolation", {}).get("references", {}).get(name)
         if old is not None:
             return text.replace(f"{_key(name)} = {_value(old)}\n", line)
         if table is None:
@@ -68,12 +68,12 @@ def _write(path: str, change: Callable[[str], str], means: Callable[[dict[str, A
     text = data.decode("utf-8")
     ends = "\r\n" if "\r\n" in text else "\n"
     plain = text.replace("\r\n", "\n")
-    wanted = tomllib.loads(plain)
+    wanted = toml_text.parse(plain)
     means(wanted)
     made = change(plain)
     try:
-        same = tomllib.loads(made) == wanted
-    except tomllib.TOMLDecodeError:
+        same = toml_text.parse(made) == wanted
+    except ValueError:
         same = False
     if not same:
         raise BadInput(f"{path}: the line does not fit in; write it by hand", hint=told.strip().replace("\n", "; "))

@@ -10,21 +10,24 @@ of it. Leaves to others: what only other packages know, such as the settings of 
 from __future__ import annotations
 
 import re
-import tomllib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from attest.errors import CasstoreError
 from attest.trust.requirements import REQUIREMENTS, check_known
 from casstore.config import channels, model
 from casstore.config.lines import line_of
+from casstore.machine import toml_text
 from casstore.machine.config_files import MAX_BYTES
 
 Key = tuple[str | int, ...]
 _MOST = 100
-"""So many mistakes of one kind are looked for."""
+"""So many mistakes of one kind are looked for and told."""
+_MOST_LINES = 40_000
+"""Read again to find where what is broken begins."""
 _HEADER = re.compile(r"\s*\[\[?\s*[A-Za-z0-9_.\"' +-]+\]\]?\s*(#.*)?")
 _GRAMMAR = "texts stand in quotes, lists in [ ], tables in { } on one line; a key is written once"
 _PLACE = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)")
@@ -83,12 +86,12 @@ def read_all(data: bytes, path: str) -> Reading:
     return Reading(text, path, value, tuple(sorted(found)), reading.broken)
 
 
-def grammar(exc: tomllib.TOMLDecodeError, text: str, path: str) -> Mistake:
+def grammar(exc: ValueError, text: str, path: str) -> Mistake:
     """TOML's grammar is broken: the line goes in front, as in every other mistake."""
     return _grammar(exc, text.splitlines(), path)[0]
 
 
-def _grammar(exc: tomllib.TOMLDecodeError, lines: list[str], path: str) -> tuple[Mistake, int]:
+def _grammar(exc: ValueError, lines: list[str], path: str) -> tuple[Mistake, int]:
     """The mistake, and the line (from 0) where what is broken begins: a text or a list may be open since long."""
     message, place = str(exc), _PLACE.search(str(exc))
     begin = _begin(lines)
@@ -99,17 +102,17 @@ def _grammar(exc: tomllib.TOMLDecodeError, lines: list[str], path: str) -> tuple
 
 
 def _begin(lines: list[str]) -> int:
-    """The first line behind the longest beginning of the file that is right."""
+    """The first line behind the longest beginning of the file that is right; of a long table, of its last lines."""
     headers = [0, *(number for number, line in enumerate(lines) if _HEADER.fullmatch(line)), len(lines)]
     at = bisect_left(headers, True, 1, len(headers) - 1, key=lambda end: not _right(lines[:end])) - 1
-    inside = range(headers[at + 1] - 1, headers[at], -1)
+    inside = islice(range(headers[at + 1] - 1, headers[at], -1), max(1, _MOST_LINES // len(lines)))
     return next((end for end in inside if _right(lines[:end])), headers[at])
 
 
 def _right(lines: list[str]) -> bool:
     try:
-        tomllib.loads("\n".join(lines))
-    except (tomllib.TOMLDecodeError, RecursionError):
+        toml_text.parse("\n".join(lines))
+    except ValueError:
         return False
     return True
 
@@ -119,11 +122,9 @@ def _tables(text: str, path: str) -> tuple[dict[str, Any], list[Mistake]]:
     lines, found = text.splitlines(), list[Mistake]()
     for _ in range(_MOST):
         try:
-            return tomllib.loads("\n".join(lines)), found
-        except tomllib.TOMLDecodeError as exc:
+            return toml_text.parse("\n".join(lines)), found
+        except ValueError as exc:
             wrong, begin = _grammar(exc, lines, path)
-        except RecursionError:
-            return {}, [*found, Mistake(1, path, "", "nested too deeply")]
         found.append(wrong)
         end = next((at for at in range(begin + 1, len(lines)) if _HEADER.fullmatch(lines[at])), len(lines))
         lines = [*lines[:begin], *[""] * (end - begin), *lines[end:]]
@@ -132,11 +133,11 @@ def _tables(text: str, path: str) -> tuple[dict[str, Any], list[Mistake]]:
 
 def _schema(reading: Reading) -> Iterator[Mistake]:
     value = {name: table for name, table in reading.value.items() if name != "channels"}
-    for kind, key, message in model.problems(value):
+    for kind, key, message in islice(model.problems(value), _MOST):
         if not (reading.broken and kind == "missing"):
             yield reading.mistake(key, message)
     if not reading.broken:
-        for key, message in model.product_mistakes(value):
+        for key, message in islice(model.product_mistakes(value), _MOST):
             yield reading.mistake(key, message)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
@@ -204,21 +204,26 @@ class Config(_File):
 
 def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Config:
     """Checked tables to configuration. Raises ConfigError with file, line and key."""
-    wrong = [(key, message) for _, key, message in problems(value)] or list(product_mistakes(value))
+    errors = _errors(value)
+    wrong = [_told(error) for error in errors[:1]] or list(product_mistakes(value))
     if wrong:
-        raise _error(wrong, text, path)
+        raise _error(wrong[0], len(errors or wrong), text, path)
     checked = _File.model_validate(value)
     fields = {name: getattr(checked, name) for name in _File.model_fields}
     return Config.model_construct(**fields, channels={}, path=path, digest=digest)
 
 
-def problems(value: Mapping[str, Any]) -> list[tuple[str, Key, str]]:
+def problems(value: Mapping[str, Any]) -> Iterator[tuple[str, Key, str]]:
     """Kind, key and message of everything that no table may hold; a misspelt key goes first."""
+    return ((str(error["type"]), *_told(error)) for error in _errors(value))
+
+
+def _errors(value: Mapping[str, Any]) -> list[ErrorDetails]:
     try:
         _File.model_validate(value)
     except ValidationError as exc:
-        found = sorted(exc.errors(), key=lambda error: error["type"] != "extra_forbidden")
-        return [(str(error["type"]), *_told(error)) for error in found]
+        found = exc.errors(include_url=False, include_context=False, include_input=False)
+        return sorted(found, key=lambda error: error["type"] != "extra_forbidden")
     return []
 
 
@@ -261,9 +266,9 @@ def _told(error: ErrorDetails) -> tuple[Key, str]:
     return key, "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
 
 
-def _error(wrong: Sequence[tuple[Key, str]], text: str, path: str) -> ConfigError:
-    key, message = wrong[0]
-    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+def _error(wrong: tuple[Key, str], count: int, text: str, path: str) -> ConfigError:
+    key, message = wrong
+    more = f" (and {count - 1} more)" if count > 1 else ""
     dotted = ".".join(str(part) for part in key)
     return ConfigError(f"{path}:{line_of(text, key)}: key '{dotted}': {message}{more}", hint=HINT)
 

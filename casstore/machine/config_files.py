@@ -64,16 +64,15 @@ def absolute(url: str, folder: str) -> str:
 
 def few_settings(path: str) -> FewSettings | None:
     """The few settings of a file, or None where anything about them is odd."""
-    import tomllib
+    from casstore.machine import toml_text
 
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        value = tomllib.loads(data.decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+            value = toml_text.read(file.read(MAX_BYTES + 1), max_bytes=MAX_BYTES)
+    except (OSError, ValueError):
         return None
     store, network, components = (value.get(name, {}) for name in ("store", "network", "components"))
-    if len(data) > MAX_BYTES or not all(isinstance(table, dict) for table in (store, network, components)):
+    if not all(isinstance(table, dict) for table in (store, network, components)):
         return None
     found = _few(store, network, components, os.path.dirname(os.path.abspath(path)))
     return None if found is None else found._replace(notifies="notify" in value)

@@ -6,10 +6,11 @@ import os
 from typing import Any
 
 from attest import canonical
+from attest.core import limits
 from attest.errors import BadInput
 from attest.statements.statements import STATEMENT_V01, STATEMENT_V1
 
-_MAX = 256 * 1024 * 1024
+_MAX = limits.ATTESTATION
 
 
 def read(root: str, name: str) -> dict[str, Any]:
