@@ -25,7 +25,7 @@ from attest.core import limits
 from attest.errors import CasstoreError, FormatError, VerificationError
 from attest.log import log_bodies, log_entries, logged_texts
 from attest.log.logged_texts import b64
-from attest.sigstore import keyless, promises
+from attest.sigstore import certificates, keyless, promises
 from attest.sigstore.sigstore_bundles import MEDIA_TYPE, V01, SigstoreBundle
 from attest.statements.envelopes import Envelope
 
@@ -58,8 +58,9 @@ def questions(raw: bytes) -> list[bytes]:
 def completed(raw: bytes, answers: Sequence[bytes]) -> bytes:
     """The bundle with that entry of the answers which is about it.
 
-    An envelope without a certificate gets the one that the entry names. Raises FormatError for what holds no entry,
-    VerificationError where none is about this signature.
+    Of several, the first that says a time at which the certificate was valid: anybody can log an old envelope again,
+    in a newer shard. An envelope without a certificate gets the one that the entry names. Raises FormatError for what
+    holds no entry, VerificationError where none is about this signature.
     """
     bundle = SigstoreBundle.parse(raw)
     found = [entry for answer in answers for entry in _entries(answer)]
@@ -68,10 +69,9 @@ def completed(raw: bytes, answers: Sequence[bytes]) -> bytes:
             "the log holds no entry about this signature",
             hint="it was logged elsewhere, or never: have it signed again",
         )
-    for entry in found:
-        whole = _with_entry(bundle, entry)
-        if whole is not None:
-            return whole
+    fitting = [whole for entry in found if (whole := _with_entry(bundle, entry)) is not None]
+    if fitting:
+        return min(fitting, key=_out_of_time)
     raise VerificationError(
         f"none of the {len(found)} log entries is about this signature",
         hint="each entry is of one signature: ask the log for this one's (--rekor URL), or hand in its own",
@@ -138,9 +138,18 @@ def _with_entry(bundle: SigstoreBundle, value: dict[str, Any]) -> bytes | None:
             return None
         whole = _joined(bundle, value, certificate, proven=entry.proof is not None)
         log_bodies.check(entry, keyless.signed_statement(SigstoreBundle.parse(whole)))
+        log_entries.promised_time(entry)
     except CasstoreError:
         return None
     return whole
+
+
+def _out_of_time(whole: bytes) -> bool:
+    """Whether the entry says a time at which its certificate was not valid; it is only said, and judged later."""
+    bundle = SigstoreBundle.parse(whole)
+    entry = log_entries.parse(bundle.logged[0], promise_is_enough=True)
+    leaf = certificates.load(bundle.certificate or b"")
+    return not leaf.not_valid_before_utc <= log_entries.promised_time(entry) <= leaf.not_valid_after_utc
 
 
 def _joined(bundle: SigstoreBundle, entry: dict[str, Any], certificate: bytes, *, proven: bool) -> bytes:

@@ -193,6 +193,21 @@ def test_the_liar_first_in_an_answer_of_many_hides_nothing(instance: PrivateSigs
     assert judged(line, json.dumps({**bad, **good}).encode(), root).identity.endswith("#ann@example.com")
 
 
+def test_an_envelope_that_somebody_logged_again_later(instance: PrivateSigstore) -> None:
+    """A newer shard takes the same envelope again, from anybody: the first entry is the one that counts."""
+    ours = sign(instance)
+    line, pem = line_of(ours), pem_of(json.loads(ours))
+    first = json.loads(logged(instance, line, pem, ("dsse", "0.0.1")))
+    instance.clock.move(days=300)
+    instance.rotate("rekor_v1")
+    again = json.loads(logged(instance, line, pem, ("dsse", "0.0.1")))
+    root = instance.trusted_root()
+    for answer in ([first, again], [again, first]):
+        found = judged(line, json.dumps(answer).encode(), root, AT + timedelta(days=300))
+        assert found.signed_at < AT
+    refused(line, json.dumps([again]).encode(), root, "the certificate chain does not hold")
+
+
 def test_a_hash_of_another_text_of_the_same_envelope(instance: PrivateSigstore) -> None:
     """`intoto` 0.0.1 names a text alone; one that we cannot write again proves nothing, whatever it was."""
     ours, root = sign(instance), instance.trusted_root()
