@@ -29,7 +29,7 @@ from attest.statements.predicates import publication
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
-from bundlers.publishing import cosigned, gathering, kit_files, records, withdrawals
+from bundlers.publishing import cosigned, gathering, kit_files, proof_gathering, records, withdrawals
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.cosigned import ReadLine
 from bundlers.publishing.gathering import ChannelFiles, Gathered
@@ -162,8 +162,8 @@ def export(
     numbers = {number for item in files for number in item.chosen.numbers}
     for item in files:
         head = item.judged.head.number
-        gathering.gather_absence(gathered, store, state, history, item.record.channel, head, size)
-    gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
+        proof_gathering.gather_absence(gathered, store, state, history, item.record.channel, head, size)
+    proof_gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
     _add_tiles(gathered, history, size)
     for place, note in lines.items():
         gathered.add(place, note)
@@ -257,7 +257,7 @@ def _published_checkpoints(store: gathering.ReadStore, state: LedgerState) -> It
 
 
 def _add_tiles(gathered: Gathered, history: History, size: int) -> None:
-    tree = gathering.tree_of(history, size)
+    tree = proof_gathering.tree_of(history, size)
     for tile in tiles.grown(0, size):
         gathered.add(f"ledger/{tile.path}", tiles.tile_bytes(tile, tree.hash_at))
 

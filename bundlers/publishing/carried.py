@@ -17,6 +17,7 @@ from attest.statements.predicates.publication import Publication
 from bundlers.publishing import (
     channel_proof,
     gathering,
+    proof_gathering,
     records,
     withdrawals,
 )
@@ -70,7 +71,7 @@ def carried(
             other = _canary_as_it_is(store, state, history, name, other, into, now, sigstore_root)
             held |= {version for version, _ in other.named_builds}
             withdrawn |= {other.canary.version} if other.canary is not None and other.canary.withdrawn else set()
-            gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
+            proof_gathering.gather_absence(into, store, state, history, name, other.move_number, state.count)
             chosen = channel_proof.select(history, name, other.move_number, roots.get, gathering.recorder(state))
             numbers |= chosen.numbers
     revoked = {info.version for info in state.releases.values() if state.is_withdrawn(info)}

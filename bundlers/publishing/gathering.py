@@ -11,35 +11,29 @@ where it goes (`publication`, `kits`).
 from __future__ import annotations
 
 import io
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Protocol
 
 from attest.core import limits
 from attest.digests import Digest, hex_of, sha256
-from attest.errors import CasstoreError, PolicyDenied, VerificationError
+from attest.errors import CasstoreError, PolicyDenied
 from attest.judging.decisions import Record
-from attest.log import checkpoints
-from attest.log.merkle import MemoryTree
-from attest.statements.predicates import seal as seals
 from attest.statements.predicates import slsa_provenance
 from attest.statements.predicates.promotion import Promotion
-from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import TrustRoot
 from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.formats import pieces
 from bundlers.products import agreement, product_manifests
-from bundlers.publishing import absence, channel_proof, kit_files, records
+from bundlers.publishing import channel_proof, kit_files, records
 from bundlers.publishing.channel_proof import ChannelJudgement, History, Recorder, Selection
 from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
+from bundlers.publishing.records import CanaryRecord, ChannelRecord, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo
-from bundlers.publishing.ways import way
 from casstore.ledger import release_objects
 from casstore.ledger import state as states
-from casstore.ledger.all_entries import AllEntries
-from casstore.ledger.entries import Entry, EntryKind
+from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, label
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
@@ -99,7 +93,7 @@ class Gathered:
         self.targets[path] = TargetInfo(digest, store.size(digest))
 
 
-class _Recording:
+class Recording:
     """A reader that remembers what was asked for."""
 
     def __init__(self, store: ReadStore) -> None:
@@ -137,7 +131,7 @@ def gather_channel(
     """
     roots = {root.digest: root for root in state.trust_roots}
     chosen = channel_proof.select(history, channel, head, roots.get, recorder(state))
-    reading = _Recording(store)
+    reading = Recording(store)
     start, reader = states.start(state.store, state.ledger), Reader(reading, sigstore_root)
     judged = channel_proof.judge_channel(start, history, channel, head, chosen, reader, canary=not canary_withdrawn)
     given = [judged.brought] + ([judged.canary] if judged.canary is not None and not canary_withdrawn else [])
@@ -156,7 +150,7 @@ def gather_channel(
 
 
 def _gather_release(
-    into: Gathered, store: ReadStore, history: History, judged: ChannelJudgement, move: Entry, reading: _Recording
+    into: Gathered, store: ReadStore, history: History, judged: ChannelJudgement, move: Entry, reading: Recording
 ) -> tuple[Release, set[Digest]]:
     """Add the files of what a move gives out; returns it and its evidence."""
     digest = history.release_of(move)
@@ -188,7 +182,7 @@ def _add_objects(
         tars[-1][digest] = objects[digest]
         room -= size
     for number, packed in enumerate(tars, start=1):
-        into.add(records.objects_path(channel, number), _objects_tar(packed))
+        into.add(records.objects_path(channel, number), objects_tar(packed))
     large = {digest for digest, data in objects.items() if len(data) > limits.PACKED_OBJECT}
     alone = tuple(sorted(large - evidence))
     for digest in alone:
@@ -212,64 +206,6 @@ def _tells(record: Record, root: TrustRoot, move: Promotion) -> bool:
     if record.trust_root != root or root.channels[move.channel].asks_age:
         return True
     return any(entry.valid_at(record.at) != entry.valid_at(move.time) for entry in root.identities)
-
-
-def gather_absence(
-    into: Gathered, store: ReadStore, state: LedgerState, history: History, channel: str, head: int, size: int
-) -> None:
-    """Add what the seal before `size` says of a channel, and what it does not. Raises VerificationError.
-
-    Also of a canary that was withdrawn: who reads asks for less.
-    """
-    found = way(history, channel, head)
-    given = [history.release_of(moves[0]) for moves in absence.by_release(found) if moves]
-    releases = [release_objects.parse(store.read(digest)) for digest in given]
-    roots = state.trust_roots[: sum(number < size for number in state.trust_root_entries)]
-    chosen = channel_proof.select(history, channel, head, {root.digest: root for root in roots}.get, recorder(state))
-    question = absence.ask(history, channel, head, releases, roots, store.read, chosen)
-    add_rows(into, store, history, channel, question.names, size)
-
-
-def add_rows(into: Gathered, store: ReadStore, history: History, channel: str, names: Iterable[str], size: int) -> None:
-    """Add the leaves and nodes that answer for these rows."""
-    reading = _Recording(store)
-    absence.answer(seal_before(history, size).state, reading.read, names)
-    into.add(records.state_path(channel), _objects_tar(reading.seen))
-
-
-def seal_before(history: History, size: int) -> Seal:
-    """The seal that a checkpoint over `size` entries ends in. Raises VerificationError."""
-    last = history.number(size - 1)
-    if last.kind is not EntryKind.SEAL:
-        raise VerificationError(
-            f"the checkpoint over {size} entries does not end in a seal", hint="publish again, it is made anew"
-        )
-    return seals.parse(history.statement(last).predicate)
-
-
-def gather_ledger(
-    into: Gathered, store: ReadStore, state: LedgerState, history: History, numbers: set[int], checkpoint: bytes
-) -> None:
-    """Add trust roots, checkpoint and the proof of these entries, all under one checkpoint."""
-    size = checkpoints.parse(checkpoint)[0].size
-    numbers = numbers | {number for number in history.trust() if number < size}
-    wanted = sorted(numbers | {size - 1} | history.around(numbers))
-    tree = tree_of(history, size)
-    proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
-    into.add(records.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())
-    into.add(records.CHECKPOINT, checkpoint)
-    for version, digest in enumerate(state.trust_root_files, start=1):
-        into.refer(records.trust_root_path(version), digest, store)
-    for root in state.trust_roots:
-        if root.sigstore_root is not None:
-            into.refer(records.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
-
-
-def tree_of(history: History, size: int) -> MemoryTree:
-    """The Merkle tree over the first entries, and maybe more."""
-    if isinstance(history.entries, AllEntries):
-        return history.entries.tree
-    return MemoryTree(history.entries[number].raw for number in range(size))
 
 
 def check_archives(store: ReadStore, release: Release, known: frozenset[Digest] = frozenset()) -> int:
@@ -312,7 +248,7 @@ def _release_files(
     release: Release,
     digest: Digest,
     evidence: set[Digest],
-    reading: _Recording,
+    reading: Recording,
 ) -> None:
     version = release.version
     into.refer(records.release_path(version, "release.json"), digest, store)
@@ -384,7 +320,7 @@ def _builds(release: Release) -> dict[str, PublishedBuild]:
     }
 
 
-def _objects_tar(objects: Mapping[Digest, bytes]) -> bytes:
+def objects_tar(objects: Mapping[Digest, bytes]) -> bytes:
     out = io.BytesIO()
     members = {f"objects/{hex_of(digest)}": _member(data) for digest, data in objects.items()}
     kit_files.write(out, members, mtime=0)
@@ -393,10 +329,6 @@ def _objects_tar(objects: Mapping[Digest, bytes]) -> bytes:
 
 def _member(data: bytes) -> Member:
     return Member(len(data), lambda: (data,))
-
-
-def _proven(store: ReadStore, entry: Entry, tree: MemoryTree, size: int) -> ProvenEntry:
-    return ProvenEntry(entry.raw, store.read(entry.statement), tuple(tree.inclusion(entry.number, size)))
 
 
 def require_moved(state: LedgerState, channel: str) -> int:

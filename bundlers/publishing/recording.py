@@ -19,6 +19,7 @@ from attest.statements.predicates.publication import Publication, PublishedTarge
 from bundlers.publishing import (
     file_lists,
     gathering,
+    proof_gathering,
     target_lists,
     tuf_repository,
     withdrawals,
@@ -87,7 +88,7 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
             run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
         )
     file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
-    gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
+    proof_gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
     targets = {**stays, **gathered.targets}
     _check_limits(targets)
@@ -138,7 +139,7 @@ def _gather_channel(
     for release in files.releases:
         gathering.check_archives(run.store, release, known)
         gathering.gather_pieces(into, run.store, release, before.targets if before else {})
-    gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
+    proof_gathering.gather_absence(into, run.store, state, history, run.channel, head, state.count)
     return set(files.chosen.numbers), files.releases
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
-from bundlers.publishing import absence, channel_proof, gathering, records
+from bundlers.publishing import absence, channel_proof, gathering, proof_gathering, records
 from bundlers.publishing.channel_proof import History
 from bundlers.publishing.gathering import Gathered, ReadStore
 from bundlers.publishing.records import ChannelRecord
@@ -136,5 +136,5 @@ def gather(
     )
     into.add(records.channel_path(channel), record.to_bytes())
     names = absence.names_of_withdrawal(channel, state.trust_roots)
-    gathering.add_rows(into, store, history, channel, names, state.count)
+    proof_gathering.add_rows(into, store, history, channel, names, state.count)
     return found.release

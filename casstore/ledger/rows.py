@@ -17,10 +17,10 @@ from attest.core import times
 from attest.digests import Digest, sha256
 from attest.trust.trust_roots import RULES
 from casstore.ledger import state_records
+from casstore.ledger.channel_states import ChannelState, Move
 from casstore.ledger.row_trie import Trie
 from casstore.ledger.state import LedgerState
 from casstore.ledger.state_tries import SealedForm, StateTries
-from casstore.ledger.views import ChannelState, Move
 
 Rows = dict[str, Any]
 

@@ -20,14 +20,13 @@ from attest import digests
 from attest.digests import Digest
 from casstore.errors import NoSuchObject
 from casstore.ledger import row_values
+from casstore.ledger.channel_states import ChannelState, Move
 from casstore.ledger.tables import Log, Table, log, table
 from casstore.ledger.views import (
     Bound,
-    ChannelState,
     Condemned,
     Dispute,
     Epoch,
-    Move,
     Publication,
     ReleaseInfo,
     Revocation,

@@ -22,23 +22,11 @@ from attest.digests import Digest, is_digest
 from attest.errors import BadInput, FormatError
 from attest.trust.trust_roots import TrustRoot
 from casstore.ledger import row_values
+from casstore.ledger.channel_states import ChannelState, been_of, moves_of, shared_of
 from casstore.ledger.entries import Entry
 from casstore.ledger.row_trie import Trie
 from casstore.ledger.tables import Log, Table, TableForm, log
-from casstore.ledger.views import (
-    ChannelState,
-    Condemned,
-    Dispute,
-    Epoch,
-    Revocation,
-    Sealed,
-    Suspension,
-    been_of,
-    moves_of,
-    plain,
-    publications_of,
-    shared_of,
-)
+from casstore.ledger.views import Condemned, Dispute, Epoch, Revocation, Sealed, Suspension, plain, publications_of
 
 FORMAT = "casstore-state-record/1"
 Fields = dict[str, Any]
