@@ -84,24 +84,48 @@ def judge(
 ) -> Judged[_K]:
     """`documents` are keys and predicates, each readable (`openvex.check`). Raises FormatError."""
     said = [(key, item) for key, predicate in documents for item in openvex.statements_of(predicate)]
-    groups = _groups([item for _, item in said])
+    groups, about = _groups(item for _, item in said), _by_name(said)
     harmless: set[str] = set()
     used: set[_K] = set()
     dropped: list[str] = []
+    judged: dict[int, tuple[VexStatement, bool] | None] = {}
     for finding in sorted(findings):
-        names = next((group for group in groups if finding in group), frozenset({finding}))
-        about = [(key, item) for key, item in said if item.names & names]
-        fit = [
-            (key, item) for key, item in about if not (why := _unfit(item, artifact, now)) or _drop(dropped, item, why)
-        ]
-        if fit:
+        names = groups.get(finding)
+        if names is None:
+            continue
+        if id(names) not in judged:  # aliases are judged once
+            rows = [said[place] for place in sorted({place for name in names for place in about[name]})]
+            fit = [
+                (key, item)
+                for key, item in rows
+                if not (why := _unfit(item, artifact, now)) or _drop(dropped, item, why)
+            ]
             used |= {key for key, _ in fit}
-            _, newest = max(fit, key=lambda row: (_time(row[1]), row[1].status not in HARMLESS))
-            if newest.status in HARMLESS:
-                harmless.add(finding)
-            elif any(item.status in HARMLESS for _, item in fit):
-                dropped.append(f"{finding} (a newer statement says {newest.status})")
+            judged[id(names)] = _newest([item for _, item in fit])
+        if (found := judged[id(names)]) is None:
+            continue
+        newest, cleared = found
+        if newest.status in HARMLESS:
+            harmless.add(finding)
+        elif cleared:
+            dropped.append(f"{finding} (a newer statement says {newest.status})")
     return Judged(frozenset(harmless), frozenset(used), tuple(dict.fromkeys(dropped)))
+
+
+def _newest(fit: Sequence[VexStatement]) -> tuple[VexStatement, bool] | None:
+    """The one that decides, and whether any clears; none where nothing is said."""
+    if not fit:
+        return None
+    newest = max(fit, key=lambda item: (_time(item), item.status not in HARMLESS))
+    return newest, any(item.status in HARMLESS for item in fit)
+
+
+def _by_name(said: Sequence[tuple[_K, VexStatement]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for place, (_, item) in enumerate(said):
+        for name in item.names:
+            found.setdefault(name, []).append(place)
+    return found
 
 
 def told(dropped: Sequence[str]) -> str:
@@ -135,10 +159,14 @@ def _time(item: VexStatement) -> datetime:
     return _NEVER if item.status in HARMLESS else _ALWAYS
 
 
-def _groups(said: Sequence[VexStatement]) -> list[frozenset[str]]:
-    """Names of one vulnerability, joined by aliases."""
-    groups: list[frozenset[str]] = []
+def _groups(said: Iterable[VexStatement]) -> dict[str, set[str]]:
+    """Name -> all names of that vulnerability, joined by aliases; the smaller group goes into the larger."""
+    groups: dict[str, set[str]] = {}
     for item in said:
-        joined = frozenset(item.names).union(*(group for group in groups if group & item.names))
-        groups = [group for group in groups if not group & item.names] + [joined]
+        known = {id(group): group for name in item.names if (group := groups.get(name)) is not None}
+        joined = max(known.values(), key=len, default=set())
+        for group in (set(item.names), *known.values()):
+            if group is not joined:
+                joined |= group
+                groups.update(dict.fromkeys(group, joined))
     return groups

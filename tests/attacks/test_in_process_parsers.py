@@ -6,6 +6,7 @@ import os
 import resource
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from attest import canonical
 from attest.core import limits
 from attest.errors import BadInput, CasstoreError, FormatError
-from attest.judging import expression_work, expressions
+from attest.judging import expression_work, expressions, vex
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.trust.policy_parts import MAX_EXPRESSION, CustomRule
@@ -210,3 +211,21 @@ def test_cel_has_no_regular_expressions(text: str) -> None:
     pytest.importorskip("celpy")
     with pytest.raises(FormatError, match="matches"):
         expressions.check(CustomRule("rule", text))
+
+
+@pytest.mark.parametrize("aliases", [False, True])
+def test_vex_of_as_many_statements_as_findings(aliases: bool) -> None:
+    """Each finding looked through all statements, and each alias through all groups."""
+    now, count = datetime(2026, 1, 1, tzinfo=UTC), 100_000
+    rows: list[dict[str, object]] = [
+        {"vulnerability": {"name": f"CVE-{n}", "aliases": [f"CVE-{n + 1}"] if aliases else []}, "status": "fixed"}
+        for n in range(count)
+    ]
+    document = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": rows}
+
+    def judged(_: bytes) -> None:
+        artifact = vex.Artifact.of_archive("core-1.zip", "1", None)
+        found = vex.judge([("it", document)], artifact, [f"CVE-{n}" for n in range(count)], now=now)
+        assert len(found.harmless) == count
+
+    assert _in_budget(judged, b"") == WELL

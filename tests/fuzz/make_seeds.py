@@ -7,12 +7,15 @@ python tests/fuzz/make_seeds.py
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import re
 import shutil
 import struct
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from tests.attacks.test_hostile_input import ENCODED, WAYS  # noqa: E402
 SMALL = random.Random(5).randbytes(90) * 7
 GOLDEN = HERE.parent / "formats" / "golden"
 _MOST = 20_000
+_WHOLE = ("kit", "bundle-of-others", "attestation-of-others")
 
 TEXTS: dict[str, list[str]] = {
     "licences": [
@@ -61,7 +65,25 @@ TEXTS: dict[str, list[str]] = {
     "consumer.toml": [
         '[products.core]\nfrom = "https://releases.example"\nchannel = "prod"\ninto = "/opt/core"\nfresh = "7d"\n'
     ],
+    "casstore.toml": [
+        '[store]\nurl = "./store"\n\n[components.bin]\npath = "bin"\n\n[products.core]\ncomponents = ["bin"]\n'
+        'format = "zip"\n\n[channels.prod]\napprovals = 1\nsoak = "48h"\n',
+        '[store]\nurl = "./store"\n\n[gates.secrets]\nmax_seconds = 5\n\n[[isolation.accepted]]\nname = "a"\n',
+    ],
+    "junit": [
+        '<?xml version="1.0"?><testsuites><testsuite name="s" tests="2" failures="1"><testcase classname="c" name="a"/>'
+        '<testcase name="b"><failure message="m">text</failure></testcase></testsuite></testsuites>',
+        '<testsuite name="s" time="0.5"><testcase classname="c" name="a"><skipped/></testcase></testsuite>',
+    ],
+    "bill-of-materials": [
+        '{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"type": "library", "name": "n",'
+        ' "purl": "pkg:pypi/n@1.0", "components": [{"type": "library", "name": "m", "purl": "pkg:npm/%40s/m@2"}]}]}',
+        '{"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "n", "packages": [{"name": "a",'
+        ' "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:cargo/a@1"}]}]}',
+    ],
     "cel": [
+        "attestations.map(a, a.predicate.a).exists(l, l[0] == 1 && size(l) > 2) || has(request.archives.a)",
+        'timestamp("2026-01-01T00:00:00Z") + duration("3600s") > timestamp("2025-01-01T00:00:00Z")',
         'request.channel == "prod" && attestations.all(a, a.ageSeconds < 3600)',
         "size(attestations) > 1 ? true : false",
     ],
@@ -100,14 +122,39 @@ def files() -> Iterator[tuple[str, str, bytes]]:
     yield "kit", "kit", (GOLDEN / "kit" / "kit.tar").read_bytes()
     for path in sorted((GOLDEN / "predicates").glob("*.json")):
         yield "predicate", path.stem, path.read_bytes()
+    data = GOLDEN.parents[1] / "data"
+    for parser, found in {"attestation-of-others": "forms", "vex": "openvex", "scanner": "scanners"}.items():
+        for path in sorted((data / found).iterdir()):
+            if path.suffix not in (".md", ".txt", ".link"):
+                yield parser, path.name, path.read_bytes()
+    bundle = json.loads((data / "forms" / "pypi.publish.attestation").read_text())
+    yield "stamp-or-certificate", "leaf", base64.b64decode(bundle["verification_material"]["certificate"])
+    packed = zlib.compress(b'{"packages": [{"name": "a", "version": "1.0.0", "source": "crates.io"}]}', 9)
+    yield "linked", "elf", _elf(b".dep-v0", packed)
     for path in sorted((GOLDEN.parents[1] / "data" / "sigstore-bundles").glob("*.json")):
         yield "bundle-of-others", path.stem, path.read_bytes()
+
+
+def _elf(name: bytes, content: bytes) -> bytes:
+    """A program with one section."""
+    row = struct.Struct("<2I4Q2I2Q")
+    names = b"\0" + name + b"\0"
+    body = b"\x7fELF\2\1\1" + bytes(57) + content + names
+    head = bytearray(body + row.pack(1, 1, 0, 0, 64, len(content), 0, 0, 0, 0))
+    head += row.pack(0, 3, 0, 0, 64 + len(content), len(names), 0, 0, 0, 0)
+    struct.pack_into("<Q", head, 0x28, len(body))
+    struct.pack_into("<3H", head, 0x3A, 64, 2, 1)
+    return bytes(head)
 
 
 def kept() -> Iterator[tuple[str, str, bytes]]:
     """(parser, file, bytes) of those that are small enough."""
     for parser, name, data in files():
-        if len(data) <= _MOST or parser in ("kit", "bundle-of-others") or parser.startswith("archive"):
+        if (
+            len(data) <= _MOST
+            or parser in ("kit", "bundle-of-others", "attestation-of-others")
+            or parser.startswith("archive")
+        ):
             yield parser, re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"), data
 
 

@@ -14,6 +14,7 @@ import runpy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -23,23 +24,29 @@ from typing import IO, Any
 from attest import canonical
 from attest.digests import sha256
 from attest.errors import CasstoreError, FormatError
-from attest.judging import expressions
-from attest.sigstore import sigstore_bundles
-from attest.statements import predicates
-from attest.trust.policy_parts import CustomRule
+from attest.judging import expressions, vex
+from attest.sigstore import certificates, forms, sigstore_bundles, time_stamps
+from attest.statements import bills, predicates, scanners
+from attest.statements.predicates import openvex
+from attest.trust.policy_parts import MAX_EXPRESSION, CustomRule
 from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.gates.builtin import sbom
 from bundlers.gates.pinning import KINDS, reader_of
-from bundlers.inspection import fingerprints, secret_forms, variants
+from bundlers.inspection import fingerprints, junit, linkable, linked, looking, secret_forms, variants
 from bundlers.inspection import sbom as made_sbom
 from bundlers.inspection.packed import nested
 from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.units import Limits
 from bundlers.isolation import licences, reference_sources
 from bundlers.publishing import kit_reading
+from casstore import config
+from casstore.config import mistakes
+from casstore.hostile import Scratch
+from casstore.machine import toml_text
 
 SEEDS = Path(__file__).parent.parent / "fuzz" / "seeds"
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits(max_depth=3, max_member=1 << 20, max_total=4 << 20)
 
 
@@ -160,8 +167,82 @@ def _toml(data: bytes) -> None:
     consumer._parse(data, "consumer.toml")
 
 
+def _config(data: bytes) -> None:
+    """What is refused has a mistake that is told, with its line."""
+    found = mistakes.read_all(data, "casstore.toml").mistakes
+    assert all(mistake.line > 0 and mistake.message for mistake in found)
+    try:
+        config.parse(data, "casstore.toml")
+    except CasstoreError:
+        assert found
+        raise
+
+
+def _toml_text(data: bytes) -> None:
+    assert isinstance(toml_text.read(data), dict)
+
+
 def _cel(data: bytes) -> None:
-    expressions.check(CustomRule("rule", data.decode("utf-8", "replace")[:300]))
+    """Each is evaluated too, over real evidence."""
+    import celpy
+
+    text = data.decode("utf-8", "replace")[:MAX_EXPRESSION]
+    expressions.check(CustomRule("rule", text))
+    evidence = [{"type": "t", "predicate": {"a": [1, 2.5, "x"], "b": None}, "names": ["a"], "ageSeconds": 7}] * 3
+    given = {"request": {"channel": "prod", "archives": {"a": "b"}}, "attestations": evidence}
+    assert "\n" not in expressions.problem_of(text, {name: celpy.json_to_cel(value) for name, value in given.items()})
+
+
+def _forms(data: bytes) -> None:
+    """Each piece is told as something, and what was taken of it is a bundle."""
+    for piece in forms.read(data):
+        assert piece.form
+        assert (piece.raw is None) == bool(piece.problem) or piece.raw is not None
+        if piece.raw is not None:
+            with suppress(FormatError):
+                sigstore_bundles.SigstoreBundle.parse(piece.raw)
+
+
+def _vex(data: bytes) -> None:
+    document = canonical.loads_object(data, what="OpenVEX")
+    openvex.check(document)
+    names = sorted({name for item in openvex.statements_of(document) for name in item.names})
+    found = vex.judge([("it", document)], vex.Artifact.of_archive("a-1.zip", "1", None), names, now=_NOW)
+    assert found.harmless <= set(names)
+
+
+def _scanner(data: bytes) -> None:
+    scanners.read(canonical.loads_object(data, what="report"))
+
+
+def _bill(data: bytes) -> None:
+    found = bills.packages_of(canonical.loads_object(data, what="SBOM"))
+    assert list(found) == sorted(set(found))
+
+
+def _junit(data: bytes) -> None:
+    told: list[Any] = []
+    suites = junit.junit(io.BytesIO(data), None, Scratch(), told.extend)
+    assert isinstance(suites, list) and all(len(row) == 2 for row in told)
+
+
+def _linked(data: bytes) -> None:
+    for magic in (b"", b"\x7fELF", b"MZ", b"!<arch>\n"):
+        with suppress(linked.Unreadable):
+            assert all(len(row) == 3 for row in linked.packages(magic + data))
+        assert all(isinstance(content, bytes) for content, _ in linkable.pieces(magic + data))
+
+
+def _unpacked(data: bytes) -> None:
+    told: list[list[Any]] = []
+    looking.unpack(io.BytesIO(data[:20_000]), None, Scratch(), told.append)
+    assert not told or told[0][1] is None
+
+
+def _stamp(data: bytes) -> None:
+    with suppress(FormatError):
+        time_stamps.time_of(time_stamps.decode(data), b"x", (data,))
+    certificates.claims_of(certificates.load(data))
 
 
 def _predicate(data: bytes) -> None:
@@ -190,8 +271,18 @@ FOREIGN = {
     "sbom": Foreign(_sbom, "sbom", (FormatError,)),
     "pinned-files": Foreign(_pinned, "pinned-files", (ValueError,)),
     "locks": Foreign(_lock, "locks"),
+    "toml": Foreign(_toml_text, "consumer.toml", (ValueError,)),
+    "casstore.toml": Foreign(_config, "casstore.toml", (CasstoreError,)),
     "consumer.toml": Foreign(_toml, "consumer.toml", (CasstoreError,)),
     "cel": Foreign(_cel, "cel", (FormatError,)),
+    "attestation-of-others": Foreign(_forms, "attestation-of-others", (FormatError,)),
+    "vex": Foreign(_vex, "vex", (FormatError,)),
+    "scanner": Foreign(_scanner, "scanner", (FormatError,)),
+    "bill-of-materials": Foreign(_bill, "bill-of-materials", (FormatError,)),
+    "junit": Foreign(_junit, "junit", (FormatError,)),
+    "linked": Foreign(_linked, "linked"),
+    "unpacked": Foreign(_unpacked, "packed", (CasstoreError,)),
+    "stamp-or-certificate": Foreign(_stamp, "stamp-or-certificate", (FormatError,)),
     "predicate": Foreign(_predicate, "predicate", (CasstoreError,)),
     "bundle-of-others": Foreign(
         lambda data: sigstore_bundles.SigstoreBundle.parse(data) and None, "bundle-of-others", (FormatError,)
