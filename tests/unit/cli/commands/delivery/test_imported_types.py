@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,6 +20,8 @@ from cli.main import invoke
 
 V01 = "https://in-toto.io/Statement/v0.1"
 SPDX = {"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "core"}
+_GENUINE = json.loads((Path(__file__).parents[4] / "data" / "forms" / "pypi.publish.attestation").read_bytes())
+PUBLISHED = json.loads(base64.b64decode(_GENUINE["envelope"]["statement"]))
 TYPES: dict[str, Any] = {
     "https://slsa.dev/provenance/v0.1": {"builder": {"id": "https://b"}, "recipe": {"type": "t"}},
     "https://slsa.dev/provenance/v0.2": {"builder": {"id": "https://b"}, "buildType": "https://t"},
@@ -38,7 +41,7 @@ TYPES: dict[str, Any] = {
     "https://in-toto.io/attestation/release/v0.1": {"purl": "pkg:generic/core@1"},
     "https://in-toto.io/attestation/release/v0.2": {"purl": "pkg:generic/core@1"},
     "https://in-toto.io/attestation/runtime-trace/v0.1": {"monitor": {"type": "https://m"}, "monitorLog": {}},
-    "https://docs.INDEX/attestations/publish/v1": None,
+    PUBLISHED["predicateType"]: PUBLISHED["predicate"],
     "https://github.com/npm/attestation/tree/main/specs/publish/v0.1": {"name": "core", "version": "1.0.0"},
     "https://cosign.sigstore.dev/attestation/v1": {"Data": "x", "Timestamp": "2026-03-01T00:00:00Z"},
     "https://cosign.sigstore.dev/attestation/vuln/v1": {"scanner": {}, "metadata": {}},
