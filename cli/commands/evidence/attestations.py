@@ -208,7 +208,7 @@ def show(session: Session, attestation: str) -> None:
         said = shown.of(SigstoreBundle.parse(piece.raw)) if piece.raw else {"problem": piece.problem}
         rows.append({"form": piece.form, **({"place": piece.place} if piece.place else {}), **said})
     render.say("not verified:")
-    render.lines(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, ensure_ascii=False))
+    render.lines(_printable(json.dumps(rows[0] if len(rows) == 1 else rows, indent=2, ensure_ascii=False)))
     if all("problem" in row for row in rows):
         raise click.exceptions.Exit(3)
 
@@ -249,6 +249,13 @@ def export(session: Session, release: str, folder: str, form: str, key: str | No
     render.line(f"{len(written.files)} files in {folder}")
     if written.command:
         render.say(f"check it: {written.command}")
+
+
+def _printable(text: str) -> str:
+    """JSON in which what a terminal would act on is escaped as JSON escapes it, so that it stays JSON."""
+    if text.isascii():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def _pinned(session: Session, digest: Digest) -> bytes:
