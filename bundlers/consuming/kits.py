@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from attest import canonical
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, PolicyDenied
-from attest.log import checkpoints, tiles
+from attest.log import checkpoints, log_nodes
 from attest.signers import Signer
 from attest.statements.predicates import publication
 from bundlers.consuming import service
@@ -164,7 +164,7 @@ def export(
         head = item.judged.head.number
         proof_gathering.gather_absence(gathered, store, state, history, item.record.channel, head, size)
     proof_gathering.gather_ledger(gathered, store, state, history, numbers, checkpoint)
-    _add_tiles(gathered, history, size)
+    _add_nodes(gathered, history, size)
     for place, note in lines.items():
         gathered.add(place, note)
     gathered.add(HEAD, _head(state, info.version, info.digest, names))
@@ -256,10 +256,10 @@ def _published_checkpoints(store: gathering.ReadStore, state: LedgerState) -> It
             yield store.read(claim.targets[records.CHECKPOINT].digest)
 
 
-def _add_tiles(gathered: Gathered, history: History, size: int) -> None:
-    tree = proof_gathering.tree_of(history, size)
-    for tile in tiles.grown(0, size):
-        gathered.add(f"ledger/{tile.path}", tiles.tile_bytes(tile, tree.hash_at))
+def _add_nodes(gathered: Gathered, history: History, size: int) -> None:
+    """What shows that the ledger only grew, to whoever saw a checkpoint: each of them ends in a seal that held."""
+    seen = [number + 1 for number in history.seals if number + 1 < size]
+    gathered.add(records.NODES, log_nodes.to_bytes(seen, size, proof_gathering.tree_of(history, size).hash_at))
 
 
 def _head(state: LedgerState, version: str, release: Digest, channels: Sequence[str]) -> bytes:

@@ -20,7 +20,7 @@ from typing import Protocol
 from attest.core import limits, times
 from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
-from attest.log import checkpoints, merkle, tiles
+from attest.log import checkpoints, log_nodes, merkle, tiles
 from attest.log.checkpoints import Checkpoint, NoteKey
 from attest.statements.predicates.seal import Seal
 from attest.trust import trust_roots
@@ -338,21 +338,31 @@ def _check_history(source: Source, size: int, root_hash: bytes, pins: Pins | Non
             f"the ledger has {size} entries here, {pins.checkpoint_size} were seen before",
             hint="an older state is served: do not install from here",
         )
-    reader = tiles.tile_reader(lambda tile: _tile(source, tile), size)
-    path = merkle.consistency_proof(reader, pins.checkpoint_size, size) if size > pins.checkpoint_size else []
+    path = _growth(source, pins.checkpoint_size, size) if size > pins.checkpoint_size else []
     merkle.verify_consistency(
         first=pins.checkpoint_size, second=size, proof=path, first_root=to_raw(pins.root_hash), second_root=root_hash
     )
+
+
+def _growth(source: Source, seen: int, size: int) -> list[bytes]:
+    """The consistency proof, by the tiles that are published, or by what a kit has instead."""
+    try:
+        return merkle.consistency_proof(tiles.tile_reader(lambda tile: _tile(source, tile), size), seen, size)
+    except NoSuchObject as exc:
+        try:
+            return merkle.consistency_proof(log_nodes.parse(source.plain(records.NODES), size), seen, size)
+        except (NoSuchObject, BadInput):
+            raise VerificationError(
+                f"{exc.message}: it cannot be shown that the ledger only grew since it had {seen} entries",
+                hint="ask the publisher to publish again, or for a newer kit",
+            ) from exc
 
 
 def _tile(source: Source, tile: tiles.Tile) -> bytes:
     try:
         return source.plain(f"ledger/{tile.path}")
     except NoSuchObject as exc:
-        raise VerificationError(
-            f"ledger/{tile.path} is missing: it cannot be shown that the ledger only grew",
-            hint="ask the publisher to publish again",
-        ) from exc
+        raise NoSuchObject(f"ledger/{tile.path} is missing") from exc
 
 
 def as_verification(exc: NoSuchObject | StoreDamaged) -> VerificationError:

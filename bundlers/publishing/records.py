@@ -27,6 +27,8 @@ PROOF_FORMAT = "casstore-ledger-proof/1"
 
 CHECKPOINT = "ledger/checkpoint"
 PROOF = "ledger/proof.json"
+NODES = "ledger/nodes.json"
+"""In a kit, instead of tiles."""
 
 
 def channel_path(channel: str) -> str:

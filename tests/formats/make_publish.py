@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from attest import canonical, digests, signers
 from attest.digests import Digest, hex_of, sha256
+from attest.log import log_nodes
 from attest.log.merkle import MemoryTree
 from bundlers.building.provenance_told import Inputs
 from bundlers.consuming.state import PinnedMove, Pins
@@ -129,6 +130,9 @@ def pins() -> Pins:
     return Pins(STORE, "main", known("first root"), 2, known("root"), 42, known("tree"), {"prod": move})
 
 
+TREE = MemoryTree(b"entry %d" % number for number in range(42))
+
+
 def kit() -> bytes:
     """The container with small members, one of them with a long name."""
     head = canonical.dumps(
@@ -208,6 +212,7 @@ def golden() -> dict[str, bytes]:
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),
         "consumer-state/pins.json": pins().to_bytes(),
         "kit/kit.tar": kit(),
+        "kit/nodes.json": log_nodes.to_bytes((17, 30), 42, TREE.hash_at),
         "archive-pieces/core.pieces": archive_pieces().to_bytes(),
         **{f"published-layout/metadata/{name}": data for name, data in metadata().items()},
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from attest.errors import BadInput, CasstoreError, PolicyDenied
+from attest import canonical
+from attest.errors import BadInput, CasstoreError, PolicyDenied, VerificationError
 from bundlers.consuming.kits import export, import_kit
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.installing.install import install
@@ -80,7 +82,7 @@ def test_every_member_counts(world: PublishedWorld, tmp_path: Path) -> None:
     files = {name: kit.read(name) for name in kit.names}
     copies = (
         "releases/1.0.0/evidence/",
-        "ledger/tile/",
+        "ledger/nodes.json",
         "trust-root/",
         "releases/1.0.0/release.json",
         "releases/1.0.0/SHA",
@@ -89,7 +91,7 @@ def test_every_member_counts(world: PublishedWorld, tmp_path: Path) -> None:
         data = files[name]
         bad = {**files, name: data[:-1] + bytes([data[-1] ^ 1])}
         write(tmp_path / f"bad-{number}.tar", bad)
-        if not name.startswith("ledger/tile/"):  # read only where something was pinned before
+        if name != "ledger/nodes.json":  # read only where something was pinned before
             with pytest.raises(CasstoreError):
                 look(world, tmp_path / f"bad-{number}.tar")
         write(tmp_path / f"without-{number}.tar", {n: d for n, d in files.items() if n != name})
@@ -138,6 +140,35 @@ def test_kit_and_web_share_the_pins(world: PublishedWorld, tmp_path: Path) -> No
     assert verify(str(tmp_path / "public"), "prod", trust=trust, at=world.now).verified.channel.first_use is False
     with pytest.raises(CasstoreError, match="were seen before"):
         verify(str(tmp_path / "kit.tar"), None, trust=trust, at=world.now, offline=True)
+
+
+def test_who_saw_any_earlier_checkpoint_is_shown_that_the_ledger_only_grew(
+    world: PublishedWorld, tmp_path: Path
+) -> None:
+    for number in range(1, 6):
+        world.later()
+        trust = TrustSettings(str(tmp_path / f"state-{number}"))
+        world.publish("prod", str(tmp_path / "public"))
+        verify(str(tmp_path / "public"), "prod", trust=trust, at=world.now)
+        world.ship(f"1.{number}.0", content=b"%d" % number)
+        world.to_prod(f"1.{number}.0")
+    make(world, tmp_path / "kit.tar", "1.5.0", channel="prod")
+    kit = KitFile(str(tmp_path / "kit.tar"))
+    assert not [name for name in kit.names if "tile" in name]
+    files = {name: kit.read(name) for name in kit.names}
+    nodes = canonical.loads(files["ledger/nodes.json"], what="nodes")
+    for number in range(1, 6):
+        trust = TrustSettings(str(tmp_path / f"state-{number}"))
+        forged = {
+            "other": {**nodes, "hashes": base64.b64encode(bytes(len(base64.b64decode(nodes["hashes"])))).decode()},
+            "none": {**nodes, "from": [], "hashes": ""},
+        }
+        for name, value in forged.items():
+            path = tmp_path / f"{name}-{number}.tar"
+            write(path, {**files, "ledger/nodes.json": canonical.dumps(value)})
+            with pytest.raises(VerificationError, match=r"consistency|only grew"):
+                verify(str(path), None, trust=trust, at=world.now, offline=True)
+        assert verify(str(tmp_path / "kit.tar"), None, trust=trust, at=world.now, offline=True).verdict == "valid"
 
 
 def test_import_keeps_objects_findable(world: PublishedWorld, tmp_path: Path) -> None:
