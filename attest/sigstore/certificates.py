@@ -309,7 +309,7 @@ def _subject(name: Any) -> str:
     if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
         return name.value
     if isinstance(name, x509.OtherName) and name.type_id.dotted_string == _USERNAME:
-        return _utf8(name.value)
+        return _der_utf8(name.value)
     raise Refused(f"the certificate names its subject by {type(name).__name__}, which is not taken")
 
 
