@@ -45,19 +45,22 @@ def judge(
     required: bool = False,
     artifact: str | None = None,
 ) -> Proven:
-    """`artifact` is what a bundle without envelope signs; it need not say so itself.
+    """`artifact` is what a bundle without envelope signs; it need not say so itself. `required` asks for a proven
+    time, and for a log where the root names one: an instance without logs needs a time stamp alone, as in `keyless`.
 
     Raises FormatError, VerificationError; TrustError where a proof is required and not there.
     """
     signed = signed_by(bundle, public, artifact)
-    judged = [_judge(bundle, signed, instance) for instance in sigstore_roots.parse(root_json).instances]
+    instances = sigstore_roots.parse(root_json).instances
+    judged = [_judge(bundle, signed, instance) for instance in instances]
     stamps, promised, logged = max(judged, key=lambda one: (one[2], len(one[0])))
     found = sorted([*stamps, *promised])
     if found:
         log_proofs.check_not_after(found[-1], at)
-    if required and not (logged and found):
+    unlogged = not logged and any(instance.asks_log for instance in instances)
+    if required and (unlogged or not found):
         raise TrustError(
-            "no proof that the signature was logged" if not logged else "no proven signing time",
+            "no proof that the signature was logged" if unlogged else "no proven signing time",
             hint="the sigstore root must name the log and, where the log tells no time, the time stamp authority",
         )
     return Proven(found[0] if found else None, logged, bool(stamps))

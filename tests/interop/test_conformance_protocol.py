@@ -125,6 +125,23 @@ def test_a_service_that_is_down_leaves_no_bundle(instance: PrivateSigstore, file
     assert capfd.readouterr().err.count("error:") == 1
 
 
+def test_a_key_needs_a_stamp_alone_where_the_root_names_no_log(instance: PrivateSigstore, files: Path) -> None:
+    """As keyless signatures do; without a stamp nothing proves a time, and a root with a log asks for its entry."""
+    key = keys.generate("ecdsa-p256")
+    (files / "k.pem").write_bytes(keys.private_to_pem(key, None))
+    (files / "k.pub").write_bytes(signers.from_private_key(key).public_pem or b"")
+    (files / "p.json").write_text("{}")
+    common = ("sign", "a.txt", "--type", "https://example.com/p/v1", "--predicate", "p.json", "--key", "k.pem")
+    assert run(*common, "--tsa", instance.tsa_url, "--out", "b.json") == 0
+    assert run(*common, "--out", "bare.json") == 0
+    root = json.loads((files / "root.json").read_bytes())
+    (files / "stamps.json").write_text(json.dumps({k: v for k, v in root.items() if k != "tlogs"}))
+    judged = ("verify-bundle", "--key", "k.pub", "--trusted-root")
+    assert run(*judged, "stamps.json", "--bundle", "b.json", "a.txt") == 0
+    assert run(*judged, "stamps.json", "--bundle", "bare.json", "a.txt") == 3
+    assert run(*judged, "root.json", "--bundle", "b.json", "a.txt") == 3
+
+
 def test_a_log_that_is_named_may_be_asked_where_a_casstore_toml_rules(
     instance: PrivateSigstore, files: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
