@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from attest import canonical
 from attest.core import times
-from attest.errors import CasstoreError
+from attest.errors import CasstoreError, FormatError
 from attest.keys import identities
 from attest.log import log_entries
 from attest.sigstore.sigstore_bundles import SigstoreBundle
@@ -103,6 +104,7 @@ def _log(bundle: SigstoreBundle) -> list[dict[str, Any]]:
 
 def _payload(raw: bytes) -> Any:
     try:
+        canonical.check_count(raw, "payload")
         return json.loads(raw)
-    except ValueError:
+    except (FormatError, ValueError, RecursionError):
         return None

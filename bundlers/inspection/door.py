@@ -48,6 +48,18 @@ def packages(stream: IO[bytes], size: int, budget: Budget) -> tuple[list[tuple[s
     return [(str(kind), str(name), str(version)) for kind, name, version in found["packages"]], str(found["unread"])
 
 
+def package(stream: IO[bytes], size: int, kind: str, budget: Budget) -> tuple[str, str, str] | None:
+    """Name, version, licence of a METADATA (`pypi`) or a package.json (`npm`), if it is one. Raises OverBudget."""
+    (found,) = DOOR.ask("package", stream, size, kind, budget)
+    return None if found is None else (str(found[0]), str(found[1]), str(found[2]))
+
+
+def lock(stream: IO[bytes], size: int, kind: str, budget: Budget) -> Iterator[Any]:
+    """The packages of a lock: of `npm` [place, row], of `cargo` rows. Raises OverBudget, FormatError."""
+    *parts, _ = DOOR.ask("lock", stream, size, kind, budget)
+    return (row for part in parts for row in part)
+
+
 def objects(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[bytes, bytes]]:
     """What a linker takes from an object file, and where that is fixed. Raises OverBudget."""
     *parts, _ = DOOR.ask("objects", stream, size, None, budget)

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import zstandard  # noqa: F401  later it could not be loaded
 
-from bundlers.inspection import fingerprints, linkable, linked, variants
+from bundlers.inspection import fingerprints, linkable, linked, package_files, variants
 from bundlers.inspection.packed import containers, nested
 from bundlers.inspection.secret_forms import stream as secrets_in
 from bundlers.inspection.units import Limits, Unit, is_text, raw_of
@@ -151,4 +151,6 @@ PARSERS: Mapping[str, Callable[[IO[bytes], Any, Scratch, Tell], Any]] = {
     "unpack": unpack,
     "packages": packages,
     "objects": objects,
+    "package": package_files.package,
+    "lock": package_files.lock,
 }

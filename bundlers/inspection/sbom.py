@@ -11,18 +11,17 @@ others: what programs in C are made of; signing (`casstore attest sign`).
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from attest import canonical
 from attest.digests import Digest, hex_of
-from attest.errors import NotInstalled
+from attest.errors import FormatError, NotInstalled
 from attest.statements.predicates import cyclonedx
 from bundlers.inspection import door
 from casstore.errors import OverBudget
@@ -133,21 +132,30 @@ def _packages(store: Store, files: list[tuple[bytes, TreeEntry]], unread: list[s
             if rows is None:
                 unread.append(show(path))
             yield from rows or ()
-        read = _reader(path)
-        if read is None:
+        kind = _kind(path)
+        if kind is None:
             continue
-        found = read(store.read(entry.content)) if entry.size <= MAX_METADATA else None
+        found = _described(store.read(entry.content), kind) if entry.size <= MAX_METADATA else None
         if found is not None:
             yield found
         elif not path.endswith(b"/package.json") or _is_package(path):
             unread.append(show(path))
 
 
-def _reader(path: bytes) -> Callable[[bytes], Package | None] | None:
+def _kind(path: bytes) -> str | None:
+    """`pypi`, `npm`: what a file describes by its name."""
     folder, _, last = path.rpartition(b"/")
     if last == b"METADATA" and folder.endswith(b".dist-info"):
-        return _python
-    return _npm if last == b"package.json" and b"node_modules/" in path else None
+        return "pypi"
+    return "npm" if last == b"package.json" and b"node_modules/" in path else None
+
+
+def _described(data: bytes, kind: str) -> Package | None:
+    try:
+        found = door.package(io.BytesIO(data), len(data), kind, Budget())
+    except OverBudget:
+        return None
+    return None if found is None else Package(found[0], found[1], kind, found[2])
 
 
 def _linked(store: Store, files: list[tuple[bytes, TreeEntry]], unread: list[str]) -> Iterator[Package]:
@@ -179,9 +187,9 @@ def _locked(locks: Mapping[str, bytes], unread: list[str]) -> Iterator[Package]:
 def _cargo(data: bytes, path: str) -> list[Package] | None:
     """Packages of a Cargo.lock but those of the workspace itself: also what only tests and builds use."""
     try:
-        rows = tomllib.loads(data.decode())["package"]
+        rows = list(door.lock(io.BytesIO(data), len(data), "cargo", Budget()))
         return [Package(row["name"], row["version"], "cargo", within=path) for row in rows if "source" in row]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (FormatError, OverBudget, KeyError):
         return None
 
 
@@ -189,26 +197,6 @@ def _is_package(path: bytes) -> bool:
     """Whether it lies at the top of a package: others say how a folder is read (`{"type": "module"}`)."""
     inside = path.rpartition(b"node_modules/")[2].split(b"/")
     return len(inside) == (3 if inside[0].startswith(b"@") else 2)
-
-
-def _python(data: bytes) -> Package | None:
-    headers = HeaderParser().parsestr(data.decode("utf-8", "replace"))
-    name, version = headers.get("Name", "").strip(), headers.get("Version", "").strip()
-    licence = (headers.get("License-Expression") or headers.get("License") or "").strip().splitlines()
-    return Package(name, version, "pypi", licence[0][:200] if licence else "") if name and version else None
-
-
-def _npm(data: bytes) -> Package | None:
-    try:
-        value = json.loads(data.decode("utf-8-sig"))  # whatever npm itself takes: a BOM, keys twice, large numbers
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    name, version, licence = (value.get(key) for key in ("name", "version", "license"))
-    if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
-        return None
-    return Package(name, version, "npm", licence if isinstance(licence, str) else "")
 
 
 def to_bytes(document: dict[str, Any]) -> bytes:

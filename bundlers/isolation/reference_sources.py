@@ -12,12 +12,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import os
 import re
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +28,6 @@ from casstore.hostile import Budget
 
 PYTHON = "python:"
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
-_MAX_LOCK = 256 << 20
 _LIBRARIES = (".rlib", ".a")
 _OBJECT = ".o"
 """What a linker takes of a library; a compiler's own notes beside it are in no program."""
@@ -174,13 +171,10 @@ def _locked(source: str, reader: Callable[[str], Iterator[_Package]], folder: st
 
 
 def _npm(source: str) -> Iterator[_Package]:
-    rows = _read(source, json.loads).get("packages")
-    if not isinstance(rows, dict):
-        raise BadInput(f"{source}: is no lock of npm 7 or later", hint="npm install --package-lock-only writes one")
     named = os.environ.get("npm_config_cache")  # noqa: SIM112  npm reads it so
     cache = named or os.path.join(os.path.expanduser("~"), ".npm")
-    for path, row in sorted(rows.items()):
-        if path and isinstance(row, dict) and isinstance(row.get("integrity"), str):
+    for path, row in _read(source, "npm"):
+        if path and isinstance(row.get("integrity"), str):
             algorithm, raw = _integrity(source, row["integrity"])
             text = raw.hex()
             held = os.path.join(cache, "_cacache", "content-v2", algorithm, text[:2], text[2:4], text[4:])
@@ -201,10 +195,7 @@ def _integrity(source: str, text: str) -> tuple[str, bytes]:
 
 def _cargo(source: str) -> Iterator[_Package]:
     home = os.environ.get("CARGO_HOME") or os.path.join(os.path.expanduser("~"), ".cargo")
-    rows = _read(source, tomllib.loads).get("package", [])
-    for row in rows if isinstance(rows, list) else []:
-        if not isinstance(row, dict):
-            raise BadInput(f"{source}: a package is no table")
+    for row in _read(source, "cargo"):
         checksum, name = row.get("checksum"), f"{row.get('name')}-{row.get('version')}"
         if isinstance(checksum, str):
             if not _SHA256.fullmatch(checksum):
@@ -213,15 +204,14 @@ def _cargo(source: str) -> Iterator[_Package]:
             yield _Package(name, held[0] if held else None, "sha256", bytes.fromhex(checksum))
 
 
-def _read(source: str, parse: Callable[[str], Any]) -> dict[str, Any]:
+def _read(source: str, kind: str) -> list[Any]:
     try:
-        with open(source, encoding="utf-8") as file:
-            value = parse(file.read(_MAX_LOCK))
-    except (ValueError, OSError) as exc:
+        with open(source, "rb") as file:
+            return list(door.lock(file, os.fstat(file.fileno()).st_size, kind, Budget()))
+    except OSError as exc:
         raise BadInput(f"{source}: cannot be read as a lock: {exc}") from exc
-    if not isinstance(value, dict):
-        raise BadInput(f"{source}: is no lock")
-    return value
+    except CasstoreError as exc:
+        raise BadInput(f"{source}: {exc.message}", hint=exc.hint) from exc
 
 
 _LOCKS: dict[str, Callable[[str], Iterator[_Package]]] = {

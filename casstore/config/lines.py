@@ -22,7 +22,7 @@ def _written(text: str) -> dict[tuple[str, ...], int]:
     """Key -> the first line that it stands in."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
-    for number, content in enumerate(text.splitlines(), 1):
+    for number, content in enumerate(text.split("\n"), 1):
         if header := _HEADER.match(content):
             table = _parts(header[1])
             here = table

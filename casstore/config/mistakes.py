@@ -88,7 +88,7 @@ def read_all(data: bytes, path: str) -> Reading:
 
 def grammar(exc: ValueError, text: str, path: str) -> Mistake:
     """TOML's grammar is broken: the line goes in front, as in every other mistake."""
-    return _grammar(exc, text.splitlines(), path)[0]
+    return _grammar(exc, text.split("\n"), path)[0]
 
 
 def _grammar(exc: ValueError, lines: list[str], path: str) -> tuple[Mistake, int]:
@@ -119,7 +119,7 @@ def _right(lines: list[str]) -> bool:
 
 def _tables(text: str, path: str) -> tuple[dict[str, Any], list[Mistake]]:
     """The tables whose grammar is right, and the mistakes in the others: of a broken one the rest is left out."""
-    lines, found = text.splitlines(), list[Mistake]()
+    lines, found = text.split("\n"), list[Mistake]()
     for _ in range(_MOST):
         try:
             return toml_text.parse("\n".join(lines)), found

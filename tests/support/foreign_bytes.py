@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from attest import canonical
@@ -33,12 +32,11 @@ from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.gates.builtin import sbom
 from bundlers.gates.pinning import KINDS, reader_of
-from bundlers.inspection import fingerprints, junit, linkable, linked, looking, secret_forms, variants
-from bundlers.inspection import sbom as made_sbom
+from bundlers.inspection import fingerprints, junit, linkable, linked, looking, package_files, secret_forms, variants
 from bundlers.inspection.packed import nested
 from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.units import Limits
-from bundlers.isolation import licences, reference_sources
+from bundlers.isolation import licences
 from bundlers.publishing import kit_reading
 from casstore import config
 from casstore.config import mistakes
@@ -133,9 +131,9 @@ def _kit(data: bytes) -> None:
 
 
 def _package(data: bytes) -> None:
-    for read in (made_sbom._python, made_sbom._npm):
-        found = read(data)
-        assert found is None or (found.name and found.version)
+    for kind in ("pypi", "npm"):
+        found = package_files.package(io.BytesIO(data), kind, Scratch(), print)
+        assert found is None or (found[0] and found[1] and len(found) == 3)
 
 
 def _sbom(data: bytes) -> None:
@@ -151,14 +149,10 @@ def _pinned(data: bytes) -> None:
 
 
 def _lock(data: bytes) -> None:
-    with TemporaryDirectory() as folder:
-        for name, reader in reference_sources._LOCKS.items():
-            path = Path(folder) / name
-            path.write_bytes(data)
-            try:
-                list(reader(str(path)))
-            except CasstoreError:
-                continue
+    for kind in ("npm", "cargo"):
+        told: list[Any] = []
+        with suppress(FormatError):
+            assert package_files.lock(io.BytesIO(data), kind, Scratch(), told.extend) == len(told)
 
 
 def _toml(data: bytes) -> None:

@@ -18,15 +18,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attest.errors import BadInput
+from attest.errors import BadInput, FormatError
 from attest.statements.predicates.slsa_provenance import INPUTS
-from bundlers.gates import pinning
 from bundlers.gates.base import GateResult, Phase, ReleaseView
+from casstore.errors import OverBudget
+from casstore.hostile import Budget, Door
 
 NAME = "pinned"
 PHASE = Phase.INPUTS
 SUMMARY = "Every input of the build is named by digest in the project's lock files."
 
+DOOR = Door("bundlers.gates.pinning")
 _MAX_FILE = 64 * 1024 * 1024
 _FIX = "write it with digests: pip-compile --generate-hashes, npm install, image@sha256:..., uses: NAME@<full SHA>"
 
@@ -66,16 +68,19 @@ def _files(view: ReleaseView, settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _file(path: str) -> Iterator[str]:
-    reader = pinning.reader_of(path)
-    if reader is None:
-        yield f"no kind of lock file that is known here: {', '.join(pinning.KINDS)}"
-        return
     try:
         with open(path, "rb") as file:
-            data = file.read(_MAX_FILE + 1)
-        yield from reader(data.decode("utf-8"))
-    except (OSError, ValueError) as exc:
+            size = os.fstat(file.fileno()).st_size
+            if size > _MAX_FILE:
+                yield f"cannot be read: it is larger than {_MAX_FILE} bytes"
+                return
+            (told,) = DOOR.ask("told", file, size, os.path.basename(path), Budget())
+    except OSError as exc:
         yield f"cannot be read: {exc}"
+    except (FormatError, OverBudget) as exc:
+        yield exc.message
+    else:
+        yield from told
 
 
 def _revisions(view: ReleaseView) -> Iterator[tuple[str, str]]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 
 from bundlers.gates.pinning import forms
+from casstore.machine import toml_text
 
 
 def cargo_lock(text: str) -> Iterator[str]:
     """Cargo.lock: a checksum, or a Git revision in full."""
-    for row in tomllib.loads(text).get("package", []):
-        source = row.get("source", "")
+    rows = toml_text.parse(text).get("package", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("its packages are no tables")
+    for row in rows:
+        source = str(row.get("source", ""))
         if source.startswith("git+"):
             if not forms.is_revision(source.rpartition("#")[2]):
                 yield f"{row.get('name')} names no full Git revision"

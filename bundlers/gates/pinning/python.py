@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bundlers.gates.pinning import forms
+from casstore.machine import toml_text
 
 _OWN = ("editable", "virtual", "directory", "workspace")
 _HASH = re.compile(r"sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})")
@@ -16,7 +16,7 @@ _HASH = re.compile(r"sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})"
 
 def python_lock(text: str) -> Iterator[str]:
     """poetry.lock, uv.lock, pdm.lock, pylock.toml."""
-    value = tomllib.loads(text)
+    value = toml_text.parse(text)
     for row in [*value.get("package", []), *value.get("packages", [])]:
         source = row.get("source", {})
         if any(key in source for key in _OWN) or source.get("type") == "directory" or "directory" in row:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 _MAX = 8 * 1024 * 1024
 
 
 def documents(text: str) -> list[Any]:
     """The documents of a file: texts, lists and mappings of those."""
-    import yaml
-
     if len(text) > _MAX:
         raise ValueError(f"it is larger than {_MAX} characters")
     try:

@@ -9,7 +9,7 @@ import pytest
 from attest.digests import sha256
 from attest.errors import BadInput
 from casstore import config
-from casstore.config import cases, consumer
+from casstore.config import cases, consumer, mistakes
 from casstore.config.lines import line_of
 from casstore.errors import ConfigError
 from casstore.machine import config_files
@@ -114,6 +114,15 @@ def test_what_is_no_toml(data: bytes, line: int) -> None:
     with pytest.raises(ConfigError) as caught:
         config.parse(data, "casstore.toml")
     assert caught.value.message.startswith(f"casstore.toml:{line}:")
+
+
+@pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\x1c", "\u2028"])
+def test_a_line_ends_where_toml_ends_it(sign: str) -> None:
+    """Others have more signs that end one: `config check` found nothing wrong, and each command refused the file."""
+    (found,) = mistakes.read_all(f"[store]\n{sign}\n".encode(), "casstore.toml").mistakes
+    assert found.line == 2
+    (other,) = mistakes.read_all(b"[store]\nurl = 'a' # \xe2\x80\xa8\nx = 1\n", "casstore.toml").mistakes
+    assert other.line == 3
 
 
 def test_policies_as_people_write_them() -> None:
