@@ -53,10 +53,11 @@ class ObjectReader:
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
         """All bytes, verified. Raises NoSuchObject, ObjectDamaged; BadInput above `max_bytes`."""
-        size = self.locate(digest).place.length
+        located = self.locate(digest)
+        size = located.place.length
         if max_bytes is not None and size > max_bytes:
             raise BadInput(f"{digest}: {size} bytes, more than the {max_bytes} that are taken here")
-        return b"".join(self.chunks(digest))
+        return b"".join(self._chunks(digest, located))
 
     def read_many(self, raws: Iterable[bytes], *, max_bytes: int) -> dict[bytes, bytes]:
         """Raw digest -> verified bytes, in the order of the packs. Raises as `read`."""

@@ -261,7 +261,8 @@ def _digest(form: Form, at: Place) -> Digest | None:
 
 def _bytes(form: Form, at: Leaf | Node) -> bytes:
     if isinstance(at, Leaf):
-        return form.leaf([cell for _, cell in sorted(at.cells.items())])
+        cells = at.cells
+        return form.leaf([cells[key] for key in sorted(cells)])
     return form.node([_digest(form, child) for child in at.children])
 
 

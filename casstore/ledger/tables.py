@@ -66,7 +66,7 @@ class TableForm:
 
     def leaf(self, cells: Sequence[Cell]) -> bytes:
         """See `row_trie.Form`."""
-        rows = [(cell.name, self.large(cell) or cell.raw(self)) for cell in cells]
+        rows = [(cell.name, cell.ref or self._inline(cell)) for cell in cells]
         packed: bytes = msgpack.packb((self.name, _LEAF, rows))
         return packed
 
@@ -86,6 +86,10 @@ class TableForm:
             Cell(key, ref=Digest(found), known=False) if isinstance(found, str) else Cell(key, raw=found, known=False)
             for key, found in rows
         ]
+
+    def _inline(self, cell: Cell) -> bytes | Digest:
+        raw = cell.raw(self)
+        return raw if len(raw) <= _LARGE else self.large(cell) or raw
 
     def large(self, cell: Cell) -> Digest | None:
         """See `row_trie.Form`."""
