@@ -96,7 +96,7 @@ def examine(
 
     `look` tells what consumers are shown of a channel at a destination, `newest_line` what a witness signed last.
     """
-    rows = [_python(), *_libraries(), *_import_names(), _clock(now), _configuration(config_path, cwd)]
+    rows = [_python(), *_libraries(), *_import_names(), *_walls(), _clock(now), _configuration(config_path, cwd)]
     try:
         store = open_store()
     except CasstoreError as exc:
@@ -209,6 +209,13 @@ def _import_names() -> Iterator[Row]:
             )
     if all(len(found) < 2 for found in shared.values()):
         yield Row("import names", OK, f"{', '.join(IMPORT_NAMES)} are casstore's alone")
+
+
+def _walls() -> Iterator[Row]:
+    from casstore.hostile.walls import walls
+
+    for wall in walls():
+        yield Row(wall.what, OK if wall.whole else WARN, wall.told, wall.hint)
 
 
 def _clock(now: datetime) -> Row:

@@ -20,17 +20,23 @@ _PORTS, _OUTSIDE = 0b11, 0b11
 """Bind and connect (version 4); abstract sockets and signals of others (version 6)."""
 
 
+def version() -> int:
+    """Of the kernel's; 0 where it has none."""
+    if sys.platform != "linux":
+        return 0
+    found: int = ctypes.CDLL(None, use_errno=True).syscall(_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION)
+    return max(found, 0)
+
+
 def close() -> bool:
     """Nothing is opened from now on, for good; whether the kernel took it."""
-    if sys.platform != "linux":
+    known = version()
+    if not known:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), _ASK_VERSION)
-    if version < 1:
-        return False
-    rights = [_FILES[min(version, max(_FILES))]]
-    rights += [_PORTS] if version >= 4 else []
-    rights += [_OUTSIDE] if version >= 6 else []
+    rights = [_FILES[min(known, max(_FILES))]]
+    rights += [_PORTS] if known >= 4 else []
+    rights += [_OUTSIDE] if known >= 6 else []
     asked = struct.pack(f"{len(rights)}Q", *rights)
     rules = libc.syscall(_CREATE, asked, ctypes.c_size_t(len(asked)), 0)
     if rules < 0:

@@ -117,4 +117,5 @@ PARSERS = {
     "lie": _lie,
     "attack": _attack,
     "know": _know,
+    "tries": lambda *_: [0, ["open files", "start processes"]],
 }

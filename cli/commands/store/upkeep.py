@@ -147,7 +147,8 @@ def _newest_lines(session: Session) -> Callable[[Witness], tuple[int, datetime] 
 @json_option
 @pass_session
 def doctor(session: Session, as_json: bool) -> None:
-    """Check the set-up: Python, names, configuration, store, index, trust root, keys, clock.
+    """Check the set-up: Python, names, what shuts in parsers and builds, configuration, store, index, trust root, keys,
+    clock.
 
     \b
     Example:
