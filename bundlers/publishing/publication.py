@@ -325,6 +325,7 @@ def _report(
         skipped=written.skipped,
         staged=written.staged,
         withdrawn=bool(record.withdrawn),
+        canary=record.canary,
         witnesses=run.asking.told,
         disputed=run.asking.disputed,
     )

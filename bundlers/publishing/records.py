@@ -123,6 +123,11 @@ class CanaryRecord:
     withdrawn: tuple[int, ...] = ()
     """As of a channel: then nobody gets it."""
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """In short, for `--json`."""
+        return {"version": self.version, "share": self.share, "withdrawn": bool(self.withdrawn)}
+
     def to_json(self) -> dict[str, Any]:
         """The field `canary`."""
         return {

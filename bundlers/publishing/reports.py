@@ -8,6 +8,7 @@ from typing import Any
 
 from attest.digests import Digest
 from attest.signers import Signer
+from bundlers.publishing.records import CanaryRecord
 from bundlers.publishing.tuf_repository import TufSigners
 
 
@@ -54,6 +55,8 @@ class PublishReport:
     """One of them signed another history under the ledger's key, or more entries than there are."""
     withdrawn: bool = False
     """It says that what the channel names may be installed no more."""
+    canary: CanaryRecord | None = None
+    """What a share of the channel's consumers gets instead."""
     fallback: str | None = None
     """Why the fallback folder was used, or None."""
     hooks: tuple[str, ...] = field(default=())
@@ -90,6 +93,7 @@ class PublishReport:
             "bytes": self.bytes,
             "skipped": self.skipped,
             "withdrawn": self.withdrawn,
+            "canary": None if self.canary is None else self.canary.told,
             "staged": self.staged,
             "witnesses": dict(self.witnesses),
             "disputed": self.disputed,

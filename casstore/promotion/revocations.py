@@ -191,16 +191,23 @@ def _affected(state: LedgerState, revoked: Collection[str]) -> tuple[str, ...]:
             continue
         found.append(f"release {info.version}")
         gone.add(info.digest)
-        heads = [name for name, channel in state.channels.items() if info.digest in channel.gives]
+        heads = [name for name, channel in state.channels.items() if channel.release == info.digest]
         found.extend(f"channel {name} (now {info.version})" for name in heads)
+        canaries = {name: move for name, one in state.channels.items() if (move := one.canary) is not None}
+        given = {name: move.share for name, move in canaries.items() if move.release == info.digest}
+        found.extend(f"channel {name} ({share}% have {info.version})" for name, share in given.items())
     for destination, rows in state.publications.items():
         newest = {row.channel: row for row in rows}
         shown = [row for row in newest.values() if row.release in gone and not row.withdrawn]
         found.extend(
             f"destination {destination} (shows {state.releases[row.release].version} as {row.channel})" for row in shown
         )
+        for name, row in newest.items():
+            runs = state.channels[name].canary_moves
+            if runs and runs[-1].release in gone and row.entry > runs[0].number:
+                found.append(f"destination {destination} (shows {runs[-1].version} to a share of {name})")
     for channel in state.channels.values():
-        last = channel.history[-1]
-        if not {last.statement, *last.evidence, last.by}.isdisjoint(revoked):
-            found.append(f"channel {channel.name}: its last move leans on it")
+        moves = {move.number: move for move in (channel.history[-1], channel.head) if move is not None}
+        if any(not {move.statement, *move.evidence, move.by}.isdisjoint(revoked) for move in moves.values()):
+            found.append(f"channel {channel.name}: a move by which it stands leans on it")
     return tuple(found)

@@ -63,6 +63,8 @@ def test_by_steps_to_all(clock: Clock, capsys: pytest.CaptureFixture[str]) -> No
     assert "1.1.0 -> prod (--share 5%): denied" in said(capsys, "explain 1.1.0 --to prod", 4)
     assert "prod: 1.0.0 -> 1.1.0, for 5% of its consumers" in said(capsys, "approve 1.1.0 --channel prod --dry-run")
     _step(" --share 5%")
+    assert "prod 1.0.0 (1.1.0 for 5%) ->" in said(capsys, PUBLISH)
+    assert told(capsys, PUBLISH)["canary"] == {"version": "1.1.0", "share": 5, "withdrawn": False}
     assert "promote 5%" in said(capsys, "channel log prod")
     assert "1.0.0 (5%: 1.1.0)" in said(capsys, "channel")
     shown = said(capsys, "channel show prod")

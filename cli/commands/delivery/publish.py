@@ -140,6 +140,8 @@ def _told(report: PublishReport, destination: str) -> None:
     if report.unchanged and not report.files:
         done = "shows this already"
     what = f"{report.channel} {report.version}" + (" withdrawn" if report.withdrawn else "")
+    if (canary := report.canary) is not None:
+        what += f" ({canary.version} for {canary.share}%" + (", withdrawn)" if canary.withdrawn else ")")
     render.line(f"{what} -> {report.url}, publication {report.number}: {done}")
     for why in report.witnesses.values():
         render.warning(why)

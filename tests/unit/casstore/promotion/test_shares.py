@@ -248,6 +248,16 @@ def test_a_revoked_canary_goes_no_further_and_a_revoked_base_is_not_gone_back_to
     assert {("withdrawn", "1.0.0"), ("withdrawn", "1.1.0")} <= told
 
 
+def test_a_revocation_tells_whom_it_touches_before_it_is_made() -> None:
+    world = _world()
+    _step(world, "1.1.0", 5)
+    about: dict[str, Any] = {"reason": "it leaks", "now": world.now, "confirm": False}
+    told = promotion.revoke(
+        world.store, world.ledger, world.made["1.1.0"].digest, kind="artifact", signer=signer("aud"), **about
+    )
+    assert {"release 1.1.0", "channel prod (5% have 1.1.0)"} <= set(told.affected)
+
+
 def test_what_waits_is_the_next_step() -> None:
     world = _world()
     _step(world, "1.1.0", 5)
