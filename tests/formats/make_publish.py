@@ -18,6 +18,7 @@ from attest.digests import Digest, hex_of, sha256
 from attest.log import log_nodes
 from attest.log.merkle import MemoryTree
 from bundlers.building.provenance_told import Inputs
+from bundlers.consuming import install_ids
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
@@ -30,6 +31,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label
 from casstore.ledger.views import RecordedSigner
+from casstore.objects import small_records
 from casstore.promotion.known_vulnerabilities import KnownVulnerabilities
 from casstore.promotion.reports import ChannelSpan
 
@@ -210,6 +212,9 @@ def golden() -> dict[str, bytes]:
         "published-layout/files/all.json": file_lists.piece_bytes(rows()),
         "receipt/first.json": receipt().to_bytes(),
         "receipt/next.json": replace(receipt(), version="1.3.0", previous=receipt().name, verdict="stale").to_bytes(),
+        "consumer-state/install-id": canonical.dumps(
+            small_records.sealed({"format": install_ids.FORMAT, "id": hex_of(known("install id"))})
+        ),
         "consumer-state/pins.json": pins().to_bytes(),
         "kit/kit.tar": kit(),
         "kit/nodes.json": log_nodes.to_bytes((17, 30), 42, TREE.hash_at),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from tuf.api.metadata import Metadata, Root
 
+from attest.digests import hex_of
+from bundlers.consuming import install_ids
 from bundlers.consuming.state import Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
@@ -29,6 +31,7 @@ def test_read_back() -> None:
     assert LedgerProof.parse(data("publication/ledger-proof.json")) == make_publish.ledger_proof()
     assert Receipt.parse(data("receipt/first.json")) == make_publish.receipt()
     assert Receipt.parse(data("receipt/next.json")).previous == make_publish.receipt().name
+    assert install_ids.parse(data("consumer-state/install-id")).hex() == hex_of(make_publish.known("install id"))
     assert Pins.parse(data("consumer-state/pins.json")) == make_publish.pins()
     assert Pieces.parse(data("archive-pieces/core.pieces")) == make_publish.archive_pieces()
     assert file_lists.parse_index(data("published-layout/files/index.json")) == make_publish.listed()

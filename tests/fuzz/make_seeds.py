@@ -63,11 +63,13 @@ TEXTS: dict[str, list[str]] = {
         '[[package]]\nname = "a"\nversion = "1.0.0"\nchecksum = "aa"\n',
     ],
     "consumer.toml": [
-        '[products.core]\nfrom = "https://releases.example"\nchannel = "prod"\ninto = "/opt/core"\nfresh = "7d"\n'
+        '[products.core]\nfrom = "https://releases.example"\nchannel = "prod"\ninto = "/opt/core"\n'
+        'fresh = "7d"\nshare = "never"\n'
     ],
     "casstore.toml": [
-        '[store]\nurl = "./store"\n\n[components.bin]\npath = "bin"\n\n[products.core]\ncomponents = ["bin"]\n'
-        'format = "zip"\n\n[channels.prod]\napprovals = 1\nsoak = "48h"\n',
+        '[store]\nurl = "./store"\n\n[components.bin]\ninclude = ["bin/**"]\n\n[products.core]\ncomponents = ["bin"]\n'
+        'format = "zip"\n\n[channels.dev]\napprovals = 0\n[channels.prod]\nfrom = "dev"\napprovals = 1\n'
+        'soak = "48h"\nsteps = [{ share = "5%" }]\n',
         '[store]\nurl = "./store"\n\n[gates.secrets]\nmax_seconds = 5\n\n[[isolation.accepted]]\nname = "a"\n',
     ],
     "junit": [

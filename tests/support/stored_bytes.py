@@ -22,10 +22,11 @@ from tempfile import TemporaryDirectory
 from attest import canonical
 from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError, TooNew
-from attest.log import checkpoints, tiles
+from attest.log import checkpoints, log_nodes, tiles
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.trust import trust_roots
+from bundlers.consuming import install_ids
 from bundlers.consuming.state import Pins
 from bundlers.installing.receipts import Receipt
 from bundlers.products import checksums, product_manifests
@@ -258,6 +259,9 @@ PARSERS = {
     "ProductManifest": Parser(_same(product_manifests.parse), "product-manifest/*.json"),
     "receipt": Parser(_same(Receipt.parse), "receipt/*.json"),
     "pins": Parser(_only(Pins.parse), "consumer-state/pins.json"),
+    "install-id": Parser(_only(install_ids.parse), "consumer-state/install-id"),
+    "log-nodes": Parser(_only(lambda data: log_nodes.parse(data, 42)), "kit/nodes.json"),
+    "shared-record": Parser(_only(ChannelRecord.parse), "publication/shared-record.json", (CasstoreError,)),
     "channel-record": Parser(_only(ChannelRecord.parse), "publication/channel-record.json", (CasstoreError,)),
     "ledger-proof": Parser(_only(LedgerProof.parse), "publication/ledger-proof.json", (CasstoreError,)),
     "SHA256SUMS": Parser(_checksums, "archives/SHA256SUMS"),

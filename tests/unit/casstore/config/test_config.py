@@ -156,6 +156,32 @@ def test_a_near_miss_is_suggested() -> None:
         config.parse(b"[components.a]\ninclud = ['x']\n", "casstore.toml")
 
 
+def _steps(value: str) -> str:
+    return f"[channels.prod]\napprovals = 0\nsteps = {value}\n"
+
+
+def test_steps_as_people_write_them() -> None:
+    text = _steps('[{ share = "5%", soak = "24h" }, { share = 25 }]')
+    prod = config.parse(text.encode(), "casstore.toml").channels["prod"]
+    assert [(step.share, step.soak) for step in prod.steps] == [(5, 86_400), (25, 0)]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ('[{ share = "5" }]', "not a percentage: '5'"),
+        ('[{ share = "0%" }]', "a whole percentage from 1 to 99"),
+        ('[{ share = "5%", soak = "x" }]', "not a length of time: 'x'"),
+        ('[{ share = "25%" }, { share = "5%" }]', "each with a greater share than the one before"),
+        ('["5%"]', "not a list of objects"),
+        ('[{ share = "5%", until = 3 }]', "unknown field 'until'"),
+    ],
+)
+def test_what_is_no_step_is_told_with_its_place(value: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=rf"casstore\.toml:3: key 'channels\.prod\.steps'.*{told}"):
+        _ = config.parse(_steps(value).encode(), "casstore.toml").channels
+
+
 def test_channels_in_a_circle() -> None:
     text = "[channels.a]\nfrom = 'b'\napprovals = 0\n[channels.b]\nfrom = 'a'\napprovals = 0\n"
     with pytest.raises(ConfigError, match="after itself"):
