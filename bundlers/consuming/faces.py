@@ -8,7 +8,7 @@ that the moves hold, and that nothing speaks against them (`verification`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -92,6 +92,24 @@ class Place:
             pins=replace(after, channels={**after.channels, channel: pinned}),
             before=self.pins,
         )
+
+    def check_taken(self, channel: str, move: Entry, entries: Collection[int]) -> None:
+        """Raises VerificationError unless one of these entries takes away what a move gives out, or leans on."""
+        ledger, objects = self.ledger, self.objects
+        info = self.judged.state.releases[ledger.history.release_of(move)]
+        release, claim = release_objects.parse(objects.read(info.digest)), ledger.history.claim(move)
+        closed = {*release.evidence, *claim.evidence}
+        statements = {*closed, move.statement, ledger.history.number(info.number).statement}
+        who = {name for digest in statements for name in self._signed(digest, claim.time).identities}
+        made = {info.digest, *release.archives.values(), *release.components.values()}
+        touched = who | made | {id_of(objects.read(digest)) for digest in statements}
+        gone = [{row.name, *row.holders} for row in ledger.revocations if row.entry in entries]
+        gone += [{row.identity} for row in ledger.suspensions if row.entry in entries]
+        if not any(names & touched for names in gone):
+            raise VerificationError(
+                f"{channel} {release.version} is called withdrawn, and nothing of it was taken away",
+                hint="do not install from here",
+            )
 
     def _signed(self, digest: Digest, at: datetime) -> Signed:
         return _signed(self.objects.read(digest), self.judged.state, at, self.reader)

@@ -79,6 +79,7 @@ def verify_channel(
     if record.canary is None:
         return found
     if record.canary.withdrawn:
+        here.check_taken(channel, shared[0], record.canary.withdrawn)
         return replace(found, canary_withdrawn=withdrawn.reasons(ledger, record.canary.withdrawn))
     beside = here.face(channel, shared, record.canary.builds)
     return replace(

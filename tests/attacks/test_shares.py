@@ -12,8 +12,10 @@ from attest.errors import FormatError, VerificationError
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.consuming.state import ConsumerState, Pins
 from bundlers.installing.install import install
+from casstore import promotion
 from casstore.errors import NoSuchObject
 from tests.support.shared import SharedWorld
+from tests.support.worlds import signer
 from tests.unit.bundlers.consuming.test_verification import Forged
 
 
@@ -136,3 +138,16 @@ def test_a_consumer_who_was_not_drawn_gets_nothing_by_asking_again(world: Shared
         into = str(tmp_path / f"core-{number}")
         report = install(public, "core", channel="prod", into=into, trust=trust, at=world.now)
         assert report.receipt.version == "1.0.0"
+
+
+def test_a_canary_is_not_called_withdrawn_by_what_has_nothing_to_do_with_it(world: SharedWorld, tmp_path: Path) -> None:
+    """So whom a publisher, or who hands over a kit, would keep from it gets it all the same."""
+    world.ship("1.2.0", content=b"other")
+    place = (world.store, world.ledger, world.made["1.2.0"].digest)
+    promotion.revoke(*place, kind="artifact", signer=signer("aud"), now=world.now, reason="it leaks")
+    world.revoke_identity("bob")
+    forged = _public(world, tmp_path)
+    gone = [row.entry for row in world.state.revocations]
+    for entries in ([gone[0]], [gone[1]], gone):
+        forged.edit("channels/prod.json", lambda v, e=entries: v["canary"].update(withdrawn=e, products={}))
+        _refuse(world, forged, "nothing of it was taken away")

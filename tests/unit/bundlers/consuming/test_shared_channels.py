@@ -122,6 +122,19 @@ def test_an_approver_of_the_canary_who_is_revoked_takes_it_away_and_not_the_base
     assert world.publish("prod", str(tmp_path / "public")).unchanged
 
 
+def test_a_suspended_approver_takes_the_canary_away_for_as_long(tmp_path: Path) -> None:
+    world = SharedWorld.make(str(tmp_path / "store"))
+    world.begin()
+    world.approve("1.1.0", "prod", "bob")
+    world.promote("1.1.0", "prod", share=5)
+    promotion.suspend(world.store, world.ledger, "bob", reason="odd", signer=signer("aud"), now=world.now)
+    found = _public(world, tmp_path).judged(world)
+    assert found.canary is None and "bob" not in found.approved_by and "odd" in found.canary_withdrawn
+    world.later(hours=73)
+    assert Forged.of(str(tmp_path / "public")).judged(world).canary is None, "until it is published again"
+    assert _public(world, tmp_path).judged(world).canary is not None
+
+
 def test_a_revoked_base_withdraws_the_channel(world: SharedWorld, tmp_path: Path) -> None:
     _revoke(world, "1.0.0")
     _refuse(world, _public(world, tmp_path), "prod 1.0.0 was withdrawn: it leaks")
