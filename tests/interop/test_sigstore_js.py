@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("sigstore", reason="keyless signing needs the [keyless] extra")
 
+import bare_envelopes
 from private_sigstore import PrivateSigstore
 
 from attest import signers
@@ -22,6 +23,7 @@ from attest.digests import sha256
 from attest.keys import keys
 from attest.signers.keyless import KeylessSigner, open_config, open_session
 from attest.signers.logged import LoggedSigner, Services
+from attest.sigstore import forms, rekor_answers
 from attest.statements import statements
 
 pytestmark = pytest.mark.foreign
@@ -74,6 +76,19 @@ def test_keyless_statements(modules: Path, instance: PrivateSigstore, rekor: int
     assert "refused" in judge(modules, instance, bundle, **{**by, "identity": "bob@example.com"})
     bundle["dsseEnvelope"]["payload"] = base64.b64encode(PAYLOAD.replace(b'"n":1', b'"n":2')).decode()
     assert "refused" in judge(modules, instance, bundle, **by)
+
+
+@pytest.mark.parametrize("kind", [("dsse", "0.0.1"), ("intoto", "0.0.2")], ids="-".join)
+def test_a_bare_envelope_that_was_completed(modules: Path, instance: PrivateSigstore, kind: tuple[str, str]) -> None:
+    """What `attest complete` writes is a sigstore bundle for others too; `intoto` 0.0.1 they do not know."""
+    signed = keyless(instance, 1).sign_statement(PAYLOAD)
+    line = bare_envelopes.line_of(signed)
+    (piece,) = forms.read(line.encode())
+    bare = piece.raw or b""
+    answer = bare_envelopes.logged(instance, line, bare_envelopes.pem_of(json.loads(signed)), kind)
+    by = {"identity": ANN, "issuer": ISSUER, "logged": True, "timed": True}
+    assert judge(modules, instance, json.loads(rekor_answers.completed(bare, [answer])), **by) == "verified"
+    assert "refused" in judge(modules, instance, json.loads(bare), **by)
 
 
 @pytest.mark.parametrize("rekor", [1, 2])
