@@ -85,7 +85,8 @@ def each_once(command: click.Command) -> click.Command:
 
         def parse_args(args: list[str]) -> Any:
             found = parse(args=args)
-            for option, count in Counter(one for one in found[2] if isinstance(one, click.Option)).items():
+            told = () if ctx.resilient_parsing else found[2]  # at the tab key nothing is refused yet
+            for option, count in Counter(one for one in told if isinstance(one, click.Option)).items():
                 if count > 1 and not (option.multiple or option.is_flag or option.count):
                     ctx.fail(f"{option.opts[-1]} is given {count} times, and takes one value")
             return found

@@ -65,6 +65,8 @@ def offered(here: Path, words: str, index: int) -> list[str]:
         ("casstore completion ", 2, ["plain,bash", "plain,zsh", "plain,fish"]),
         ("casstore verify --nonsense", 2, []),
         ("casstore nonsense x", 2, ["file,x"]),
+        ("casstore --store a --store b pub", 5, ["plain,publish"]),
+        ("casstore approve 1 --key a --key b --ye", 7, ["plain,--yes"]),
     ],
 )
 def test_what_is_offered(here: Path, words: str, index: int, answer: list[str]) -> None:
