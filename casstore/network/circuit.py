@@ -2,7 +2,8 @@
 
 For each host: after some failures in a row its circuit is open, and nobody waits for it again until
 a pause is over; then one call is let through, and decides. All calls together have a budget of
-seconds. One breaker serves a whole process.
+seconds. One breaker serves a whole process. A call that does not end is left to itself: a server that sends
+a byte of its headers now and then keeps any library waiting.
 
     breaker = Breaker(budget=300)
     breaker.call("forge.example", lambda seconds: fetch(url, timeout=seconds))
@@ -10,11 +11,12 @@ seconds. One breaker serves a whole process.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from casstore.errors import StorageUnavailable
 
@@ -27,6 +29,8 @@ BUDGET = 600.0
 """Seconds that a process waits for outside services altogether."""
 LONGEST = 30.0
 """Seconds that one call may take."""
+GRACE = 15.0
+"""Seconds more in which it may connect, and give up by itself."""
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ class Breaker:
         seconds = self._allow(host)
         began = self.clock()
         try:
-            found = act(seconds)
+            found = _in_time(host, act, seconds)
         except StorageUnavailable:
             self._note(host, began, failed=True)
             raise
@@ -85,6 +89,32 @@ class Breaker:
             circuit = self._hosts[host]
             circuit.failures = circuit.failures + 1 if failed else 0
             circuit.open_until = now + PAUSE if circuit.failures >= FAILURES else 0.0
+
+
+def _in_time(host: str, act: Callable[[float], _T], seconds: float) -> _T:
+    """What it gives or raises. Raises StorageUnavailable where it does not end."""
+    outcome: queue.SimpleQueue[Callable[[], _T]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            found = act(seconds)
+        except BaseException as exc:
+            error = exc  # the name in `except` ends with it
+            outcome.put(lambda: _raise(error))
+        else:
+            outcome.put(lambda: found)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        told = outcome.get(timeout=seconds + GRACE)
+    except queue.Empty:
+        hint = "run the command again later; its server sends too little for too long"
+        raise StorageUnavailable(f"{host}: no whole answer in {seconds + GRACE:g} s", hint=hint) from None
+    return told()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 OUTSIDE = Breaker()
