@@ -9,7 +9,7 @@ for another). Leaves to others: whether an answer is true (`keyless`, `log_entri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -18,6 +18,8 @@ from attest.signers import NetworkGuard
 
 PATIENCE = 30.0
 """Seconds until a service that does not answer is given up."""
+LONGEST = 60.0
+"""Seconds in which an answer must be whole."""
 MAX_ANSWER = 4 * 1024 * 1024
 
 
@@ -33,9 +35,14 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - checked below
     if request.type not in ("http", "https"):
         raise SignerError(f"{url[:80]}: not an http or https URL")
-    try:
+
+    def asked() -> bytes:
         with urllib.request.build_opener(_no_redirect()).open(request, timeout=PATIENCE) as answer:
             data: bytes = answer.read(MAX_ANSWER + 1)
+            return data
+
+    try:
+        data = _in_time(asked)
     except urllib.error.HTTPError as exc:
         raise _refused(url, exc.code, _said(exc)) from exc
     except (OSError, ValueError, http.client.HTTPException) as exc:
@@ -43,6 +50,32 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
     if len(data) > MAX_ANSWER:
         raise SignerError(f"{url[:80]}: answered more than {MAX_ANSWER} bytes")
     return data
+
+
+def _in_time(act: Callable[[], bytes]) -> bytes:
+    """What it gives or raises. Raises TimeoutError where it does not end, and leaves it to itself.
+
+    PATIENCE is for one read alone: a server that sends a byte now and then keeps any library waiting.
+    """
+    import queue
+    import threading
+
+    outcome: queue.SimpleQueue[tuple[bytes, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((act(), None))
+        except BaseException as exc:
+            outcome.put((b"", exc))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found, error = outcome.get(timeout=LONGEST)
+    except queue.Empty:
+        raise TimeoutError(f"no whole answer in {LONGEST:g} s") from None
+    if error is not None:
+        raise error
+    return found
 
 
 def limit_patience(*sessions: Any) -> None:

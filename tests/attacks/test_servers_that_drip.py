@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from attest.errors import ServiceUnavailable
+from attest.signers import services
 from bundlers.consuming import web_posts
 from bundlers.consuming.downloads import HttpReader
 from casstore.errors import StorageUnavailable
@@ -58,3 +60,12 @@ def test_it_is_given_up_in_time(drip: str, ask: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(circuit, "GRACE", 0.4)
     with dripping(*DRIPS[drip]) as url, pytest.raises(StorageUnavailable, match=r"no whole answer in 0\.8 s"):
         ASKS[ask](url)
+
+
+@pytest.mark.parametrize("drip", [*DRIPS, "body"])
+def test_a_log_or_stamp_authority_that_drips(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What signing and `attest complete` ask, too."""
+    monkeypatch.setattr(services, "LONGEST", 0.8)
+    first, drop = DRIPS.get(drip, (b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"{"))
+    with dripping(first, drop) as url, pytest.raises(ServiceUnavailable, match=r"no whole answer in 0\.8 s"):
+        services.post(f"{url}/api/v1/log/entries", b"{}", kind="application/json", network=NetworkGuard(()).named(url))
