@@ -61,10 +61,7 @@ def take(
             if not any(scans[digest].refused for digest in held):  # another time it may take less
                 cache.put(product, have)
         found[product] = have
-    chosen = {
-        product: have.chosen((file.content for file in compared[product]), _everywhere(allowed, product))
-        for product, have in found.items()
-    }
+    chosen = {product: have.chosen(file.content for file in compared[product]) for product, have in found.items()}
     common, explained = tokens.in_two(chosen.values()), _explained(allowed)
     files = {
         product: chosen[product].holding(common)
@@ -75,7 +72,7 @@ def take(
         for product in products
     }
     missing = {d: sizes[product][d] for product, held in files.items() for d in sorted(held) if d not in scans}
-    counted = [np.unique(have.tokens[have.contents]) for have in chosen.values()]
+    counted = [have.counted(_everywhere(allowed, product)) for product, have in chosen.items()]
     return Looked(
         files,
         scans | _scans(store, missing, settings, workers),

@@ -71,17 +71,18 @@ class Tokens:
             frozenset(digest for digest in files if scans[digest][1].unopened),
         )
 
-    def chosen(self, files: Iterable[Digest], not_contents: Hashes) -> Tokens:
-        """Of some of its files, without contents that need not be compared."""
+    def chosen(self, files: Iterable[Digest]) -> Tokens:
+        """Of some of its files."""
         wanted = frozenset(files)
-        kept: _Chosen = np.ones(len(self.tokens), bool)
-        if len(wanted) < len(self.files):
-            kept = np.array([digest in wanted for digest in self.files], bool)[self.owners]
-        if len(not_contents):
-            kept &= ~(self.contents & np.isin(self.tokens, not_contents))
-        if kept.all():
+        if len(wanted) >= len(self.files):
             return self
+        kept = np.array([digest in wanted for digest in self.files], bool)[self.owners]
         return Tokens(self.files, self.tokens[kept], self.owners[kept], self.contents[kept], self.packed, self.unopened)
+
+    def counted(self, but: Hashes) -> Hashes:
+        """Contents that count, each once, without some: a figure, for other contents may begin like one of these."""
+        found = np.unique(self.tokens[self.contents])
+        return found[~np.isin(found, but)]
 
     def holding(self, common: Hashes) -> frozenset[Digest]:
         """The files that have one of these."""

@@ -163,3 +163,17 @@ def test_tokens_are_stored_as_documented() -> None:
             bytes(counts for _, counts in rows),
         ]
     )
+
+
+def test_a_leak_that_begins_like_what_anybody_may_have_is_found(store: Store, tmp_path: Path) -> None:
+    """SHA-256 of the two has the same first 64 bits: who makes both finds such a pair in some minutes."""
+    harmless, leak = b"48e8d65c36f440d0", b"999148e73b4695a1"
+    assert tokens.token(sha256(harmless)) == tokens.token(sha256(leak)) and harmless != leak
+    settings = Settings(references={"runtime": tree(store, tmp_path, {"r": harmless})})
+    for files in ({"key": leak}, {"key.zip": zipped(key=leak)}):
+        made = {
+            "core": product(store, tmp_path, "core", files),
+            "agent": product(store, tmp_path, "agent", {"k": leak}),
+        }
+        (found,) = isolation.check(store, Contents.each(made), settings).findings
+        assert (found.digest, found.path_a) == (sha256(leak), "k")
