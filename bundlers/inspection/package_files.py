@@ -47,7 +47,7 @@ def lock(blob: IO[bytes], kind: str, _: Scratch, tell: Tell) -> int:
 def _npm_rows(value: Mapping[str, Any]) -> list[list[Any]]:
     packages = value.get("packages")
     if not isinstance(packages, dict):
-        raise FormatError("is no lock of npm 7 or later", hint="npm install --package-lock-only writes one")
+        raise FormatError("is no lock of npm 7 or later", hint="write it anew with one of these")
     kept = ("integrity", "version", "optional")
     return [
         [place, {key: row[key] for key in kept if isinstance(row.get(key), str | bool)}]
