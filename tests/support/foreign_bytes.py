@@ -276,7 +276,7 @@ FOREIGN = {
     "junit": Foreign(_junit, "junit", (FormatError,)),
     "linked": Foreign(_linked, "linked"),
     "unpacked": Foreign(_unpacked, "packed", (CasstoreError,)),
-    "stamp-or-certificate": Foreign(_stamp, "stamp-or-certificate", (FormatError,)),
+    "stamp-or-certificate": Foreign(_stamp, "stamp-or-certificate", (CasstoreError,)),
     "predicate": Foreign(_predicate, "predicate", (CasstoreError,)),
     "bundle-of-others": Foreign(
         lambda data: sigstore_bundles.SigstoreBundle.parse(data) and None, "bundle-of-others", (FormatError,)

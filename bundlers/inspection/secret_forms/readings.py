@@ -35,6 +35,8 @@ LINES = re.compile(
     + _BREAK
     + rb"{1,40}[A-Za-z0-9+/_-]{1,15})?"
 )
+_MAY_BREAK = frozenset(b"+\\%&\"', \t\n\r\v\f")
+"""How a break may begin."""
 _BREAKS = re.compile(GAP)
 _PLUS = re.compile(rb"[\"'][\s\\]{0,40}\+[\s\\]{0,40}[\"']")
 """Between two parts of a text that a program puts together; elsewhere it is a letter of base64."""
@@ -105,6 +107,10 @@ def _coded(window: bytes) -> Iterator[_Piece]:
     done = 0
     for start, end in _runs(_ALPHABET[raw], _CODED):
         if start < done:
+            continue
+        if end - start <= _LONGEST and (end == len(window) or window[end] not in _MAY_BREAK):  # most are one line
+            done = end
+            yield start, decoded(window[start:end]), 0
             continue
         found = LINES.match(window, start, min(len(window), start + _LONGEST))
         done = found.end() if found else end
