@@ -2,6 +2,7 @@
 
     python benchmarks/bench_trust.py --entries 10000 --rows 1000000
     python benchmarks/bench_trust.py --entries 1000000 --rows 0 --work /large/folder
+    python benchmarks/bench_trust.py --entries 0 --rows 0 --signatures
 
 A ledger of signed evidence is made (not measured), sealed every 10,000 entries, and published; a web server on
 loopback counts requests and bytes of `casstore verify URL`, as a process of its own, without archives (they are
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +36,9 @@ from attest.digests import Digest, sha256  # noqa: E402
 from attest.keys import keys  # noqa: E402
 from attest.log import state_trie  # noqa: E402
 from attest.signers import Signer  # noqa: E402
+from attest.statements import statements  # noqa: E402
+from attest.trust.verify import verify_with_key  # noqa: E402
+from bundlers.publishing import feed  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
 from casstore.ledger.folding import replay, replay_all  # noqa: E402
@@ -44,6 +49,7 @@ from tests.support import published, worlds  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
 
 BATCH, SEALED = 500, 10_000
+TYPE = "https://example.com/predicate/v1"
 
 
 class Counting(SimpleHTTPRequestHandler):
@@ -96,8 +102,7 @@ def evidence(world: PublishedWorld, ledger: Ledger, numbers: range) -> None:
 
 def grow(world: PublishedWorld, ledger: Ledger, entries: int) -> None:
     """Evidence until there are so many entries; sealed now and then, as by publications."""
-    tip = ledger.tip()
-    first = count = tip.number + 1 if tip is not None else 0
+    count = replay(ledger, world.store).count
     while count < entries:
         evidence(world, ledger, range(count, min(count + BATCH, entries)))
         before, count = count, min(count + BATCH, entries)
@@ -106,7 +111,6 @@ def grow(world: PublishedWorld, ledger: Ledger, entries: int) -> None:
             if count // SEALED % 10 == 0:
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 print(f"{count} entries, {time.process_time():.0f} s, {peak:.0f} MiB", file=sys.stderr, flush=True)
-    assert count > first or count >= entries
 
 
 def seal(world: PublishedWorld, ledger: Ledger) -> None:
@@ -127,8 +131,9 @@ def verify(url: str, home: Path) -> tuple[float, float, list[tuple[str, int]]]:
     """Wall and CPU seconds of the command, and what it asked for."""
     Counting.asked.clear()
     environment = {**os.environ, "HOME": str(home), "CASSTORE_TESTING": "1", "CASSTORE_NOW": "2026-03-01T10:00:00Z"}
-    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "LD_PRELOAD"):
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "LD_PRELOAD", "PYTHONDONTWRITEBYTECODE"):
         environment.pop(name, None)
+    environment["PYTHONPYCACHEPREFIX"] = str(home.parent / "bytecode")  # as an installation has it
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     words = [sys.executable, "-m", "cli.main", "verify", url, "--channel", "prod"]
     subprocess.run(words, check=True, cwd=home, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True)
@@ -136,7 +141,7 @@ def verify(url: str, home: Path) -> tuple[float, float, list[tuple[str, int]]]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, list(Counting.asked)
 
 
-def channel(folder: Path, entries: int, rounds: int, *, fold: bool) -> None:
+def channel(folder: Path, entries: int, rounds: int, *, fold: bool, whole_feed: bool) -> None:
     world = begun(folder)
     ledger = world.ledger
     grow(world, ledger, entries)
@@ -151,9 +156,13 @@ def channel(folder: Path, entries: int, rounds: int, *, fold: bool) -> None:
         took.append(time.process_time() - folded)
         whole.append(time.process_time() - begun_at)
         count = state.count + 1
-    told(f"seal {count} entries, 100 of them new and folded", f"{statistics.median(took) * 1000:.0f} ms")
-    told("the same, with folding them", f"{statistics.median(whole) * 1000:.0f} ms")
-    told("publish", f"{seconds(lambda: world.publish('prod', str(folder / 'public'))):.1f} s")
+    spread = f"{min(took) * 1000:.0f} to {max(took) * 1000:.0f} ms"
+    told(f"seal {count} entries, 100 of them new and folded; the most is one that keeps its state", spread)
+    told("the same, with folding the 100", f"{min(whole) * 1000:.0f} to {max(whole) * 1000:.0f} ms")
+    if not whole_feed:
+        feed.parts = lambda *_: iter(())
+    what = "publish" if whole_feed else "publish, without the feed"
+    told(what, f"{seconds(lambda: world.publish('prod', str(folder / 'public'))):.1f} s")
     serve(folder, rounds)
     if fold:
         took_all = seconds(lambda: replay_all(world.ledger, world.store))
@@ -168,11 +177,14 @@ def serve(folder: Path, rounds: int) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     first, warm = [], []
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as home:
-            first.append(verify(url, Path(home)))
-            warm.append(verify(url, Path(home)))
+    with tempfile.TemporaryDirectory() as name:
+        for number in range(rounds + 1):
+            home = Path(name, str(number))
+            home.mkdir()
+            first.append(verify(url, home))
+            warm.append(verify(url, home))
     server.shutdown()
+    del first[0], warm[0]  # it made the bytecode
     for what, runs in (("first", first), ("again", warm)):
         wall, cpu, asked = sorted(runs)[len(runs) // 2]
         size = sum(length for _, length in asked)
@@ -211,6 +223,62 @@ def trie(rows: int) -> None:
     told("a row that is not there", f"{len(asked)} nodes, {sum(asked)} bytes")
 
 
+def signatures(rounds: int) -> None:
+    """What one signature costs its verifier: of a managed key, and keyless by the private instance of tests/support."""
+    from private_sigstore import PrivateSigstore
+
+    from attest.signers.keyless import open_config, open_session
+    from attest.sigstore import keyless
+
+    managed, subject = worlds.signer("ci"), sha256(b"x")
+    payloads = [statements.of_digests({"x": subject}, TYPE, {"n": n}).to_bytes() for n in range(100)]
+    raws = [managed.sign_statement(payload) for payload in payloads]
+    by_key = partial(verify_with_key, public_pem=managed.public_pem or b"", predicate_type=TYPE, subjects=[subject])
+    each("a managed key (ECDSA P-256)", by_key, raws, rounds)
+    with PrivateSigstore() as instance:
+        root = instance.trusted_root()
+        for rekor in (1, 2):
+            config = open_config(instance.trust_config(rekor), network=None)
+            session = open_session(config, instance.token(email="ann@example.org"), network=None)
+            raws = [session.sign_statement(payload) for payload in payloads[:1]]
+            judge = partial(keyless.verify_keyless, trusted_root_json=root, at=datetime.now(UTC))
+            told(
+                f"keyless, Rekor v{rekor}, the first one of a process, with what it loads",
+                first_in_a_process(raws[0], root),
+            )
+            raws += [session.sign_statement(payload) for payload in payloads[1:]]
+            each(f"keyless, Rekor v{rekor}", judge, raws, rounds)
+
+
+FIRST = """
+import sys, time
+from datetime import UTC, datetime
+import attest.trust.verify
+begun = time.process_time()
+from attest.sigstore import keyless
+bundle, root = (open(path, "rb").read() for path in sys.argv[1:])
+keyless.verify_keyless(bundle, trusted_root_json=root, at=datetime.now(UTC))
+print(f"{(time.process_time() - begun) * 1000:.0f} ms")
+"""
+
+
+def first_in_a_process(raw: bytes, root: bytes) -> str:
+    """What a command that verifies by managed keys already pays for its first keyless one."""
+    with tempfile.TemporaryDirectory() as name:
+        paths = [Path(name, "bundle"), Path(name, "root")]
+        for path, data in zip(paths, (raw, root), strict=True):
+            path.write_bytes(data)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        words = [sys.executable, "-c", FIRST, *map(str, paths)]
+        return subprocess.run(words, check=True, env=environment, capture_output=True, text=True).stdout.strip()
+
+
+def each(what: str, judge: Any, raws: list[bytes], rounds: int) -> None:
+    judge(raws[0])
+    took = statistics.median(seconds(lambda: [judge(raw) for raw in raws]) / len(raws) for _ in range(rounds))
+    told(f"verify a signature: {what}", f"{took * 1000:.2f} ms, {statistics.median(map(len, raws)):.0f} bytes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--entries", type=int, default=10_000)
@@ -218,6 +286,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--work", type=Path, help="A folder that is kept, and gone on with.")
     parser.add_argument("--no-fold", action="store_true", help="Leave out the fold of all entries.")
+    parser.add_argument("--no-feed", action="store_true", help="Publish without what only witnesses read.")
+    parser.add_argument("--signatures", action="store_true", help="What a managed and a keyless signature cost.")
     given = parser.parse_args()
     print("| what | seen |\n|---|---|")
     if given.entries:
@@ -225,9 +295,11 @@ def main() -> None:
             folder = given.work or Path(name)
             home = folder / "home"
             os.environ.update(XDG_CACHE_HOME=str(home / "cache"), XDG_STATE_HOME=str(home / "state"))
-            channel(folder, given.entries, given.rounds, fold=not given.no_fold)
+            channel(folder, given.entries, given.rounds, fold=not given.no_fold, whole_feed=not given.no_feed)
     if given.rows:
         trie(given.rows)
+    if given.signatures:
+        signatures(given.rounds)
 
 
 if __name__ == "__main__":
