@@ -47,11 +47,13 @@ class Fields:
         """A string, null or nothing."""
         return None if self._value.get(name) is None else self.text(name)
 
-    def integer(self, name: str, default: int | None = None, *, least: int = 0) -> int:
-        """A whole number, not below `least`."""
+    def integer(self, name: str, default: int | None = None, *, least: int = 0, most: int | None = None) -> int:
+        """A whole number, not below `least`, not above `most`."""
         value = self._value.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise self._wrong(name, f"a whole number from {least} on")
+        if most is not None and value > most:
+            raise self._wrong(name, f"a whole number up to {most}")
         return value
 
     def optional_integer(self, name: str) -> int | None:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 from attest.errors import BadInput, FormatError
 
+FIRST_YEAR, LAST_YEAR = 1970, 8999
+"""What is added to a time, or taken from it, must lie within what a calendar has."""
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
@@ -28,6 +30,9 @@ def parse(text: object) -> datetime:
     if not isinstance(text, str) or not _FORM.fullmatch(text):
         raise FormatError(f"not a time: {str(text)[:60]!r}", hint="write UTC as 2026-01-31T09:00:00Z")
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as exc:
         raise FormatError(f"not a time: {text!r}: {exc}") from exc
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise FormatError(f"not a time: {text} lies before {FIRST_YEAR} or after {LAST_YEAR}")
+    return found

@@ -257,7 +257,7 @@ def _clock(value: object) -> Clock:
     f = Fields(value, "trust root: clock", required=(), optional=("gap", "seal", "is"))
     if f.has("seal") != f.has("is") or not (f.has("gap") or f.has("seal")):
         raise FormatError("trust root: clock needs gap, or seal and is together")
-    gap = timedelta(seconds=f.integer("gap", least=60)) if f.has("gap") else None
+    gap = timedelta(seconds=f.integer("gap", least=60, most=_LONGEST_GAP)) if f.has("gap") else None
     return Clock(gap, f.integer("seal", least=1), f.time("is")) if f.has("seal") else Clock(gap)
 
 
@@ -315,6 +315,7 @@ def _identity(name: str, value: object) -> TrustIdentity:
     return entry
 
 
+_LONGEST_GAP = 366 * 24 * 3600
 _THRESHOLDS = frozenset({"owner"})
 """Roles whose threshold every reader asks for; another's would be a promise that nothing keeps."""
 

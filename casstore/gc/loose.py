@@ -16,7 +16,7 @@ from attest.core import times
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import FormatError
-from attest.statements.predicates.collection import ACTIONS
+from attest.statements.predicates.collection import ACTIONS, MAX_GRACE
 from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
@@ -50,7 +50,7 @@ class Steps:
         if f.text("action") not in ACTIONS:
             raise FormatError(f"collection step: action is not one of {', '.join(ACTIONS)}")
         if f.text("action") == "condemn":
-            row = Condemned(self.count, time + timedelta(seconds=f.integer("grace")))
+            row = Condemned(self.count, time + timedelta(seconds=f.integer("grace", most=MAX_GRACE)))
             self.condemned |= dict.fromkeys(packs, row)
         else:
             self.given_up |= set(packs)

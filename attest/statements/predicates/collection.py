@@ -20,6 +20,10 @@ SUBJECT = "packs"
 ACTIONS = ("condemn", "delete")
 
 
+MAX_GRACE = 3660 * 24 * 3600
+"""Seconds: ten years."""
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """One step of a collection; `after` and `condemned` belong to a delete, `grace` (seconds) to a condemn."""
@@ -57,7 +61,9 @@ def parse(value: object) -> Collection:
     condemned = _numbers(value)
     if (action == "delete") != (after is not None) or (action == "condemn" and condemned):
         raise FormatError("collection: a delete names the entry before it, a condemn names none")
-    return Collection(action, f.text("store"), f.text("ledger"), f.time("time"), f.integer("grace"), after, condemned)
+    return Collection(
+        action, f.text("store"), f.text("ledger"), f.time("time"), f.integer("grace", most=MAX_GRACE), after, condemned
+    )
 
 
 def _numbers(predicate: object) -> tuple[int, ...]:

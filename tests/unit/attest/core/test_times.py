@@ -31,7 +31,8 @@ def test_a_naive_time_is_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     ["2026-01-31T09:00:00+00:00", "2026-01-31T09:00:00.5Z", "2026-01-31t09:00:00z", "2026-02-30T09:00:00Z",
-     "2026-01-31T24:00:00Z", "2026-01-31T09:00:60Z", "٢٠٢٦-01-31T09:00:00Z", "2026-01-31T09:00:00Z\n", "", None, 5],
+     "2026-01-31T24:00:00Z", "2026-01-31T09:00:60Z", "٢٠٢٦-01-31T09:00:00Z", "2026-01-31T09:00:00Z\n", "", None, 5,
+     "9999-12-31T23:59:59Z", "9000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"],
 )  # fmt: skip
 def test_any_other_writing_is_refused(text: object) -> None:
     with pytest.raises(FormatError, match="not a time"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +433,14 @@ def test_a_delete_before_the_end_of_the_grace_is_void(world: World) -> None:
     assert world.force(EntryKind.DELETE, late) == ""
     assert world.state.given_up == {sha256(b"pack")}
     assert "given up before" in world.force(EntryKind.CONDEMN, step(world))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"grace": 10**12}, {"time": datetime(9999, 12, 31, 23, tzinfo=UTC), "grace": 7200}]
+)
+def test_a_step_whose_end_no_calendar_has_is_void_and_crashes_nobody(world: World, changes: dict[str, Any]) -> None:
+    assert world.force(EntryKind.CONDEMN, step(world, **changes))
+    assert world.state.given_up == frozenset()
 
 
 # why
