@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import resource
+import struct
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +21,9 @@ from attest.judging import expression_work, expressions, vex
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.trust.policy_parts import MAX_EXPRESSION, CustomRule
+from bundlers.inspection import linkable, linked, variants
+from bundlers.inspection.secret_forms import stream
+from bundlers.inspection.secret_forms.finding import RULES
 from casstore import config
 from casstore.config import consumer, mistakes
 from casstore.hostile import MEMORY, SECONDS
@@ -229,3 +235,33 @@ def test_vex_of_as_many_statements_as_findings(aliases: bool) -> None:
         assert len(found.harmless) == count
 
     assert _in_budget(judged, b"") == WELL
+
+
+def _searched(data: bytes) -> None:
+    list(stream.scan(io.BytesIO(data)))
+
+
+def test_429_bytes_that_hold_the_secrets_gate() -> None:
+    """Whatever a rule begins with, again and again, with what may stand between: each 429 bytes, all in one budget."""
+    begins = sorted({literal for rule in RULES for literal in rule.literals})
+    between = (b"", b"a", b"=", b"://", b'"', b"\\", b"A0_-" * 8, b" : ", b"@", b"\n")
+    texts = [((begin + one) * 429)[:429] for begin in begins for one in between]
+    assert _in_budget(lambda _: [_searched(text) for text in texts] and None, b"") == WELL
+
+
+def test_an_elf_of_1700_bytes_whose_sections_are_each_other() -> None:
+    """65,535 rows of a table that are one row, each a note as long as the file."""
+    row = struct.pack("<2I4Q2I2Q", 1, 7, 0, 0, 64, 1600, 0, 0, 4, 0)
+    notes = (struct.pack("<3I", 4, 4, 3) + b"GNU\0" + b"\1\2\3\4") * 78
+    for size, count in ((0, 0xFFFF), (64, 0xFFFF), (1, 0xFFFF)):
+        head = bytearray(b"\x7fELF\2\1\1" + bytes(57) + notes[:1560] + b"\0.dep-v0\0" + row)
+        struct.pack_into("<Q", head, 0x28, len(head) - len(row))
+        struct.pack_into("<3H", head, 0x3A, size, count, 0)
+        assert len(head) < 1_720
+        for parse in (variants.marks, linkable.pieces, _linked):
+            assert _in_budget(parse, bytes(head)) == WELL
+
+
+def _linked(data: bytes) -> None:
+    with contextlib.suppress(linked.Unreadable):
+        linked.packages(data)
