@@ -66,6 +66,12 @@ def objects(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[byte
     return ((content, fixed) for part in parts for content, fixed in part)
 
 
+def tables(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[int, int, list[int]]]:
+    """Stretches of a program that Go's linker made, and where the names stand that they name. Raises OverBudget."""
+    *parts, _ = DOOR.ask("tables", stream, size, None, budget)
+    return ((int(start), int(end), [int(name) for name in names]) for part in parts for start, end, names in part)
+
+
 def unpack(stream: IO[bytes], size: int, budget: Budget) -> Iterator[tuple[str, bytes | None]]:
     """All members of a packed file, each begun by None; none where it is not packed. Raises OverBudget, FormatError."""
     return _files(DOOR.ask("unpack", stream, size, None, budget))

@@ -18,6 +18,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from bundlers.inspection import go_objects
+
 Piece = tuple[bytes, bytes]
 """Content; and a byte for each: 1 where it is fixed, 0 where a linker fills it in."""
 
@@ -42,6 +44,8 @@ def pieces(data: bytes) -> list[Piece]:
 
 
 def _pieces(data: bytes) -> Iterator[Piece]:
+    if data.startswith(go_objects.HEAD):
+        yield from go_objects.pieces(data)
     if data[:6] != b"\x7fELF\x02\x01":
         return
     kind, machine = struct.unpack_from("<HH", data, 16)

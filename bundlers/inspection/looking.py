@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import zstandard  # noqa: F401  later it could not be loaded
 
-from bundlers.inspection import fingerprints, linkable, linked, package_files, variants
+from bundlers.inspection import fingerprints, go_tables, linkable, linked, package_files, variants
 from bundlers.inspection.packed import containers, nested
 from bundlers.inspection.secret_forms import stream as secrets_in
 from bundlers.inspection.units import Limits, Unit, is_text, raw_of
@@ -120,6 +120,15 @@ def objects(blob: IO[bytes], _: Any, __: Scratch, tell: Tell) -> bool:
     return bool(rows)
 
 
+def tables(blob: IO[bytes], _: Any, __: Scratch, tell: Tell) -> bool:
+    """Tells what Go's linker made of its own in a program: [start, end, places of names], some at a time."""
+    blob.seek(0)
+    rows = go_tables.tables(blob.read(_MAX_PROGRAM))
+    for start in range(0, len(rows), _MANY):
+        tell([list(row) for row in rows[start : start + _MANY]])
+    return bool(rows)
+
+
 def unpack(blob: IO[bytes], _: Any, scratch: Scratch, tell: Tell) -> bool:
     """Tells the members of one packed file, a compressed tar as a tar: [path, None], then [path, bytes]."""
     blob.seek(0)
@@ -151,6 +160,7 @@ PARSERS: Mapping[str, Callable[[IO[bytes], Any, Scratch, Tell], Any]] = {
     "unpack": unpack,
     "packages": packages,
     "objects": objects,
+    "tables": tables,
     "package": package_files.package,
     "lock": package_files.lock,
 }

@@ -30,7 +30,8 @@ _LARGEST_TEXT = 16 << 20
 _LARGEST_PROGRAM = 1 << 30
 _LICENCE, _OBJECTS = -1, 1 << 20
 """Beside the numbers of groups."""
-_ELF = b"\x7fELF"
+_PROGRAM = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+"""ELF, PE, Mach-O of 64 bits, several of these in one file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,9 @@ class Cover:
         if key not in self._held:
             program = self._opener.open(row.blob, row.unit.path)
             program.seek(0)
-            fits = row.unit.size <= _LARGEST_PROGRAM and program.read(len(_ELF)) == _ELF
-            self._held[key] = self._linked(number).cover(_ELF + program.read()) if fits else []
+            data = program.read() if row.unit.size <= _LARGEST_PROGRAM else b""
+            fits = data.startswith(_PROGRAM)
+            self._held[key] = self._linked(number).cover(data, self._opener.tables(program)) if fits else []
         return self._held[key]
 
     def _linked(self, number: int) -> Linked:

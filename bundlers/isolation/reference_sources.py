@@ -31,6 +31,10 @@ _SHA256 = re.compile("[0-9a-fA-F]{64}")
 _LIBRARIES = (".rlib", ".a")
 _OBJECT = ".o"
 """What a linker takes of a library; a compiler's own notes beside it are in no program."""
+_GO_NOTES = "__.PKGDEF"
+_GO = f"!<arch>\n{_GO_NOTES}".encode()
+"""So a compiled package of Go begins, which Go's cache names without an ending; what follows that first member is
+linked, under names that are cut after sixteen bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +79,12 @@ def _filled(source: str, folder: str) -> Source:
     if reader is not None:
         return _locked(source, reader, folder)
     with open(source, "rb") as packed:
-        _unpack(packed, source, folder, only=_OBJECT if source.endswith(_LIBRARIES) else "")
+        go = packed.read(len(_GO)) == _GO
+        _unpack(packed, source, folder, only=_OBJECT if go or source.endswith(_LIBRARIES) else "", go=go)
     return Source(folder)
 
 
-def _unpack(packed: IO[bytes], name: str, folder: str, only: str = "") -> None:
+def _unpack(packed: IO[bytes], name: str, folder: str, only: str = "", *, go: bool = False) -> None:
     """Its members as files, those that end so; what is no member of a form that is known is refused."""
     size, out, count = packed.seek(0, os.SEEK_END), None, 0
     packed.seek(0)
@@ -91,7 +96,8 @@ def _unpack(packed: IO[bytes], name: str, folder: str, only: str = "") -> None:
             if out is not None:
                 out.close()
             count += 1
-            out = _create(_free(os.path.join(folder, *_safe(path)))) if path.endswith(only) else None
+            named = path if not go or path == _GO_NOTES else path.removesuffix(_OBJECT) + _OBJECT
+            out = _create(_free(os.path.join(folder, *_safe(named)))) if named.endswith(only) else None
     except CasstoreError as exc:
         raise BadInput(f"{name}: {exc.message}", hint=exc.hint) from exc
     finally:

@@ -23,6 +23,8 @@ _KEY = 8
 """Bytes by which a piece is looked for."""
 _DISTINCT = 3
 """Of these so many differ: what is padding stands everywhere."""
+_PLENTY = 6
+_LOOKED, _PICKED, _MIX = 4096, 64, np.uint64(0x9E3779B97F4A7C15)
 _LEAST = 32
 """Smaller pieces are constants."""
 _RUN = 12
@@ -34,9 +36,12 @@ _PADDING = 15
 _TABLE = 128
 """Bytes of a table of merged constants."""
 _WINDOW = 1 << 22
+_NAME = 4096
 
 Piece = tuple[bytes, bytes]
 """Content; and a byte for each: 1 where it is fixed, 0 where a linker fills it in."""
+Table = tuple[int, int, list[int]]
+"""A stretch of a program, and where the names stand that it names."""
 Words = NDArray[np.uint64]
 
 
@@ -45,9 +50,12 @@ class Linked:
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
         self._small: set[bytes] = set()
+        self._names: set[bytes] = set()
         self._pieces: list[tuple[NDArray[np.uint8], NDArray[np.bool_], int]] = []
         keys: list[int] = []
         for content, mask in dict.fromkeys(pieces):
+            if content.endswith(b"\0") and b"\0" not in mask:
+                self._names.add(content)
             if len(content) < _LEAST:
                 if len(content) >= _SMALLEST and b"\0" not in mask:
                     self._small.add(content)
@@ -59,19 +67,32 @@ class Linked:
         made = np.array(keys, np.uint64)
         self._order = np.argsort(made, kind="stable")
         self._keys: Words = made[self._order]
+        begins = {int.from_bytes(one[:_KEY], "little") for one in self._small if len(set(one[:_KEY])) >= _DISTINCT}
+        self._begins = np.array(sorted(begin for begin in begins if begin >> 56), np.uint64)
         words = sorted({int.from_bytes(one, "little") for one in self._small if len(one) == 4})
         self._words = np.array(words, np.uint32)
 
     def __bool__(self) -> bool:
         return bool(self._pieces)
 
-    def cover(self, data: bytes) -> list[Span]:
-        """The stretches of a program that are linked from these objects."""
+    def cover(self, data: bytes, tables: Iterable[Table] = ()) -> list[Span]:
+        """The stretches of a program that are linked from these objects; `tables`: what a linker made about them."""
         if not self._pieces:
             return []
         bytes_ = np.frombuffer(data, np.uint8)
         held = spans.merged([*self._laid(bytes_), *self._tables(bytes_)])
-        return spans.merged([*held, *self._constants(data, held)])
+        held = spans.merged([*held, *self._rows(data, bytes_, held)])
+        return spans.merged([*held, *self._constants(data, held), *self._told(data, tables)])
+
+    def _told(self, data: bytes, tables: Iterable[Table]) -> Iterator[Span]:
+        """What speaks of names alone that the objects have."""
+        known: dict[int, bool] = {}
+        for start, end, places in tables:
+            for place in places:
+                if place not in known:
+                    known[place] = data[place : data.find(b"\0", place, place + _NAME) + 1] in self._names
+            if all(known[place] for place in places):
+                yield start, end
 
     def _laid(self, data: NDArray[np.uint8]) -> Iterator[Span]:
         tried = np.zeros(len(self._pieces), np.int64)
@@ -106,6 +127,22 @@ class Linked:
             if (last - first) * 4 >= _TABLE:
                 yield first * 4, last * 4
 
+    def _rows(self, data: bytes, bytes_: NDArray[np.uint8], held: list[Span]) -> Iterator[Span]:
+        """Rows of constants of eight bytes and more, or that end with a zero, that stand where nothing is explained."""
+        ends = [first for first, _ in held] + [len(data)]
+        for start, end in zip([0, *(last for _, last in held)], ends, strict=True):
+            at = start
+            for place in self._begun(bytes_[start:end]) if end - start >= _TABLE else ():
+                if start + place >= at:
+                    at = self._reached(data, start + place, end, _KEY)
+                    if at - start - place >= _TABLE:
+                        yield start + place, at
+
+    def _begun(self, data: NDArray[np.uint8]) -> list[int]:
+        """Where a small constant of eight bytes or more may stand."""
+        words = np.lib.stride_tricks.sliding_window_view(data, _KEY).copy().view("<u8").ravel()
+        return [int(place) for place in np.flatnonzero(np.isin(words, self._begins))]
+
     def _constants(self, data: bytes, held: list[Span]) -> Iterator[Span]:
         """From the end of each stretch to the next, and back, as far as constants and padding follow each other."""
         ends = [first for first, _ in held[1:]] + [len(data)] * bool(held)
@@ -115,7 +152,7 @@ class Linked:
             if end < len(data):
                 yield self._reached_back(data, end, after), end
 
-    def _reached(self, data: bytes, start: int, end: int) -> int:
+    def _reached(self, data: bytes, start: int, end: int, least: int = _SMALLEST) -> int:
         """How far constants follow each other from here on, with padding between two of them."""
         todo, seen, best = [start], {start}, start
         while todo:
@@ -124,7 +161,8 @@ class Linked:
             pad = data[at : min(end, at + _PADDING)]
             for begin in {at, at + len(pad) - len(pad.lstrip(b"\0"))}:
                 sizes = range(_SMALLEST, min(_LEAST, end - begin + 1))
-                fresh = {begin + n for n in sizes if data[begin : begin + n] in self._small} - seen
+                ends = (begin + n for n in sizes if n >= least or not data[begin + n - 1])
+                fresh = {stop for stop in ends if data[begin:stop] in self._small} - seen
                 seen |= fresh
                 todo += fresh
         return best
@@ -145,16 +183,21 @@ class Linked:
 
 
 def _anchor(content: bytes, mask: bytes) -> tuple[int, int] | None:
-    """Where in its longest fixed run a piece is looked for: the eight bytes that are least alike."""
+    """Where in its longest fixed run a piece is looked for: eight bytes that differ, picked as by chance.
+
+    The most telling ones would be a beginning that a compiler writes for each function.
+    """
     if 2 * mask.count(1) < len(mask):
         return None
-    runs = mask.split(b"\0")
-    longest = max(runs, key=len)
+    longest = max(mask.split(b"\0"), key=len)
     if len(longest) < _RUN:
         return None
     begin = mask.index(longest)
-    places = range(begin, begin + len(longest) - _KEY + 1)
-    at = max(places[:256], key=lambda place: len(set(content[place : place + _KEY])))
-    if len(set(content[at : at + _KEY])) < _DISTINCT:
+    run = np.frombuffer(content[begin : begin + min(len(longest), _LOOKED)], np.uint8)
+    words = np.lib.stride_tricks.sliding_window_view(run, _KEY).copy().view("<u8").ravel()
+    picked = np.argsort(words * _MIX, kind="stable")[:_PICKED].tolist()
+    differing = [len(set(content[begin + place : begin + place + _KEY])) for place in picked]
+    number = next((n for n, count in enumerate(differing) if count >= _PLENTY), int(np.argmax(differing)))
+    if differing[number] < _DISTINCT:
         return None
-    return at, int.from_bytes(content[at : at + _KEY], "little")
+    return begin + picked[number], int(words[picked[number]])

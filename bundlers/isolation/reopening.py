@@ -52,6 +52,12 @@ class Opener:
             blob.seek(0)
             yield from door.objects(blob, size, self._settings.budget)
 
+    def tables(self, program: IO[bytes]) -> Iterator[tuple[int, int, list[int]]]:
+        """What Go's linker made of its own in a program, and where the names stand that it names. Raises OverBudget."""
+        size = program.seek(0, 2)
+        program.seek(0)
+        return door.tables(program, size, self._settings.budget)
+
     def _load(self, digest: Digest, path: str) -> None:
         """Unpacks a blob once for all members that may be asked for next."""
         with self._store.open_blob(digest) as blob:

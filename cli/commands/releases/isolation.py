@@ -216,9 +216,10 @@ def reference(session: Session, name: str, sources: tuple[str, ...], as_json: bo
 
     SOURCE is a folder, a wheel or another packed file, python:PACKAGE as it is installed here, or a
     package-lock.json or Cargo.lock, whose packages are taken from npm's or cargo's cache where they
-    have the digest that the lock says; or a library (.rlib, .a), whose objects are known in ELF programs
-    wherever a linker laid them. All go as one tree into the store, and as a line into casstore.toml. A
-    reference explains at most a quarter of a product, objects not counted, and is none of its own trees.
+    have the digest that the lock says; or a library (.rlib, .a, a package as Go compiled it), whose objects
+    are known in programs wherever a linker laid them. All go as one tree into the store, and as a line into
+    casstore.toml. A reference explains at most a quarter of a product, objects not counted, and is none of
+    its own trees.
 
     \b
     Examples:

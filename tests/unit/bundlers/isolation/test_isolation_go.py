@@ -1,0 +1,126 @@
+"""Two programs of one Go module, built by Go itself: what both are linked from is known by one line."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bundlers.inspection import go_objects, linkable
+from cli.main import invoke
+from tests.support.typed_line import begun, said, told, typed
+
+NAMES = ("one", "two")
+TOML = '[store]\nurl = "./store"\n[channels.dev]\napprovals = 0\n' + "".join(
+    f'[components.{name}]\ninclude = ["**"]\nroot = "bin/{name}"\n'
+    f'[products.{name}]\ncomponents = ["{name}"]\nformat = "tar.gz"\n'
+    for name in NAMES
+)
+COMMON = """package common
+
+import ("encoding/json"; "regexp"; "strings")
+
+func Report(name, text string) string {
+	wanted := regexp.MustCompile(`(?i)error|warn(ing)?`)
+	rows := map[string]int{}
+	for _, word := range strings.Fields(text) { if !wanted.MatchString(word) { rows[word]++ } }
+	out, _ := json.Marshal(map[string]any{"name": name, "rows": rows})
+	return string(out)
+}
+"""
+MAIN = """package main
+
+import ("fmt"; "os"; "example.org/house/common"; %s)
+
+func main() { %s; fmt.Println(common.Report("%s", fmt.Sprint(os.Args))) }
+"""
+OWN = {"one": ('"sort"', "sort.Strings(os.Args)"), "two": ('"time"', "fmt.Println(time.Now())")}
+LEAK = ('"example.org/house/engine"', "fmt.Println(engine.Run(uint64(len(os.Args))))")
+CACHE = os.path.join(os.path.expanduser("~"), ".cache", "go-build")
+
+
+def go(folder: Path, *words: str) -> str:
+    """What `go` says; skips where there is none that runs."""
+    env = {"GOOS": "linux", "GOARCH": "amd64", "CGO_ENABLED": "0", "GOCACHE": CACHE, "GOFLAGS": "-trimpath"}
+    try:
+        ended = subprocess.run(
+            ["go", *words], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        pytest.skip("no go-toolchain")
+    if ended.returncode and not shutil.which("gofmt"):  # a name that stands for none
+        pytest.skip("no go-toolchain")
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def written(folder: Path, leak: str = "") -> None:
+    """The module; the program `leak` holds the own package of the other one too."""
+    chance = random.Random(7)
+    table = ", ".join(str(chance.randrange(256)) for _ in range(6144))
+    steps = "".join(
+        f"if v%{chance.randrange(3, 9999)} == 0 {{ v = v<<{n % 60 + 1} ^ {chance.getrandbits(60)} }}\n"
+        for n in range(300)
+    )
+    files = {
+        "go.mod": "module example.org/house\n\ngo 1.19\n",
+        "common/common.go": COMMON,
+        "engine/engine.go": f"package engine\n\nvar Table = [...]byte{{{table}}}\n\n"
+        f"func Run(v uint64) uint64 {{\n{steps}return v + uint64(Table[v%6144])\n}}\n",
+    }
+    for name, (package, line) in OWN.items():
+        packages, lines = ([package], [line]) if name not in ("one", leak) else ([package, LEAK[0]], [line, LEAK[1]])
+        files[f"cmd/{name}/main.go"] = MAIN % ("; ".join(packages), "; ".join(lines), name)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def built(folder: Path) -> None:
+    """Each program in the folder of its component."""
+    for name in NAMES:
+        go(folder, "build", "-ldflags=-s -w", "-o", f"bin/{name}/{name}", f"./cmd/{name}")
+
+
+@pytest.mark.foreign
+def test_programs_of_one_module_pass_by_one_line_and_a_leak_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(tmp_path, monkeypatch, TOML)
+    written(tmp_path)
+    built(tmp_path)
+    typed("put --all --release-version 1.0.0")
+    assert invoke(["release", "1.0.0"]) == 11, "without a reference the house's own toolchain is a leak"
+    listed = go(tmp_path, "list", "-export", "-deps", "-f", "{{if .Standard}}{{.Export}}{{end}}", "./cmd/...")
+    common = go(tmp_path, "list", "-export", "-f", "{{.Export}}", "./common")
+    assert invoke(["isolation", "reference", "Go and common", *listed.split(), *common.split()]) == 0
+    typed("release 1.0.0")
+    report = told(capsys, "isolation show 1.0.0")
+    assert report["findings"] == []
+    written(tmp_path, leak="two")
+    built(tmp_path)
+    typed("put --all --release-version 1.1.0")
+    assert "bin/one" not in said(capsys, "release 1.1.0", 11)
+    (row,) = told(capsys, "isolation show 1.1.0", 11)["findings"]
+    assert row["size"] >= 6144 + 4096, "its table, and most of its function"
+
+
+@pytest.mark.foreign
+def test_an_object_of_go_that_is_cut_tells_what_is_whole(tmp_path: Path) -> None:
+    written(tmp_path)
+    (path,) = go(tmp_path, "list", "-export", "-f", "{{.Export}}", "./engine").split()
+    shutil.copy(path, tmp_path / "engine.a")
+    data = (tmp_path / "engine.a").read_bytes()
+    begin = data.index(go_objects.HEAD, data.index(b"_go_.o"))
+    whole = linkable.pieces(data[begin:])
+    assert any(len(content) == 6144 and 0 not in fixed for content, fixed in whole)
+    assert (b"example.org/house/engine.Run\0", b"\x01" * 29) in whole
+    holed = [(content, fixed) for content, fixed in whole if 0 in fixed]
+    assert holed and all(len(content) == len(fixed) for content, fixed in whole)
+    for size in range(0, len(data) - begin, 997):
+        assert set(linkable.pieces(data[begin : begin + size])) <= set(whole)
+    assert linkable.pieces(go_objects.HEAD + b"linux amd64 go1.19\n\n!\n\x00go118ld" + b"\xff" * 4096) == []
