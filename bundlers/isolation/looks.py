@@ -9,7 +9,8 @@ what could not be opened, what costs more than its budget, and what a reference 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,7 @@ def take(
     references = allowed.references()
     sizes = {product: _asked_of(products[product], compared[product], bool(references)) for product in products}
     cache = TokenCache(cache_folder(store), f"{asked(settings)} {settings.min_size}")
-    known = {product: cache.get(product, sorted(held)) for product, held in sizes.items()}
-    scans = _scans(
-        store, {d: s for p, held in sizes.items() if known[p] is None for d, s in held.items()}, settings, workers
-    )
+    known, scans = _known(cache, sizes, lambda files: _scans(store, files, settings, workers))
     found: dict[str, Tokens] = {}
     for product, held in sizes.items():
         have = known[product]
@@ -78,6 +76,26 @@ def take(
         scans | _scans(store, missing, settings, workers),
         len(np.unique(np.concatenate(counted))) if counted else 0,
     )
+
+
+def _known(
+    cache: TokenCache,
+    sizes: Mapping[str, Mapping[Digest, int]],
+    look: Callable[[Mapping[Digest, int]], dict[Digest, Scan]],
+) -> tuple[dict[str, Tokens | None], dict[Digest, Scan]]:
+    """What is kept of each product, and a look at the files of those of which nothing is.
+
+    The largest is asked last, while those that changed are looked at: most often it is a small one.
+    """
+    *small, largest = sorted(sizes, key=lambda product: len(sizes[product])) or [""]
+    known = {product: cache.get(product, sorted(sizes[product])) for product in small}
+    new = {digest: size for product in small if known[product] is None for digest, size in sizes[product].items()}
+    with ThreadPoolExecutor(1) as beside:
+        looked = beside.submit(look, new)
+        known |= {largest: cache.get(largest, sorted(sizes[largest]))} if largest else {}
+    scans = looked.result()
+    rest = {} if not largest or known[largest] is not None else sizes[largest]
+    return known, scans | look({digest: size for digest, size in rest.items() if digest not in scans})
 
 
 def _asked_of(contents: Contents, compared: Sequence[ProductFile], references: bool) -> dict[Digest, int]:

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,22 +96,19 @@ class Tokens:
         """For the cache (docs/formats/index.md)."""
         numbers = {digest: number for number, digest in enumerate(self.files)}
         sets = [sorted(numbers[digest] for digest in held) for held in (self.packed, self.unopened)]
-        head = msgpack.packb([len(self.tokens), *sets])
-        return b"".join(
-            (len(head).to_bytes(8, "big"), head, self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes())
-        )
+        arrays = (self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes())
+        return b"".join((len(self.tokens).to_bytes(8, "big"), *arrays, msgpack.packb(sets)))
 
     @staticmethod
     def from_bytes(files: Sequence[Digest], data: memoryview) -> Tokens:
         """The inverse, for the same files; the bytes are not copied."""
-        at = 8 + int.from_bytes(data[:8], "big")
-        count, packed, unopened = msgpack.unpackb(data[8:at])
-        rest = data[at:]
+        count = int.from_bytes(data[:8], "big")
+        packed, unopened = msgpack.unpackb(data[8 + 13 * count :])
         return Tokens(
             tuple(files),
-            np.frombuffer(rest, np.uint64, count),
-            np.frombuffer(rest, np.uint32, count, 8 * count),
-            np.frombuffer(rest, np.bool_, count, 12 * count),
+            np.frombuffer(data, np.uint64, count, 8),
+            np.frombuffer(data, np.uint32, count, 8 + 8 * count),
+            np.frombuffer(data, np.bool_, count, 8 + 12 * count),
             *(frozenset(files[number] for number in held) for held in (packed, unopened)),
         )
 
@@ -159,6 +157,18 @@ def _mark(mark: str) -> int:
     return int.from_bytes(hashlib.sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "little")
 
 
+def _plain(path: str) -> bytes:
+    """The bytes of a plain file; a link or a pipe that was put in its place is not followed. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise FileNotFoundError(path)
+        with open(fd, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(fd)
+
+
 class TokenCache:
     """One file a product in a folder that is disposable; what cannot be read, or believed, is made again.
 
@@ -175,8 +185,7 @@ class TokenCache:
         if self._folder is None:
             return None
         try:
-            with open(self._path(self._folder, product), "rb") as file:
-                data = memoryview(file.read())
+            data = memoryview(_plain(self._path(self._folder, product)))
         except OSError:
             return None
         body = data[_CHECK:]

@@ -94,7 +94,7 @@ class StatCache:
         """The cache in this file; an empty one when it is missing, damaged, another user's or of another index."""
         cache = StatCache(path, epoch, began_ns, secret)
         with contextlib.suppress(*_UNREADABLE):
-            cache._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            cache._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             cache._old = _index(cache._fd, epoch, cache._seal)
         return cache
 

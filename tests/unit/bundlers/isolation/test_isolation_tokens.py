@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import shutil
 import zipfile
@@ -153,14 +154,13 @@ def test_tokens_are_stored_as_documented() -> None:
     unit = Unit("", (), (7).to_bytes(8, "little"), bytes(8), 4, False)
     known = Tokens.of({digest: (4, Scan((Member("m", inner, 5),), (("!x", "why"),), (unit,)))}, 5)
     rows = sorted([(7, 0), (tokens.token(digest), 0), (tokens.token(inner), 1)])
-    head = msgpack.packb([3, [0], [0]])
     assert known.to_bytes() == b"".join(
         [
-            len(head).to_bytes(8, "big"),
-            head,
+            (3).to_bytes(8, "big"),
             *(token.to_bytes(8, "little") for token, _ in rows),
             bytes(12),
             bytes(counts for _, counts in rows),
+            msgpack.packb([[0], [0]]),
         ]
     )
 
@@ -177,3 +177,20 @@ def test_a_leak_that_begins_like_what_anybody_may_have_is_found(store: Store, tm
         }
         (found,) = isolation.check(store, Contents.each(made), settings).findings
         assert (found.digest, found.path_a) == (sha256(leak), "k")
+
+
+@pytest.mark.parametrize("odd", ["pipe", "link", "folder", "short"])
+def test_what_somebody_put_in_its_place_holds_nobody_up(store: Store, tmp_path: Path, odd: str) -> None:
+    made = {name: product(store, tmp_path, name, {"f": noise(2000)}) for name in ("one", "two")}
+    first = told(isolation.check(store, Contents.each(made), Settings()))
+    for path in list((tmp_path / "store" / "index" / "isolation").iterdir()):
+        path.unlink()
+        if odd == "pipe":
+            os.mkfifo(path)
+        elif odd == "link":
+            path.symlink_to("/dev/zero")
+        elif odd == "folder":
+            path.mkdir()
+        else:
+            path.write_bytes(b"x" * 7)
+    assert told(isolation.check(store, Contents.each(made), Settings())) == first
