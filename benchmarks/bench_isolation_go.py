@@ -18,7 +18,8 @@ import time
 from bench_isolation_pairs import LEAKS, Bench, Own, found_in, leaks
 from bench_isolation_workspace import shipped, told
 
-from bundlers.isolation import Settings, reference_sources
+from bundlers.isolation import Settings
+from bundlers.isolation.explained import reference_sources
 from casstore.store.store import Store
 
 _COMMON = """package common

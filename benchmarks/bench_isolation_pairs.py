@@ -26,7 +26,8 @@ from dataclasses import dataclass, field, replace
 
 from attest.keys import keys
 from bundlers import isolation
-from bundlers.isolation import IsolationReport, Settings, acceptances, accepting, grouping
+from bundlers.isolation import IsolationReport, Settings, accepting, grouping
+from bundlers.isolation.explained import acceptances
 from bundlers.isolation.reports import distinct
 from bundlers.isolation.settings import Accepted
 from bundlers.products import manifest_building

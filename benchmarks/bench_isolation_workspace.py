@@ -21,7 +21,8 @@ from glob import glob
 
 from bench_isolation_pairs import LEAKS, Bench, Own, found_in, leaks
 
-from bundlers.isolation import IsolationReport, Settings, reference_sources
+from bundlers.isolation import IsolationReport, Settings
+from bundlers.isolation.explained import reference_sources
 from bundlers.isolation.reports import distinct
 from casstore.store.store import Store
 

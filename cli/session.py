@@ -278,7 +278,7 @@ def _inside(store: Store) -> Inside:
     made: list[Inside] = []
 
     def inside(files: Mapping[Digest, int]) -> Iterator[tuple[Digest, Iterable[tuple[str, Digest]]]]:
-        from bundlers.isolation import packed_members
+        from bundlers.isolation.scans import packed_members
 
         if not made:
             made.append(packed_members.reader(store))

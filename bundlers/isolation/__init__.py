@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from bundlers.isolation.comparing import Comparison
 from bundlers.isolation.contents import Contents
 from bundlers.isolation.reports import Finding, IsolationReport
-from bundlers.isolation.scanning import ContentStore
+from bundlers.isolation.scans.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 
 __all__ = ["ContentStore", "Contents", "Finding", "IsolationReport", "Settings", "check"]

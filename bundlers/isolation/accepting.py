@@ -19,9 +19,9 @@ from attest import canonical, digests
 from attest.core.fields import Fields
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
-from bundlers.isolation.acceptances import Acceptance, TreeReader
-from bundlers.isolation.reopening import Opener
+from bundlers.isolation.explained.acceptances import Acceptance, TreeReader
 from bundlers.isolation.reports import Finding, Stretch
+from bundlers.isolation.scans.reopening import Opener
 from bundlers.isolation.settings import Settings
 
 _KINDS = ("file", "nested", "variant", "secret", "copy")

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from attest.digests import Digest, sha256
 from bundlers.inspection.units import Unit, is_text
-from bundlers.isolation import forbidden, licences, looks, severity
-from bundlers.isolation.allowed import Allowed, Group, Source
+from bundlers.isolation import forbidden, looks
 from bundlers.isolation.contents import Contents
+from bundlers.isolation.explained import licences
+from bundlers.isolation.explained.allowed import Allowed, Group, Source
 from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct, told_unopened
-from bundlers.isolation.scanning import ContentStore
+from bundlers.isolation.scans.scanning import ContentStore
 from bundlers.isolation.settings import Settings
+from bundlers.isolation.stretches import severity
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.product_manifests import ProductFile
 from casstore.objects.tree import EMPTY
@@ -224,9 +226,9 @@ class Comparison:
     def _by_parts(self) -> None:
         """Copies inside larger files."""
         from bundlers.isolation import copies
-        from bundlers.isolation.cover import Cover
-        from bundlers.isolation.matching import Carried
-        from bundlers.isolation.reopening import Opener
+        from bundlers.isolation.explained.cover import Cover
+        from bundlers.isolation.scans.reopening import Opener
+        from bundlers.isolation.stretches.matching import Carried
 
         rows, names = [row for row in self._units() if row[2].hashes], list(self._files)
         encoded = {

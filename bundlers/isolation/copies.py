@@ -17,13 +17,13 @@ import numpy as np
 
 from attest import digests
 from bundlers.inspection.fingerprints import K, Prints
-from bundlers.isolation import severity, spans, telling
-from bundlers.isolation.cover import Cover
-from bundlers.isolation.equal_bytes import equal_before, equal_from
-from bundlers.isolation.matching import Candidate, Carried, candidates
-from bundlers.isolation.reopening import Opener
+from bundlers.isolation.explained.cover import Cover
 from bundlers.isolation.reports import Stretch
+from bundlers.isolation.scans.reopening import Opener
 from bundlers.isolation.settings import Settings
+from bundlers.isolation.stretches import severity, spans, telling
+from bundlers.isolation.stretches.equal_bytes import equal_before, equal_from
+from bundlers.isolation.stretches.matching import Candidate, Carried, candidates
 
 MAX_FAILING = 1000
 """When so many pairs of files fail no further ones are looked for."""

@@ -17,12 +17,12 @@ import numpy as np
 
 from attest.digests import Digest, is_digest
 from bundlers.inspection.fingerprints import Hashes
-from bundlers.isolation import tokens
-from bundlers.isolation.allowed import Allowed
 from bundlers.isolation.contents import Contents
-from bundlers.isolation.scanning import ContentStore, Scan, asked, cache_folder, scan
+from bundlers.isolation.explained.allowed import Allowed
+from bundlers.isolation.scans import tokens
+from bundlers.isolation.scans.scanning import ContentStore, Scan, asked, cache_folder, scan
+from bundlers.isolation.scans.tokens import TokenCache, Tokens
 from bundlers.isolation.settings import Settings
-from bundlers.isolation.tokens import TokenCache, Tokens
 from bundlers.products.product_manifests import ProductFile
 
 

@@ -11,10 +11,10 @@ from attest.digests import Digest
 from attest.judging.explained import ACCEPTANCE, REFERENCE, Explained, ordered
 from attest.statements.predicates.isolation import Isolation
 from bundlers.errors import CrossProductLeak
-from bundlers.isolation import spans
-from bundlers.isolation.allowed import Taken
+from bundlers.isolation.explained.allowed import Taken
 from bundlers.isolation.settings import Settings
-from bundlers.isolation.spans import Span
+from bundlers.isolation.stretches import spans
+from bundlers.isolation.stretches.spans import Span
 
 _LONGEST_NAME = 400
 NEVER = "never"

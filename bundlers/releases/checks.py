@@ -13,7 +13,8 @@ from bundlers import blockers, gates, isolation
 from bundlers.blockers import Blocker
 from bundlers.errors import BaselineFailed, Blocked, BranchProtectionMissing, CrossProductLeak, GateFailed
 from bundlers.gates import Outcome, Phase, ReleaseView, StagedArchive, running
-from bundlers.isolation import IsolationReport, foreign, grouping
+from bundlers.isolation import IsolationReport, grouping
+from bundlers.isolation.explained import foreign
 from bundlers.isolation.reports import NEVER_FIX
 from bundlers.releases import owned_inputs, signing
 from bundlers.releases.plan import Plan

@@ -195,7 +195,7 @@ def _licence_texts(store: Store, files: Iterable[FileChange]) -> Iterator[tuple[
 
 
 def _is_licence(data: bytes) -> bool:
-    from bundlers.isolation import licences  # the words of all licences: read where a file is called so
+    from bundlers.isolation.explained import licences  # the words of all licences: read where a file is called so
 
     return licences.is_licence(data)
 

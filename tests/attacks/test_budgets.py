@@ -20,7 +20,8 @@ from bundlers.gates.builtin import secrets
 from bundlers.inspection import door
 from bundlers.inspection.packed import nested
 from bundlers.inspection.units import Limits, Member, text_of
-from bundlers.isolation import Contents, Settings, reference_sources
+from bundlers.isolation import Contents, Settings
+from bundlers.isolation.explained import reference_sources
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import OverBudget

@@ -27,7 +27,7 @@ from bundlers.inspection import fingerprints, variants
 from bundlers.inspection.packed import carving, nested
 from bundlers.inspection.packed.nested import Inside
 from bundlers.inspection.units import Limits, Unit
-from bundlers.isolation.matching import Carried, candidates
+from bundlers.isolation.stretches.matching import Carried, candidates
 from tests.unit.bundlers.isolation.test_isolation_nested import PACKED, ar, newc, odc, rpm, tar, zipped
 
 HIDDEN = random.Random(7).randbytes(9_000)

@@ -15,8 +15,8 @@ import pytest
 from attest.digests import sha256, to_raw
 from bundlers import isolation
 from bundlers.isolation import Contents, Settings
-from bundlers.isolation.scan_cache import ScanCache
-from bundlers.isolation.tokens import Tokens
+from bundlers.isolation.scans.scan_cache import ScanCache
+from bundlers.isolation.scans.tokens import Tokens
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import StoreDamaged

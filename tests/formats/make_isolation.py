@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attest.digests import sha256
-from bundlers.isolation.acceptances import Acceptance
+from bundlers.isolation.explained.acceptances import Acceptance
 
 GOLDEN = Path(__file__).parent / "golden" / "isolation-acceptance"
 STRETCHES = sorted((len(data), sha256(data), data) for data in (b"first stretch " * 60, b"another one " * 50))

@@ -10,7 +10,7 @@ import pytest
 
 from attest import canonical
 from attest.errors import FormatError
-from bundlers.isolation import acceptances
+from bundlers.isolation.explained import acceptances
 from casstore.objects.tree import TreeEntry
 from casstore.store.store import Store
 

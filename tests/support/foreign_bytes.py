@@ -36,7 +36,7 @@ from bundlers.inspection import fingerprints, junit, linkable, linked, looking, 
 from bundlers.inspection.packed import nested
 from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.units import Limits
-from bundlers.isolation import licences
+from bundlers.isolation.explained import licences
 from bundlers.publishing import kit_reading
 from casstore import config
 from casstore.config import mistakes

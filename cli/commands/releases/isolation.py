@@ -16,7 +16,7 @@ from cli.session import Session, read_file, write_new
 if TYPE_CHECKING:
     from attest.digests import Digest
     from bundlers.isolation import Finding, IsolationReport, Settings
-    from bundlers.isolation.acceptances import Acceptance
+    from bundlers.isolation.explained.acceptances import Acceptance
     from bundlers.isolation.grouping import Group
     from bundlers.isolation.settings import Accepted
     from casstore.store.store import Store
@@ -187,7 +187,8 @@ def _found(session: Session, report: str) -> tuple[Finding, ...]:
 def _accepted(
     store: Store, settings: Settings, rows: tuple[Finding, ...], earlier: Accepted | None
 ) -> tuple[Acceptance, Digest]:
-    from bundlers.isolation import acceptances, accepting
+    from bundlers.isolation import accepting
+    from bundlers.isolation.explained import acceptances
 
     before = None
     if earlier is not None:
@@ -227,7 +228,7 @@ def reference(session: Session, name: str, sources: tuple[str, ...], as_json: bo
       casstore isolation reference "our common crate" target/release/deps/libcommon-*.rlib
     Exit status: 0 done, 2 the source cannot be read or is a tree of this ledger.
     """
-    from bundlers.isolation import foreign, reference_sources
+    from bundlers.isolation.explained import foreign, reference_sources
     from casstore.config import editing
 
     store = session.open_store()

@@ -18,7 +18,7 @@ PLACES = sorted(
         *(path for room in ("attest", "casstore", "bundlers", "cli") for path in ROOT.glob(f"{room}/**/*.py")),
     ]
 )
-_OF_OTHERS = {"bundlers/gates/builtin/pinned.py", "bundlers/isolation/reference_sources.py"}
+_OF_OTHERS = {"bundlers/gates/builtin/pinned.py", "bundlers/isolation/explained/reference_sources.py"}
 """What speaks of the installs of others: how they are looked at, and how they are mended."""
 _RESOLVES = re.compile(r"\bpip3? install\b|\bpipx\b|\buv (?:pip install|sync|tool|run)\b|\bnpm (?:install|i)\b|\bnpx\b")
 

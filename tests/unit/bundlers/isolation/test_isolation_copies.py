@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from attest.errors import BadInput
 from bundlers import isolation
 from bundlers.inspection import fingerprints, variants
-from bundlers.isolation import IsolationReport, Settings, reopening, scanning
+from bundlers.isolation import IsolationReport, Settings
 from bundlers.isolation.reports import Common
+from bundlers.isolation.scans import reopening, scanning
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store

@@ -10,8 +10,9 @@ import pytest
 
 from bundlers import isolation
 from bundlers.inspection import linkable
-from bundlers.isolation import IsolationReport, Settings, reference_sources
-from bundlers.isolation.relocated import Linked
+from bundlers.isolation import IsolationReport, Settings
+from bundlers.isolation.explained import reference_sources
+from bundlers.isolation.explained.relocated import Linked
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree
 from casstore.store.store import Store

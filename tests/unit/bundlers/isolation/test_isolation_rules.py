@@ -21,9 +21,11 @@ from attest.errors import BadInput
 from attest.keys import keys
 from bundlers import isolation
 from bundlers.inspection.secret_forms import cleaned
-from bundlers.isolation import Contents, IsolationReport, Settings, acceptances, grouping, licences, severity, telling
-from bundlers.isolation.acceptances import Acceptance
+from bundlers.isolation import Contents, IsolationReport, Settings, grouping
+from bundlers.isolation.explained import acceptances, licences
+from bundlers.isolation.explained.acceptances import Acceptance
 from bundlers.isolation.settings import Accepted
+from bundlers.isolation.stretches import severity, telling
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from attest.digests import Digest, sha256
 from bundlers import isolation
 from bundlers.inspection.units import Member, Unit
-from bundlers.isolation import Contents, IsolationReport, Settings, tokens
-from bundlers.isolation.scan_cache import ScanCache
-from bundlers.isolation.scanning import Scan
-from bundlers.isolation.tokens import Tokens
+from bundlers.isolation import Contents, IsolationReport, Settings
+from bundlers.isolation.scans import tokens
+from bundlers.isolation.scans.scan_cache import ScanCache
+from bundlers.isolation.scans.scanning import Scan
+from bundlers.isolation.scans.tokens import Tokens
 from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.store.store import Store

@@ -14,8 +14,9 @@ from attest.errors import PolicyDenied
 from attest.trust.isolation_rules import IsolationRules
 from attest.trust.policies import ChannelPolicy
 from bundlers import audit
-from bundlers.isolation import Contents, Settings, acceptances, accepting
+from bundlers.isolation import Contents, Settings, accepting
 from bundlers.isolation import check as compare
+from bundlers.isolation.explained import acceptances
 from bundlers.releases import plan as plans
 from casstore.config import editing
 from casstore.ledger.release_diffs import release_diff

@@ -16,7 +16,8 @@ from lines import Line
 
 from attest.errors import BadInput
 from bundlers.errors import Blocked
-from bundlers.isolation import Settings, acceptances
+from bundlers.isolation import Settings
+from bundlers.isolation.explained import acceptances
 from cli.main import invoke
 
 RANDOM = random.Random(23)

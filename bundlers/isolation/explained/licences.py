@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bundlers.isolation import spans
-from bundlers.isolation.spans import Span
+from bundlers.isolation.stretches import spans
+from bundlers.isolation.stretches.spans import Span
 
 IN_A_ROW = 6
 _WORD = re.compile(rb"[A-Za-z0-9]+")

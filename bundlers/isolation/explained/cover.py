@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundlers.inspection.fingerprints import Hashes, K, Offsets, Prints
-from bundlers.isolation import licences, spans
-from bundlers.isolation.allowed import Allowed, Group, KnownUnit
-from bundlers.isolation.equal_bytes import equal_before, equal_from
-from bundlers.isolation.matching import Carried
-from bundlers.isolation.relocated import Linked
-from bundlers.isolation.reopening import Opener
-from bundlers.isolation.spans import Span
+from bundlers.isolation.explained import licences
+from bundlers.isolation.explained.allowed import Allowed, Group, KnownUnit
+from bundlers.isolation.explained.relocated import Linked
+from bundlers.isolation.scans.reopening import Opener
+from bundlers.isolation.stretches import spans
+from bundlers.isolation.stretches.equal_bytes import equal_before, equal_from
+from bundlers.isolation.stretches.matching import Carried
+from bundlers.isolation.stretches.spans import Span
 
 _TRIED = 8
 """Of many equal places in what is known so many are tried."""

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from attest.digests import Digest, to_raw
 from bundlers.inspection.fingerprints import Hashes
-from bundlers.isolation.matching import is_in
-from bundlers.isolation.scanning import Scan
+from bundlers.isolation.scans.scanning import Scan
+from bundlers.isolation.stretches.matching import is_in
 from casstore.machine import user_secrets
 
 _FORMAT = "casstore-isolation-tokens/1"

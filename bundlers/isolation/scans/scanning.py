@@ -19,7 +19,7 @@ from attest.digests import Digest
 from bundlers.formats.parallel import in_order
 from bundlers.inspection import door
 from bundlers.inspection.units import Member, Unit, raw_of, text_of
-from bundlers.isolation.scan_cache import ScanCache
+from bundlers.isolation.scans.scan_cache import ScanCache
 from bundlers.isolation.settings import Settings
 from casstore.errors import OverBudget
 from casstore.objects.tree import TreeEntry

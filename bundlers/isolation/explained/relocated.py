@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bundlers.isolation import spans
-from bundlers.isolation.spans import Span
+from bundlers.isolation.stretches import spans
+from bundlers.isolation.stretches.spans import Span
 
 _KEY = 8
 """Bytes by which a piece is looked for."""

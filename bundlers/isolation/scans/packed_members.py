@@ -16,8 +16,8 @@ from attest.digests import Digest
 from bundlers.formats.parallel import in_order
 from bundlers.inspection import door
 from bundlers.inspection.units import Limits, Member
-from bundlers.isolation.scan_cache import ScanCache
-from bundlers.isolation.scanning import cache_folder
+from bundlers.isolation.scans.scan_cache import ScanCache
+from bundlers.isolation.scans.scanning import cache_folder
 from casstore.errors import OverBudget
 from casstore.hostile import Budget
 from casstore.store.holders import Inside

@@ -19,10 +19,11 @@ from itertools import accumulate
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.inspection.units import Unit
-from bundlers.isolation import acceptances, scanning
-from bundlers.isolation.acceptances import Acceptance
 from bundlers.isolation.contents import Contents
-from bundlers.isolation.scanning import ContentStore, Scan
+from bundlers.isolation.explained import acceptances
+from bundlers.isolation.explained.acceptances import Acceptance
+from bundlers.isolation.scans import scanning
+from bundlers.isolation.scans.scanning import ContentStore, Scan
 from bundlers.isolation.settings import Accepted, Settings
 
 Source = tuple[str, str]

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bundlers.isolation import spans
-from bundlers.isolation.spans import Span
+from bundlers.isolation.stretches import spans
+from bundlers.isolation.stretches.spans import Span
 
 WINDOW, _STEP = 512, 128
 _PIECE = 8192

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from attest.digests import Digest
 from bundlers.inspection import door
-from bundlers.isolation.scanning import ContentStore
+from bundlers.isolation.scans.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 from casstore.errors import OverBudget
 
