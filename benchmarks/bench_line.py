@@ -46,9 +46,9 @@ from bundlers.products.manifest_building import build  # noqa: E402
 from bundlers.products.product_manifests import ComponentTree  # noqa: E402
 from bundlers.products.reader import ProductReader  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
+from casstore.ledger.book.log import Ledger  # noqa: E402
 from casstore.ledger.entries import Entry, EntryKind  # noqa: E402
 from casstore.ledger.folding import replay, replay_all  # noqa: E402
-from casstore.ledger.log import Ledger  # noqa: E402
 from casstore.ledger.release_diffs import release_diff  # noqa: E402
 from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild  # noqa: E402
 from casstore.objects.kinds import Kind, NewObject  # noqa: E402

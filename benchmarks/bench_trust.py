@@ -40,9 +40,9 @@ from attest.statements import statements  # noqa: E402
 from attest.trust.verify import verify_with_key  # noqa: E402
 from bundlers.publishing import feed  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
+from casstore.ledger.book.log import Ledger  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
 from casstore.ledger.folding import replay, replay_all  # noqa: E402
-from casstore.ledger.log import Ledger  # noqa: E402
 from casstore.objects.kinds import Kind, NewObject  # noqa: E402
 from casstore.store.store import Store  # noqa: E402
 from tests.support import published, worlds  # noqa: E402

@@ -34,10 +34,10 @@ from bundlers.products import references
 from bundlers.products.product_manifests import ProductFile
 from bundlers.products.references import Target
 from casstore.errors import NoSuchObject, StoreDamaged
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import split_key
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine import config_files
 from casstore.network.network import NetworkGuard
 from casstore.objects.tree import TreeEntry, show

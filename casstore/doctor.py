@@ -26,7 +26,7 @@ from casstore import config
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
     from attest.trust.witnesses import Witness
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.states.state import LedgerState
     from casstore.store.store import Store
 
 OK, WARN, FAIL = "ok", "warn", "fail"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from attest.trust.policies import ChannelPolicy
     from attest.trust.trust_roots import TrustRoot
     from casstore.config import Config
-    from casstore.ledger.log import Ledger
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.book.log import Ledger
+    from casstore.ledger.states.state import LedgerState
     from casstore.network.network import NetworkGuard
     from casstore.store.holders import Inside
     from casstore.store.store import Store
@@ -164,7 +164,7 @@ class Session:
         """The ledger of this product line: one handle per store handle, so that it is replayed once."""
         store = self.open_store(read_only=read_only)
         if store.url not in self._ledgers or self._ledgers[store.url][0] is not store:
-            from casstore.ledger.log import Ledger
+            from casstore.ledger.book.log import Ledger
 
             self._ledgers[store.url] = (store, Ledger(store, self.ledger_name))
         return self._ledgers[store.url][1]

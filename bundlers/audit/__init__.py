@@ -22,8 +22,8 @@ from attest.core import times
 from bundlers.audit import evidence, foundations, readiness
 from bundlers.audit.case import CHANNEL, Attested, Case, LookAt, open_case
 from bundlers.audit.values import ApprovalRow, AuditReport, Check, EvidenceRow, GateRow
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay_all, replay_whole
-from casstore.ledger.log import Ledger
 from casstore.store.store import Store
 
 __all__ = ["AuditReport", "audit"]

@@ -28,8 +28,8 @@ from attest.trust.requirements import roles_for
 from attest.trust.verify import VerifiedStatement
 from bundlers.gates.channel_gates import RecordedEvidence
 from casstore.ledger import release_objects
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.store.store import Store
 
 _BILLS = (cyclonedx.TYPE, spdx.TYPE, spdx.TYPE_V23, spdx.TYPE_V3)

@@ -17,12 +17,12 @@ from attest.trust.verify import verify
 from bundlers.audit.values import EvidenceRow
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
-from casstore.ledger.channel_states import ChannelState, Move
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.release_objects import Release
 from casstore.ledger.rules.reader import Reader
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState, Move
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store
 

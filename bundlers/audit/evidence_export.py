@@ -25,7 +25,7 @@ from bundlers.products import product_manifests
 from casstore.errors import Conflict
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, label
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.tree import show
 from casstore.store import attestations
 from casstore.store.store import Store

@@ -18,8 +18,8 @@ from bundlers.building.provenance_told import Inputs
 from bundlers.products import product_manifests
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.objects.tree import show
 from casstore.promotion.known_vulnerabilities import KnownVulnerabilities, known_of
 from casstore.promotion.reports import ChannelSpan

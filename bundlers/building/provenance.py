@@ -37,13 +37,13 @@ from casstore.errors import Conflict, GivenUp, NoSuchObject
 from casstore.ingest import IngestReport
 from casstore.ingest.losses import require_none
 from casstore.ingest.reports import IngestOptions
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import check_version
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine import runner
 from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.tree import TreeEntry

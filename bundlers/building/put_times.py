@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from attest.digests import Digest
 from attest.errors import BadInput
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 
 MAX_TIME = 8**11 - 1
 _GRAIN = 2

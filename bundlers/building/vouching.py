@@ -24,13 +24,13 @@ from attest.statements.predicates.slsa_provenance import Dependency, Provenance
 from attest.trust import origins
 from bundlers.building import put_times
 from casstore.errors import Conflict
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import check_version
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.promotion.services import check_contents, keep, require_role
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store

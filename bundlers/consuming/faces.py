@@ -29,8 +29,8 @@ from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import RecordedSigner, ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import RecordedSigner, ReleaseInfo
 from casstore.store.attestations import id_of, parse_unverified
 
 

@@ -39,9 +39,9 @@ from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.errors import Conflict
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import sealing
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine.naming import take_name
 from casstore.objects.kinds import Kind, NewObject
 from casstore.storage.base import os_error

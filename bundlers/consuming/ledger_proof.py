@@ -35,11 +35,11 @@ from bundlers.publishing.records import LedgerProof
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
-from casstore.ledger import state as states
 from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, seals, step
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Revocation, Sealed, Suspension
+from casstore.ledger.states import state as states
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Revocation, Sealed, Suspension
 
 _ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 

@@ -23,9 +23,9 @@ from bundlers.publishing import feed
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import folding
-from casstore.ledger import state as states
 from casstore.ledger.entries import Entry
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states import state as states
+from casstore.ledger.states.state import LedgerState
 
 _DO_NOT = "do not install from here; tell the owners of the release line"
 

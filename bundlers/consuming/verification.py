@@ -29,10 +29,10 @@ from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.ways import way
 from casstore.errors import Conflict, NoSuchObject, StorageUnavailable, StoreDamaged
 from casstore.ledger import release_objects
-from casstore.ledger import state as states
-from casstore.ledger.rows import canary_row
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
+from casstore.ledger.states import state as states
+from casstore.ledger.states.rows import canary_row
 
 
 def verify_channel(

@@ -15,7 +15,7 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.products.product_manifests import ProductManifest
 from casstore.ledger.release_objects import Release, ReleaseArchive
-from casstore.ledger.views import RecordedSigner, Revocation, Suspension
+from casstore.ledger.states.views import RecordedSigner, Revocation, Suspension
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.publishing import absence, records
 from bundlers.publishing.records import ChannelRecord
 from casstore.errors import NoSuchObject
-from casstore.ledger.views import Revocation, Suspension
+from casstore.ledger.states.views import Revocation, Suspension
 
 
 class Withdrawn(VerificationError):

@@ -32,15 +32,15 @@ from bundlers.gates.base import ChannelView
 from bundlers.products import product_manifests
 from casstore.config import Config
 from casstore.ledger import release_objects
-from casstore.ledger.channel_states import ChannelState
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import Release
 from casstore.ledger.rules.reader import Reader
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.network.network import NetworkGuard
 from casstore.promotion.services import Situation, judge, next_step, require_role
 from casstore.store.attestations import parse_unverified, put_attestation

@@ -22,7 +22,7 @@ from attest.errors import CasstoreError
 from bundlers.installing.installed import WITHDRAWN, InstalledFolder
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import absence
-from casstore.ledger.views import Revocation, Suspension
+from casstore.ledger.states.views import Revocation, Suspension
 
 _FOR_GOOD = "-"
 

@@ -17,7 +17,7 @@ from attest.core import times
 from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
 from casstore.ledger.release_objects import build_key
-from casstore.ledger.views import RecordedSigner
+from casstore.ledger.states.views import RecordedSigner
 from casstore.objects import small_records
 
 FORMAT = "casstore-receipt/4"

@@ -34,12 +34,12 @@ from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import ReleaseBuild, split_key
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine import runner
 from casstore.machine.runner import CommandResult
 from casstore.promotion.services import require_role

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what a REF by digest never needs is not loaded for it
     from attest.digests import Digest
     from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
     from casstore.ledger.release_objects import Release
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.states.state import LedgerState
     from casstore.objects.tree import TreeEntry
     from casstore.store.store import Store
 

@@ -26,8 +26,8 @@ from bundlers.publishing.channel_proof import History, Selection
 from bundlers.publishing.ways import Way, way
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
-from casstore.ledger.rows import canary_row
-from casstore.ledger.views import Revocation, Suspension
+from casstore.ledger.states.rows import canary_row
+from casstore.ledger.states.views import Revocation, Suspension
 from casstore.objects import tree as trees
 from casstore.store.attestations import id_of
 

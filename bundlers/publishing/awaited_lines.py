@@ -14,7 +14,7 @@ from bundlers.publishing import cosigned, records
 from bundlers.publishing.asking import Question
 from bundlers.publishing.destinations import Destination
 from bundlers.publishing.publishing_run import Run
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 
 
 def lacking(run: Run, destination: Destination, state: LedgerState, claim: Publication) -> str | None:

@@ -25,7 +25,7 @@ from bundlers.publishing.channel_proof import History
 from bundlers.publishing.gathering import Gathered
 from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.tuf_repository import TargetInfo
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 
 
 def carried(

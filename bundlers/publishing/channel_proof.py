@@ -29,13 +29,13 @@ from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement
 from bundlers.publishing import ways
-from casstore.ledger.channel_states import ChannelState, Move
 from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT
 from casstore.ledger.rules.reader import check_place, judged_at, with_records
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Bound, Sealed
+from casstore.ledger.states.channel_states import ChannelState, Move
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Bound, Sealed
 from casstore.store.attestations import parse_unverified
 
 ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})

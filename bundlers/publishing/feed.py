@@ -31,7 +31,7 @@ from bundlers.publishing.kit_files import Member
 from casstore.ledger import release_objects
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.rules.content import RELEASE_SUBJECT
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects import tree as trees
 from casstore.store.attestations import parse_unverified
 

@@ -27,8 +27,8 @@ from bundlers.publishing.gathering import Gathered, ReadStore
 from bundlers.publishing.published_paths import check_path
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.ledger.release_objects import Release
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.promotion import standings
 from casstore.promotion.known_vulnerabilities import KnownVulnerabilities, known_of
 from casstore.promotion.reports import ChannelSpan

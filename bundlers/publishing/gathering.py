@@ -32,12 +32,12 @@ from bundlers.publishing.kit_files import Member
 from bundlers.publishing.records import CanaryRecord, ChannelRecord, PublishedBuild
 from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.ledger import release_objects
-from casstore.ledger import state as states
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, label
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states import state as states
+from casstore.ledger.states.state import LedgerState
 from casstore.objects import tree as trees
 from casstore.objects.tree import Tree, TreeEntry
 from casstore.store.attestations import parse_unverified

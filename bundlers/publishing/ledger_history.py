@@ -15,10 +15,10 @@ from typing import Protocol
 from attest.digests import Digest
 from attest.errors import VerificationError
 from bundlers.publishing.channel_proof import History
-from casstore.ledger.all_entries import AllEntries
+from casstore.ledger.book.all_entries import AllEntries
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 
 _NUMBER = attrgetter("number")
 

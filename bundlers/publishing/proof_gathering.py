@@ -22,9 +22,9 @@ from bundlers.publishing.gathering import Gathered, ReadStore, Recording, object
 from bundlers.publishing.records import LedgerProof, ProvenEntry
 from bundlers.publishing.ways import way
 from casstore.ledger import release_objects
-from casstore.ledger.all_entries import AllEntries
+from casstore.ledger.book.all_entries import AllEntries
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 
 
 def gather_absence(

@@ -51,10 +51,10 @@ from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.reports import PublishReport, PublishSigners
 from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, NotWritable, StorageUnavailable
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import TRUST
 from casstore.ledger.folding import replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine.progress import Progress
 from casstore.promotion.services import require_role
 

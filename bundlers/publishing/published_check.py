@@ -32,9 +32,9 @@ from bundlers.publishing.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.storage import Storage
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store

@@ -25,8 +25,8 @@ from bundlers.publishing.destinations import (
 )
 from bundlers.publishing.reports import PublishSigners
 from bundlers.publishing.tuf_repository import TargetInfo
-from casstore.ledger.log import Ledger, LedgerStore
-from casstore.ledger.state import LedgerState
+from casstore.ledger.book.log import Ledger, LedgerStore
+from casstore.ledger.states.state import LedgerState
 from casstore.machine.progress import Progress
 from casstore.objects.kinds import Kind, NewObject
 

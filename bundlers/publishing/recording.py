@@ -36,7 +36,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.release_objects import Release
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.kinds import NewObject
 from casstore.promotion.services import keep, require_role
 

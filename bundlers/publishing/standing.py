@@ -19,7 +19,7 @@ from attest.log import checkpoints
 from bundlers.publishing import feed, records, tuf_repository, writing
 from bundlers.publishing.destinations import Destination
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo
-from casstore.ledger.all_entries import AllEntries
+from casstore.ledger.book.all_entries import AllEntries
 
 _DUE = {"root": 4, "targets": 2, "snapshot": 2, "timestamp": 2}
 """A role is renewed when less than this part of its life is left."""

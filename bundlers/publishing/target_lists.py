@@ -15,8 +15,8 @@ from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from casstore.ledger.tables import Log
-from casstore.ledger.views import Publication as Row
+from casstore.ledger.states.tables import Log
+from casstore.ledger.states.views import Publication as Row
 from casstore.store.attestations import parse_unverified
 
 ReadClaim = Callable[[int], Publication]

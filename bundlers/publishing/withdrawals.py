@@ -21,11 +21,11 @@ from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.ways import way
 from casstore.errors import Conflict
 from casstore.ledger import release_objects
-from casstore.ledger import state as states
 from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Revocation, Suspension
+from casstore.ledger.states import state as states
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Revocation, Suspension
 
 
 def because(

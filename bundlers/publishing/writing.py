@@ -25,7 +25,7 @@ from bundlers.publishing.feed import Feed
 from bundlers.publishing.records import ChannelRecord, PublishedBuild
 from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
-from casstore.ledger.all_entries import AllEntries
+from casstore.ledger.book.all_entries import AllEntries
 from casstore.machine.progress import NullProgress, Progress
 
 TIMESTAMP = "metadata/timestamp.json"

@@ -16,10 +16,10 @@ from typing import Any
 from attest.digests import Digest
 from bundlers.releases import setting_changes
 from bundlers.releases.setting_changes import SettingChange
-from casstore.ledger.channel_states import Move
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import Move
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.objects import tree_changes
 from casstore.objects.tree_changes import DiffRow, FileChange
 from casstore.promotion import standings

@@ -22,7 +22,7 @@ from bundlers.releases.reports import ReleaseRequest
 from casstore.config import Config
 from casstore.config.gates import ALWAYS
 from casstore.errors import StoreDamaged
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.store.store import Store
 
 ISOLATION = "isolation"

@@ -21,7 +21,7 @@ from bundlers.products.references import Target
 from bundlers.releases import setting_changes
 from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects import tree_changes
 from casstore.objects.tree import TreeEntry
 from casstore.objects.tree_changes import DiffRow, FileChange

@@ -21,7 +21,7 @@ from bundlers.products.product_manifests import ProductManifest
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseBuild
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine import toml_text
 from casstore.store.store import Store
 

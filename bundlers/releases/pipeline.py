@@ -20,7 +20,7 @@ from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.release_objects import Release, check_version
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.services import require_role
 from casstore.store import attestations
 from casstore.store.store import Store

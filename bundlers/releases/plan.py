@@ -20,7 +20,7 @@ from casstore.config import Config
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.services import check_contents
 from casstore.store.attestations import id_of, parse_unverified
 from casstore.store.store import Store

@@ -35,9 +35,9 @@ from bundlers.products.reader import ProductReader
 from casstore.config import Component
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine.runner import NetworkUse
 from casstore.objects.tree import show
 from casstore.promotion import import_attestation

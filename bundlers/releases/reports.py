@@ -12,7 +12,7 @@ from attest.signers import Signer
 from bundlers.gates import Outcome, StagedArchive
 from bundlers.isolation import IsolationReport
 from casstore.config import Config
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.machine.progress import NullProgress, Progress
 from casstore.store.store import Store
 

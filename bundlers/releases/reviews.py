@@ -26,8 +26,8 @@ from bundlers.releases import channel_diffs, differences, setting_changes
 from bundlers.releases.setting_changes import SettingChange
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
 from casstore.ledger.requests import rolled_back
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.objects.tree_changes import FileChange
 from casstore.promotion.services import next_step
 from casstore.store.attestations import id_of, parse_unverified

@@ -18,9 +18,9 @@ from bundlers.releases.staging import Quarantine
 from casstore.config import Config
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.store.store import Store
 
 

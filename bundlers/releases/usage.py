@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from attest.digests import Digest
 from casstore.ledger import release_objects
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.store.store import Store
 
 

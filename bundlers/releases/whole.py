@@ -26,8 +26,8 @@ from bundlers.releases import checks, pipeline
 from bundlers.releases.reports import ReleaseReport, ReleaseRequest
 from casstore.config import Config
 from casstore.errors import Conflict
-from casstore.ledger.cache import EntryCache
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.objects.store_config import StoreConfig
 from casstore.storage import open_storage
 from casstore.storage.overlay import OverlayStorage

@@ -23,11 +23,11 @@ from bundlers.witnessing.memory import Memory
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import folding
-from casstore.ledger import state as states
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states import state as states
+from casstore.ledger.states.state import LedgerState
 from casstore.store.store import Store
 
 _SKEW = timedelta(minutes=10)

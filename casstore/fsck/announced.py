@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
 from casstore.fsck.report import Damage
-from casstore.ledger.cache import EntryCache
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.listing import ledger_names
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, parse_pack_list
-from casstore.ledger.listing import ledger_names
-from casstore.ledger.log import Ledger
 from casstore.store.store import Store
 
 

@@ -20,8 +20,8 @@ from casstore.fsck.records import named_ids, raw_of, wrong_entry
 from casstore.fsck.report import Damage, Mended
 from casstore.fsck.whole_pack import QUARANTINE
 from casstore.ledger import entries
-from casstore.ledger.cache import cache_of
-from casstore.ledger.listing import ledger_names
+from casstore.ledger.book.cache import cache_of
+from casstore.ledger.book.listing import ledger_names
 from casstore.objects import mended, small_records, store_config, twins
 from casstore.objects.packs import wrapped
 from casstore.objects.store_config import StoreConfig

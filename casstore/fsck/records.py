@@ -21,11 +21,12 @@ from casstore.errors import NoSuchObject
 from casstore.fsck import announced
 from casstore.fsck.report import Damage
 from casstore.fsck.strangers import strangers
-from casstore.ledger import checkpoints, entries, listing
-from casstore.ledger import seen as seen_tips
-from casstore.ledger.cache import EntryCache, cache_of
+from casstore.ledger import checkpoints, entries
+from casstore.ledger.book import listing
+from casstore.ledger.book import seen as seen_tips
+from casstore.ledger.book.cache import EntryCache, cache_of
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay_whole
-from casstore.ledger.log import Ledger
 from casstore.machine import clock
 from casstore.objects import mended, small_records, store_config
 from casstore.store.store import Store

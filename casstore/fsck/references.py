@@ -22,10 +22,11 @@ from attest.statements.predicates import publication
 from attest.statements.statements import Statement
 from casstore.errors import NoSuchObject
 from casstore.fsck.paths import TreePaths
-from casstore.ledger import listing, release_objects
-from casstore.ledger.cache import EntryCache
+from casstore.ledger import release_objects
+from casstore.ledger.book import listing
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.log import Ledger
 from casstore.objects import small_records
 from casstore.store.attestations import parse_unverified
 from casstore.store.store import Store

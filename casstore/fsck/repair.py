@@ -26,7 +26,7 @@ from casstore.fsck.copies import Copies, copy_from
 from casstore.fsck.mending import mend_records
 from casstore.fsck.report import Damage, FsckReport, Mended
 from casstore.fsck.whole_pack import put_away, take_whole
-from casstore.ledger.listing import ledger_names
+from casstore.ledger.book.listing import ledger_names
 from casstore.machine.progress import Progress
 from casstore.objects import mended as notes
 from casstore.objects import tree as trees

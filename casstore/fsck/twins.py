@@ -21,10 +21,11 @@ from casstore.errors import NotWritable
 from casstore.fsck import mending
 from casstore.fsck.records import raw_of
 from casstore.fsck.report import Damage
-from casstore.ledger import checkpoints, listing
-from casstore.ledger.cache import EntryCache
+from casstore.ledger import checkpoints
+from casstore.ledger.book import listing
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay_whole
-from casstore.ledger.log import Ledger
 from casstore.objects import small_records, twins
 from casstore.store.store import Store
 

@@ -23,14 +23,14 @@ from casstore.gc.contents import Contents
 from casstore.gc.loose import LooseBook
 from casstore.gc.marking import Root
 from casstore.gc.roots import LedgerView, ledger_roots
+from casstore.ledger.book.listing import ledger_names
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind, pack_list
 from casstore.ledger.folding import replay, replay_whole
-from casstore.ledger.listing import ledger_names
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
 from casstore.ledger.rules.collections import ROLES
-from casstore.ledger.views import Condemned
+from casstore.ledger.states.views import Condemned
 from casstore.promotion.services import keep, require_role
 from casstore.store.store import Store
 

@@ -27,7 +27,7 @@ from casstore.gc.planning import Plan
 from casstore.gc.repacking import move
 from casstore.gc.reports import CollectReport, PackRow
 from casstore.gc.roots import pin_roots
-from casstore.ledger.listing import ledger_names
+from casstore.ledger.book.listing import ledger_names
 from casstore.machine.progress import NullProgress, Progress
 from casstore.objects.packs import LocalPacks, key_of
 from casstore.store.store import Store

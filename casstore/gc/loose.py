@@ -20,7 +20,7 @@ from attest.statements.predicates.collection import ACTIONS, MAX_GRACE
 from casstore.errors import NoSuchObject, NotWritable, StoreDamaged
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
-from casstore.ledger.views import Condemned
+from casstore.ledger.states.views import Condemned
 from casstore.objects import small_records, twins
 from casstore.store.store import Store
 

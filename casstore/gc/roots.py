@@ -13,10 +13,10 @@ from casstore.gc.contents import Contents
 from casstore.gc.marking import Root
 from casstore.gc.pins import Pin
 from casstore.ledger import release_objects
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from attest.core.public import public
 
 if TYPE_CHECKING:
+    from casstore.ledger.book.log import Ledger
     from casstore.ledger.folding import replay
-    from casstore.ledger.log import Ledger
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.states.state import LedgerState
 
 __all__ = ["Ledger", "LedgerState", "replay"]
 
 __getattr__ = public(
     __name__,
-    Ledger="casstore.ledger.log",
-    LedgerState="casstore.ledger.state",
+    Ledger="casstore.ledger.book.log",
+    LedgerState="casstore.ledger.states.state",
     replay="casstore.ledger.folding",
 )

@@ -25,11 +25,11 @@ from attest.trust.trust_roots import TrustRoot
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
 from casstore.ledger import sealing
+from casstore.ledger.book.log import Ledger, LedgerStore
 from casstore.ledger.entries import Entry
 from casstore.ledger.folding import replay, replay_whole
-from casstore.ledger.log import Ledger, LedgerStore
 from casstore.ledger.sealing import SealStore
-from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.states.state import LedgerState, ObjectReader
 from casstore.objects import twins
 from casstore.storage import Storage
 

@@ -15,11 +15,11 @@ from datetime import datetime
 
 from attest.digests import Digest
 from casstore.ledger import presence
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader, judge
-from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.states.state import LedgerState, ObjectReader
 
 _WAITS = MOVES | {EntryKind.PUBLISH, EntryKind.SEAL}
 """What is not written while a seal is disputed."""

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from itertools import chain, islice
 
 from casstore.ledger import saved_state
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, ObjectReader, start
+from casstore.ledger.states.state import LedgerState, ObjectReader, start
 
 
 def fold(

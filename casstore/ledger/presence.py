@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from attest.digests import Digest
 from casstore.errors import GivenUp, NoSuchObject, StoreDamaged
 from casstore.ledger.release_objects import parse
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.tree import TreeEntry
 
 

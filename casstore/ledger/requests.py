@@ -8,10 +8,10 @@ from attest.digests import ZERO, Digest
 from attest.judging.decisions import MoveRequest
 from attest.judging.explained import Explained
 from attest.judging.values import Canary
-from casstore.ledger.channel_states import ChannelState
 from casstore.ledger.release_diffs import release_diff
-from casstore.ledger.state import LedgerState, ObjectReader
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState
+from casstore.ledger.states.state import LedgerState, ObjectReader
+from casstore.ledger.states.views import ReleaseInfo
 
 
 def move_request(

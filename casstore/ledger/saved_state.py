@@ -31,15 +31,15 @@ from attest.digests import Digest, sha256, to_raw
 from attest.errors import CasstoreError
 from attest.trust import trust_roots
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie, state_records
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry
-from casstore.ledger.log import Ledger
-from casstore.ledger.row_trie import Trie
-from casstore.ledger.state_records import Fields, Unpacked, packed_of
+from casstore.ledger.states import row_trie, state_records
+from casstore.ledger.states.row_trie import Trie
+from casstore.ledger.states.state_records import Fields, Unpacked, packed_of
 from casstore.machine import clock, user_secrets
 
 if TYPE_CHECKING:
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.states.state import LedgerState
 
 FORMAT = "casstore-state/6"
 _BESIDE = ("store/attestations.py", "errors.py")

@@ -28,13 +28,14 @@ from attest.errors import CasstoreError, FormatError, VerificationError
 from attest.statements.predicates import seal as predicate
 from attest.trust import trust_chain
 from attest.trust.verify import verify
-from casstore.ledger import rules, state_records
-from casstore.ledger.all_entries import AllEntries
+from casstore.ledger import rules
+from casstore.ledger.book.all_entries import AllEntries
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import TRUST, Entry, EntryKind
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules import trust
 from casstore.ledger.saved_state import Again, SavedRows, entries_of, rows_of
-from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.states import state_records
+from casstore.ledger.states.state import LedgerState, ObjectReader
 from casstore.objects import codec
 from casstore.storage import Storage
 

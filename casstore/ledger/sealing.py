@@ -23,16 +23,16 @@ from attest.statements.predicates import seal as seals
 from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.ledger import sealed_states
+from casstore.ledger.book.log import Ledger, LedgerStore
 from casstore.ledger.commit import check_settled
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay, replay_whole
-from casstore.ledger.log import Ledger, LedgerStore
-from casstore.ledger.rows import tries_of
 from casstore.ledger.rules import Reader, bounded, judge
 from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.rules.seals import sealed_by
-from casstore.ledger.state import LedgerState, ObjectReader
-from casstore.ledger.state_tries import StateTries
+from casstore.ledger.states.rows import tries_of
+from casstore.ledger.states.state import LedgerState, ObjectReader
+from casstore.ledger.states.state_tries import StateTries
 from casstore.objects.kinds import Kind, NewObject
 
 _PAUSE = 0.02

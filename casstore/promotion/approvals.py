@@ -12,12 +12,12 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import approval
 from casstore.errors import Conflict
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_diffs import ReleaseDiff, release_diff
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.reports import ApprovalReport
 from casstore.promotion.services import PromotionStore, Situation, next_step, require_role, situation
 from casstore.store.attestations import put_attestation

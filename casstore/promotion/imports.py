@@ -19,12 +19,12 @@ from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements import predicates
 from attest.trust.requirements import REQUIREMENTS, roles_for
 from attest.trust.verify import VerifiedStatement, verify
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.services import PromotionStore
 from casstore.store.attestations import id_of, parse_unverified, put_attestation
 

@@ -19,8 +19,8 @@ from attest.errors import FormatError
 from attest.statements.predicates import vulns
 from attest.statements.predicates.vulns import SEVERITIES, Finding
 from casstore.errors import NoSuchObject
-from casstore.ledger.state import LedgerState, ObjectReader
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState, ObjectReader
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.store.attestations import id_of, parse_unverified
 
 

@@ -20,13 +20,13 @@ from attest.signers import Signer
 from attest.statements import statements
 from attest.statements.predicates import approval, promotion
 from casstore.errors import Conflict, NoSuchObject
-from casstore.ledger.channel_states import ChannelState
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.promotion import summaries
 from casstore.promotion.reports import MoveReport
 from casstore.promotion.services import PromotionStore, Situation, judge, keep, require, require_role, situation

@@ -15,13 +15,13 @@ from attest.sigstore.signed_files import FORMAT, bundles_of, combine, payload_of
 from attest.statements import statements
 from attest.statements.predicates import revocation, suspension
 from casstore.errors import NoSuchObject
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules.reader import judged_at
 from casstore.ledger.rules.trust import check_suspendable, has_held_a_role, identity_digest
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.reports import RevocationReport, SuspensionReport
 from casstore.promotion.services import PromotionStore, keep, require_role
 from casstore.store.attestations import id_of

@@ -16,12 +16,12 @@ from attest.judging.decisions import Decision, MoveRequest, Rule, decide
 from attest.keys import identities
 from attest.signers import Signer
 from casstore.errors import Conflict, MoveDenied, NoSuchObject, StoreDamaged
-from casstore.ledger.channel_states import ChannelState
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.moves import check_promotable, check_rollback, fixed_evidence, subjects_of
 from casstore.ledger.rules.reader import Reader, judged_at, root_in_force
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.tree import Tree, show
 from casstore.store import attestations

@@ -24,10 +24,10 @@ from attest.statements import predicates
 from attest.statements.predicates import approval
 from attest.trust.verify import verify
 from casstore.errors import NoSuchObject
-from casstore.ledger.channel_states import Move
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.channel_states import Move
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion.reports import ChannelRow, ChannelSpan, ChannelsReport, EvidenceRow, StandingReport
 from casstore.store.attestations import parse_unverified
 

@@ -23,10 +23,10 @@ from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import ROLES, Clock, Role, Settlement, TrustIdentity, TrustRoot
 from attest.trust.witnesses import Witness, Witnesses
 from casstore.errors import Conflict
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.objects.kinds import Kind, NewObject
 from casstore.store.store import Store
 

@@ -18,12 +18,12 @@ from attest.core import times
 from attest.digests import Digest
 from attest.judging.decisions import SATISFIED, Decision, Rule
 from attest.statements.predicates import suspension
-from casstore.ledger.channel_states import ChannelState
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules.reader import judged_at, root_in_force
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Publication, ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Publication, ReleaseInfo
 from casstore.promotion.services import PromotionStore, Situation, judge, next_step
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from casstore.errors import SealDisputed, SettledOtherwise
 from casstore.ledger import sealing
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay_all
-from casstore.ledger.rows import tries_of
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.rows import tries_of
+from casstore.ledger.states.state import LedgerState
 
 YEAR = timedelta(days=300)
 

@@ -22,12 +22,12 @@ from casstore.errors import SealDisputed
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
 from casstore.ledger import sealed_states, sealing
-from casstore.ledger.cache import EntryCache
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay, replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.rows import state_rows, tries_of
-from casstore.ledger.state import start
+from casstore.ledger.states.rows import state_rows, tries_of
+from casstore.ledger.states.state import start
 from tests.support.adversary import Public
 from tests.support.published import PublishedWorld
 from tests.support.worlds import identity, signer

@@ -19,7 +19,7 @@ from attest.statements.predicates import seal as seals
 from attest.statements.statements import Statement, Subject
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.rows import state_rows
+from casstore.ledger.states.rows import state_rows
 from cli.main import main
 from tests.support.worlds import World, signer
 

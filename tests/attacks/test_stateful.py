@@ -23,7 +23,7 @@ from bundlers.publishing.cosigned import Cosigned
 from casstore.ledger import rules, sealing
 from casstore.ledger.rules import content, moves, reader, trust
 from casstore.ledger.rules import epochs as rule_epochs
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.promotion import revocations
 from tests.support.siege import Broken, Siege
 

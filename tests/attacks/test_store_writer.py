@@ -21,9 +21,9 @@ from bundlers.products import manifest_building
 from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import StoreDamaged
 from casstore.ingest.stat_cache import Record
-from casstore.ledger import seen
+from casstore.ledger.book import seen
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.machine import user_secrets
 from casstore.store.store import Store
 from tests.support.worlds import World

@@ -327,8 +327,8 @@ def test_the_feed_that_withholds_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_witness_follows_is_what_anybody_folds(tmp_path: Path) -> None:
     """Its copy, read as a store, adds up to the same state."""
+    from casstore.ledger.book.log import Ledger
     from casstore.ledger.folding import replay_all
-    from casstore.ledger.log import Ledger
     from casstore.store.store import Store
 
     line = Line(tmp_path, asked(1, "w1"))

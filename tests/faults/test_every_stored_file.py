@@ -29,11 +29,12 @@ from bundlers.isolation.scans.tokens import TokenCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins
-from casstore.ledger import checkpoints, saved_state, sealed_states, seen
-from casstore.ledger.cache import EntryCache
+from casstore.ledger import checkpoints, saved_state, sealed_states
+from casstore.ledger.book import seen
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import fold, replay, replay_all
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.states.state import LedgerState, start
 from casstore.objects.kinds import Kind
 from casstore.storage import open_storage
 from casstore.store.store import Store

@@ -30,8 +30,8 @@ from casstore import promotion  # noqa: E402
 from casstore.ledger import sealing  # noqa: E402
 from casstore.ledger.entries import EntryKind  # noqa: E402
 from casstore.ledger.folding import fold  # noqa: E402
-from casstore.ledger.rows import state_rows, tries_of  # noqa: E402
-from casstore.ledger.state import start  # noqa: E402
+from casstore.ledger.states.rows import state_rows, tries_of  # noqa: E402
+from casstore.ledger.states.state import start  # noqa: E402
 from tests.support.published import PublishedWorld  # noqa: E402
 from tests.support.shared import SharedWorld  # noqa: E402
 from tests.support.table_rows import table_rows  # noqa: E402

@@ -30,7 +30,7 @@ from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label
-from casstore.ledger.views import RecordedSigner
+from casstore.ledger.states.views import RecordedSigner
 from casstore.objects import small_records
 from casstore.promotion.known_vulnerabilities import KnownVulnerabilities
 from casstore.promotion.reports import ChannelSpan

@@ -13,7 +13,8 @@ sys.path[:0] = [str(ROOT)]
 from attest.digests import hex_of, sha256  # noqa: E402
 from attest.log import state_trie  # noqa: E402
 from attest.trust.trust_roots import RULES  # noqa: E402
-from casstore.ledger import saved_state, sealed_states, state_records  # noqa: E402
+from casstore.ledger import saved_state, sealed_states  # noqa: E402
+from casstore.ledger.states import state_records  # noqa: E402
 from tests.support.kept_ledgers import folded  # noqa: E402
 
 GOLDEN = Path(__file__).parent / "golden"

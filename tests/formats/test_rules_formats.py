@@ -13,7 +13,7 @@ from attest.errors import TooNew
 from attest.trust.trust_roots import RULES, check_known
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.rows import state_rows, tries_of
+from casstore.ledger.states.rows import state_rows, tries_of
 from tests.support.kept_ledgers import folded
 from tests.support.table_rows import table_rows
 

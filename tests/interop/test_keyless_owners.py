@@ -22,8 +22,8 @@ from attest.judging.decisions import SigstoreRoots
 from attest.signers import Signer
 from attest.trust import trust_roots
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.promotion import trust
 from casstore.store.store import Store
 

@@ -27,7 +27,7 @@ from casstore.ledger import entries as formats
 from casstore.ledger import saved_state
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import fold
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.states.state import LedgerState, start
 from casstore.store.store import Store
 
 KEEPS_STORES = True

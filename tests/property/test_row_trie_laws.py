@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from attest.digests import Digest, sha256
 from attest.log import state_trie
-from casstore.ledger import row_trie
-from casstore.ledger.row_trie import Trie
-from casstore.ledger.state_tries import SealedForm
-from casstore.ledger.tables import TableForm, log, table
+from casstore.ledger.states import row_trie
+from casstore.ledger.states.row_trie import Trie
+from casstore.ledger.states.state_tries import SealedForm
+from casstore.ledger.states.tables import TableForm, log, table
 
 VALUES = st.one_of(st.integers(0, 5), st.just("large " * 2000))
 ROWS = st.dictionaries(st.integers(0, 400), VALUES, max_size=150)

@@ -8,7 +8,7 @@ from attest.digests import Digest, sha256
 from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
 from casstore.ledger.folding import fold
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.states.state import LedgerState, start
 
 
 class Objects:

@@ -19,7 +19,7 @@ from bundlers.isolation.scans.tokens import TokenCache, Tokens
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger import sealed_states
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.kinds import Kind
 from casstore.store.parents_index import ParentsIndex
 from casstore.store.store import Store

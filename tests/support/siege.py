@@ -46,12 +46,12 @@ from bundlers.witnessing.witness import WitnessSettings
 from casstore import promotion
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats
-from casstore.ledger.channel_states import Move
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import fold
-from casstore.ledger.rows import state_rows
 from casstore.ledger.rules.trust import identity_digest
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.states.channel_states import Move
+from casstore.ledger.states.rows import state_rows
+from casstore.ledger.states.state import LedgerState, start
 from casstore.promotion.services import next_step
 from tests.support.adversary import Public
 from tests.support.published import PublishedWorld

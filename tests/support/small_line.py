@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from casstore.fsck import fsck
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.store.store import Store
 
 CASSTORE = [sys.executable, "-m", "cli.main"]

@@ -38,8 +38,9 @@ from casstore.gc import pins
 from casstore.index import rows
 from casstore.index.lmdb_file import examine
 from casstore.ingest.stat_cache import StatCache
-from casstore.ledger import entries, release_objects, sealed_states, state_records
+from casstore.ledger import entries, release_objects, sealed_states
 from casstore.ledger.entries import Entry
+from casstore.ledger.states import state_records
 from casstore.objects import mended, tree
 from casstore.objects.pack_format import FOOTER, HEADER, Footer, Place, seal_of
 from casstore.objects.pack_reader import decode_piece, object_chunks, read_table

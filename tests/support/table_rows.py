@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from casstore.ledger import row_values
-from casstore.ledger.state import LedgerState
-from casstore.ledger.state_records import LOGS, TABLES
-from casstore.ledger.views import plain
+from casstore.ledger.states import row_values
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state_records import LOGS, TABLES
+from casstore.ledger.states.views import plain
 
 
 def table_rows(state: LedgerState) -> dict[str, Any]:

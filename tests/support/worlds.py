@@ -24,12 +24,12 @@ from attest.statements.predicates import slsa_provenance
 from attest.trust.policies import ChannelPolicy
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore import promotion
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
-from casstore.ledger.log import Ledger
 from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.kinds import Kind
 from casstore.objects.tree import TreeEntry
 from casstore.store.attestations import put_attestation

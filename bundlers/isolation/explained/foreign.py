@@ -13,7 +13,7 @@ from typing import Protocol
 from attest import digests
 from attest.digests import Digest
 from attest.errors import BadInput
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.objects.tree import Tree
 
 

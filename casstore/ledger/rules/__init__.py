@@ -22,8 +22,8 @@ from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import collections, content, moves, publications, seals, trust
 from casstore.ledger.rules.epochs import grown
 from casstore.ledger.rules.reader import Reader, judged_at
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Bound, Dispute
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Bound, Dispute
 
 __all__ = ["Reader", "bounded", "judge", "step"]
 

@@ -15,8 +15,8 @@ from attest.statements.predicates.collection import Collection
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry, parse_pack_list
 from casstore.ledger.rules.reader import Reader, check_place, judged_at
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Condemned
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Condemned
 
 ROLES = frozenset({"owner", "promoter"})
 

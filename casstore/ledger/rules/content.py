@@ -17,8 +17,8 @@ from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, check_version
 from casstore.ledger.rules.reader import Reader, check_place, judged_at, with_records
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 
 RELEASE_SUBJECT = "release"
 

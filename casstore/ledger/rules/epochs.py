@@ -14,8 +14,8 @@ from attest.errors import CasstoreError
 from attest.trust import trust_roots
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.rules.reader import Reader
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Epoch
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Epoch
 from casstore.store.attestations import parse_unverified
 
 _CLAIMING = MOVES | {EntryKind.PUBLISH, EntryKind.REVOKE, EntryKind.SUSPEND, EntryKind.CONDEMN, EntryKind.DELETE}

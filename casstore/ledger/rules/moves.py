@@ -19,12 +19,12 @@ from attest.statements.predicates.promotion import Promotion
 from attest.trust.trust_roots import SHARES
 from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict
-from casstore.ledger.channel_states import ChannelState, Move
 from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.reader import Reader, check_place, ends_at, judged_at, with_records
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.channel_states import ChannelState, Move
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 
 
 @dataclass(frozen=True, slots=True)

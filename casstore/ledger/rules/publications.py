@@ -10,8 +10,8 @@ from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.rules.reader import Reader, check_place
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Publication, publications_of
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Publication, publications_of
 
 
 def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:

@@ -17,7 +17,7 @@ from attest.trust import verify
 from attest.trust.verify import VerifiedStatement
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.entries import Entry
-from casstore.ledger.state import LedgerState, ObjectReader
+from casstore.ledger.states.state import LedgerState, ObjectReader
 from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:

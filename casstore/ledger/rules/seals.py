@@ -13,11 +13,11 @@ from attest.statements.predicates.seal import Seal
 from attest.trust.trust_roots import RULES
 from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
-from casstore.ledger.rows import kept, tries_of
 from casstore.ledger.rules.reader import Reader, check_place
-from casstore.ledger.state import LedgerState
-from casstore.ledger.state_tries import StateTries
-from casstore.ledger.views import Sealed
+from casstore.ledger.states.rows import kept, tries_of
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state_tries import StateTries
+from casstore.ledger.states.views import Sealed
 
 _MAX_BLOB = 16 * 1024 * 1024
 

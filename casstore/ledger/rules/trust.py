@@ -18,8 +18,8 @@ from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict, SettledOtherwise
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, judged_at
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import Dispute, Revocation, Suspension
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import Dispute, Revocation, Suspension
 
 
 def genesis(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:

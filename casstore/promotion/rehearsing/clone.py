@@ -21,9 +21,9 @@ from attest.trust.policies import ALLOW, ChannelPolicy
 from attest.trust.requirements import AT_PROMOTION
 from attest.trust.trust_roots import Role, TrustIdentity, TrustRoot
 from casstore.errors import StoreDamaged
-from casstore.ledger.cache import EntryCache
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.store_config import StoreConfig
 from casstore.promotion.rehearsing.clone_store import CloneStore
 from casstore.storage.memory import MemoryStorage

@@ -20,12 +20,12 @@ from attest.statements.predicates.rehearsal import FAILED, PASSED, Step
 from casstore import promotion
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import release_objects
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import fold, replay, replay_all, replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
-from casstore.ledger.views import ReleaseInfo
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import ReleaseInfo
 from casstore.promotion.moves import earlier_release
 from casstore.promotion.rehearsing.clone import Clone, cloned
 from casstore.promotion.services import require_role

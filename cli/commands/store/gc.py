@@ -139,7 +139,7 @@ def remove(session: Session, name: str, as_json: bool) -> None:
 
 
 def _has_ledger(session: Session) -> bool:
-    from casstore.ledger.listing import ledger_names
+    from casstore.ledger.book.listing import ledger_names
 
     return bool(ledger_names(session.open_store()))
 

@@ -16,7 +16,7 @@ from attest.trust.witnesses import Witness, Witnesses
 from casstore import doctor
 from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger import sealing
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.storage.memory import MemoryStorage
 from casstore.store.store import Store
 

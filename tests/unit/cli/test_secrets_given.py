@@ -17,7 +17,7 @@ import pytest
 
 from attest.keys import keys
 from casstore.ledger import release_objects
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.store.store import Store
 from cli.drawing.hiding import hidden
 from cli.main import COMMANDS, invoke

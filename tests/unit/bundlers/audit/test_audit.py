@@ -19,8 +19,8 @@ from bundlers import blockers
 from bundlers.audit import AuditReport, audit
 from bundlers.audit.page import page
 from casstore.errors import NoSuchObject
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.log import Ledger
 from casstore.objects.pack_format import piece_at
 from casstore.store.store import Store
 from tests.support.lines import GATES, TOML, Line

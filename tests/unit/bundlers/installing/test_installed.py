@@ -14,7 +14,7 @@ from attest.errors import BadInput, FormatError
 from bundlers.installing.installed import InstalledFolder
 from bundlers.installing.receipts import Receipt, same_but_for_time
 from casstore.errors import Conflict, NoSuchObject
-from casstore.ledger.views import RecordedSigner
+from casstore.ledger.states.views import RecordedSigner
 from casstore.objects import small_records
 
 WHEN = datetime(2026, 7, 1, 10, tzinfo=UTC)

@@ -13,8 +13,8 @@ from attest.digests import Digest, from_raw, sha256
 from attest.errors import CasstoreError
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.fsck import fsck, repair
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.log import Ledger
 from casstore.machine import clock
 from casstore.objects import mended
 from casstore.objects.kinds import Kind, NewObject

@@ -30,7 +30,7 @@ import json, os, sys, time
 from datetime import datetime, timedelta
 from attest.keys import keys; from attest import signers
 from casstore.errors import GivenUp
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.store.store import Store
 url, key, now, folder = sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3]), sys.argv[4]
 signer = signers.from_private_key(keys.private_from_pem(open(key, "rb").read(), None))

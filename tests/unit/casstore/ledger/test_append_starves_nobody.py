@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.store.store import Store
 
 WRITER = """
 import sys, time
 from attest.digests import sha256
 from casstore.ledger.entries import EntryKind
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.machine import clock
 from casstore.store.store import Store
 worst = 0.0

@@ -14,7 +14,7 @@ from attest.log import merkle
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints
 from casstore.ledger import entries as formats
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def _paths(world: World, number: int) -> Path:
 
 def _fresh(world: World) -> Ledger:
     """A reader without memory of what was there."""
-    from casstore.ledger.cache import EntryCache
+    from casstore.ledger.book.cache import EntryCache
 
     return Ledger(world.store, cache=EntryCache())
 

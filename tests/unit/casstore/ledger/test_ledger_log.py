@@ -18,10 +18,10 @@ from attest.errors import FormatError, TooNew
 from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
 from casstore.fsck import fsck, repair
 from casstore.ledger import entries as formats
-from casstore.ledger import seen
-from casstore.ledger.cache import EntryCache
+from casstore.ledger.book import seen
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.log import Ledger
 from casstore.objects.kinds import NewObject
 from casstore.objects.small_records import sealed
 from casstore.storage import Storage, open_storage

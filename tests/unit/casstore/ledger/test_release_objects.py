@@ -14,7 +14,7 @@ from attest.errors import BadInput, FormatError
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseArchive, ReleaseBuild, check_version
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.objects.platforms import Platform
 
 

@@ -16,11 +16,11 @@ from worlds import World, provenance
 from attest.digests import Digest, sha256
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import saved_state
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import replay, replay_all
-from casstore.ledger.log import Ledger
 from casstore.ledger.rules import Reader
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from casstore.machine import user_secrets
 from casstore.storage.file import FileStorage
 from casstore.store.store import Store
@@ -303,7 +303,7 @@ def test_a_disk_that_takes_no_more_stops_no_reader(world: World) -> None:
     """What is kept to be faster is no reason to fail."""
     code = (
         "import resource, sys\n"
-        "from casstore.ledger.log import Ledger\nfrom casstore.ledger.folding import replay\n"
+        "from casstore.ledger.book.log import Ledger\nfrom casstore.ledger.folding import replay\n"
         "from casstore.store.store import Store\n"
         "with Store.open(sys.argv[1], read_only=True) as store:\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"

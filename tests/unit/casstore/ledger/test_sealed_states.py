@@ -17,11 +17,11 @@ from attest.statements.predicates import seal as seals
 from attest.trust.trust_roots import RULES
 from casstore import promotion
 from casstore.ledger import sealed_states, sealing
-from casstore.ledger.cache import EntryCache
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay, replay_all, replay_whole
-from casstore.ledger.log import Ledger
-from casstore.ledger.state import LedgerState
+from casstore.ledger.states.state import LedgerState
 from tests.support.worlds import World, signer
 
 

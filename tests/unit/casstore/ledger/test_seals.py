@@ -14,12 +14,13 @@ from attest.log import state_trie
 from attest.statements.predicates import seal as seals
 from casstore import promotion
 from casstore.errors import StoreDamaged
-from casstore.ledger import saved_state, sealing, state_records
+from casstore.ledger import saved_state, sealing
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import fold, replay_all
-from casstore.ledger.log import Ledger
-from casstore.ledger.rows import state_rows, tries_of
-from casstore.ledger.state import LedgerState, start
+from casstore.ledger.states import state_records
+from casstore.ledger.states.rows import state_rows, tries_of
+from casstore.ledger.states.state import LedgerState, start
 from casstore.store.attestations import parse_unverified
 from tests.support.worlds import World, signer
 

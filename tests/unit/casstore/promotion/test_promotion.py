@@ -716,7 +716,7 @@ def test_nothing_counts_before_a_trust_root(tmp_path: Path) -> None:
 def test_a_lost_race_reuses_the_statement_while_the_channel_stands(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from casstore.ledger.log import Ledger
+    from casstore.ledger.book.log import Ledger
 
     offer = Ledger.offer
     raced: list[int] = []
@@ -752,7 +752,7 @@ def test_a_lost_race_reuses_the_statement_while_the_channel_stands(
 
 
 def test_a_lost_race_for_the_same_channel_is_decided_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from casstore.ledger.log import Ledger
+    from casstore.ledger.book.log import Ledger
 
     world.release("1.0.1")
     offer = Ledger.offer
@@ -772,7 +772,7 @@ def test_a_lost_race_for_the_same_channel_is_decided_again(world: World, monkeyp
 
 
 def test_a_lost_race_against_the_same_promotion_is_a_no_op(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from casstore.ledger.log import Ledger
+    from casstore.ledger.book.log import Ledger
 
     offer = Ledger.offer
     raced: list[int] = []

@@ -16,7 +16,7 @@ from casstore.errors import MoveDenied
 from casstore.ledger import sealing
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import fold
-from casstore.ledger.state import start
+from casstore.ledger.states.state import start
 from tests.support.worlds import CHANNELS, NOW, World, identity, provenance, signer
 
 

@@ -16,11 +16,12 @@ from attest.statements.predicates import promotion as promotions
 from attest.trust.policies import ChannelPolicy, ShareStep
 from casstore import promotion
 from casstore.errors import Conflict, MoveDenied, NoSuchObject
-from casstore.ledger import rows, sealed_states, sealing, state_records
-from casstore.ledger.cache import EntryCache
+from casstore.ledger import sealed_states, sealing
+from casstore.ledger.book.cache import EntryCache
+from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay, replay_all
-from casstore.ledger.log import Ledger
+from casstore.ledger.states import rows, state_records
 from casstore.promotion.standings import channel_spans
 from tests.support.worlds import CHANNELS, World, signer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from casstore.config import Notify
-from casstore.ledger.log import Ledger
+from casstore.ledger.book.log import Ledger
 from casstore.promotion import notices
 from casstore.store.store import Store
 from tests.support.typed_line import TOML, begun, released, said, to_prod, told, typed

@@ -14,7 +14,7 @@ from attest.core import times
 from attest.digests import Digest
 from attest.judging.explained import Explained
 from casstore.errors import SealDisputed
-from casstore.ledger.tables import Log, log
+from casstore.ledger.states.tables import Log, log
 
 if TYPE_CHECKING:
     from casstore.ledger.entries import Entry

@@ -16,11 +16,11 @@ from typing import Any
 from attest.core import times
 from attest.digests import Digest, sha256
 from attest.trust.trust_roots import RULES
-from casstore.ledger import state_records
-from casstore.ledger.channel_states import ChannelState, Move
-from casstore.ledger.row_trie import Trie
-from casstore.ledger.state import LedgerState
-from casstore.ledger.state_tries import SealedForm, StateTries
+from casstore.ledger.states import state_records
+from casstore.ledger.states.channel_states import ChannelState, Move
+from casstore.ledger.states.row_trie import Trie
+from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state_tries import SealedForm, StateTries
 
 Rows = dict[str, Any]
 

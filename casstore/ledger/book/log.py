@@ -31,10 +31,10 @@ from attest.digests import Digest
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import entries as formats
-from casstore.ledger.all_entries import AllEntries, broken_at
-from casstore.ledger.cache import EntryCache, cache_of
+from casstore.ledger.book.all_entries import AllEntries, broken_at
+from casstore.ledger.book.cache import EntryCache, cache_of
+from casstore.ledger.book.seen import Seen
 from casstore.ledger.entries import Entry, EntryKind
-from casstore.ledger.seen import Seen
 from casstore.storage import Storage
 
 _STRAIGHT = 8

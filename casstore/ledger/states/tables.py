@@ -18,8 +18,8 @@ import msgpack
 
 from attest.digests import Digest, sha256
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie
-from casstore.ledger.row_trie import Cell, Trie
+from casstore.ledger.states import row_trie
+from casstore.ledger.states.row_trie import Cell, Trie
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

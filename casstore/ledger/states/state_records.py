@@ -21,12 +21,21 @@ from attest import digests
 from attest.digests import Digest, is_digest
 from attest.errors import BadInput, FormatError
 from attest.trust.trust_roots import TrustRoot
-from casstore.ledger import row_values
-from casstore.ledger.channel_states import ChannelState, been_of, moves_of, shared_of
 from casstore.ledger.entries import Entry
-from casstore.ledger.row_trie import Trie
-from casstore.ledger.tables import Log, Table, TableForm, log
-from casstore.ledger.views import Condemned, Dispute, Epoch, Revocation, Sealed, Suspension, plain, publications_of
+from casstore.ledger.states import row_values
+from casstore.ledger.states.channel_states import ChannelState, been_of, moves_of, shared_of
+from casstore.ledger.states.row_trie import Trie
+from casstore.ledger.states.tables import Log, Table, TableForm, log
+from casstore.ledger.states.views import (
+    Condemned,
+    Dispute,
+    Epoch,
+    Revocation,
+    Sealed,
+    Suspension,
+    plain,
+    publications_of,
+)
 
 FORMAT = "casstore-state-record/1"
 Fields = dict[str, Any]
@@ -76,7 +85,7 @@ def record(fields: Fields) -> bytes:
 
 @cache
 def _names() -> list[str]:
-    from casstore.ledger.state import LedgerState
+    from casstore.ledger.states.state import LedgerState
 
     return sorted(set(LedgerState.__slots__) - set(_LEFT_OUT))
 
@@ -198,7 +207,7 @@ class Unpacked:
 
     def epoch(self, row: Any) -> Epoch | None:
         """Its base is unpacked, and its entries are read, only where a bound bites."""
-        from casstore.ledger.state import LedgerState
+        from casstore.ledger.states.state import LedgerState
 
         if row is None:
             return None
@@ -212,8 +221,8 @@ class Unpacked:
 
     def tries(self, row: Any) -> Any:
         """What the last seal names."""
-        from casstore.ledger.state import LedgerState
-        from casstore.ledger.state_tries import SealedForm, StateTries
+        from casstore.ledger.states.state import LedgerState
+        from casstore.ledger.states.state_tries import SealedForm, StateTries
 
         if row is None:
             return None

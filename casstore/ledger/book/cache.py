@@ -13,8 +13,8 @@ from typing import Protocol, cast
 
 from casstore.errors import NotWritable, StorageUnavailable, StoreDamaged
 from casstore.index.rows import IndexDoubt
-from casstore.ledger import seen as seen_tips
-from casstore.ledger.seen import Seen
+from casstore.ledger.book import seen as seen_tips
+from casstore.ledger.book.seen import Seen
 
 _UNKEPT = (IndexDoubt, NotWritable, StorageUnavailable, StoreDamaged)
 """Why nothing can be kept, a full disk too: no reason to fail."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from attest.core import times
 from attest.digests import Digest
-from casstore.ledger.tables import Log, Table, log, table
-from casstore.ledger.views import plain
+from casstore.ledger.states.tables import Log, Table, log, table
+from casstore.ledger.states.views import plain
 
 
 @dataclass(frozen=True, slots=True)

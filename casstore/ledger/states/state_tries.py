@@ -14,8 +14,8 @@ from typing import Any
 from attest.digests import Digest, sha256
 from attest.log import state_trie
 from casstore.errors import StoreDamaged
-from casstore.ledger import row_trie
-from casstore.ledger.row_trie import Cell, Trie
+from casstore.ledger.states import row_trie
+from casstore.ledger.states.row_trie import Cell, Trie
 
 
 def _nothing(digest: Digest) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from attest.judging.explained import Explained
 from attest.judging.records import Record
 from attest.trust.trust_roots import TrustRoot
-from casstore.ledger.views import ReleaseInfo, plain
+from casstore.ledger.states.views import ReleaseInfo, plain
 
 Forms = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 

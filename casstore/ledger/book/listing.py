@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from casstore.ledger import entries, seen
+from casstore.ledger import entries
+from casstore.ledger.book import seen
 from casstore.storage import Storage
 
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from attest import digests
 from attest.digests import Digest
 from casstore.errors import NoSuchObject
-from casstore.ledger import row_values
-from casstore.ledger.channel_states import ChannelState, Move
-from casstore.ledger.tables import Log, Table, log, table
-from casstore.ledger.views import (
+from casstore.ledger.states import row_values
+from casstore.ledger.states.channel_states import ChannelState, Move
+from casstore.ledger.states.tables import Log, Table, log, table
+from casstore.ledger.states.views import (
     Bound,
     Condemned,
     Dispute,
@@ -37,7 +37,7 @@ from casstore.ledger.views import (
 if TYPE_CHECKING:
     from attest.judging.records import Record
     from attest.trust.trust_roots import TrustRoot
-    from casstore.ledger.state_tries import StateTries
+    from casstore.ledger.states.state_tries import StateTries
 
 __all__ = [
     "ChannelState",
