@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 from attest.errors import BadInput
 from bundlers.consuming.web_answers import ASK, MOVED, TryAgain, check_status, failed, proxy_of, words
 from bundlers.errors import NoRanges
-from bundlers.publishing.published_paths import check_path
+from bundlers.publishing.layout.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network import circuit
 from casstore.network.network import NetworkGuard

@@ -22,8 +22,8 @@ from bundlers.consuming.published_objects import PublishedObjects
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.consuming.verified import Signed, VerifiedBuild, VerifiedChannel
 from bundlers.products import agreement, product_manifests
-from bundlers.publishing.channel_proof import ChannelJudgement
-from bundlers.publishing.records import PublishedBuild
+from bundlers.publishing.layout.records import PublishedBuild
+from bundlers.publishing.proofs.channel_proof import ChannelJudgement
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry

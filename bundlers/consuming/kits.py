@@ -29,13 +29,15 @@ from attest.statements.predicates import publication
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
-from bundlers.publishing import cosigned, gathering, kit_files, proof_gathering, records, withdrawals
-from bundlers.publishing.channel_proof import History
+from bundlers.publishing import cosigned
 from bundlers.publishing.cosigned import ReadLine
-from bundlers.publishing.gathering import ChannelFiles, Gathered
-from bundlers.publishing.kit_files import HEAD, KitFile, Member
-from bundlers.publishing.ledger_history import ledger_history
-from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout.kit_files import HEAD, KitFile, Member
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs import gathering, proof_gathering, withdrawals
+from bundlers.publishing.proofs.channel_proof import History
+from bundlers.publishing.proofs.gathering import ChannelFiles, Gathered
+from bundlers.publishing.proofs.ledger_history import ledger_history
 from casstore.errors import Conflict
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import sealing

@@ -27,11 +27,12 @@ from attest.trust import trust_roots
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import Pins
 from bundlers.errors import Ended
-from bundlers.publishing import cosigned, records, tuf_bond
-from bundlers.publishing.absence import Against
-from bundlers.publishing.channel_proof import History
+from bundlers.publishing import cosigned
 from bundlers.publishing.cosigned import Cosigned
-from bundlers.publishing.records import LedgerProof
+from bundlers.publishing.layout import records, tuf_bond
+from bundlers.publishing.layout.records import LedgerProof
+from bundlers.publishing.proofs.absence import Against
+from bundlers.publishing.proofs.channel_proof import History
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger import entries as formats

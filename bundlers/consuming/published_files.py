@@ -25,8 +25,9 @@ from bundlers.consuming.state import ConsumerState
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.products import product_manifests
 from bundlers.products.release_papers import manifest_name
-from bundlers.publishing import file_lists, records
+from bundlers.publishing import file_lists
 from bundlers.publishing.file_lists import ListedComponent, ListedFile, ListedRelease
+from bundlers.publishing.layout import records
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.network.network import NetworkGuard

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import VerificationError
 from bundlers.consuming.ledger_proof import Objects, Source
-from bundlers.publishing import records
-from bundlers.publishing.kit_files import KitFile
-from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.kit_files import KitFile
+from bundlers.publishing.layout.records import ChannelRecord
 from casstore.errors import NoSuchObject
 from casstore.objects import tree as trees
 from casstore.objects.tree import Tree, TreeEntry

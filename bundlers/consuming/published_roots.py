@@ -15,7 +15,7 @@ from attest.digests import Digest, sha256
 from attest.errors import FormatError, TrustError, VerificationError
 from attest.trust import trust_chain
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing import records
+from bundlers.publishing.layout import records
 from casstore.errors import NoSuchObject
 
 MAX_ROOTS = 4096

@@ -20,7 +20,7 @@ from bundlers.consuming.state import SourceState
 from bundlers.consuming.verification import verify_channel
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.errors import Unreadable
-from bundlers.publishing.destinations import Destination
+from bundlers.publishing.layout.destinations import Destination
 from bundlers.publishing.writing import TIMESTAMP
 from casstore.errors import NoSuchObject
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bundlers.errors import TooLarge
-from bundlers.publishing.published_paths import check_path
+from bundlers.publishing.layout.published_paths import check_path
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.storage import Storage, open_storage
 from casstore.storage.base import os_error

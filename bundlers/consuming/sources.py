@@ -25,8 +25,8 @@ from bundlers.consuming import published_roots, tuf_start
 from bundlers.consuming.readers import FolderReader, Reader, open_reader, read_all
 from bundlers.consuming.state import ConsumerState, SourceState
 from bundlers.errors import NoRanges
-from bundlers.publishing import tuf_bond
-from bundlers.publishing.kit_files import HEAD, KitFile
+from bundlers.publishing.layout import tuf_bond
+from bundlers.publishing.layout.kit_files import HEAD, KitFile
 from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from attest.digests import Digest, from_hex
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming.readers import Reader
 from bundlers.consuming.state import own_folder
-from bundlers.publishing.tuf_repository import TargetInfo, target_name
+from bundlers.publishing.layout.tuf_repository import TargetInfo, target_name
 from casstore.errors import NoSuchObject, StorageUnavailable
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from attest.errors import VerificationError
-from bundlers.publishing import tuf_bond
+from bundlers.publishing.layout import tuf_bond
 from casstore.errors import NoSuchObject
 
 _MAX_ROOTS = 256

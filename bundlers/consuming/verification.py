@@ -22,11 +22,12 @@ from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, So
 from bundlers.consuming.published_objects import PublishedObjects, tar
 from bundlers.consuming.state import Pins
 from bundlers.consuming.verified import Canary, VerifiedChannel
-from bundlers.publishing import absence, channel_proof, records
-from bundlers.publishing.absence import Against
-from bundlers.publishing.channel_proof import ChannelJudgement
-from bundlers.publishing.records import ChannelRecord
-from bundlers.publishing.ways import way
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.records import ChannelRecord
+from bundlers.publishing.proofs import absence, channel_proof
+from bundlers.publishing.proofs.absence import Against
+from bundlers.publishing.proofs.channel_proof import ChannelJudgement
+from bundlers.publishing.proofs.ways import way
 from casstore.errors import Conflict, NoSuchObject, StorageUnavailable, StoreDamaged
 from casstore.ledger import release_objects
 from casstore.ledger.rules import Reader

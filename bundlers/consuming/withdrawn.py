@@ -17,8 +17,9 @@ from bundlers.consuming import ledger_proof
 from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import tar
 from bundlers.consuming.state import PinnedMove, Pins
-from bundlers.publishing import absence, records
-from bundlers.publishing.records import ChannelRecord
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.records import ChannelRecord
+from bundlers.publishing.proofs import absence
 from casstore.errors import NoSuchObject
 from casstore.ledger.states.views import Revocation, Suspension
 

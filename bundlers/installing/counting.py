@@ -21,7 +21,7 @@ from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.installing.installed import WITHDRAWN, InstalledFolder
 from bundlers.installing.receipts import Receipt
-from bundlers.publishing import absence
+from bundlers.publishing.proofs import absence
 from casstore.ledger.states.views import Revocation, Suspension
 
 _FOR_GOOD = "-"

@@ -26,7 +26,7 @@ from bundlers.installing import extract, partial
 from bundlers.installing.installed import PART, InstalledFolder
 from bundlers.installing.partial import Plan
 from bundlers.products import product_manifests
-from bundlers.publishing import records
+from bundlers.publishing.layout import records
 from casstore.errors import NoSuchObject
 from casstore.machine.progress import Progress
 from casstore.storage.base import os_error

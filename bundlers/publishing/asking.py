@@ -18,8 +18,9 @@ from attest.errors import CasstoreError, PolicyDenied, VerificationError
 from attest.log.checkpoints import Checkpoint, parse
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.witnesses import Witness
-from bundlers.publishing import cosigned, records
-from bundlers.publishing.destinations import Destination
+from bundlers.publishing import cosigned
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.destinations import Destination
 from casstore.errors import StorageUnavailable
 
 

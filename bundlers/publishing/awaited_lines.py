@@ -10,9 +10,10 @@ import contextlib
 from attest.errors import CasstoreError
 from attest.log import checkpoints
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing import cosigned, records
+from bundlers.publishing import cosigned
 from bundlers.publishing.asking import Question
-from bundlers.publishing.destinations import Destination
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.destinations import Destination
 from bundlers.publishing.publishing_run import Run
 from casstore.ledger.states.state import LedgerState
 

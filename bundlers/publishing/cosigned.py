@@ -19,8 +19,8 @@ from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint
 from attest.trust.witnesses import Witness, Witnesses
 from bundlers.errors import TooLarge
-from bundlers.publishing import records
-from bundlers.publishing.destinations import Destination
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.destinations import Destination
 from casstore.errors import NoSuchObject, StorageUnavailable
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 15.0

@@ -24,10 +24,10 @@ from attest.digests import Digest, hex_of
 from attest.errors import CasstoreError, FormatError
 from attest.statements.predicates import collection, promotion
 from attest.trust import trust_roots
-from bundlers.publishing import kit_files
-from bundlers.publishing.destinations import Blob, Destination, put
-from bundlers.publishing.gathering import ReadStore
-from bundlers.publishing.kit_files import Member
+from bundlers.publishing.layout import kit_files
+from bundlers.publishing.layout.destinations import Blob, Destination, put
+from bundlers.publishing.layout.kit_files import Member
+from bundlers.publishing.proofs.gathering import ReadStore
 from casstore.ledger import release_objects
 from casstore.ledger.entries import MOVES, Entry, EntryKind
 from casstore.ledger.rules.content import RELEASE_SUBJECT

@@ -23,9 +23,9 @@ from attest.statements.predicates.publication import Publication
 from bundlers.building import provenance_told
 from bundlers.building.provenance_told import Inputs
 from bundlers.products import product_manifests
-from bundlers.publishing.gathering import Gathered, ReadStore
-from bundlers.publishing.published_paths import check_path
-from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.layout.published_paths import check_path
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs.gathering import Gathered, ReadStore
 from casstore.ledger.release_objects import Release
 from casstore.ledger.states.state import LedgerState
 from casstore.ledger.states.views import ReleaseInfo

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from attest.errors import CasstoreError
 from bundlers.publishing import writing
-from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.layout.destinations import DestinationSettings
 
 _HOOK_SECONDS = 300.0
 

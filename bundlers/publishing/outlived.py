@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from attest.log import tiles
 from attest.log.tiles import WIDTH
-from bundlers.publishing import target_lists
-from bundlers.publishing.target_lists import ReadClaim
-from bundlers.publishing.tuf_repository import target_name
+from bundlers.publishing.layout import target_lists
+from bundlers.publishing.layout.target_lists import ReadClaim
+from bundlers.publishing.layout.tuf_repository import target_name
 
 STAY = 8
 _STAYS = ("releases/", "archives/", "trust-root/", "sigstore/", "publications/", "evidence/")

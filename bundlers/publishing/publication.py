@@ -23,31 +23,22 @@ from attest.log import checkpoints
 from attest.signers import Signer
 from attest.statements.predicates.publication import Publication
 from bundlers.errors import Unreadable
-from bundlers.publishing import (
-    awaited_lines,
-    feed,
-    file_lists,
-    recording,
-    records,
-    standing,
-    tuf_bond,
-    tuf_repository,
-    withdrawals,
-    writing,
-)
+from bundlers.publishing import awaited_lines, feed, file_lists, recording, standing, writing
 from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
-from bundlers.publishing.destinations import (
+from bundlers.publishing.invalidation import invalidate
+from bundlers.publishing.layout import records, tuf_bond, tuf_repository
+from bundlers.publishing.layout.destinations import (
     Destination,
     DestinationSettings,
     open_destination,
     settings_of,
 )
-from bundlers.publishing.invalidation import invalidate
-from bundlers.publishing.ledger_history import ledger_history
+from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.outlived import outlived
+from bundlers.publishing.proofs import withdrawals
+from bundlers.publishing.proofs.ledger_history import ledger_history
 from bundlers.publishing.publishing_run import PublishStore, ReadBack, Run
-from bundlers.publishing.records import ChannelRecord
 from bundlers.publishing.reports import PublishReport, PublishSigners
 from bundlers.publishing.writing import Job, Written
 from casstore.errors import Conflict, NotWritable, StorageUnavailable

@@ -26,9 +26,10 @@ from attest.log.merkle import MemoryTree
 from attest.log.tiles import Tile
 from attest.statements.predicates import publication, seal
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing import cosigned, feed, records, target_lists, tuf_repository
-from bundlers.publishing.records import ChannelRecord
-from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing import cosigned, feed
+from bundlers.publishing.layout import records, target_lists, tuf_repository
+from bundlers.publishing.layout.records import ChannelRecord
+from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.ledger import checkpoints as ledger_checkpoints

@@ -12,19 +12,16 @@ from typing import Protocol
 
 from attest.digests import Digest
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing import (
-    gathering,
-    records,
-    target_lists,
-)
 from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
-from bundlers.publishing.destinations import (
+from bundlers.publishing.layout import records, target_lists
+from bundlers.publishing.layout.destinations import (
     Destination,
     DestinationSettings,
 )
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs import gathering
 from bundlers.publishing.reports import PublishSigners
-from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.ledger.book.log import Ledger, LedgerStore
 from casstore.ledger.states.state import LedgerState
 from casstore.machine.progress import Progress

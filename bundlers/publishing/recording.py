@@ -16,20 +16,15 @@ from attest.errors import CasstoreError
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from bundlers.publishing import (
-    file_lists,
-    gathering,
-    proof_gathering,
-    target_lists,
-    tuf_repository,
-    withdrawals,
-)
-from bundlers.publishing.carried import carried
-from bundlers.publishing.channel_proof import History
-from bundlers.publishing.gathering import Gathered
-from bundlers.publishing.ledger_history import ledger_history
+from bundlers.publishing import file_lists
+from bundlers.publishing.layout import target_lists, tuf_repository
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs import gathering, proof_gathering, withdrawals
+from bundlers.publishing.proofs.carried import carried
+from bundlers.publishing.proofs.channel_proof import History
+from bundlers.publishing.proofs.gathering import Gathered
+from bundlers.publishing.proofs.ledger_history import ledger_history
 from bundlers.publishing.publishing_run import Run
-from bundlers.publishing.tuf_repository import TargetInfo
 from casstore.errors import Conflict
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.ledger.commit import commit

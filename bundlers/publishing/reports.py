@@ -8,8 +8,8 @@ from typing import Any
 
 from attest.digests import Digest
 from attest.signers import Signer
-from bundlers.publishing.records import CanaryRecord
-from bundlers.publishing.tuf_repository import TufSigners
+from bundlers.publishing.layout.records import CanaryRecord
+from bundlers.publishing.layout.tuf_repository import TufSigners
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 
 from attest.errors import VerificationError
 from attest.log import checkpoints
-from bundlers.publishing import feed, records, tuf_repository, writing
-from bundlers.publishing.destinations import Destination
-from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo
+from bundlers.publishing import feed, writing
+from bundlers.publishing.layout import records, tuf_repository
+from bundlers.publishing.layout.destinations import Destination
+from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo
 from casstore.ledger.book.all_entries import AllEntries
 
 _DUE = {"root": 4, "targets": 2, "snapshot": 2, "timestamp": 2}

@@ -19,11 +19,12 @@ from attest.digests import Digest
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, tiles
 from attest.log.tiles import Tile
-from bundlers.publishing import feed, records, tuf_repository
-from bundlers.publishing.destinations import Blob, Destination, put
+from bundlers.publishing import feed
 from bundlers.publishing.feed import Feed
-from bundlers.publishing.records import ChannelRecord, PublishedBuild
-from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
+from bundlers.publishing.layout import records, tuf_repository
+from bundlers.publishing.layout.destinations import Blob, Destination, put
+from bundlers.publishing.layout.records import ChannelRecord, PublishedBuild
+from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
 from casstore.ledger.book.all_entries import AllEntries
 from casstore.machine.progress import NullProgress, Progress

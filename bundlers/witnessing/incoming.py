@@ -21,7 +21,7 @@ from typing import Self
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError
 from bundlers.consuming.state import read_file
-from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.layout.kit_files import KitFile
 from bundlers.witnessing.logs import PublishedLog
 from casstore.errors import NoSuchObject, StorageUnavailable, StoreDamaged
 from casstore.objects.kinds import NewObject

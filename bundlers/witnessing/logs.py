@@ -20,7 +20,8 @@ from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming import published_roots
 from bundlers.consuming.ledger_proof import note_keys
 from bundlers.consuming.readers import Reader, open_reader, read_all
-from bundlers.publishing import feed, records
+from bundlers.publishing import feed
+from bundlers.publishing.layout import records
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.network.network import NetworkGuard

@@ -20,7 +20,7 @@ from attest.errors import CasstoreError, PolicyDenied
 from attest.log import merkle
 from bundlers.publishing import cosigned
 from bundlers.publishing.asking import Asking, Question
-from bundlers.publishing.destinations import open_destination
+from bundlers.publishing.layout.destinations import open_destination
 from bundlers.witnessing import logs
 from bundlers.witnessing.c2sp import C2spWitness
 from casstore.network.network import NetworkGuard

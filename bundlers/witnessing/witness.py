@@ -24,8 +24,9 @@ from attest.trust.trust_roots import TrustRoot
 from attest.trust.witnesses import FOLD, Witness
 from bundlers.consuming.ledger_proof import note_keys
 from bundlers.consuming.readers import open_reader, read_all
-from bundlers.publishing import cosigned, records
-from bundlers.publishing.destinations import Destination, open_destination
+from bundlers.publishing import cosigned
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.destinations import Destination, open_destination
 from bundlers.witnessing import histories, logs
 from bundlers.witnessing.logs import PublishedLog
 from bundlers.witnessing.memory import Memory, Remembered

@@ -128,7 +128,7 @@ def test_a_consumer_refuses_it_whoever_published_it(
             list(trees.contents(tree))
 
     with monkeypatch.context() as patch:
-        patch.setattr("bundlers.publishing.gathering.agreement.check_all", looks_away)
+        patch.setattr("bundlers.publishing.proofs.gathering.agreement.check_all", looks_away)
         liar.publish("dev", str(tmp_path / "public"))
     trust = TrustSettings(str(tmp_path / "st"))
     with pytest.raises(VerificationError, match="lists evil, which no component holds") as caught:

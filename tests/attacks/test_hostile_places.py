@@ -14,7 +14,7 @@ import pytest
 
 from bundlers import formats
 from bundlers.errors import HostileArchive
-from bundlers.publishing.kit_files import KitFile
+from bundlers.publishing.layout.kit_files import KitFile
 from bundlers.releases.staging import Quarantine
 from casstore.errors import StorageUnavailable
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from bundlers.building import provenance
-from bundlers.publishing import absence, file_lists, withdrawals
-from bundlers.publishing.absence import Against
+from bundlers.publishing import file_lists
+from bundlers.publishing.proofs import absence, withdrawals
+from bundlers.publishing.proofs.absence import Against
 from bundlers.releases import plan
 from casstore.promotion import services
 from cli.main import invoke

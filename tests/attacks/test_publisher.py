@@ -12,11 +12,11 @@ from attest.errors import CasstoreError, SignerError, TrustError, VerificationEr
 from attest.keys import keys
 from attest.signers import Signer, from_private_key
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.publishing import tuf_bond, tuf_repository
-from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.layout import tuf_bond, tuf_repository
+from bundlers.publishing.layout.destinations import DestinationSettings
+from bundlers.publishing.layout.tuf_repository import TufSigners
 from bundlers.publishing.publication import PublishSigners, publish_to
 from bundlers.publishing.reports import PublishReport
-from bundlers.publishing.tuf_repository import TufSigners
 from tests.support.published import PublishedWorld
 from tests.support.worlds import signer
 

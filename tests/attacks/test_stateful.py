@@ -18,8 +18,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from attest.digests import sha256
 from attest.judging import steps
 from attest.trust.verify import VerifiedStatement
-from bundlers.publishing import absence
 from bundlers.publishing.cosigned import Cosigned
+from bundlers.publishing.proofs import absence
 from casstore.ledger import rules, sealing
 from casstore.ledger.rules import content, moves, reader, trust
 from casstore.ledger.rules import epochs as rule_epochs

@@ -12,7 +12,7 @@ from bundlers.consuming.kits import export
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.installing.install import install, verify_installed
-from bundlers.publishing import tuf_repository
+from bundlers.publishing.layout import tuf_repository
 from casstore import promotion
 from casstore.ledger.entries import EntryKind
 from tests.support.adversary import Public

@@ -21,10 +21,11 @@ from bundlers.consuming import kits, readback
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.consuming.witness_lines import read_from
-from bundlers.publishing import cosigned, kit_files, published_check, records, tuf_repository
+from bundlers.publishing import cosigned, published_check
 from bundlers.publishing.cosigned import CosignatureLines
-from bundlers.publishing.destinations import DestinationSettings
-from bundlers.publishing.kit_files import KitFile, Member
+from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout.destinations import DestinationSettings
+from bundlers.publishing.layout.kit_files import KitFile, Member
 from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from bundlers.witnessing import logs, replica
 from bundlers.witnessing.incoming import Incoming

@@ -22,11 +22,12 @@ from bundlers.consuming import install_ids
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
-from bundlers.publishing import file_lists, kit_files, records, tuf_repository
+from bundlers.publishing import file_lists
 from bundlers.publishing.file_lists import ListedComponent, ListedRelease
-from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
-from bundlers.publishing.tuf_repository import TargetInfo, TufSigners
+from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout.kit_files import Member
+from bundlers.publishing.layout.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
+from bundlers.publishing.layout.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.release_objects import label

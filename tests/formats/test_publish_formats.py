@@ -11,8 +11,8 @@ from bundlers.consuming.state import Pins
 from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists
-from bundlers.publishing.kit_files import KitFile
-from bundlers.publishing.records import ChannelRecord, LedgerProof
+from bundlers.publishing.layout.kit_files import KitFile
+from bundlers.publishing.layout.records import ChannelRecord, LedgerProof
 from tests.formats import make_publish
 from tests.formats.make_publish import GOLDEN
 

@@ -24,9 +24,9 @@ from attest.keys import keys
 from attest.signers import from_private_key
 from bundlers.consuming.readers import open_reader
 from bundlers.consuming.tuf_client import Expired, TufClient
-from bundlers.publishing import tuf_repository as tuf
-from bundlers.publishing.destinations import Destination, open_destination, put
-from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners
+from bundlers.publishing.layout import tuf_repository as tuf
+from bundlers.publishing.layout.destinations import Destination, open_destination, put
+from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network.network import NetworkGuard
 from tests.support.published import PublishedWorld

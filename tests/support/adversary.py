@@ -15,9 +15,9 @@ from attest import canonical
 from attest.digests import Digest, hex_of, sha256
 from attest.log import checkpoints, merkle, tiles
 from bundlers.consuming.sources import KIT_FORMAT
-from bundlers.publishing import kit_files, records
-from bundlers.publishing.kit_files import HEAD, KitFile, Member
-from bundlers.publishing.records import ChannelRecord, LedgerProof, ProvenEntry
+from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout.kit_files import HEAD, KitFile, Member
+from bundlers.publishing.layout.records import ChannelRecord, LedgerProof, ProvenEntry
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
 

@@ -37,7 +37,7 @@ from bundlers.inspection.packed import nested
 from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.units import Limits
 from bundlers.isolation.explained import licences
-from bundlers.publishing import kit_reading
+from bundlers.publishing.layout import kit_reading
 from casstore import config
 from casstore.config import mistakes
 from casstore.hostile import Scratch

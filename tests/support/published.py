@@ -20,7 +20,7 @@ from bundlers.products.manifest_building import build
 from bundlers.products.product_manifests import ComponentTree
 from bundlers.products.reader import ProductReader
 from bundlers.publishing.cosigned import CosignatureLines
-from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.layout.destinations import DestinationSettings
 from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
 from casstore.ledger.commit import commit
 from casstore.ledger.entries import EntryKind

@@ -30,8 +30,8 @@ from bundlers.consuming import install_ids
 from bundlers.consuming.state import Pins
 from bundlers.installing.receipts import Receipt
 from bundlers.products import checksums, product_manifests
-from bundlers.publishing import kit_reading
-from bundlers.publishing.records import ChannelRecord, LedgerProof
+from bundlers.publishing.layout import kit_reading
+from bundlers.publishing.layout.records import ChannelRecord, LedgerProof
 from casstore.errors import StoreDamaged
 from casstore.fsck import part
 from casstore.gc import pins

@@ -80,7 +80,7 @@ def audit(
 def looks(session: Session) -> Callable[[str, str], tuple[str, bool] | None]:
     """What consumers are told at a destination of casstore.toml now, and whether it is as it should be."""
     from bundlers.consuming import looking
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
 
     state = session.state()
 

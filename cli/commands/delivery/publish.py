@@ -89,7 +89,7 @@ def publish(
         return
     if repair:
         _mend(session, destination)
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
 
     session.check_clock(clock_checked, settings_of(session.config, destination).url)
     with render.bar() as bar:
@@ -158,7 +158,7 @@ def _told(report: PublishReport, destination: str) -> None:
 def _files(session: Session, name: str, *, mend: bool) -> dict[str, str]:
     """Every file at a destination against the store; what is lost or damaged there, path to reason."""
     from bundlers.publishing import published_check
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
     from casstore.storage import open_storage
 
     url = settings_of(session.config, name).url
@@ -183,7 +183,7 @@ def _mend(session: Session, name: str) -> None:
 def _look(session: Session, channel: str, name: str, *, every_file: bool, as_json: bool) -> None:
     """What a consumer is told there now; the exit code says whether somebody has to act."""
     from bundlers.consuming import looking
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
 
     state = session.state()
     settings = settings_of(session.config, name)

@@ -78,7 +78,7 @@ def _checked(session: Session, source: str | None) -> FsckReport:
 
 def _published(session: Session, name: str, repair: bool, as_json: bool) -> None:
     from bundlers.publishing import published_check
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
     from casstore.storage import open_storage
 
     storage = open_storage(settings_of(session.config, name).url, network=session.network)
@@ -130,7 +130,7 @@ def _newest_lines(session: Session) -> Callable[[Witness], tuple[int, datetime] 
     from attest.errors import CasstoreError
     from bundlers.consuming import witness_lines
     from bundlers.publishing import cosigned
-    from bundlers.publishing.destinations import settings_of
+    from bundlers.publishing.layout.destinations import settings_of
     from casstore.ledger import checkpoints
 
     try:

@@ -211,7 +211,7 @@ def test_gates_of_the_release_s_own_configuration_must_have_results(line: Line, 
 
 
 def test_publications_that_lag_behind_are_told(line: Line, tmp_path: Path) -> None:
-    from bundlers.publishing.destinations import DestinationSettings
+    from bundlers.publishing.layout.destinations import DestinationSettings
     from bundlers.publishing.publication import PublishSigners, publish_to
 
     line.promote("1.0.0", "dev")

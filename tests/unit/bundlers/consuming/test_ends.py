@@ -33,7 +33,7 @@ def look(world: PublishedWorld, source: Path, offline: bool) -> VerifyReport:
 
 def made(tmp_path: Path, lifetime: int = 30, **changes: Any) -> tuple[PublishedWorld, Path, Path]:
     """A publication, and a kit of the same entries at the same time."""
-    from bundlers.publishing.tuf_repository import Lifetimes
+    from bundlers.publishing.layout.tuf_repository import Lifetimes
 
     world = PublishedWorld.make(str(tmp_path / "store"), **changes)
     world.ship("1.0.0")

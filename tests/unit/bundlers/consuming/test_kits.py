@@ -13,8 +13,8 @@ from attest.errors import BadInput, CasstoreError, PolicyDenied, VerificationErr
 from bundlers.consuming.kits import export, import_kit
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.installing.install import install
-from bundlers.publishing import kit_files
-from bundlers.publishing.kit_files import KitFile, Member
+from bundlers.publishing.layout import kit_files
+from bundlers.publishing.layout.kit_files import KitFile, Member
 from casstore.errors import Conflict, NoSuchObject
 from casstore.store.store import Store
 from tests.support.published import PublishedWorld

@@ -8,7 +8,7 @@ import pytest
 
 from bundlers.consuming import looking, readback
 from bundlers.consuming.looking import Look
-from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.layout.destinations import DestinationSettings
 from bundlers.publishing.publication import publish_to
 from bundlers.publishing.reports import PublishReport
 from casstore import promotion

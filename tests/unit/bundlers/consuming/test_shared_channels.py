@@ -14,7 +14,7 @@ from attest.errors import FormatError, PolicyDenied, VerificationError
 from bundlers.consuming import kits
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.consuming.state import Pins
-from bundlers.publishing import records
+from bundlers.publishing.layout import records
 from casstore import promotion
 from casstore.errors import NoSuchObject
 from tests.support.shared import LINE, SharedWorld

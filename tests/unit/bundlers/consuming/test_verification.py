@@ -23,8 +23,8 @@ from bundlers.consuming.service import TrustSettings, VerifyReport, verify
 from bundlers.consuming.state import Pins
 from bundlers.consuming.verification import verify_channel
 from bundlers.consuming.verified import VerifiedChannel
-from bundlers.publishing import kit_files, records, tuf_repository
-from bundlers.publishing.kit_files import KitFile, Member
+from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout.kit_files import KitFile, Member
 from casstore import promotion
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.ledger.rules import moves

@@ -193,7 +193,7 @@ def test_a_consumer_judges_it_from_what_is_published(line: Line, tmp_path: Path)
     """The proof of the channel carries when the result was recorded; a kit does too."""
     from bundlers.consuming.service import TrustSettings
     from bundlers.installing.install import install
-    from bundlers.publishing.destinations import DestinationSettings
+    from bundlers.publishing.layout.destinations import DestinationSettings
     from bundlers.publishing.publication import PublishSigners, publish_to
 
     played(line)

@@ -18,7 +18,7 @@ from bundlers.installing import extract, fetching, install, installed
 from bundlers.installing.install import InstallReport, install_rollback
 from bundlers.installing.installed import InstalledFolder
 from bundlers.installing.installed_files import check_folder
-from bundlers.publishing import records, tuf_repository
+from bundlers.publishing.layout import records, tuf_repository
 from casstore.errors import Conflict, NoSuchObject
 from tests.support.published import PublishedWorld
 

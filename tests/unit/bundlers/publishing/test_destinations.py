@@ -11,7 +11,7 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import BadInput
-from bundlers.publishing.destinations import Blob, Destination, StorageDestination, open_destination, put
+from bundlers.publishing.layout.destinations import Blob, Destination, StorageDestination, open_destination, put
 from casstore.errors import Conflict, ObjectDamaged
 from casstore.storage.obstore_client import ObstoreClient
 from casstore.storage.remote import RemoteStorage

@@ -11,7 +11,7 @@ import pytest
 
 from attest.errors import BadInput, CasstoreError
 from bundlers.errors import HostileArchive
-from bundlers.publishing.kit_files import HEAD, KitFile, Member, write
+from bundlers.publishing.layout.kit_files import HEAD, KitFile, Member, write
 from casstore.errors import NoSuchObject, ObjectDamaged
 
 LONG = "releases/1.0/evidence/" + "e" * 150 + ".sigstore.json"

@@ -16,8 +16,8 @@ from bundlers.consuming import readback
 from bundlers.consuming.kits import export
 from bundlers.consuming.service import TrustSettings, verify
 from bundlers.errors import Unreadable
-from bundlers.publishing import tuf_repository
-from bundlers.publishing.destinations import DestinationSettings
+from bundlers.publishing.layout import tuf_repository
+from bundlers.publishing.layout.destinations import DestinationSettings
 from bundlers.publishing.publication import publish_to
 from bundlers.publishing.reports import PublishReport
 from casstore import promotion

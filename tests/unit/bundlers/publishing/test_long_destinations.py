@@ -10,7 +10,8 @@ import pytest
 from attest.errors import VerificationError
 from attest.statements.predicates.publication import PublishedTarget
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.publishing import published_check, target_lists
+from bundlers.publishing import published_check
+from bundlers.publishing.layout import target_lists
 from bundlers.publishing.outlived import STAY
 from casstore.storage.file import FileStorage
 from tests.support.published import PublishedWorld

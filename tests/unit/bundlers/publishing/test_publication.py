@@ -17,8 +17,9 @@ import pytest
 from attest.errors import PolicyDenied, SignerError
 from attest.signers import Signer
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.publishing import destinations, writing
-from bundlers.publishing.destinations import Destination, open_destination
+from bundlers.publishing import writing
+from bundlers.publishing.layout import destinations
+from bundlers.publishing.layout.destinations import Destination, open_destination
 from bundlers.publishing.publication import PublishSigners
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, StorageUnavailable
 from tests.support.published import PublishedWorld
@@ -303,7 +304,7 @@ def test_revoked_release_leaves_the_targets(world: PublishedWorld, public: str) 
         now=world.now,
     )
     world.publish("prod", public)
-    from bundlers.publishing.tuf_repository import _load
+    from bundlers.publishing.layout.tuf_repository import _load
 
     targets = _load(Path(public, "metadata/2.targets.json").read_bytes(), None, "t").signed.targets
     assert not [path for path in targets if path.startswith("releases/1.0.0/")]
@@ -468,7 +469,7 @@ def test_lost_metadata_is_mended_or_followed_by_a_new_publication(
 
 @pytest.mark.parametrize("shortest", ["targets", "snapshot", "timestamp"])
 def test_whatever_ends_first_is_renewed_in_time(world: PublishedWorld, tmp_path: Path, shortest: str) -> None:
-    from bundlers.publishing.tuf_repository import Lifetimes
+    from bundlers.publishing.layout.tuf_repository import Lifetimes
 
     lifetimes = Lifetimes(**{"root": 365, "targets": 90, "snapshot": 90, "timestamp": 90, shortest: 7})
     url = str(tmp_path / "public")

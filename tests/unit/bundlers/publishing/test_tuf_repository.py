@@ -13,8 +13,8 @@ from attest.digests import sha256
 from attest.errors import SignerError, VerificationError
 from attest.keys import keys
 from attest.signers import Signer, from_private_key
-from bundlers.publishing import tuf_repository as tuf
-from bundlers.publishing.tuf_repository import Lifetimes, TargetInfo, TufSigners
+from bundlers.publishing.layout import tuf_repository as tuf
+from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners
 from casstore.errors import Conflict
 
 NOW = datetime(2026, 7, 1, 10, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from attest.digests import sha256
 from attest.errors import CasstoreError
-from bundlers.publishing.destinations import Blob, open_destination, put
+from bundlers.publishing.layout.destinations import Blob, open_destination, put
 from casstore.errors import NotWritable
 from casstore.fsck import fsck
 from casstore.machine import naming, user_secrets

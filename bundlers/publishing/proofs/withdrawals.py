@@ -14,11 +14,12 @@ from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
-from bundlers.publishing import absence, channel_proof, gathering, proof_gathering, records
-from bundlers.publishing.channel_proof import History
-from bundlers.publishing.gathering import Gathered, ReadStore
-from bundlers.publishing.records import ChannelRecord
-from bundlers.publishing.ways import way
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.records import ChannelRecord
+from bundlers.publishing.proofs import absence, channel_proof, gathering, proof_gathering
+from bundlers.publishing.proofs.channel_proof import History
+from bundlers.publishing.proofs.gathering import Gathered, ReadStore
+from bundlers.publishing.proofs.ways import way
 from casstore.errors import Conflict
 from casstore.ledger import release_objects
 from casstore.ledger.rules import Reader

@@ -16,11 +16,12 @@ from attest.log import checkpoints
 from attest.log.merkle import MemoryTree
 from attest.statements.predicates import seal as seals
 from attest.statements.predicates.seal import Seal
-from bundlers.publishing import absence, channel_proof, records
-from bundlers.publishing.channel_proof import History
-from bundlers.publishing.gathering import Gathered, ReadStore, Recording, objects_tar, recorder
-from bundlers.publishing.records import LedgerProof, ProvenEntry
-from bundlers.publishing.ways import way
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.records import LedgerProof, ProvenEntry
+from bundlers.publishing.proofs import absence, channel_proof
+from bundlers.publishing.proofs.channel_proof import History
+from bundlers.publishing.proofs.gathering import Gathered, ReadStore, Recording, objects_tar, recorder
+from bundlers.publishing.proofs.ways import way
 from casstore.ledger import release_objects
 from casstore.ledger.book.all_entries import AllEntries
 from casstore.ledger.entries import Entry, EntryKind

@@ -21,7 +21,7 @@ from attest.core import limits
 from attest.digests import Digest, from_hex, hex_of
 from attest.errors import SignerError, VerificationError
 from attest.signers import Signer
-from bundlers.publishing import tuf_bond
+from bundlers.publishing.layout import tuf_bond
 from casstore.errors import Conflict
 
 if TYPE_CHECKING:

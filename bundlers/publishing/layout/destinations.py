@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import BadInput
-from bundlers.publishing.published_paths import check_path
-from bundlers.publishing.tuf_repository import Lifetimes
+from bundlers.publishing.layout.published_paths import check_path
+from bundlers.publishing.layout.tuf_repository import Lifetimes
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged
 from casstore.machine.modes import set_mode
 from casstore.machine.naming import take_name

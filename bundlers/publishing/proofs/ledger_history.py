@@ -14,7 +14,7 @@ from typing import Protocol
 
 from attest.digests import Digest
 from attest.errors import VerificationError
-from bundlers.publishing.channel_proof import History
+from bundlers.publishing.proofs.channel_proof import History
 from casstore.ledger.book.all_entries import AllEntries
 from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import Entry

@@ -28,7 +28,7 @@ from attest.statements.predicates.seal import Seal
 from attest.statements.statements import Statement
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.verify import VerifiedStatement
-from bundlers.publishing import ways
+from bundlers.publishing.proofs import ways
 from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import Reader, judge, step
 from casstore.ledger.rules.content import RELEASE_SUBJECT

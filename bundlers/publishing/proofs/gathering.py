@@ -26,11 +26,12 @@ from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.formats import pieces
 from bundlers.products import agreement, product_manifests
-from bundlers.publishing import channel_proof, kit_files, records
-from bundlers.publishing.channel_proof import ChannelJudgement, History, Recorder, Selection
-from bundlers.publishing.kit_files import Member
-from bundlers.publishing.records import CanaryRecord, ChannelRecord, PublishedBuild
-from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout.kit_files import Member
+from bundlers.publishing.layout.records import CanaryRecord, ChannelRecord, PublishedBuild
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs import channel_proof
+from bundlers.publishing.proofs.channel_proof import ChannelJudgement, History, Recorder, Selection
 from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, label

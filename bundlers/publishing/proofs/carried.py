@@ -14,17 +14,12 @@ from datetime import datetime
 
 from attest.digests import hex_of
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing import (
-    channel_proof,
-    gathering,
-    proof_gathering,
-    records,
-    withdrawals,
-)
-from bundlers.publishing.channel_proof import History
-from bundlers.publishing.gathering import Gathered
-from bundlers.publishing.records import ChannelRecord
-from bundlers.publishing.tuf_repository import TargetInfo
+from bundlers.publishing.layout import records
+from bundlers.publishing.layout.records import ChannelRecord
+from bundlers.publishing.layout.tuf_repository import TargetInfo
+from bundlers.publishing.proofs import channel_proof, gathering, proof_gathering, withdrawals
+from bundlers.publishing.proofs.channel_proof import History
+from bundlers.publishing.proofs.gathering import Gathered
 from casstore.ledger.states.state import LedgerState
 
 

@@ -20,14 +20,14 @@ from typing import BinaryIO
 from attest.core import limits
 from attest.errors import BadInput, FormatError, VerificationError
 from bundlers.errors import HostileArchive
-from bundlers.publishing.published_paths import check_path
+from bundlers.publishing.layout.published_paths import check_path
 from casstore.errors import NoSuchObject, ObjectDamaged, OverBudget
 from casstore.hostile import Budget, Door
 from casstore.storage.base import os_error
 
 HEAD = "casstore-kit.json"
 _PIECE = 1024 * 1024
-_DOOR = Door("bundlers.publishing.kit_reading")
+_DOOR = Door("bundlers.publishing.layout.kit_reading")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from attest.errors import BadInput, FormatError
-from bundlers.publishing.published_paths import check_path
+from bundlers.publishing.layout.published_paths import check_path
 
 MAX_MEMBERS = 100_000
 _BLOCK = 512

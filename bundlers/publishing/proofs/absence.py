@@ -22,8 +22,8 @@ from attest.errors import VerificationError
 from attest.log import state_trie
 from attest.log.state_trie import Row
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing.channel_proof import History, Selection
-from bundlers.publishing.ways import Way, way
+from bundlers.publishing.proofs.channel_proof import History, Selection
+from bundlers.publishing.proofs.ways import Way, way
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release
 from casstore.ledger.states.rows import canary_row
