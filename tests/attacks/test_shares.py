@@ -53,7 +53,7 @@ def _refuse(world: SharedWorld, forged: Forged, match: str, pins: Pins | None = 
             lambda v: v.update(release=v["canary"]["release"], version="1.1.0", products=v["canary"]["products"]),
             "another archive",
         ),
-        (lambda v: v["canary"].update(withdrawn=[0]), "revokes nothing"),
+        (lambda v: v["canary"].update(withdrawn=[0]), "nothing of it was taken away"),
     ],
 )
 def test_nobody_is_shown_one_of_the_two_or_another_share(
