@@ -65,6 +65,8 @@ def witness(
     witness of the kind consistency, 12 it is away.
     """
     if protocol is not None:
+        if memory is not None or also or peers or key is not None:
+            raise click.UsageError("--protocol signs and remembers nothing: no --memory, --key, --also, --peers")
         _post(session, source, out, post, trust_root, sigstore_root, as_json=as_json)
         return
     if memory is None or post:

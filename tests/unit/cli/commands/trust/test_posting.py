@@ -133,6 +133,8 @@ def test_the_two_ways_are_not_mixed(world: World, capsys: pytest.CaptureFixture[
     )
     assert "needs --post" in said(capsys, "ledger witness --protocol c2sp --from public --out x", 2)
     assert "no such" not in said(capsys, "ledger witness --protocol other --from public --out x", 2)
+    for extra in ("--memory w1", "--key key.pem", "--also public", "--peers w2-site"):
+        assert "signs and remembers nothing" in said(capsys, f"{post(url)} {extra}", 2)
 
 
 @pytest.mark.parametrize(
