@@ -9,10 +9,11 @@ for another). Leaves to others: whether an answer is true (`keyless`, `log_entri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from attest.core import deadlines
 from attest.errors import CasstoreError, NotInstalled, ServiceUnavailable, SignerError, VerificationError
 from attest.signers import NetworkGuard
 
@@ -42,7 +43,7 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
             return data
 
     try:
-        data = _in_time(asked)
+        data = deadlines.within(LONGEST, asked)
     except urllib.error.HTTPError as exc:
         raise _refused(url, exc.code, _said(exc)) from exc
     except (OSError, ValueError, http.client.HTTPException) as exc:
@@ -50,32 +51,6 @@ def post(url: str, body: bytes, *, kind: str, network: NetworkGuard | None) -> b
     if len(data) > MAX_ANSWER:
         raise SignerError(f"{url[:80]}: answered more than {MAX_ANSWER} bytes")
     return data
-
-
-def _in_time(act: Callable[[], bytes]) -> bytes:
-    """What it gives or raises. Raises TimeoutError where it does not end, and leaves it to itself.
-
-    PATIENCE is for one read alone: a server that sends a byte now and then keeps any library waiting.
-    """
-    import queue
-    import threading
-
-    outcome: queue.SimpleQueue[tuple[bytes, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((act(), None))
-        except BaseException as exc:
-            outcome.put((b"", exc))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        found, error = outcome.get(timeout=LONGEST)
-    except queue.Empty:
-        raise TimeoutError(f"no whole answer in {LONGEST:g} s") from None
-    if error is not None:
-        raise error
-    return found
 
 
 def limit_patience(*sessions: Any) -> None:

@@ -11,13 +11,13 @@ a byte of its headers now and then keeps any library waiting.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
+from attest.core import deadlines
 from casstore.errors import StorageUnavailable
 
 _T = TypeVar("_T")
@@ -93,28 +93,11 @@ class Breaker:
 
 def _in_time(host: str, act: Callable[[float], _T], seconds: float) -> _T:
     """What it gives or raises. Raises StorageUnavailable where it does not end."""
-    outcome: queue.SimpleQueue[Callable[[], _T]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            found = act(seconds)
-        except BaseException as exc:
-            error = exc  # the name in `except` ends with it
-            outcome.put(lambda: _raise(error))
-        else:
-            outcome.put(lambda: found)
-
-    threading.Thread(target=run, daemon=True).start()
     try:
-        told = outcome.get(timeout=seconds + GRACE)
-    except queue.Empty:
+        return deadlines.within(seconds + GRACE, lambda: act(seconds))
+    except deadlines.NotEnded as exc:
         hint = "run the command again later; its server sends too little for too long"
-        raise StorageUnavailable(f"{host}: no whole answer in {seconds + GRACE:g} s", hint=hint) from None
-    return told()
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
+        raise StorageUnavailable(f"{host}: {exc}", hint=hint) from None
 
 
 OUTSIDE = Breaker()
