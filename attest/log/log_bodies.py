@@ -13,7 +13,6 @@ Source: https://github.com/sigstore/rekor/tree/main/pkg/types , https://github.c
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from attest.keys import keys
 from attest.keys.keys import ED25519, PublicKey
 from attest.log import logged_texts
 from attest.log.log_entries import MAX_BODY, LogEntry
+from attest.log.logged_texts import b64
 from attest.statements.envelopes import Envelope, decode_base64
 
 _WHAT = "log entry"
@@ -79,13 +79,13 @@ def certificate_of(entry: LogEntry) -> bytes | None:
 def hashedrekord_v2(signed: Signed) -> dict[str, Any]:
     """The body of Rekor v2's one kind; DSSE signatures are logged over their PAE."""
     if signed.certificate is None:
-        material = {"publicKey": {"rawBytes": _b64(keys.public_to_der(signed.public))}}
+        material = {"publicKey": {"rawBytes": b64(keys.public_to_der(signed.public))}}
     else:
-        material = {"x509Certificate": {"rawBytes": _b64(signed.certificate)}}
+        material = {"x509Certificate": {"rawBytes": b64(signed.certificate)}}
     return {
-        "data": {"algorithm": f"SHA2_{signed.algorithm[3:]}", "digest": _b64(signed.digest)},
+        "data": {"algorithm": f"SHA2_{signed.algorithm[3:]}", "digest": b64(signed.digest)},
         "signature": {
-            "content": _b64(signed.signature),
+            "content": b64(signed.signature),
             "verifier": {"keyDetails": keys.details_of(signed.public), **material},
         },
     }
@@ -101,7 +101,7 @@ def _is_dsse(spec: Any, signed: Signed) -> bool:
     if signed.payload is None:
         return False
     signatures = [(item["signature"], _names(item["verifier"], signed)) for item in spec["signatures"]]
-    return bool(spec["payloadHash"] == _hash(signed.payload) and signatures == [(_b64(signed.signature), True)])
+    return bool(spec["payloadHash"] == _hash(signed.payload) and signatures == [(b64(signed.signature), True)])
 
 
 def _is_intoto_v1(spec: Any, signed: Signed) -> bool:
@@ -131,8 +131,8 @@ def _is_intoto_v2(spec: Any, signed: Signed) -> bool:
     return bool(
         content["payloadHash"] == _hash(signed.payload)
         and envelope["payloadType"] == signed.payload_type
-        and signatures == [(_b64(signed.signature).encode(), True)]
-        and (payload is None or decode_base64(payload, _WHAT) == _b64(signed.payload).encode())
+        and signatures == [(b64(signed.signature).encode(), True)]
+        and (payload is None or decode_base64(payload, _WHAT) == b64(signed.payload).encode())
     )
 
 
@@ -142,7 +142,7 @@ def _is_hashedrekord_v1(spec: Any, signed: Signed) -> bool:
     digest = {"algorithm": signed.algorithm, "value": signed.digest.hex()}
     signature = spec["signature"]
     named = _names(signature["publicKey"]["content"], signed)
-    return bool(named and (spec["data"]["hash"], signature["content"]) == (digest, _b64(signed.signature)))
+    return bool(named and (spec["data"]["hash"], signature["content"]) == (digest, b64(signed.signature)))
 
 
 def _is_hashedrekord_v2(spec: Any, signed: Signed) -> bool:
@@ -194,7 +194,3 @@ _VERIFIER: dict[tuple[str, str], Any] = {
     ("intoto", "0.0.2"): lambda spec: spec["content"]["envelope"]["signatures"][0]["publicKey"],
 }
 """Where the kinds of entries about envelopes name who signed."""
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

@@ -11,7 +11,6 @@ ends in one error and no bundle. Leaves to others: the URLs and the root (a clie
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from attest.core import limits
 from attest.errors import BadInput, SignerError
 from attest.keys import keys
 from attest.log import log_bodies, log_entries
+from attest.log.logged_texts import b64
 from attest.signers import NetworkGuard, Signer
 from attest.signers.services import door, post
 from attest.sigstore import managed_proofs, rekor_answers
@@ -93,7 +93,7 @@ class LoggedSigner:
         value = canonical.loads_object(bundle.raw, what="sigstore bundle", max_bytes=limits.ATTESTATION)
         material = value["verificationMaterial"]
         if self.services.tsa is not None:
-            stamp = {"signedTimestamp": _b64(self._stamp(bundle.signature, self.services.tsa))}
+            stamp = {"signedTimestamp": b64(self._stamp(bundle.signature, self.services.tsa))}
             material["timestampVerificationData"] = {"rfc3161Timestamps": [stamp]}
         if self.services.rekor is not None:
             material["tlogEntries"] = [self._entry(bundle, value["dsseEnvelope"], self.services.rekor)]
@@ -127,7 +127,7 @@ class LoggedSigner:
     def _v1_request(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
         content = {
             "envelope": canonical.dumps(dict(envelope)).decode(),
-            "verifiers": [_b64(keys.public_to_pem(self._public))],
+            "verifiers": [b64(keys.public_to_pem(self._public))],
         }
         return {"apiVersion": "0.0.1", "kind": "dsse", "spec": {"proposedContent": content}}
 
@@ -163,7 +163,3 @@ def _v2_request(body: Mapping[str, Any]) -> dict[str, Any]:
 def _first(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     found = config.get(name) or [{}]
     return found[0] if isinstance(found, list) and isinstance(found[0], dict) else {}
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
