@@ -21,8 +21,10 @@ from bundlers.isolation.contents import Contents
 from bundlers.isolation.explained.allowed import Allowed
 from bundlers.isolation.scans import tokens
 from bundlers.isolation.scans.scanning import ContentStore, Scan, asked, cache_folder, scan
-from bundlers.isolation.scans.tokens import TokenCache, Tokens
+from bundlers.isolation.scans.token_cache import TokenCache
+from bundlers.isolation.scans.tokens import Tokens
 from bundlers.isolation.settings import Settings
+from bundlers.isolation.stretches.matching import hashes_of, in_two
 from bundlers.products.product_manifests import ProductFile
 
 
@@ -60,7 +62,7 @@ def take(
                 cache.put(product, have)
         found[product] = have
     chosen = {product: have.chosen(file.content for file in compared[product]) for product, have in found.items()}
-    common, explained = tokens.in_two(chosen.values()), _explained(allowed)
+    common, explained = in_two(have.tokens for have in chosen.values()), _explained(allowed)
     files = {
         product: chosen[product].holding(common)
         | found[product].holding(explained)
@@ -116,5 +118,4 @@ def _everywhere(allowed: Allowed, product: str) -> Hashes:
 
 def _explained(allowed: Allowed) -> Hashes:
     """Fingerprints of what references hold."""
-    parts = [np.frombuffer(row.unit.hashes, "<u8") for group in allowed.references() for row in group.units]
-    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+    return hashes_of(row.unit for group in allowed.references() for row in group.units)

@@ -25,7 +25,7 @@ from attest.digests import Digest, from_raw
 from attest.errors import CasstoreError
 from bundlers.audit import whence
 from bundlers.isolation.scans.scan_cache import ScanCache
-from bundlers.isolation.scans.tokens import TokenCache
+from bundlers.isolation.scans.token_cache import TokenCache
 from casstore.errors import NoSuchStore, StoreDamaged
 from casstore.fsck import fsck, mend_config, repair
 from casstore.gc import collect, pins

@@ -15,7 +15,8 @@ from attest.digests import Digest, from_raw, sha256
 from bundlers.inspection.units import Member
 from bundlers.isolation.scans.scan_cache import ScanCache
 from bundlers.isolation.scans.scanning import Scan
-from bundlers.isolation.scans.tokens import TokenCache, Tokens
+from bundlers.isolation.scans.token_cache import TokenCache
+from bundlers.isolation.scans.tokens import Tokens
 from casstore.fsck import fsck, repair
 from casstore.gc import Settings, collect, pins
 from casstore.ledger import sealed_states

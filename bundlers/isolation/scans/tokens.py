@@ -10,11 +10,7 @@ with the user's secret: a product whose files did not change costs one read, how
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import hmac
-import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,11 +21,7 @@ from numpy.typing import NDArray
 from attest.digests import Digest, to_raw
 from bundlers.inspection.fingerprints import Hashes
 from bundlers.isolation.scans.scanning import Scan
-from bundlers.isolation.stretches.matching import is_in
-from casstore.machine import user_secrets
 
-_FORMAT = "casstore-isolation-tokens/1"
-_CHECK = 16
 _Owners = NDArray[np.uint32]
 _Chosen = NDArray[np.bool_]
 
@@ -123,24 +115,6 @@ def array(tokens: Iterable[int]) -> Hashes:
     return np.unique(np.fromiter(tokens, np.uint64))
 
 
-def in_two(products: Iterable[Tokens]) -> Hashes:
-    """What two products have or more, sorted, each once."""
-    each = sorted((known.tokens for known in products), key=len)
-    if not each:
-        return np.empty(0, np.uint64)
-    largest, rest = each.pop(), [_once(held) for held in each]
-    every = np.sort(np.concatenate([np.empty(0, np.uint64), *rest]), kind="stable")  # sorted runs are merged
-    others = _once(every)
-    return np.union1d(every[1:][every[1:] == every[:-1]], others[is_in(others, largest)])
-
-
-def _once(tokens: Hashes) -> Hashes:
-    if not len(tokens):
-        return tokens
-    found: Hashes = tokens[np.concatenate(([True], tokens[1:] != tokens[:-1]))]
-    return found
-
-
 def _file_tokens(number: int, digest: Digest, size: int, found: Scan, min_size: int) -> tuple[Hashes, _Owners, _Chosen]:
     held = [(digest, size), *((member.digest, member.size) for member in found.members)]
     marks = [_mark(mark) for unit in found.units for mark in unit.marks]
@@ -155,64 +129,3 @@ def _file_tokens(number: int, digest: Digest, size: int, found: Scan, min_size: 
 
 def _mark(mark: str) -> int:
     return int.from_bytes(hashlib.sha256(mark.encode("utf-8", "surrogatepass")).digest()[:8], "little")
-
-
-def _plain(path: str) -> bytes:
-    """The bytes of a plain file; a link or a pipe that was put in its place is not followed. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise FileNotFoundError(path)
-        with open(fd, "rb", closefd=False) as file:
-            return file.read()
-    finally:
-        os.close(fd)
-
-
-class TokenCache:
-    """One file a product in a folder that is disposable; what cannot be read, or believed, is made again.
-
-    `asked` is what the looks were asked for; tokens of other files, or asked otherwise, are not taken.
-    """
-
-    def __init__(self, folder: str | None, asked: str) -> None:
-        self._asked = asked
-        self._secret = (user_secrets.own_or_none() if folder is not None else None) or b""
-        self._folder = os.path.join(folder, "isolation") if folder is not None and self._secret else None
-
-    def get(self, product: str, files: Sequence[Digest]) -> Tokens | None:
-        """Those of these files, sorted, or None."""
-        if self._folder is None:
-            return None
-        try:
-            data = memoryview(_plain(self._path(self._folder, product)))
-        except OSError:
-            return None
-        body = data[_CHECK:]
-        if not hmac.compare_digest(data[:_CHECK], user_secrets.mac(self._secret, self._key(files), body)):
-            return None
-        return Tokens.from_bytes(files, body)
-
-    def put(self, product: str, known: Tokens) -> None:
-        """Keep them, in place of what the product had before."""
-        if self._folder is None:
-            return
-        path, body = self._path(self._folder, product), known.to_bytes()
-        temporary = f"{path}.{os.urandom(8).hex()}"
-        with contextlib.suppress(OSError):
-            os.makedirs(self._folder, exist_ok=True)
-            try:
-                with open(temporary, "xb") as file:
-                    file.write(user_secrets.mac(self._secret, self._key(known.files), body))
-                    file.write(body)
-                os.replace(temporary, path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
-
-    def _path(self, folder: str, product: str) -> str:
-        return os.path.join(folder, hashlib.sha256(product.encode()).hexdigest()[:32])
-
-    def _key(self, files: Sequence[Digest]) -> bytes:
-        told = repr([_FORMAT, self._asked, len(files)]).encode()
-        return hashlib.sha256(told + b"".join(map(to_raw, files))).digest()

@@ -62,10 +62,25 @@ class Candidate:
 def hashes_of(units: Iterable[Unit]) -> Hashes:
     """All fingerprints of some units, sorted, each once."""
     parts = [np.frombuffer(unit.hashes, "<u8") for unit in units if unit.hashes]
-    if not parts:
+    return _once(np.sort(np.concatenate(parts))) if parts else np.empty(0, np.uint64)
+
+
+def in_two(products: Iterable[Hashes]) -> Hashes:
+    """What two products have or more, sorted, each once; of each its own are sorted."""
+    each = sorted(products, key=len)
+    if not each:
         return np.empty(0, np.uint64)
-    found = np.sort(np.concatenate(parts))
-    return found[np.concatenate(([True], found[1:] != found[:-1]))]
+    largest, rest = each.pop(), [_once(held) for held in each]
+    every = np.sort(np.concatenate([np.empty(0, np.uint64), *rest]), kind="stable")  # sorted runs are merged
+    others = _once(every)
+    return np.union1d(every[1:][every[1:] == every[:-1]], others[is_in(others, largest)])
+
+
+def _once(hashes: Hashes) -> Hashes:
+    if not len(hashes):
+        return hashes
+    found: Hashes = hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))]
+    return found
 
 
 def is_in(hashes: Hashes, common: Hashes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -180,9 +195,7 @@ def _in_two_products(carried: Sequence[Carried]) -> Hashes:
     by_product: dict[int, list[Unit]] = {}
     for item in carried:
         by_product.setdefault(item.product, []).append(item.unit)
-    every = np.sort(np.concatenate([hashes_of(units) for units in by_product.values()] or [np.empty(0, np.uint64)]))
-    repeated: Hashes = every[1:][every[1:] == every[:-1]]
-    return repeated
+    return in_two(hashes_of(units) for units in by_product.values())
 
 
 def _pairs(
