@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import random
 import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 from bench_isolation_pairs import LEAKS, Bench, Own, found_in, leaks
 from bench_isolation_workspace import shipped, told
@@ -22,54 +23,20 @@ from bundlers.isolation import Settings
 from bundlers.isolation.explained import reference_sources
 from casstore.store.store import Store
 
-_COMMON = """package common
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.support.go_module import module
 
-import ("encoding/json"; "regexp"; "strings")
-
-func Report(name, text string) string {
-	wanted := regexp.MustCompile(`(?i)error|warn(ing)?`)
-	rows := map[string]int{}
-	for _, word := range strings.Fields(text) { if !wanted.MatchString(word) { rows[word]++ } }
-	out, _ := json.Marshal(map[string]any{"name": name, "rows": rows})
-	return string(out)
-}
-"""
-_MAIN = """package main
-
-import ("fmt"; "io"; "os"; "example.org/house/common"; %s)
-
-func main() {
-	data, _ := io.ReadAll(os.Stdin)
-	%s
-	fmt.Println(common.Report("%s", string(data)))
-}
-"""
 _OWN = {
     "scan": ('"strings"', "fmt.Println(strings.Contains(string(data), os.Args[0]))"),
     "serve": ('"net/http"', "if len(os.Args) > 1 { http.ListenAndServe(os.Args[1], nil) }"),
     "stat": ('"encoding/json"', "var rows []float64; json.Unmarshal(data, &rows); fmt.Println(len(rows))"),
     "sync": ('"time"', "done := make(chan int); go func() { done <- len(data) }(); fmt.Println(<-done, time.Now())"),
 }
-_LEAK = ('; "example.org/house/engine"', "fmt.Println(engine.Run(uint64(len(data))))")
 
 
 def written(folder: str, *leaking: str) -> None:
     """The module; `engine` is the package of `serve` alone, and of those that leak."""
-    chance = random.Random(3)
-    table = ", ".join(str(chance.randrange(256)) for _ in range(6144))
-    steps = "".join(
-        f"if v%{chance.randrange(3, 9999)} == 0 {{ v = v<<{n % 60 + 1} ^ {chance.getrandbits(60)} }}\n"
-        for n in range(300)
-    )
-    files = {
-        "go.mod": "module example.org/house\n\ngo 1.19\n",
-        "common/common.go": _COMMON,
-        "engine/engine.go": f"package engine\n\nvar Table = [...]byte{{{table}}}\n\n"
-        f"func Run(v uint64) uint64 {{\n{steps}return v + uint64(Table[v%6144])\n}}\n",
-    }
-    for name, (package, line) in _OWN.items():
-        more, call = _LEAK if name in ("serve", *leaking) else ("", "")
-        files[f"cmd/{name}/main.go"] = _MAIN % (package + more, f"{line}; {call}", name)
+    files = module(_OWN, ("serve", *leaking), seed=3)
     for path, text in files.items():
         os.makedirs(os.path.dirname(os.path.join(folder, path)) or folder, exist_ok=True)
         with open(os.path.join(folder, path), "w", encoding="utf-8") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from bundlers.inspection import go_objects, linkable
 from cli.main import invoke
+from tests.support.go_module import module
 from tests.support.typed_line import begun, said, told, typed
 
 NAMES = ("one", "two")
@@ -20,26 +20,7 @@ TOML = '[store]\nurl = "./store"\n[channels.dev]\napprovals = 0\n' + "".join(
     f'[products.{name}]\ncomponents = ["{name}"]\nformat = "tar.gz"\n'
     for name in NAMES
 )
-COMMON = """package common
-
-import ("encoding/json"; "regexp"; "strings")
-
-func Report(name, text string) string {
-	wanted := regexp.MustCompile(`(?i)error|warn(ing)?`)
-	rows := map[string]int{}
-	for _, word := range strings.Fields(text) { if !wanted.MatchString(word) { rows[word]++ } }
-	out, _ := json.Marshal(map[string]any{"name": name, "rows": rows})
-	return string(out)
-}
-"""
-MAIN = """package main
-
-import ("fmt"; "os"; "example.org/house/common"; %s)
-
-func main() { %s; fmt.Println(common.Report("%s", fmt.Sprint(os.Args))) }
-"""
 OWN = {"one": ('"sort"', "sort.Strings(os.Args)"), "two": ('"time"', "fmt.Println(time.Now())")}
-LEAK = ('"example.org/house/engine"', "fmt.Println(engine.Run(uint64(len(os.Args))))")
 CACHE = os.path.join(os.path.expanduser("~"), ".cache", "go-build")
 
 
@@ -60,21 +41,7 @@ def go(folder: Path, *words: str) -> str:
 
 def written(folder: Path, leak: str = "") -> None:
     """The module; the program `leak` holds the own package of the other one too."""
-    chance = random.Random(7)
-    table = ", ".join(str(chance.randrange(256)) for _ in range(6144))
-    steps = "".join(
-        f"if v%{chance.randrange(3, 9999)} == 0 {{ v = v<<{n % 60 + 1} ^ {chance.getrandbits(60)} }}\n"
-        for n in range(300)
-    )
-    files = {
-        "go.mod": "module example.org/house\n\ngo 1.19\n",
-        "common/common.go": COMMON,
-        "engine/engine.go": f"package engine\n\nvar Table = [...]byte{{{table}}}\n\n"
-        f"func Run(v uint64) uint64 {{\n{steps}return v + uint64(Table[v%6144])\n}}\n",
-    }
-    for name, (package, line) in OWN.items():
-        packages, lines = ([package], [line]) if name not in ("one", leak) else ([package, LEAK[0]], [line, LEAK[1]])
-        files[f"cmd/{name}/main.go"] = MAIN % ("; ".join(packages), "; ".join(lines), name)
+    files = module(OWN, ("one", leak), seed=7)
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
