@@ -31,7 +31,7 @@ from bundlers.consuming.service import TrustSettings
 from bundlers.consuming.sources import KIT_FORMAT, KitSource
 from bundlers.publishing import cosigned
 from bundlers.publishing.cosigned import ReadLine
-from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout import kit_files, published_paths
 from bundlers.publishing.layout.kit_files import HEAD, KitFile, Member
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.proofs import gathering, proof_gathering, withdrawals
@@ -254,14 +254,14 @@ def _published_checkpoints(store: gathering.ReadStore, state: LedgerState) -> It
     rows = heapq.merge(*(rows.newest() for rows in state.publications.values()), key=lambda row: -row.entry)
     for row in rows:
         claim = publication.parse(parse_unverified(store.read(row.statement)).predicate)
-        if records.CHECKPOINT in claim.targets:
-            yield store.read(claim.targets[records.CHECKPOINT].digest)
+        if published_paths.CHECKPOINT in claim.targets:
+            yield store.read(claim.targets[published_paths.CHECKPOINT].digest)
 
 
 def _add_nodes(gathered: Gathered, history: History, size: int) -> None:
     """What shows that the ledger only grew, to whoever saw a checkpoint: each of them ends in a seal that held."""
     seen = [number + 1 for number in history.seals if number + 1 < size]
-    gathered.add(records.NODES, log_nodes.to_bytes(seen, size, proof_gathering.tree_of(history, size).hash_at))
+    gathered.add(published_paths.NODES, log_nodes.to_bytes(seen, size, proof_gathering.tree_of(history, size).hash_at))
 
 
 def _head(state: LedgerState, version: str, release: Digest, channels: Sequence[str]) -> bytes:

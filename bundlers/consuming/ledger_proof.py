@@ -29,7 +29,7 @@ from bundlers.consuming.state import Pins
 from bundlers.errors import Ended
 from bundlers.publishing import cosigned
 from bundlers.publishing.cosigned import Cosigned
-from bundlers.publishing.layout import records, tuf_bond
+from bundlers.publishing.layout import published_paths, tuf_bond
 from bundlers.publishing.layout.records import LedgerProof
 from bundlers.publishing.proofs.absence import Against
 from bundlers.publishing.proofs.channel_proof import History
@@ -124,7 +124,7 @@ def prove(
     sigstore_root: bytes | None = None,
 ) -> ProvenLedger:
     """Verify the proof of a published source or kit. Raises VerificationError, TrustError, FormatError."""
-    proof = LedgerProof.parse(source.read(records.PROOF))
+    proof = LedgerProof.parse(source.read(published_paths.PROOF))
     pins = pins_of(proof.store, proof.ledger)
     entries = _parse_entries(proof)
     objects = Objects(proof.store, {sha256(item.statement): item.statement for item in proof.entries})
@@ -246,9 +246,10 @@ def _sigstore_roots(source: Source, proof: LedgerProof, entries: list[Entry]) ->
     for entry, item in zip(entries, proof.entries, strict=True):
         pinned = _pins(item.statement) if entry.kind in _ROOTS else None
         if pinned is not None and pinned not in found:
-            data = source.read(records.sigstore_root_path(pinned))
+            path = published_paths.sigstore_root_path(pinned)
+            data = source.read(path)
             if sha256(data) != pinned:
-                raise VerificationError(f"{records.sigstore_root_path(pinned)}: other bytes than the trust root pins")
+                raise VerificationError(f"{path}: other bytes than the trust root pins")
             found[pinned] = data
     return found
 
@@ -298,7 +299,7 @@ def _checkpoint(source: Source, proof: LedgerProof, root: TrustRoot, sealed_at: 
     """What an identity signed which had the role `ledger` when it was sealed."""
     origin = ledger_checkpoints.origin(proof.store, proof.ledger)
     known = note_keys(root, origin, sealed_at)
-    found = checkpoints.verify(source.read(records.CHECKPOINT), origin=origin, known=known)
+    found = checkpoints.verify(source.read(published_paths.CHECKPOINT), origin=origin, known=known)
     _check_ends(root, found.identities, at)
     if found.checkpoint.size != proof.size:
         raise VerificationError(f"the checkpoint is over {found.checkpoint.size} entries, the proof over {proof.size}")
@@ -351,7 +352,7 @@ def _growth(source: Source, seen: int, size: int) -> list[bytes]:
         return merkle.consistency_proof(tiles.tile_reader(lambda tile: _tile(source, tile), size), seen, size)
     except NoSuchObject as exc:
         try:
-            return merkle.consistency_proof(log_nodes.parse(source.plain(records.NODES), size), seen, size)
+            return merkle.consistency_proof(log_nodes.parse(source.plain(published_paths.NODES), size), seen, size)
         except (NoSuchObject, BadInput):
             raise VerificationError(
                 f"{exc.message}: it cannot be shown that the ledger only grew since it had {seen} entries",

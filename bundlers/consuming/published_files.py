@@ -27,7 +27,7 @@ from bundlers.products import product_manifests
 from bundlers.products.release_papers import manifest_name
 from bundlers.publishing import file_lists
 from bundlers.publishing.file_lists import ListedComponent, ListedFile, ListedRelease
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.network.network import NetworkGuard
@@ -168,7 +168,7 @@ def _confirmed(
 ) -> bool:
     """Against the release object and its ProductManifests, where they are. Raises VerificationError for a lie."""
     try:
-        raw = source.read(records.release_path(version, "release.json"))
+        raw = source.read(published_paths.release_path(version, "release.json"))
         if sha256(raw) != about.release:
             raise VerificationError(f"{file_lists.INDEX}: {version} is another release than the one that is published")
         made = release_objects.parse(raw)
@@ -177,7 +177,7 @@ def _confirmed(
             if build is None or (not row.component and build.archive.digest != digest):
                 raise VerificationError(f"{version}: its list names {row.product}, the release does not")
             if row.component:
-                data = source.read(records.release_path(version, manifest_name(row.product)))
+                data = source.read(published_paths.release_path(version, manifest_name(row.product)))
                 manifest = product_manifests.parse(data)
                 there = {(file.path, file.digest, file.component) for file in manifest.files}
                 if sha256(data) != build.product_manifest or (row.path, digest, row.component) not in there:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import VerificationError
 from bundlers.consuming.ledger_proof import Objects, Source
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.kit_files import KitFile
 from bundlers.publishing.layout.records import ChannelRecord
 from casstore.errors import NoSuchObject
@@ -30,7 +30,7 @@ class PublishedObjects:
         self.store_id = proven.store_id
         self.known: dict[Digest, bytes] = dict(proven.known)
         self._source, self._record = source, record
-        self._tars = [records.objects_path(record.channel, number) for number in range(1, record.tars + 1)]
+        self._tars = [published_paths.objects_path(record.channel, number) for number in range(1, record.tars + 1)]
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - a target has a limit
         """Bytes with this digest. Raises NoSuchObject, VerificationError."""
@@ -49,8 +49,8 @@ class PublishedObjects:
 
     def _alone(self, digest: Digest) -> bytes:
         versions = [self._record.version, *([self._record.canary.version] if self._record.canary else [])]
-        evidence = (records.evidence_path(version, digest) for version in versions)
-        for path in (*evidence, records.object_path(digest)):
+        evidence = (published_paths.evidence_path(version, digest) for version in versions)
+        for path in (*evidence, published_paths.object_path(digest)):
             try:
                 data = self._source.read(path)
             except NoSuchObject:

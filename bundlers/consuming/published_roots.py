@@ -15,7 +15,7 @@ from attest.digests import Digest, sha256
 from attest.errors import FormatError, TrustError, VerificationError
 from attest.trust import trust_chain
 from attest.trust.trust_roots import TrustRoot
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from casstore.errors import NoSuchObject
 
 MAX_ROOTS = 4096
@@ -27,7 +27,9 @@ def follow(
 ) -> tuple[TrustRoot, ...]:
     """The chain, oldest first. Raises NoSuchObject, TrustError, FormatError; TooNew, NotInstalled."""
     pinned = _pinned(read)
-    root = trust_chain.verify_first(read(records.trust_root_path(1)), at=at, read=pinned, sigstore_root=sigstore_root)
+    root = trust_chain.verify_first(
+        read(published_paths.trust_root_path(1)), at=at, read=pinned, sigstore_root=sigstore_root
+    )
     if first is not None and root.digest != first:
         raise TrustError(
             f"trust root 1 is {root.digest}, not {first} that was given or pinned at first use",
@@ -46,16 +48,16 @@ def follow(
 
 def _next(read: ReadPlain, version: int) -> bytes | None:
     try:
-        return read(records.trust_root_path(version))
+        return read(published_paths.trust_root_path(version))
     except NoSuchObject:
         return None
 
 
 def _pinned(read: ReadPlain) -> Callable[[Digest], bytes]:
     def of(digest: Digest) -> bytes:
-        data = read(records.sigstore_root_path(digest))
+        data = read(published_paths.sigstore_root_path(digest))
         if sha256(data) != digest:
-            raise TrustError(f"{records.sigstore_root_path(digest)}: other bytes than the trust root pins")
+            raise TrustError(f"{published_paths.sigstore_root_path(digest)}: other bytes than the trust root pins")
         return data
 
     return of

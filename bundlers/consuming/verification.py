@@ -22,7 +22,7 @@ from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, So
 from bundlers.consuming.published_objects import PublishedObjects, tar
 from bundlers.consuming.state import Pins
 from bundlers.consuming.verified import Canary, VerifiedChannel
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.proofs import absence, channel_proof
 from bundlers.publishing.proofs.absence import Against
@@ -50,7 +50,7 @@ def verify_channel(
 
     Raises Withdrawn, VerificationError, TrustError, FormatError, NoSuchObject, StorageUnavailable.
     """
-    record = ChannelRecord.parse(source.read(records.channel_path(channel)))
+    record = ChannelRecord.parse(source.read(published_paths.channel_path(channel)))
     if record.channel != channel:
         raise VerificationError(f"the channel record of {channel} says something else: it is that of {record.channel}")
     ledger = ledger_proof.prove(
@@ -104,7 +104,7 @@ def _sealed(
 def _against(
     source: Source, ledger: ProvenLedger, objects: PublishedObjects, record: ChannelRecord, channel: str, at: datetime
 ) -> Against:
-    leaves = Objects(ledger.store, tar(source, records.state_path(channel)))
+    leaves = Objects(ledger.store, tar(source, published_paths.state_path(channel)))
     history, number = ledger.history, record.move_number
     given = absence.by_release(way(history, channel, number))
     taken = () if _canary_holds(record) else given[1]

@@ -17,7 +17,7 @@ from bundlers.consuming import ledger_proof
 from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import tar
 from bundlers.consuming.state import PinnedMove, Pins
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.proofs import absence
 from casstore.errors import NoSuchObject
@@ -59,7 +59,7 @@ def read(
     """The publisher says that nothing of the channel may be installed; raises where that itself is not proven."""
     if (record.store, record.ledger, record.channel) != (ledger.store, ledger.ledger, channel):
         raise VerificationError(f"the channel record of {channel} says something else than the ledger")
-    leaves = Objects(ledger.store, tar(source, records.state_path(channel)))
+    leaves = Objects(ledger.store, tar(source, published_paths.state_path(channel)))
     names = absence.names_of_withdrawal(channel, ledger.trust_roots)
     try:
         answers = absence.answer(ledger.seal.state, leaves.read, names)

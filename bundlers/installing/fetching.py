@@ -26,7 +26,7 @@ from bundlers.installing import extract, partial
 from bundlers.installing.installed import PART, InstalledFolder
 from bundlers.installing.partial import Plan
 from bundlers.products import product_manifests
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from casstore.errors import NoSuchObject
 from casstore.machine.progress import Progress
 from casstore.storage.base import os_error
@@ -58,7 +58,7 @@ def plan(folder: InstalledFolder, found: Verified, item: VerifiedBuild) -> tuple
     if not any(file.digest in held for file in item.manifest.files):
         return None
     try:
-        data = found.source.read(records.pieces_path(item.path))
+        data = found.source.read(published_paths.pieces_path(item.path))
         pieces = Pieces.parse(data)
         made = partial.plan_for(item.manifest, pieces, held, item.archive.size)
     except (NoSuchObject, FormatError):

@@ -19,7 +19,7 @@ from attest.log.checkpoints import Checkpoint, parse
 from attest.trust.trust_roots import TrustRoot
 from attest.trust.witnesses import Witness
 from bundlers.publishing import cosigned
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.destinations import Destination
 from casstore.errors import StorageUnavailable
 
@@ -115,6 +115,6 @@ class Asking:
 def put(destination: Destination, one: Witness, note: bytes, newest: int) -> None:
     """Where a witness itself would put it."""
     size = parse(note)[0].size
-    destination.point(records.cosignature_path(size, one.key_id), note)
+    destination.point(published_paths.cosignature_path(size, one.key_id), note)
     if size >= newest:
-        destination.point(records.newest_cosignature_path(one.key_id), note)
+        destination.point(published_paths.newest_cosignature_path(one.key_id), note)

@@ -12,7 +12,7 @@ from attest.log import checkpoints
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing import cosigned
 from bundlers.publishing.asking import Question
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.destinations import Destination
 from bundlers.publishing.publishing_run import Run
 from casstore.ledger.states.state import LedgerState
@@ -53,4 +53,4 @@ def _ask(run: Run, destination: Destination, state: LedgerState, note: bytes) ->
 
 
 def _note(run: Run, claim: Publication) -> bytes:
-    return run.store.read(claim.targets[records.CHECKPOINT].digest)
+    return run.store.read(claim.targets[published_paths.CHECKPOINT].digest)

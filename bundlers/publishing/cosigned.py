@@ -19,7 +19,7 @@ from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint
 from attest.trust.witnesses import Witness, Witnesses
 from bundlers.errors import TooLarge
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.destinations import Destination
 from casstore.errors import NoSuchObject, StorageUnavailable
 
@@ -75,7 +75,9 @@ class Cosigned:
     def files(self) -> dict[str, bytes]:
         """Path -> note, as they lie in a publication or kit."""
         known = {one.name: one for one in self.asked.keys} if self.asked else {}
-        return {records.cosignature_path(self.size, known[name].key_id): note for name, note in self.notes.items()}
+        return {
+            published_paths.cosignature_path(self.size, known[name].key_id): note for name, note in self.notes.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
 def _line(read: ReadLine, one: Witness, checkpoint: Checkpoint) -> bytes | None:
     """As `line`. Raises StorageUnavailable where the place does not answer: a larger file than a note is none."""
     try:
-        note = read(records.cosignature_path(checkpoint.size, one.key_id))
+        note = read(published_paths.cosignature_path(checkpoint.size, one.key_id))
         if note is not None:
             cosignatures.time_of(note, one.key, checkpoint)
     except (FormatError, VerificationError, NoSuchObject, TooLarge):
@@ -142,7 +144,7 @@ def newest(places: Sequence[ReadLine], one: Witness, origin: str) -> tuple[int, 
     found = []
     for read in places:
         try:
-            note = read(records.newest_cosignature_path(one.key_id))
+            note = read(published_paths.newest_cosignature_path(one.key_id))
             if note is not None and (shown := checkpoints.parse(note)[0]).origin == origin:
                 found.append((shown.size, cosignatures.time_of(note, one.key, shown)))
         except (FormatError, VerificationError, NoSuchObject, StorageUnavailable):

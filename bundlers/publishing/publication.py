@@ -27,7 +27,7 @@ from bundlers.publishing import awaited_lines, feed, file_lists, recording, stan
 from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
 from bundlers.publishing.invalidation import invalidate
-from bundlers.publishing.layout import records, tuf_bond, tuf_repository
+from bundlers.publishing.layout import published_paths, tuf_bond, tuf_repository
 from bundlers.publishing.layout.destinations import (
     Destination,
     DestinationSettings,
@@ -211,11 +211,11 @@ def _is_current(run: Run, destination: Destination, state: LedgerState, last: Pu
             f"{destination.url}: publication {len(rows)} is not the one that the ledger names",
             hint="somebody else wrote there: publish to an empty destination",
         )
-    record = last.targets.get(records.channel_path(run.channel))
+    record = last.targets.get(published_paths.channel_path(run.channel))
     if record is None:
         return False
     shown = ChannelRecord.parse(run.store.read(record.digest))
-    size = checkpoints.parse(run.store.read(last.targets[records.CHECKPOINT].digest))[0].size
+    size = checkpoints.parse(run.store.read(last.targets[published_paths.CHECKPOINT].digest))[0].size
     newer = [entry for entry in run.ledger.entries(size) if entry.kind in TRUST]
     if written.staged:
         fresh = run.now - last.time < timedelta(days=run.settings.lifetimes.timestamp) / 2
@@ -270,7 +270,7 @@ def _let_go(run: Run, destination: Destination, state: LedgerState, number: int)
     """What newer publications replaced; that it cannot be taken away harms nobody."""
 
     def size_of(place: int) -> int:
-        target = run.claim(state, place).targets[records.CHECKPOINT]
+        target = run.claim(state, place).targets[published_paths.CHECKPOINT]
         return checkpoints.parse(run.store.read(target.digest))[0].size
 
     with contextlib.suppress(NotWritable, StorageUnavailable):
@@ -301,7 +301,7 @@ def _report(
     found = state.channel(run.channel)
     assert found.release is not None  # noqa: S101 - it was published
     shown = run.claim(state, number).targets
-    record = ChannelRecord.parse(run.store.read(shown[records.channel_path(run.channel)].digest))
+    record = ChannelRecord.parse(run.store.read(shown[published_paths.channel_path(run.channel)].digest))
     return PublishReport(
         destination=run.settings.name,
         url=destination.url,

@@ -27,7 +27,7 @@ from attest.log.tiles import Tile
 from attest.statements.predicates import publication, seal
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing import cosigned, feed
-from bundlers.publishing.layout import records, target_lists, tuf_repository
+from bundlers.publishing.layout import published_paths, target_lists, tuf_repository
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
@@ -119,7 +119,7 @@ def _claim(store: Store, statement: Digest) -> Publication:
 
 
 def _checkpoint(store: Store, claim: Publication) -> Checkpoint:
-    return checkpoints.parse(store.read(claim.targets[records.CHECKPOINT].digest))[0]
+    return checkpoints.parse(store.read(claim.targets[published_paths.CHECKPOINT].digest))[0]
 
 
 def _lacking(
@@ -141,15 +141,17 @@ def _add_targets(
 ) -> set[str]:
     """The files that a publication names; those that a reader of them needs are returned."""
     targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
-    targets[records.publication_path(number)] = TargetInfo(statement, store.size(statement))
+    targets[published_paths.publication_path(number)] = TargetInfo(statement, store.size(statement))
     files = {place: Expected(info.digest) for path, info in targets.items() for place in places(path, info)}
     for path, info in targets.items():
         if path.startswith("channels/") and path.endswith(".json"):  # archives under the names that people know
             record = ChannelRecord.parse(store.read(info.digest))
-            named = {records.release_path(version, one.archive): one.digest for version, one in record.named_builds}
+            named = {
+                published_paths.release_path(version, one.archive): one.digest for version, one in record.named_builds
+            }
             files |= {name: Expected(digest) for name, digest in named.items()}
     into.update(files)
-    into[CHECKPOINT] = Expected(targets[records.CHECKPOINT].digest)
+    into[CHECKPOINT] = Expected(targets[published_paths.CHECKPOINT].digest)
     return {*files, CHECKPOINT}
 
 

@@ -14,7 +14,7 @@ from attest.digests import Digest
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
-from bundlers.publishing.layout import records, target_lists
+from bundlers.publishing.layout import published_paths, target_lists
 from bundlers.publishing.layout.destinations import (
     Destination,
     DestinationSettings,
@@ -91,5 +91,5 @@ class Run:
         """All targets of a publication: those that its record names, and the record."""
         statement = state.publications[self.settings.name][claim.number - 1].statement
         targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
-        targets[records.publication_path(claim.number)] = TargetInfo(statement, self.store.size(statement))
+        targets[published_paths.publication_path(claim.number)] = TargetInfo(statement, self.store.size(statement))
         return targets

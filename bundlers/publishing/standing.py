@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from attest.errors import VerificationError
 from attest.log import checkpoints
 from bundlers.publishing import feed, writing
-from bundlers.publishing.layout import records, tuf_repository
+from bundlers.publishing.layout import published_paths, tuf_repository
 from bundlers.publishing.layout.destinations import Destination
 from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo
 from casstore.ledger.book.all_entries import AllEntries
@@ -32,7 +32,7 @@ def is_whole(
     destination: Destination, targets: Mapping[str, TargetInfo], store: writing.Blobs, entries: AllEntries
 ) -> bool:
     """Whether targets, plain names, tiles and the feed are there in their size, and the checkpoint is shown."""
-    size = checkpoints.parse(store.read(targets[records.CHECKPOINT].digest))[0].size
+    size = checkpoints.parse(store.read(targets[published_paths.CHECKPOINT].digest))[0].size
     end, parts = feed.shown(destination)
     if min(writing.published_size(destination), end) < size:
         return False

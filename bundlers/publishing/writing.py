@@ -21,7 +21,7 @@ from attest.log import checkpoints, tiles
 from attest.log.tiles import Tile
 from bundlers.publishing import feed
 from bundlers.publishing.feed import Feed
-from bundlers.publishing.layout import records, tuf_repository
+from bundlers.publishing.layout import published_paths, tuf_repository
 from bundlers.publishing.layout.destinations import Blob, Destination, put
 from bundlers.publishing.layout.records import ChannelRecord, PublishedBuild
 from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
@@ -98,7 +98,7 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
         shown.advance(1, info.length, info.length)
     shown.finish()
     _write_names(new, destination, store, written)
-    checkpoint = store.read(job.targets[records.CHECKPOINT].digest)
+    checkpoint = store.read(job.targets[published_paths.CHECKPOINT].digest)
     size = checkpoints.parse(checkpoint)[0].size
     _write_tiles(size, job, destination, written)
     placed = {info.digest: places(path, info)[0] for path, info in job.targets.items()}
@@ -154,7 +154,7 @@ def release_names(targets: Mapping[str, TargetInfo], store: Blobs) -> Iterator[t
         if path.startswith("channels/") and path.endswith(".json"):
             record = ChannelRecord.parse(store.read(info.digest))
             for version, build in record.named_builds:
-                yield records.release_path(version, build.archive), build
+                yield published_paths.release_path(version, build.archive), build
 
 
 def places(path: str, info: TargetInfo) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from bundlers.consuming import published_roots
 from bundlers.consuming.ledger_proof import note_keys
 from bundlers.consuming.readers import Reader, open_reader, read_all
 from bundlers.publishing import feed
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger import checkpoints as ledger_checkpoints
 from casstore.network.network import NetworkGuard
@@ -119,11 +119,11 @@ def open_log(
         return read_all(reader, path, max_bytes=limits.ATTESTATION)
 
     roots = published_roots.follow(read, first=first, at=at, sigstore_root=sigstore_root)
-    raw = read_all(reader, records.CHECKPOINT, max_bytes=checkpoints.MAX_NOTE)
+    raw = read_all(reader, published_paths.CHECKPOINT, max_bytes=checkpoints.MAX_NOTE)
     try:
         told = checkpoints.parse(raw)[0].origin
     except FormatError as exc:
-        raise FormatError(f"{reader.url}/{records.CHECKPOINT}: {exc.message}", hint=exc.hint) from exc
+        raise FormatError(f"{reader.url}/{published_paths.CHECKPOINT}: {exc.message}", hint=exc.hint) from exc
     prefix = ledger_checkpoints.origin(roots[0].store, "")
     ledger = told.removeprefix(prefix)
     if not told.startswith(prefix) or not ledger or "/" in ledger:

@@ -25,7 +25,7 @@ from attest.trust.witnesses import FOLD, Witness
 from bundlers.consuming.ledger_proof import note_keys
 from bundlers.consuming.readers import open_reader, read_all
 from bundlers.publishing import cosigned
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.destinations import Destination, open_destination
 from bundlers.witnessing import histories, logs
 from bundlers.witnessing.logs import PublishedLog
@@ -198,7 +198,7 @@ def _check_same(before: Remembered | None, log: PublishedLog, own: Witness, sign
 
 def _check_not_lost(destination: Destination, own: Witness, before: Remembered | None) -> None:
     """What this key signed by its own place is remembered. Raises VerificationError."""
-    note = cosigned.small(destination)(records.newest_cosignature_path(own.key_id))
+    note = cosigned.small(destination)(published_paths.newest_cosignature_path(own.key_id))
     if note is None:
         return
     try:
@@ -258,7 +258,7 @@ def _ask_peers(
 
 def _peer_note(url: str, one: Witness, log: PublishedLog, now: datetime, network: NetworkGuard | None) -> bytes | None:
     """The newest note of a peer, signed by it and by the ledger; None where there is none."""
-    path = records.newest_cosignature_path(one.key_id)
+    path = published_paths.newest_cosignature_path(one.key_id)
     try:
         note = read_all(open_reader(url, network=network), path, max_bytes=checkpoints.MAX_NOTE)
         origin = log.checkpoint.origin
@@ -292,14 +292,14 @@ def _show_smaller(destination: Destination, own: Witness, log: PublishedLog, sig
     known = log.root.witnesses.keys if log.root.witnesses else ()
     if own in known and cosigned.line(cosigned.small(destination), own, log.checkpoint) is None:
         note = cosignatures.cosign(log.note, own.key, signer.sign_bytes, at=now)
-        destination.point(records.cosignature_path(log.size, own.key_id), note)
+        destination.point(published_paths.cosignature_path(log.size, own.key_id), note)
 
 
 def _show(destination: Destination, own: Witness, signed: Remembered) -> None:
     """The line at its places; a line that lies there already is left, anything else is replaced."""
     checkpoint = checkpoints.parse(signed.note)[0]
     if cosigned.line(cosigned.small(destination), own, checkpoint) is None:
-        destination.point(records.cosignature_path(signed.size, own.key_id), signed.note)
-    newest = records.newest_cosignature_path(own.key_id)
+        destination.point(published_paths.cosignature_path(signed.size, own.key_id), signed.note)
+    newest = published_paths.newest_cosignature_path(own.key_id)
     if cosigned.small(destination)(newest) != signed.note:
         destination.point(newest, signed.note)

@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from attest.errors import FormatError, VerificationError
 from bundlers.consuming.service import TrustSettings, verify
-from bundlers.consuming.state import ConsumerState, Pins
+from bundlers.consuming.state import ConsumerState
 from bundlers.installing.install import install
 from casstore import promotion
-from casstore.errors import NoSuchObject
+from tests.support.forged import Forged, refuse
 from tests.support.shared import SharedWorld
 from tests.support.worlds import signer
-from tests.unit.bundlers.consuming.test_verification import Forged
 
 
 @pytest.fixture
@@ -30,11 +28,6 @@ def world(tmp_path: Path) -> SharedWorld:
 def _public(world: SharedWorld, tmp_path: Path, name: str = "public") -> Forged:
     world.publish("prod", str(tmp_path / name))
     return Forged.of(str(tmp_path / name))
-
-
-def _refuse(world: SharedWorld, forged: Forged, match: str, pins: Pins | None = None) -> None:
-    with pytest.raises((VerificationError, FormatError, NoSuchObject), match=match):
-        forged.judged(world, pins=pins)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +55,7 @@ def test_nobody_is_shown_one_of_the_two_or_another_share(
     """As a publisher, or a mirror with all its keys, may try with somebody whom it has chosen."""
     forged = _public(world, tmp_path)
     forged.edit("channels/prod.json", change)
-    _refuse(world, forged, match)
+    refuse(world, forged, match)
 
 
 def test_an_older_share_and_a_canary_that_was_taken_back_are_not_served_again(
@@ -73,11 +66,11 @@ def test_an_older_share_and_a_canary_that_was_taken_back_are_not_served_again(
     world.step("1.1.0", 50)
     second = _public(world, tmp_path)
     wider = second.judged(world).pins
-    _refuse(world, first, "smaller|seen before", pins=wider)
+    refuse(world, first, "smaller|seen before", pins=wider)
     world.later(hours=1).rollback("prod")
     found = _public(world, tmp_path).judged(world, pins=wider)
     assert (found.version, found.action, found.canary) == ("1.0.0", "rollback", None)
-    _refuse(world, second, "smaller|seen before", pins=found.pins)
+    refuse(world, second, "smaller|seen before", pins=found.pins)
 
 
 def test_an_older_record_under_the_newest_seal_is_refused(world: SharedWorld, tmp_path: Path) -> None:
@@ -87,7 +80,7 @@ def test_an_older_record_under_the_newest_seal_is_refused(world: SharedWorld, tm
     forged = _public(world, tmp_path)
     for path in ("channels/prod.json", "channels/prod.objects.tar"):
         forged.targets[path] = old.targets[path]
-    _refuse(world, forged, "the sealed state names another move|is not shown|is missing")
+    refuse(world, forged, "the sealed state names another move|is not shown|is missing")
 
 
 def test_a_promoter_who_leaves_a_step_out_is_refused_by_the_consumer_too(
@@ -101,7 +94,7 @@ def test_a_promoter_who_leaves_a_step_out_is_refused_by_the_consumer_too(
         bent.setattr("attest.judging.steps.next_share", lambda *_: 50)
         world.step("1.1.0", 50)
         forged = _public(world, tmp_path)
-    _refuse(world, forged, "the next step is 5%, not 50%")
+    refuse(world, forged, "the next step is 5%, not 50%")
 
 
 def test_a_soak_that_was_not_over_is_seen_by_the_consumer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +106,7 @@ def test_a_soak_that_was_not_over_is_seen_by_the_consumer(tmp_path: Path, monkey
         bent.setattr("attest.judging.steps._soaked", lambda *_: None)
         world.step("1.1.0", 50)
         forged = _public(world, tmp_path)
-    _refuse(world, forged, "it ran 3600 seconds of 24 hours at 5%")
+    refuse(world, forged, "it ran 3600 seconds of 24 hours at 5%")
 
 
 def test_a_promoter_cannot_aim_at_an_installation_whose_id_is_not_known(world: SharedWorld, tmp_path: Path) -> None:
@@ -150,4 +143,4 @@ def test_a_canary_is_not_called_withdrawn_by_what_has_nothing_to_do_with_it(worl
     gone = [row.entry for row in world.state.revocations]
     for entries in ([gone[0]], [gone[1]], gone):
         forged.edit("channels/prod.json", lambda v, e=entries: v["canary"].update(withdrawn=e, products={}))
-        _refuse(world, forged, "nothing of it was taken away")
+        refuse(world, forged, "nothing of it was taken away")

@@ -23,7 +23,7 @@ from bundlers.consuming.withdrawn import Withdrawn
 from bundlers.consuming.witness_lines import read_from
 from bundlers.publishing import cosigned, published_check
 from bundlers.publishing.cosigned import CosignatureLines
-from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout import kit_files, published_paths, tuf_repository
 from bundlers.publishing.layout.destinations import DestinationSettings
 from bundlers.publishing.layout.kit_files import KitFile, Member
 from bundlers.publishing.publication import PublishReport, PublishSigners, publish_to
@@ -282,7 +282,7 @@ def test_a_mirror_that_shows_nonsense_is_away(tmp_path: Path, what: str) -> None
     line = Line(tmp_path, asked(1, "w1"))
     line.publish()
     shutil.copytree(line.public, tmp_path / "mirror")
-    path = tmp_path / "mirror" / ("ledger/checkpoint" if what == "checkpoint" else records.trust_root_path(1))
+    path = tmp_path / "mirror" / ("ledger/checkpoint" if what == "checkpoint" else published_paths.trust_root_path(1))
     path.write_bytes(b"nonsense")
     report = line.witness("w1", tmp_path / "mirror")
     assert report.new and len(report.away) == 1
@@ -295,7 +295,7 @@ def test_a_root_that_was_never_adopted_is_not_remembered(tmp_path: Path) -> None
     old = line.world.state.require_trust_root()
     given_up = signed(replace(old, version=2, created=line.world.now), previous=old)
     shutil.copytree(line.public, tmp_path / "mirror")
-    (tmp_path / "mirror" / records.trust_root_path(2)).write_bytes(given_up)
+    (tmp_path / "mirror" / published_paths.trust_root_path(2)).write_bytes(given_up)
     line.witness("w1", tmp_path / "mirror")
     line.later()
     line.world.next_root()
@@ -611,5 +611,5 @@ def test_what_a_witness_signed_last_is_told_by_its_own_line_alone(tmp_path: Path
     origin = ledger_checkpoints.origin(line.world.store.store_id, "main")
     assert cosigned.newest(places, key, origin) == (size, line.world.now.replace(microsecond=0))
     assert cosigned.newest(places, key, f"{origin}2") is None
-    (tmp_path / "w1-out" / records.newest_cosignature_path(key.key_id)).write_bytes(b"nonsense")
+    (tmp_path / "w1-out" / published_paths.newest_cosignature_path(key.key_id)).write_bytes(b"nonsense")
     assert cosigned.newest(places, key, origin) is None

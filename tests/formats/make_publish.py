@@ -24,7 +24,7 @@ from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists
 from bundlers.publishing.file_lists import ListedComponent, ListedRelease
-from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout import kit_files, published_paths, tuf_repository
 from bundlers.publishing.layout.kit_files import Member
 from bundlers.publishing.layout.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
 from bundlers.publishing.layout.tuf_repository import TargetInfo, TufSigners
@@ -53,10 +53,10 @@ def channel_record() -> ChannelRecord:
     builds = {
         key: PublishedBuild(
             f"{label(key)}-{version}.{kind}",
-            records.archive_path(key, kind, known(key)),
+            published_paths.archive_path(key, kind, known(key)),
             known(key),
             size,
-            records.release_path(version, f"{label(key)}.product-manifest.json"),
+            published_paths.release_path(version, f"{label(key)}.product-manifest.json"),
         )
         for key, kind, size in (
             ("core/linux-x86_64", "tar.gz", 1_834_022),
@@ -150,9 +150,9 @@ def kit() -> bytes:
     )
     files = {
         kit_files.HEAD: head,
-        records.channel_path("prod"): channel_record().to_bytes(),
-        records.release_path("1.2.0", "core-1.2.0.tar.gz"): b"archive",
-        records.evidence_path("1.2.0-rc.1+build.20260301", known("provenance")): b"evidence",
+        published_paths.channel_path("prod"): channel_record().to_bytes(),
+        published_paths.release_path("1.2.0", "core-1.2.0.tar.gz"): b"archive",
+        published_paths.evidence_path("1.2.0-rc.1+build.20260301", known("provenance")): b"evidence",
     }
     out = io.BytesIO()
     members = {name: Member(len(data), lambda data=data: (data,)) for name, data in files.items()}  # type: ignore[misc]
@@ -166,7 +166,7 @@ def metadata() -> dict[str, bytes]:
     tuf = TufSigners.single(signers.from_private_key(key))
     root = tuf_repository.next_root(None, tuf, now=NOW)
     assert root is not None
-    targets = {records.channel_path("prod"): TargetInfo(known("record"), 907)}
+    targets = {published_paths.channel_path("prod"): TargetInfo(known("record"), 907)}
     files = tuf_repository.make_metadata(7, root, targets, tuf, now=NOW, existing=lambda _: None)
     return {"1.root.json": root, **{file.name: file.data for file in files}}
 

@@ -15,7 +15,7 @@ from attest import canonical
 from attest.digests import Digest, hex_of, sha256
 from attest.log import checkpoints, merkle, tiles
 from bundlers.consuming.sources import KIT_FORMAT
-from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout import kit_files, published_paths
 from bundlers.publishing.layout.kit_files import HEAD, KitFile, Member
 from bundlers.publishing.layout.records import ChannelRecord, LedgerProof, ProvenEntry
 from casstore.ledger import entries as formats
@@ -67,11 +67,11 @@ class Public:
                 inclusion = tuple(tree.inclusion(entry.number, size))
                 proven.append(ProvenEntry(raw, self.blobs[entry.statement], inclusion))
         files = {
-            records.channel_path(channel): record.to_bytes(),
-            records.objects_path(channel): self._tar("objects", objects),
-            records.state_path(channel): self._leaves(record, old_leaves, leaves),
-            records.PROOF: LedgerProof(record.store, record.ledger, size, tuple(proven)).to_bytes(),
-            records.CHECKPOINT: self.checkpoint,
+            published_paths.channel_path(channel): record.to_bytes(),
+            published_paths.objects_path(channel): self._tar("objects", objects),
+            published_paths.state_path(channel): self._leaves(record, old_leaves, leaves),
+            published_paths.PROOF: LedgerProof(record.store, record.ledger, size, tuple(proven)).to_bytes(),
+            published_paths.CHECKPOINT: self.checkpoint,
         }
         for tile in tiles.grown(0, size):
             files[f"ledger/{tile.path}"] = tiles.tile_bytes(tile, tree.hash_at)
@@ -97,7 +97,7 @@ class Public:
 
     def record(self, channel: str, version: str) -> ChannelRecord:
         """The newest published record of a channel at a version."""
-        named = [data for name, data in self._targets() if name == records.channel_path(channel)]
+        named = [data for name, data in self._targets() if name == published_paths.channel_path(channel)]
         found = [record for record in map(ChannelRecord.parse, named) if record.version == version]
         return max(found, key=lambda record: (record.move_number, record.withdrawn))
 

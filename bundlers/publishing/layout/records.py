@@ -16,85 +16,14 @@ from typing import Any
 
 from attest import canonical
 from attest.core import limits, shares
-from attest.digests import Digest, hex_of, parse
+from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError
 from attest.statements.envelopes import decode_base64
-from bundlers.products.products import SUFFIXES
-from casstore.ledger.release_objects import build_key, label, split_key
+from bundlers.publishing.layout import published_paths
+from casstore.ledger.release_objects import build_key, split_key
 
 CHANNEL_FORMAT = "casstore-channel/2"
 PROOF_FORMAT = "casstore-ledger-proof/1"
-
-CHECKPOINT = "ledger/checkpoint"
-PROOF = "ledger/proof.json"
-NODES = "ledger/nodes.json"
-"""In a kit, instead of tiles."""
-
-
-def channel_path(channel: str) -> str:
-    """Target path of a channel record."""
-    return f"channels/{channel}.json"
-
-
-def sigstore_root_path(digest: Digest) -> str:
-    """A sigstore root that a trust root pins."""
-    return f"trust-root/{hex_of(digest)}.trusted_root.json"
-
-
-def trust_root_path(version: int) -> str:
-    """Target path of a signed trust root."""
-    return f"trust-root/{version}.json"
-
-
-def release_path(version: str, name: str) -> str:
-    """Target path of a file of a release."""
-    return f"releases/{version}/{name}"
-
-
-def archive_path(key: str, archive_format: str, digest: Digest) -> str:
-    """Target path of an archive: by its content, so that versions that have the same share it."""
-    suffix = SUFFIXES.get(archive_format, archive_format)
-    return f"archives/{hex_of(digest)}.{label(key)}.{suffix}"
-
-
-def pieces_path(archive: str) -> str:
-    """Target path of the lengths of an archive's pieces."""
-    return f"{archive}.pieces"
-
-
-def evidence_path(version: str, digest: Digest) -> str:
-    """Target path of an attestation of a release."""
-    return f"releases/{version}/evidence/{hex_of(digest)}.sigstore.json"
-
-
-def objects_path(channel: str, number: int = 1) -> str:
-    """Target path of a tar of objects that a channel's moves are judged by."""
-    return f"channels/{channel}.objects{'' if number == 1 else f'.{number}'}.tar"
-
-
-def object_path(digest: Digest) -> str:
-    """Target path of an object that is too large for a tar, and no evidence of the release."""
-    return f"objects/{hex_of(digest)}"
-
-
-def state_path(channel: str) -> str:
-    """Target path of the leaves of the sealed state that a channel is judged by."""
-    return f"channels/{channel}.state.tar"
-
-
-def publication_path(number: int) -> str:
-    """Target path of a publication record."""
-    return f"publications/{number}.sigstore.json"
-
-
-def cosignature_path(size: int, key_id: str) -> str:
-    """Where a witness's line over a checkpoint lies; no target."""
-    return f"ledger/cosignatures/{size}/{key_id}"
-
-
-def newest_cosignature_path(key_id: str) -> str:
-    """Where the newest line of a witness lies, for its peers."""
-    return f"ledger/cosignatures/newest/{key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +87,7 @@ class ChannelRecord:
     tars: int = 0
     """How many tars of objects there are."""
     alone: tuple[Digest, ...] = ()
-    """The objects that lie on their own at `object_path`."""
+    """The objects that lie on their own at `published_paths.object_path`."""
     withdrawn: tuple[int, ...] = ()
     """The entries of the revocations and suspensions by which nothing of it may be installed; () while it may."""
     canary: CanaryRecord | None = None
@@ -216,8 +145,13 @@ class ChannelRecord:
     @property
     def files(self) -> tuple[str, ...]:
         """The targets that are the channel's own."""
-        tars = (objects_path(self.channel, number) for number in range(1, self.tars + 1))
-        return (channel_path(self.channel), state_path(self.channel), *tars, *map(object_path, self.alone))
+        tars = (published_paths.objects_path(self.channel, number) for number in range(1, self.tars + 1))
+        return (
+            published_paths.channel_path(self.channel),
+            published_paths.state_path(self.channel),
+            *tars,
+            *map(published_paths.object_path, self.alone),
+        )
 
 
 @dataclass(frozen=True, slots=True)

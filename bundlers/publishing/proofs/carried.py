@@ -14,7 +14,7 @@ from datetime import datetime
 
 from attest.digests import hex_of
 from attest.statements.predicates.publication import Publication
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.proofs import channel_proof, gathering, proof_gathering, withdrawals
@@ -42,15 +42,17 @@ def carried(
     rows = state.publications[last.destination]
     stays_there = {path: TargetInfo(info.digest, info.length) for path, info in last.targets.items()}
     record = rows[-1].statement
-    stays_there[records.publication_path(len(rows))] = TargetInfo(record, store.size(record))
+    stays_there[published_paths.publication_path(len(rows))] = TargetInfo(record, store.size(record))
     roots = {root.digest: root for root in state.trust_roots}
     versions = {state.releases[digest].version for digest in state.channel(channel).gives}
-    held = {version for version, _ in ChannelRecord.parse(into.fresh[records.channel_path(channel)]).named_builds}
+    held = {
+        version for version, _ in ChannelRecord.parse(into.fresh[published_paths.channel_path(channel)]).named_builds
+    }
     withdrawn = versions - held
     left: set[str] = set()
     kept: set[str] = set()
     for name in _channels_of(last):
-        other = ChannelRecord.parse(store.read(last.targets[records.channel_path(name)].digest))
+        other = ChannelRecord.parse(store.read(last.targets[published_paths.channel_path(name)].digest))
         stays = name != channel and _holds(state, name, other)
         why = withdrawals.because(store, state, history, name, now, sigstore_root=sigstore_root) if stays else ()
         if stays and other.withdrawn and not why:  # a suspension has ended: told until the channel is published itself
@@ -98,14 +100,14 @@ def _canary_as_it_is(
     if not why:
         return record
     record = replace(record, canary=replace(record.canary, builds={}, withdrawn=why))
-    into.add(records.channel_path(channel), record.to_bytes())
+    into.add(published_paths.channel_path(channel), record.to_bytes())
     return record
 
 
 def _channels_of(claim: Publication) -> tuple[str, ...]:
     """The channels that a publication shows."""
     names = (path.removeprefix("channels/").removesuffix(".json") for path in claim.targets)
-    return tuple(sorted({name for name in names if records.channel_path(name) in claim.targets}))
+    return tuple(sorted({name for name in names if published_paths.channel_path(name) in claim.targets}))
 
 
 def _gone(state: LedgerState, versions: set[str]) -> Iterator[str]:

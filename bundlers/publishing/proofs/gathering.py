@@ -26,7 +26,7 @@ from bundlers import formats
 from bundlers.errors import HostileArchive
 from bundlers.formats import pieces
 from bundlers.products import agreement, product_manifests
-from bundlers.publishing.layout import kit_files, records
+from bundlers.publishing.layout import kit_files, published_paths
 from bundlers.publishing.layout.kit_files import Member
 from bundlers.publishing.layout.records import CanaryRecord, ChannelRecord, PublishedBuild
 from bundlers.publishing.layout.tuf_repository import TargetInfo
@@ -146,7 +146,7 @@ def gather_channel(
     if judged.canary is not None:
         builds = {} if canary_withdrawn else _builds(releases[1])
         record = replace(record, canary=_canary(state, channel, builds, canary_withdrawn))
-    into.add(records.channel_path(channel), record.to_bytes())
+    into.add(published_paths.channel_path(channel), record.to_bytes())
     return ChannelFiles(record, judged, chosen, releases[0], tuple(releases))
 
 
@@ -183,11 +183,11 @@ def _add_objects(
         tars[-1][digest] = objects[digest]
         room -= size
     for number, packed in enumerate(tars, start=1):
-        into.add(records.objects_path(channel, number), objects_tar(packed))
+        into.add(published_paths.objects_path(channel, number), objects_tar(packed))
     large = {digest for digest, data in objects.items() if len(data) > limits.PACKED_OBJECT}
     alone = tuple(sorted(large - evidence))
     for digest in alone:
-        into.refer(records.object_path(digest), digest, store)
+        into.refer(published_paths.object_path(digest), digest, store)
     return len(tars), alone
 
 
@@ -233,7 +233,7 @@ def check_archives(store: ReadStore, release: Release, known: frozenset[Digest] 
 def gather_pieces(into: Gathered, store: ReadStore, release: Release, before: Container[str]) -> None:
     """Add the lengths of archives' pieces, of those that were not published before."""
     for key, build in sorted(release.builds.items()):
-        path = records.pieces_path(records.archive_path(key, build.format, build.archive.digest))
+        path = published_paths.pieces_path(published_paths.archive_path(key, build.format, build.archive.digest))
         if path in before or build.archive.size < pieces.LEAST:
             continue
         manifest = product_manifests.parse(store.read(build.product_manifest))
@@ -252,21 +252,21 @@ def _release_files(
     reading: Recording,
 ) -> None:
     version = release.version
-    into.refer(records.release_path(version, "release.json"), digest, store)
-    into.refer(records.release_path(version, "SHA256SUMS"), release.checksums, store)
+    into.refer(published_paths.release_path(version, "release.json"), digest, store)
+    into.refer(published_paths.release_path(version, "SHA256SUMS"), release.checksums, store)
     for key, build in sorted(release.builds.items()):
-        manifest = records.release_path(version, f"{label(key)}.product-manifest.json")
+        manifest = published_paths.release_path(version, f"{label(key)}.product-manifest.json")
         into.refer(manifest, build.product_manifest, store)
-        into.refer(records.archive_path(key, build.format, build.archive.digest), build.archive.digest, store)
+        into.refer(published_paths.archive_path(key, build.format, build.archive.digest), build.archive.digest, store)
     if release.notes is not None:
-        into.refer(records.release_path(version, "NOTES"), release.notes, store)
+        into.refer(published_paths.release_path(version, "NOTES"), release.notes, store)
     provenance = _provenance({item: reading.read(item) for item in release.evidence})
     for archive, archive_digest in release.archives.items():
         if archive_digest in provenance:
-            path = records.release_path(version, f"{archive}.sigstore.json")
+            path = published_paths.release_path(version, f"{archive}.sigstore.json")
             into.refer(path, provenance[archive_digest], store)
     for item in sorted(evidence):
-        into.refer(records.evidence_path(version, item), item, store)
+        into.refer(published_paths.evidence_path(version, item), item, store)
 
 
 def _provenance(raws: Mapping[Digest, bytes]) -> dict[Digest, Digest]:
@@ -312,10 +312,10 @@ def _builds(release: Release) -> dict[str, PublishedBuild]:
     return {
         key: PublishedBuild(
             build.archive.name,
-            records.archive_path(key, build.format, build.archive.digest),
+            published_paths.archive_path(key, build.format, build.archive.digest),
             build.archive.digest,
             build.archive.size,
-            records.release_path(release.version, f"{label(key)}.product-manifest.json"),
+            published_paths.release_path(release.version, f"{label(key)}.product-manifest.json"),
         )
         for key, build in release.builds.items()
     }

@@ -16,7 +16,7 @@ from attest.log import checkpoints
 from attest.log.merkle import MemoryTree
 from attest.statements.predicates import seal as seals
 from attest.statements.predicates.seal import Seal
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.records import LedgerProof, ProvenEntry
 from bundlers.publishing.proofs import absence, channel_proof
 from bundlers.publishing.proofs.channel_proof import History
@@ -48,7 +48,7 @@ def add_rows(into: Gathered, store: ReadStore, history: History, channel: str, n
     """Add the leaves and nodes that answer for these rows."""
     reading = Recording(store)
     absence.answer(seal_before(history, size).state, reading.read, names)
-    into.add(records.state_path(channel), objects_tar(reading.seen))
+    into.add(published_paths.state_path(channel), objects_tar(reading.seen))
 
 
 def seal_before(history: History, size: int) -> Seal:
@@ -70,13 +70,13 @@ def gather_ledger(
     wanted = sorted(numbers | {size - 1} | history.around(numbers))
     tree = tree_of(history, size)
     proven = tuple(_proven(store, history.entries[number], tree, size) for number in wanted)
-    into.add(records.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())
-    into.add(records.CHECKPOINT, checkpoint)
+    into.add(published_paths.PROOF, LedgerProof(state.store, state.ledger, size, proven).to_bytes())
+    into.add(published_paths.CHECKPOINT, checkpoint)
     for version, digest in enumerate(state.trust_root_files, start=1):
-        into.refer(records.trust_root_path(version), digest, store)
+        into.refer(published_paths.trust_root_path(version), digest, store)
     for root in state.trust_roots:
         if root.sigstore_root is not None:
-            into.refer(records.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
+            into.refer(published_paths.sigstore_root_path(root.sigstore_root), root.sigstore_root, store)
 
 
 def tree_of(history: History, size: int) -> MemoryTree:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.proofs import absence, channel_proof, gathering, proof_gathering
 from bundlers.publishing.proofs.channel_proof import History
@@ -135,7 +135,7 @@ def gather(
         {},
         withdrawn=why,
     )
-    into.add(records.channel_path(channel), record.to_bytes())
+    into.add(published_paths.channel_path(channel), record.to_bytes())
     names = absence.names_of_withdrawal(channel, state.trust_roots)
     proof_gathering.add_rows(into, store, history, channel, names, state.count)
     return found.release

@@ -10,17 +10,15 @@ from typing import Any
 import pytest
 
 from attest.digests import sha256
-from attest.errors import FormatError, PolicyDenied, VerificationError
+from attest.errors import PolicyDenied
 from bundlers.consuming import kits
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.consuming.state import Pins
-from bundlers.publishing.layout import records
+from bundlers.publishing.layout import published_paths, records
 from casstore import promotion
-from casstore.errors import NoSuchObject
+from tests.support.forged import Forged, refuse
 from tests.support.shared import LINE, SharedWorld
 from tests.support.witnessed import Line, asked
 from tests.support.worlds import signer
-from tests.unit.bundlers.consuming.test_verification import Forged
 
 
 @pytest.fixture
@@ -39,11 +37,6 @@ def _public(world: SharedWorld, tmp_path: Path, name: str = "public") -> Forged:
 def _verify(world: SharedWorld, tmp_path: Path, **options: Any) -> VerifyReport:
     trust = TrustSettings(str(tmp_path / "state"))
     return verify(str(tmp_path / "public"), "prod", trust=trust, at=world.now, **options)
-
-
-def _refuse(world: SharedWorld, forged: Forged, match: str, pins: Pins | None = None) -> None:
-    with pytest.raises((VerificationError, FormatError, NoSuchObject), match=match):
-        forged.judged(world, pins=pins)
 
 
 def test_both_are_verified_each_by_its_own_moves_and_bytes(world: SharedWorld, tmp_path: Path) -> None:
@@ -84,7 +77,7 @@ def test_a_wider_share_keeps_its_beginning_and_the_whole_channel_is_proven_by_it
     whole = forged.judged(world, pins=found.pins)
     assert (whole.version, whole.canary) == ("1.1.0", None)
     numbers = {row.number for row in world.state.channel("prod").history}
-    proof = records.LedgerProof.parse(forged.targets[records.PROOF])
+    proof = records.LedgerProof.parse(forged.targets[published_paths.PROOF])
     shown = {int(re.findall(rb'"number":(\d+)', item.entry)[0]) for item in proof.entries}
     assert numbers <= shown, "every step is shown, and judged"
 
@@ -107,7 +100,7 @@ def test_a_revoked_canary_is_nobodys_and_the_base_stays(world: SharedWorld, tmp_
     record = records.ChannelRecord.parse(before.targets["channels/prod.json"])
     assert record.canary is not None
     forged.edit("channels/prod.json", lambda v: v.update(canary=record.canary.to_json()))  # type: ignore[union-attr]
-    _refuse(world, forged, "revoked|not shown")
+    refuse(world, forged, "revoked|not shown")
 
 
 def test_an_approver_of_the_canary_who_is_revoked_takes_it_away_and_not_the_base(tmp_path: Path) -> None:
@@ -137,7 +130,7 @@ def test_a_suspended_approver_takes_the_canary_away_for_as_long(tmp_path: Path) 
 
 def test_a_revoked_base_withdraws_the_channel(world: SharedWorld, tmp_path: Path) -> None:
     _revoke(world, "1.0.0")
-    _refuse(world, _public(world, tmp_path), "prod 1.0.0 was withdrawn: it leaks")
+    refuse(world, _public(world, tmp_path), "prod 1.0.0 was withdrawn: it leaks")
 
 
 def test_another_channels_publication_tells_that_the_canary_was_withdrawn(world: SharedWorld, tmp_path: Path) -> None:

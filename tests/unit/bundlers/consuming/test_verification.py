@@ -9,7 +9,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,19 +17,18 @@ import pytest
 
 from attest import canonical
 from attest.digests import Digest, sha256
-from attest.errors import FormatError, TrustError, VerificationError
+from attest.errors import TrustError, VerificationError
 from attest.judging.decisions import Decision
 from bundlers.consuming.service import TrustSettings, VerifyReport, verify
-from bundlers.consuming.state import Pins
 from bundlers.consuming.verification import verify_channel
-from bundlers.consuming.verified import VerifiedChannel
-from bundlers.publishing.layout import kit_files, records, tuf_repository
+from bundlers.publishing.layout import kit_files, published_paths, tuf_repository
 from bundlers.publishing.layout.kit_files import KitFile, Member
 from casstore import promotion
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.ledger.rules import moves
 from casstore.network.network import NetworkGuard
 from casstore.store.store import Store
+from tests.support.forged import Forged, refuse
 from tests.support.published import PublishedWorld
 from tests.support.worlds import signer
 
@@ -45,51 +44,6 @@ def world(tmp_path: Path) -> PublishedWorld:
 @pytest.fixture
 def public(tmp_path: Path) -> str:
     return str(tmp_path / "public")
-
-
-@dataclass
-class Forged:
-    """The targets of a published folder, as a publisher with all TUF keys could sign them."""
-
-    targets: dict[str, bytes]
-    plains: dict[str, bytes] = field(default_factory=dict)
-
-    @staticmethod
-    def of(folder: str) -> Forged:
-        top = Path(folder)
-        number = tuf_repository.version_of((top / "metadata/timestamp.json").read_bytes())
-        infos = tuf_repository.targets_of((top / f"metadata/{number}.targets.json").read_bytes())
-        targets = {
-            path: (top / "targets" / tuf_repository.target_name(path, info.digest)).read_bytes()
-            for path, info in infos.items()
-        }
-        plains = {
-            str(path.relative_to(top)): path.read_bytes() for path in (top / "ledger").rglob("*") if path.is_file()
-        }
-        return Forged(targets, plains)
-
-    def read(self, path: str) -> bytes:
-        if path not in self.targets:
-            raise NoSuchObject(path)
-        return self.targets[path]
-
-    def plain(self, path: str, *, max_bytes: int = 0) -> bytes:
-        if path not in self.plains:
-            raise NoSuchObject(path)
-        return self.plains[path]
-
-    def edit(self, path: str, change: Callable[[dict], None]) -> None:
-        value = canonical.loads(self.targets[path], what=path)
-        change(value)
-        self.targets[path] = canonical.dumps(value)
-
-    def judged(self, world: PublishedWorld, channel: str = "prod", pins: Pins | None = None) -> VerifiedChannel:
-        return verify_channel(self, channel, at=world.now, pins_of=lambda *_: pins)
-
-
-def refuse(world: PublishedWorld, forged: Forged, match: str, channel: str = "prod", pins: Pins | None = None) -> None:
-    with pytest.raises((VerificationError, FormatError, NoSuchObject), match=match):
-        forged.judged(world, channel, pins)
 
 
 def test_verified_channel_tells_who_and_why(world: PublishedWorld, public: str) -> None:
@@ -135,7 +89,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 def test_every_missing_piece_of_evidence_shows(world: PublishedWorld, public: str) -> None:
     world.publish("prod", public)
-    path = records.objects_path("prod")
+    path = published_paths.objects_path("prod")
     whole = Forged.of(public).targets[path]
     names = KitFile("t", head=False, data=whole).names
     claim = world.state.channels["prod"].history[-1].evidence
@@ -145,7 +99,7 @@ def test_every_missing_piece_of_evidence_shows(world: PublishedWorld, public: st
     for digest in needed:
         forged = Forged.of(public)
         forged.targets[path] = without(whole, digest)
-        forged.targets.pop(records.evidence_path("1.0.0", digest), None)
+        forged.targets.pop(published_paths.evidence_path("1.0.0", digest), None)
         refuse(world, forged, digest)
     assert len(names) > len(needed)
 
@@ -153,7 +107,7 @@ def test_every_missing_piece_of_evidence_shows(world: PublishedWorld, public: st
 def test_objects_under_false_names(world: PublishedWorld, public: str) -> None:
     world.publish("prod", public)
     forged = Forged.of(public)
-    forged.targets[records.objects_path("prod")] = packed({"objects/" + "0" * 64: b"x"})
+    forged.targets[published_paths.objects_path("prod")] = packed({"objects/" + "0" * 64: b"x"})
     refuse(world, forged, "other bytes than its name")
 
 
@@ -186,22 +140,22 @@ def test_false_channel_records(world: PublishedWorld, public: str, change: Calla
 
 def test_every_entry_of_the_proof_is_needed(world: PublishedWorld, public: str) -> None:
     world.publish("prod", public)
-    count = len(canonical.loads(Forged.of(public).targets[records.PROOF], what="p")["entries"])
+    count = len(canonical.loads(Forged.of(public).targets[published_paths.PROOF], what="p")["entries"])
     for index in range(count):
         forged = Forged.of(public)
-        forged.edit(records.PROOF, lambda v, index=index: v["entries"].pop(index))
+        forged.edit(published_paths.PROOF, lambda v, index=index: v["entries"].pop(index))
         refuse(world, forged, "missing|genesis|in order|deny|does not hold|no move|denied|end in a seal")
 
 
 def test_an_older_checkpoint_beside_a_newer_proof(world: PublishedWorld, public: str) -> None:
     world.publish("prod", public)
-    older = Forged.of(public).targets[records.CHECKPOINT]
+    older = Forged.of(public).targets[published_paths.CHECKPOINT]
     world.later()
     world.ship("1.1.0", content=b"x")
     world.to_prod("1.1.0")
     world.publish("prod", public)
     forged = Forged.of(public)
-    forged.targets[records.CHECKPOINT] = older
+    forged.targets[published_paths.CHECKPOINT] = older
     refuse(world, forged, "the checkpoint is over")
 
 
@@ -219,7 +173,7 @@ def test_an_older_checkpoint_beside_a_newer_proof(world: PublishedWorld, public:
 def test_false_proofs(world: PublishedWorld, public: str, change: Callable[[dict], None], match: str) -> None:
     world.publish("prod", public)
     forged = Forged.of(public)
-    forged.edit(records.PROOF, change)
+    forged.edit(published_paths.PROOF, change)
     refuse(world, forged, match)
 
 
@@ -230,9 +184,11 @@ def test_checkpoint_by_another_key(world: PublishedWorld, public: str) -> None:
 
     world.publish("prod", public)
     forged = Forged.of(public)
-    parsed, _ = checkpoints.parse(forged.targets[records.CHECKPOINT])
+    parsed, _ = checkpoints.parse(forged.targets[published_paths.CHECKPOINT])
     other = signers.from_private_key(keys.generate("ed25519"))
-    forged.targets[records.CHECKPOINT] = checkpoints.sign(parsed, parsed.origin, other.public_pem, other.sign_bytes)
+    forged.targets[published_paths.CHECKPOINT] = checkpoints.sign(
+        parsed, parsed.origin, other.public_pem, other.sign_bytes
+    )
     refuse(world, forged, "known signatures")
 
 
@@ -373,7 +329,9 @@ def test_expired_online_is_an_error_offline_a_verdict(world: PublishedWorld, pub
 def test_changed_archive_bytes(world: PublishedWorld, public: str, tmp_path: Path) -> None:
     world.publish("prod", public)
     digest = world.made["1.0.0"].builds["core"].archive.digest
-    place = Path(public, "targets", tuf_repository.target_name(records.archive_path("core", "tar.gz", digest), digest))
+    place = Path(
+        public, "targets", tuf_repository.target_name(published_paths.archive_path("core", "tar.gz", digest), digest)
+    )
     place.unlink()
     for data in (b"", b"x" * 200, b"x" * 100_000):
         place.write_bytes(data)

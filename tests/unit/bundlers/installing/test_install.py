@@ -18,7 +18,7 @@ from bundlers.installing import extract, fetching, install, installed
 from bundlers.installing.install import InstallReport, install_rollback
 from bundlers.installing.installed import InstalledFolder
 from bundlers.installing.installed_files import check_folder
-from bundlers.publishing.layout import records, tuf_repository
+from bundlers.publishing.layout import published_paths, tuf_repository
 from casstore.errors import Conflict, NoSuchObject
 from tests.support.published import PublishedWorld
 
@@ -97,7 +97,7 @@ def test_changed_archive_leaves_the_old_version(world: PublishedWorld, tmp_path:
     first = do(world, tmp_path)
     next_version(world, tmp_path)
     digest = world.made["1.1.0"].builds["core"].archive.digest
-    name = tuf_repository.target_name(records.archive_path("core", "tar.gz", digest), digest)
+    name = tuf_repository.target_name(published_paths.archive_path("core", "tar.gz", digest), digest)
     place = tmp_path / "public/targets" / name
     data = place.read_bytes()
     for bad in (data[:-1], data[:-1] + b"x", data + b"x", b""):
