@@ -17,7 +17,7 @@ from datetime import datetime
 
 from attest.digests import Digest
 from attest.errors import PolicyDenied, VerificationError
-from bundlers.consuming import faces, ledger_proof, withdrawn
+from bundlers.consuming import judged_channels, ledger_proof, withdrawn
 from bundlers.consuming.ledger_proof import CheckKeys, Objects, ProvenLedger, Source
 from bundlers.consuming.published_objects import PublishedObjects, tar
 from bundlers.consuming.state import Pins
@@ -71,18 +71,18 @@ def verify_channel(
         check_keys(ledger, against.names)
     judged = _judge(ledger, objects, record, channel, sigstore_root, against)
     ledger_proof.check_seen(channel, judged.head.number, judged.head.digest, pins)
-    here = faces.Place(
+    here = judged_channels.JudgedChannel(
         source, ledger, objects, judged, Reader(objects, sigstore_root), pins, pins is None and first_trust_root is None
     )
     named, shared = absence.by_release(way(ledger.history, channel, record.move_number))
-    found = here.face(channel, named, record.builds)
+    found = here.given(channel, named, record.builds)
     _check_record(record, found)
     if record.canary is None:
         return found
     if record.canary.withdrawn:
         here.check_taken(channel, shared[0], record.canary.withdrawn)
         return replace(found, canary_withdrawn=withdrawn.reasons(ledger, record.canary.withdrawn))
-    beside = here.face(channel, shared, record.canary.builds)
+    beside = here.given(channel, shared, record.canary.builds)
     return replace(
         found, known=found.known | beside.known, canary=Canary(record.canary.share, record.canary.began, beside)
     )

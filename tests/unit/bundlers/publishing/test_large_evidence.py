@@ -95,7 +95,7 @@ def test_what_consumers_would_refuse_is_not_shown(tmp_path: Path, monkeypatch: p
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr("bundlers.consuming.faces._check_agreement", _refuses)
+        patch.setattr("bundlers.consuming.judged_channels._check_agreement", _refuses)
         with pytest.raises(Unreadable, match="its pointer was not moved: an own reason"):
             publish()
     assert not (public / "metadata/timestamp.json").exists()

@@ -3,7 +3,7 @@
 Promises: a ProductManifest is the release object's and what its trees make; no archive is read. Leaves to others:
 that the moves hold, and that nothing speaks against them (`verification`).
 
-    Place(source, ledger, objects, judged, reader, pins, False).face("prod", (brought,), record.builds)
+    JudgedChannel(source, ledger, objects, judged, reader, pins, False).given("prod", (brought,), record.builds)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from casstore.store.attestations import id_of, parse_unverified
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class JudgedChannel:
     """A channel that was judged, and where its files are."""
 
     source: Source
@@ -46,7 +46,7 @@ class Place:
     pins: Pins | None
     first_use: bool
 
-    def face(self, channel: str, moves: Sequence[Entry], published: Mapping[str, PublishedBuild]) -> VerifiedChannel:
+    def given(self, channel: str, moves: Sequence[Entry], published: Mapping[str, PublishedBuild]) -> VerifiedChannel:
         """What the first of these moves gives out; the others are what it stands on besides.
 
         Raises VerificationError, NoSuchObject.
