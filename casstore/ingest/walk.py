@@ -266,7 +266,8 @@ def _look_here(
 
 
 def _unreadable(exc: OSError, path: bytes) -> UnsupportedInput | StorageUnavailable:
-    named = os.path.join(path, exc.filename) if isinstance(exc.filename, bytes) else path
+    within = exc.filename if isinstance(exc.filename, str | bytes) else b""  # a scan of a descriptor names text
+    named = os.path.join(path, os.fsencode(within)) if within else path
     if isinstance(exc, FileNotFoundError):
         return UnsupportedInput(f"{show(named)}: is not there", hint="it may have gone away while the folder was read")
     if exc.errno in (errno.ELOOP, errno.ENOTDIR):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
@@ -210,12 +211,9 @@ def test_a_checkpoint_comes_back(size: int, root: bytes) -> None:
     assert base64.b64encode(root).decode() in raw.decode()
 
 
-@given(st.datetimes(timezones=st.timezones()))
+@given(st.datetimes(datetime(times.FIRST_YEAR, 1, 2), datetime(times.LAST_YEAR, 12, 30), timezones=st.timezones()))
 def test_a_written_time_is_read_back_to_the_second(moment: Any) -> None:
-    try:
-        text = times.format(moment)
-    except OverflowError:
-        return  # the edge of the calendar
+    text = times.format(moment)
     assert abs((times.parse(text) - moment).total_seconds()) < 1
     assert times.format(times.parse(text)) == text
 

@@ -13,6 +13,7 @@ import pytest
 from casstore.errors import StorageUnavailable, UnsupportedInput
 from casstore.ingest import IngestOptions
 from casstore.ingest import crew as crews
+from casstore.ingest import walk as walks
 from casstore.ingest.counting import counted
 from casstore.ingest.globs import Selection
 from casstore.machine.progress import NullProgress
@@ -202,6 +203,22 @@ def test_an_unreadable_file_is_named(store: Store, work: Path) -> None:
     (work / "secret").chmod(0)
     with pytest.raises(UnsupportedInput, match=r"secret.*Permission"):
         store.put_tree(str(work))
+
+
+def test_a_file_that_goes_away_after_the_listing_is_named(
+    store: Store, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, listed = work / "gone", walks._entries
+    gone.write_bytes(b"x")
+
+    def listed_then_gone(here: int) -> object:
+        found = listed(here)
+        gone.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(walks, "_entries", listed_then_gone)
+    with pytest.raises(UnsupportedInput, match=f"^{gone}: is not there$"):
+        store.put_tree(work)
 
 
 @pytest.mark.parametrize("files", [3, 400])
