@@ -16,6 +16,7 @@ from typing import Any
 
 from attest import canonical, digests
 from attest.core.fields import Fields
+from attest.core.remembered import Remembered
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
 from attest.judging.explained import Explained, ordered
@@ -173,6 +174,10 @@ def check_version(text: str) -> str:
 
 def parse(raw: bytes) -> Release:
     """Bytes to release. Raises FormatError."""
+    return _parsed(raw)
+
+
+def _parse(raw: bytes) -> Release:
     value = canonical.loads_canonical(raw, what="release object")
     if value.get("format") != FORMAT:
         raise FormatError(f"release object: format is {str(value.get('format'))[:80]!r}, not {FORMAT}")
@@ -184,6 +189,9 @@ def parse(raw: bytes) -> Release:
         raise
     except (CasstoreError, KeyError, TypeError, AttributeError) as exc:
         raise FormatError(f"release object: {exc}") from exc
+
+
+_parsed = Remembered(_parse)
 
 
 def _from_json(value: dict[str, Any]) -> Release:

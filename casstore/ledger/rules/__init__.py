@@ -13,7 +13,6 @@ void: they stop everything.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from attest.errors import BadInput, CasstoreError, FormatError, PolicyDenied, TrustError, VerificationError
@@ -22,7 +21,7 @@ from casstore.ledger.entries import TRUST, Entry, EntryKind
 from casstore.ledger.rules import collections, content, moves, publications, seals, trust
 from casstore.ledger.rules.epochs import grown
 from casstore.ledger.rules.reader import Reader, judged_at
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import Bound, Dispute
 
 __all__ = ["Reader", "bounded", "judge", "step"]
@@ -82,17 +81,17 @@ def bounded(state: LedgerState, time: datetime, reader: Reader) -> LedgerState:
     bound = Bound(end, state.is_long(end))
     if epoch.latest <= end and not bound.long:
         return state
-    again: LedgerState = replace(epoch.base(), bound=bound)
+    again: LedgerState = changed(epoch.base(), bound=bound)
     for entry in epoch.entries:
         again = _still_void(again, entry, state) if entry.kind is EntryKind.SEAL else step(again, entry, reader)
-    return replace(again, bound=None)
+    return changed(again, bound=None)
 
 
 def _still_void(again: LedgerState, entry: Entry, first: LedgerState) -> LedgerState:
     """A seal that did not hold when it was made holds no more under another one's time."""
     why = next(why for number, why in first.void.newest() if number == entry.number)
     dispute = first.disputed if first.disputed is not None and first.disputed.number == entry.number else None
-    return replace(
+    return changed(
         again,
         void=again.void.plus((entry.number, why)),
         codes=again.codes.plus({entry.number: first.codes[entry.number]}),
@@ -105,12 +104,11 @@ def _still_void(again: LedgerState, entry: Entry, first: LedgerState) -> LedgerS
 def _placed(before: LedgerState, after: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     """The state after an entry, void or not: one more of its epoch, or the end of it."""
     trust = after.trust_entries.plus(entry.number) if entry.kind in TRUST else after.trust_entries
-    after = replace(after, count=entry.number + 1, tip=entry.digest, trust_entries=trust)
-    if before.bound is not None:
-        return after
-    if after.sealed is not None and after.sealed.number == entry.number:
-        return replace(after, epoch=None)
-    return replace(after, epoch=grown(before, entry, reader))
+    epoch = after.epoch
+    if before.bound is None:
+        ended = after.sealed is not None and after.sealed.number == entry.number
+        epoch = None if ended else grown(before, entry, reader)
+    return changed(after, count=entry.number + 1, tip=entry.digest, trust_entries=trust, epoch=epoch)
 
 
 def step(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -132,7 +130,7 @@ def _without(state: LedgerState, entry: Entry, exc: CasstoreError) -> LedgerStat
     """The state after a void entry."""
     code = next(code for kind, code in _CODES if isinstance(exc, kind))
     if isinstance(exc, SealDisputed) and state.disputed is None:
-        state = replace(state, disputed=Dispute(*exc.dispute))
-    return replace(
+        state = changed(state, disputed=Dispute(*exc.dispute))
+    return changed(
         state, void=state.void.plus((entry.number, exc.message)), codes=state.codes.plus({entry.number: code})
     )

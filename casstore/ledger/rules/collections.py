@@ -5,7 +5,6 @@ Only who says so, and the order of the steps, is judged here; what is needed is 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from attest.digests import Digest
@@ -15,7 +14,7 @@ from attest.statements.predicates.collection import Collection
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry, parse_pack_list
 from casstore.ledger.rules.reader import Reader, check_place, judged_at
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import Condemned
 
 ROLES = frozenset({"owner", "promoter"})
@@ -27,7 +26,7 @@ def condemn(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     if again := packs & state.given_up:
         raise Conflict(f"pack {min(again)} was given up before")
     row = Condemned(entry.number, judged_at(state, claim.time) + timedelta(seconds=claim.grace))
-    return replace(state, condemned={**state.condemned, **dict.fromkeys(packs, row)})
+    return changed(state, condemned={**state.condemned, **dict.fromkeys(packs, row)})
 
 
 def delete(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -39,7 +38,7 @@ def delete(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         _check_over(state, claim, pack)
     left = {pack: row for pack, row in state.condemned.items() if row.number not in claim.condemned}
     gone = state.given_up | packs
-    return replace(state, condemned={p: row for p, row in left.items() if p not in gone}, given_up=gone)
+    return changed(state, condemned={p: row for p, row in left.items() if p not in gone}, given_up=gone)
 
 
 def _read(state: LedgerState, entry: Entry, reader: Reader) -> tuple[Collection, frozenset[Digest]]:

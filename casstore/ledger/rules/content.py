@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from attest.digests import Digest
@@ -17,7 +16,7 @@ from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
 from casstore.ledger.release_objects import Release, check_version
 from casstore.ledger.rules.reader import Reader, check_place, judged_at, with_records
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import ReleaseInfo
 
 RELEASE_SUBJECT = "release"
@@ -32,7 +31,7 @@ def component(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     state = with_records(state, entry.number, judged_at(state, entry.time), (entry.statement,))
     named = {subject.name: subject.digest for subject in found.statement.subjects}
     trees = {(version, name): tree for name, tree in named.items()}
-    return replace(
+    return changed(
         state,
         components=state.components.plus(trees),
         component_statements=state.component_statements.plus(dict.fromkeys(trees, entry.statement)),
@@ -68,7 +67,7 @@ def release(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         found.identity,
         made.explained,
     )
-    return replace(
+    return changed(
         state,
         releases=state.releases.plus({digest: info}),
         order=state.order.plus(digest),
@@ -96,7 +95,7 @@ def _with_evidence(state: LedgerState, entry: Entry, subjects: frozenset[Digest]
     )
     known = {subject: state.evidence.get(subject, ()) for subject in sorted(subjects)}
     new = {subject: (*of, attestation) for subject, of in known.items() if attestation not in of}
-    return replace(state, evidence=state.evidence.plus(new))
+    return changed(state, evidence=state.evidence.plus(new))
 
 
 def _release_version(predicate: Mapping[str, Any]) -> str:

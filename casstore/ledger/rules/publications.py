@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from attest.errors import VerificationError
 from attest.statements.predicates import publication
 from casstore.errors import Conflict
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.rules.reader import Reader, check_place
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import Publication, publications_of
 
 
@@ -39,4 +37,4 @@ def publish(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
         claim.time,
         claim.withdrawn,
     )
-    return replace(state, publications={**state.publications, claim.destination: before.plus(row)})
+    return changed(state, publications={**state.publications, claim.destination: before.plus(row)})

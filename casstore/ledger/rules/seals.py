@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from attest.digests import Digest
@@ -15,7 +14,7 @@ from casstore.errors import SealDisputed
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, check_place
 from casstore.ledger.states.rows import kept, tries_of
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.state_tries import StateTries
 from casstore.ledger.states.views import Sealed
 
@@ -39,7 +38,7 @@ def seal(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     if (claim.state, claim.full) != (own.state_root, own.full_root):
         rows = _differing(claim, own, reader)
         raise SealDisputed(entry.number, identity, claim.state, claim.full, own.state_root, own.full_root, rows)
-    return replace(state, sealed=sealed, seals=state.seals.plus(entry.number), tries=kept(own))
+    return changed(state, sealed=sealed, seals=state.seals.plus(entry.number), tries=kept(own))
 
 
 def _differing(claim: Seal, own: StateTries, reader: Reader) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from attest.digests import Digest, sha256
@@ -18,7 +17,7 @@ from attest.trust.verify import VerifiedStatement
 from casstore.errors import Conflict, SettledOtherwise
 from casstore.ledger.entries import Entry
 from casstore.ledger.rules.reader import Reader, judged_at
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import Dispute, Revocation, Suspension
 
 
@@ -72,11 +71,11 @@ def revocation_of(entry: Entry, reader: Reader) -> Revocation:
 
 def revoked(state: LedgerState, row: Revocation) -> LedgerState:
     """The state after it."""
-    state = replace(state, revocations=(*state.revocations, row))
+    state = changed(state, revocations=(*state.revocations, row))
     if row.from_entry is not None:
         limit = min(row.from_entry, state.limited.get(row.name, row.from_entry))
-        return replace(state, limited={**state.limited, row.name: limit})
-    return replace(state, revoked=state.revoked | {row.name, *row.holders})
+        return changed(state, limited={**state.limited, row.name: limit})
+    return changed(state, revoked=state.revoked | {row.name, *row.holders})
 
 
 def suspend(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
@@ -86,7 +85,7 @@ def suspend(state: LedgerState, entry: Entry, reader: Reader) -> LedgerState:
     at, root = judged_at(state, claimed.time), state.require_trust_root()
     check_suspendable(state, identity, at)
     row = Suspension(identity, entry.number, at + suspension.LASTS, root.version, claimed.reason)
-    return replace(state, suspensions=(*state.suspensions, row))
+    return changed(state, suspensions=(*state.suspensions, row))
 
 
 def suspended_in(entry: Entry, reader: Reader) -> str:
@@ -174,7 +173,7 @@ def _with_root(state: LedgerState, root: TrustRoot, entry: Entry, reader: Reader
         raise VerificationError(f"the trust root is for store {root.store!r}, not for {state.store!r}")
     reader.sigstore_roots(root)  # what it pins must be there
     state = _with_clock(_with_settlement(state, root), root)
-    return replace(
+    return changed(
         state,
         trust_roots=(*state.trust_roots, root),
         trust_root_files=(*state.trust_root_files, entry.statement),
@@ -192,7 +191,7 @@ def _with_settlement(state: LedgerState, root: TrustRoot) -> LedgerState:
         raise VerificationError(f"the trust root settles the seal of entry {said.seal}, which is not disputed")
     if said.state != found.own_state:
         raise SettledOtherwise(said.seal, said.state, found.own_state)
-    return replace(state, disputed=None, healed=(*state.healed, said.seal))
+    return changed(state, disputed=None, healed=(*state.healed, said.seal))
 
 
 def _with_clock(state: LedgerState, root: TrustRoot) -> LedgerState:
@@ -205,7 +204,7 @@ def _with_clock(state: LedgerState, root: TrustRoot) -> LedgerState:
         raise VerificationError(
             f"the trust root sets the clock of entry {said.seal}: it is none of the last seals, or another one is later"
         )
-    return replace(state, sealed=sealed, healed=(*state.healed, said.seal))
+    return changed(state, sealed=sealed, healed=(*state.healed, said.seal))
 
 
 def _unsettled(state: LedgerState, root: TrustRoot) -> Dispute | None:

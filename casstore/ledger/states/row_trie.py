@@ -27,7 +27,7 @@ ReadNode = Callable[[Digest], bytes]
 class Cell:
     """A row: its bytes, its value, or both, each made from the other when asked."""
 
-    __slots__ = ("_raw", "_value", "known", "name", "ref")
+    __slots__ = ("_raw", "_value", "known", "name", "ref", "written")
 
     def __init__(
         self, name: Any, value: Any = None, *, raw: bytes | None = None, ref: Digest | None = None, known: bool = True
@@ -36,6 +36,8 @@ class Cell:
         self.known = known
         self.ref = ref
         """Where a large value lies by itself."""
+        self.written: bytes | Digest | None = None
+        """What stands in its leaf, once a form has made it."""
         self._value = value
         self._raw = raw
 

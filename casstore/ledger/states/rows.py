@@ -19,7 +19,7 @@ from attest.trust.trust_roots import RULES
 from casstore.ledger.states import state_records
 from casstore.ledger.states.channel_states import ChannelState, Move
 from casstore.ledger.states.row_trie import Trie
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.state_tries import SealedForm, StateTries
 
 Rows = dict[str, Any]
@@ -38,7 +38,7 @@ def tries_of(state: LedgerState) -> StateTries:
 
 def kept(made: StateTries) -> StateTries:
     """As the state after the seal has it: without what came before."""
-    return replace(made, of=replace(made.of, tries=None, epoch=None, bound=None))
+    return replace(made, of=changed(made.of, tries=None, epoch=None, bound=None))
 
 
 def state_rows(state: LedgerState) -> Rows:

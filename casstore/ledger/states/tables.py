@@ -27,6 +27,9 @@ _T = TypeVar("_T")
 _LARGE = 4096
 """Values of more bytes lie by themselves, so that their neighbours change without them."""
 _NODE, _LEAF = 0, 1
+_pack = msgpack.Packer().pack
+_pack_key = msgpack.Packer(unicode_errors="surrogatepass").pack
+_pack_value = msgpack.Packer(datetime=True).pack
 
 
 def _same(value: Any) -> Any:
@@ -53,11 +56,11 @@ class TableForm:
 
     def key(self, name: Any) -> str:
         """See `row_trie.Form`."""
-        return hashlib.blake2b(msgpack.packb(name, unicode_errors="surrogatepass"), digest_size=16).hexdigest()
+        return hashlib.blake2b(_pack_key(name), digest_size=16).hexdigest()
 
     def raw(self, name: Any, value: Any) -> bytes:  # noqa: ARG002 - a sealed row has its name in its bytes
         """See `row_trie.Form`."""
-        packed: bytes = msgpack.packb(self.to(value), datetime=True)
+        packed: bytes = _pack_value(self.to(value))
         return packed
 
     def value(self, raw: bytes) -> Any:
@@ -66,13 +69,13 @@ class TableForm:
 
     def leaf(self, cells: Sequence[Cell]) -> bytes:
         """See `row_trie.Form`."""
-        rows = [(cell.name, cell.ref or self._inline(cell)) for cell in cells]
-        packed: bytes = msgpack.packb((self.name, _LEAF, rows))
+        rows = [(cell.name, cell.written or self._written(cell)) for cell in cells]
+        packed: bytes = _pack((self.name, _LEAF, rows))
         return packed
 
     def node(self, children: Sequence[Digest | None]) -> bytes:
         """See `row_trie.Form`."""
-        packed: bytes = msgpack.packb((self.name, _NODE, children))
+        packed: bytes = _pack((self.name, _NODE, children))
         return packed
 
     def parse(self, data: bytes) -> list[Cell] | list[Digest | None]:
@@ -87,9 +90,9 @@ class TableForm:
             for key, found in rows
         ]
 
-    def _inline(self, cell: Cell) -> bytes | Digest:
-        raw = cell.raw(self)
-        return raw if len(raw) <= _LARGE else self.large(cell) or raw
+    def _written(self, cell: Cell) -> bytes | Digest:
+        cell.written = self.large(cell) or cell.raw(self)
+        return cell.written
 
     def large(self, cell: Cell) -> Digest | None:
         """See `row_trie.Form`."""
