@@ -148,6 +148,11 @@ class SigstoreBundle:
 _parsed = Remembered(SigstoreBundle._parse)
 
 
+def learn(bundle: SigstoreBundle) -> None:
+    """What `parse` gives for its bytes, as another process of ours has found."""
+    _parsed.learn(bundle.raw, bundle)
+
+
 def of_managed_key(envelope: Envelope, spki_der: bytes) -> bytes:
     """The canonical bytes of a v0.3 bundle around an envelope that a managed key signed."""
     material = {"publicKey": {"hint": hint_of(spki_der)}, "tlogEntries": []}

@@ -121,6 +121,11 @@ def _parse(payload: bytes) -> Statement:
 _parsed = Remembered(_parse)
 
 
+def learn(payload: bytes, statement: Statement) -> None:
+    """What `parse` gives for these bytes, as another process of ours has found."""
+    _parsed.learn(payload, statement)
+
+
 def _subjects(value: Any) -> Iterable[Subject]:
     if not isinstance(value, list) or not value:
         raise FormatError("statement: no subject")

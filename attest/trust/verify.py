@@ -18,6 +18,7 @@ Leaves to others: what the predicate means (`predicates`), how many are needed (
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attest.core import times
+from attest.core.remembered import keep
 from attest.digests import Digest, is_digest, sha256
 from attest.errors import BadInput, CasstoreError, OutOfTime, TrustError, VerificationError
 from attest.keys import identities, keys
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from attest.sigstore.keyless import KeylessSignature
 
 
-_KEPT = 16 * 1024
+KEPT = 16 * 1024
 """Payloads up to this size are remembered with who signed them."""
 
 
@@ -177,7 +179,7 @@ def _verify_envelope(envelope: Envelope, public: PublicKey) -> None:
 
 
 def _check_signature(known: _KnownKey, envelope: Envelope) -> None:
-    if len(envelope.payload) > _KEPT:
+    if len(envelope.payload) > KEPT:
         return _verify_envelope(envelope, known.public)
     return _signed(known.pem, envelope.payload_type, envelope.payload, envelope.signature)
 
@@ -185,7 +187,17 @@ def _check_signature(known: _KnownKey, envelope: Envelope) -> None:
 @lru_cache(maxsize=1024)
 def _signed(pem: bytes, payload_type: str, payload: bytes, signature: bytes) -> None:
     """That this key signed this: it holds for ever, whatever a trust root says of the key. What raises is not kept."""
-    keys.verify_signature(_known_key(pem).public, signature, pae(payload_type, payload))
+    if not _learned.pop((pem, payload_type, payload, signature), False):
+        keys.verify_signature(_known_key(pem).public, signature, pae(payload_type, payload))
+
+
+_learned: OrderedDict[tuple[bytes, str, bytes, bytes], bool] = OrderedDict()
+
+
+def learn(pem: bytes, envelope: Envelope) -> None:
+    """That the envelope's signature is this key's, as another process of ours has verified: a fact, and no verdict."""
+    if len(envelope.payload) <= KEPT:
+        keep(_learned, (pem, envelope.payload_type, envelope.payload, envelope.signature), True)
 
 
 def _proven_time(

@@ -58,6 +58,8 @@ class EntryKind(enum.StrEnum):
 
 TRUST = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT, EntryKind.REVOKE, EntryKind.SUSPEND})
 """Kinds that say who and what counts."""
+ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
+"""Those that bring a trust root."""
 MOVES = frozenset({EntryKind.PROMOTE, EntryKind.ROLLBACK, EntryKind.PIN, EntryKind.UNPIN})
 """The kinds that change a channel; each one needs `channel`."""
 

@@ -11,6 +11,7 @@ Law: fold(fold(s, a), b) == fold(s, a + b).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from itertools import chain, islice
 
 from casstore.ledger import saved_state
@@ -30,11 +31,12 @@ def fold(
     first = next(rest, None)
     if first is None:
         return state
-    from casstore.ledger import rules  # most commands find that nothing is new
+    from casstore.ledger import ahead, rules  # most commands find that nothing is new
 
     reader = rules.Reader(objects, sigstore_root)
-    for entry in chain((first,), rest):
-        state = rules.step(state, entry, reader)
+    with closing(ahead.entries(rest, reader.recent, state.trust_roots)) as following:
+        for entry in chain((first,), following):
+            state = rules.step(state, entry, reader)
     return state
 
 

@@ -31,7 +31,7 @@ from attest.trust.verify import verify
 from casstore.ledger import rules
 from casstore.ledger.book.all_entries import AllEntries
 from casstore.ledger.book.log import Ledger
-from casstore.ledger.entries import TRUST, Entry, EntryKind
+from casstore.ledger.entries import ROOTS, TRUST, Entry
 from casstore.ledger.rules import trust
 from casstore.ledger.saved_state import Again, SavedRows, entries_of, rows_of
 from casstore.ledger.states import state_records
@@ -42,7 +42,6 @@ from casstore.storage import Storage
 if TYPE_CHECKING:
     from attest.trust.trust_roots import TrustRoot
 
-ROOTS = frozenset({EntryKind.GENESIS, EntryKind.TRUST_ROOT})
 MAGIC = b"casstore-sealed-state/1\n"
 MAX_BYTES = 256 * 1024 * 1024
 """Before compression; of more nothing is kept."""

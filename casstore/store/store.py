@@ -331,6 +331,13 @@ class Store:
         """All bytes, verified. Raises NoSuchObject, ObjectDamaged; BadInput above `max_bytes`."""
         return self._reader.read(_checked(digest), max_bytes=max_bytes)
 
+    @property
+    def lent(self) -> dict[str, str] | None:
+        """By what a worker process reads objects itself: folder and index; None where the packs are in no folder."""
+        if not isinstance(self._packs, LocalPacks):
+            return None
+        return {"store": self._packs.root, "index": self._catalog.index.path}
+
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         """The bytes, piece by piece; raises ObjectDamaged at the end when they are not the digest's."""
         return self._reader.chunks(_checked(digest))

@@ -19,14 +19,17 @@ from worlds import World, provenance, signer, trust_root
 
 from attest import digests
 from attest.digests import Digest, sha256
+from attest.keys import keys
+from attest.sigstore.sigstore_bundles import hint_of
 from attest.statements import statements
 from attest.statements.predicates import promotion as promotions
 from attest.statements.predicates import revocation
 from casstore.errors import NoSuchObject
 from casstore.ledger import entries as formats
-from casstore.ledger import saved_state
+from casstore.ledger import facts, saved_state
 from casstore.ledger.entries import Entry, EntryKind
 from casstore.ledger.folding import fold
+from casstore.ledger.states import state_records
 from casstore.ledger.states.state import LedgerState, start
 from casstore.store.store import Store
 
@@ -152,6 +155,22 @@ def test_a_saved_state_goes_on_as_if_it_had_never_been_saved(picks: list[int], d
     assert again == before
     assert fold(again, chain[cut:], _world().store) == fold(_start(), chain, _world().store)
     assert saved_state.encode(again.fields(), "code", None) == body
+
+
+@settings(deadline=None)
+@given(_ledgers())
+def test_what_a_worker_tells_changes_nothing(picks: list[int]) -> None:
+    chain, store = _chain(picks), _world().store
+    roots = _world().state.trust_roots
+    pems = {pem for root in roots for one in root.identities if (pem := one.public_pem) is not None}
+    hinted = {hint_of(keys.public_to_der(keys.public_from_pem(pem))): pem for pem in pems}
+    alone = fold(_start(), chain, store)
+    for raw in {store.read(entry.statement) for entry in chain}:
+        if (row := facts.told(raw, hinted)) is not None:
+            facts.learn(raw, row)
+    found = fold(_start(), chain, store)
+    assert found == alone and found.void == alone.void
+    assert state_records.record(found.fields()) == state_records.record(alone.fields())
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ as "now", so that a promoter's signature alone moves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from attest.digests import Digest
@@ -23,7 +23,7 @@ from casstore.ledger.entries import Entry
 from casstore.ledger.requests import move_request
 from casstore.ledger.rules.reader import Reader, check_place, ends_at, judged_at, with_records
 from casstore.ledger.states.channel_states import ChannelState, Move
-from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.state import LedgerState, changed
 from casstore.ledger.states.views import ReleaseInfo
 
 
@@ -139,7 +139,7 @@ def _decide(state: LedgerState, entry: Entry, reader: Reader, bound: _Bound) -> 
     check_not_revoked(state, bound.release, now)
     request = move_request(
         state,
-        reader.objects,
+        reader.recent,
         channel=bound.channel,
         action=bound.claim.action,
         release=bound.release,
@@ -210,7 +210,7 @@ def _moved(state: LedgerState, entry: Entry, bound: _Bound, *, pinned: bool) -> 
     )
     after = bound.channel.moved(move, pinned=pinned)
     state = with_records(state, entry.number, at, (entry.statement, *bound.claim.evidence))
-    return replace(state, channels={**state.channels, after.name: after})
+    return changed(state, channels={**state.channels, after.name: after})
 
 
 def _switch(state: LedgerState, entry: Entry, reader: Reader, *, pinned: bool) -> LedgerState:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.core import limits, times
-from attest.core.remembered import FEW, SMALL
 from attest.digests import Digest
 from attest.errors import OutOfTime, TrustError, VerificationError
 from attest.judging.decisions import Record, SigstoreRoots
@@ -17,7 +16,8 @@ from attest.trust import verify
 from attest.trust.verify import VerifiedStatement
 from casstore.errors import NoSuchObject, StoreDamaged
 from casstore.ledger.entries import Entry
-from casstore.ledger.states.state import LedgerState, ObjectReader
+from casstore.ledger.rules.recent import Recent
+from casstore.ledger.states.state import LedgerState, ObjectReader, changed
 from casstore.store.attestations import parse_unverified
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ class Reader:
     objects: ObjectReader
     sigstore_root: bytes | None = None
     """For trust roots that pin none."""
-    recent: dict[Digest, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """What was read last: an entry's statement is asked for more than once, its evidence again by the next moves."""
+    recent: Recent = field(init=False, compare=False, repr=False)
+    """The same, with what was read last."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recent", Recent(self.objects))
 
     def sigstore_roots(self, *roots: TrustRoot) -> SigstoreRoots:
         """What keyless signatures are judged by under these trust roots. Raises StoreDamaged."""
@@ -53,22 +56,13 @@ class Reader:
 
     def read(self, digest: Digest, entry: Entry) -> bytes:
         """An object that an entry needs. Raises StoreDamaged when it is gone: nobody can judge the entry then."""
-        if digest in self.recent:
-            return self.recent[digest]
         try:
-            return self._kept(digest, self.objects.read(digest, max_bytes=limits.ATTESTATION))
+            return self.recent.read(digest, max_bytes=limits.ATTESTATION)
         except NoSuchObject as exc:
             raise StoreDamaged(
                 f"ledger entry {entry.number} ({entry.kind}): the bytes of {digest}, which it needs, are gone",
                 hint="mend them from another copy of the store: casstore fsck --repair --from STORE",
             ) from exc
-
-    def _kept(self, digest: Digest, data: bytes) -> bytes:
-        if len(data) <= SMALL:
-            if len(self.recent) >= FEW:
-                del self.recent[next(iter(self.recent))]
-            self.recent[digest] = data
-        return data
 
     def unverified(self, entry: Entry) -> Statement:
         """What the entry's statement says, before anything is believed."""
@@ -156,4 +150,4 @@ def with_records(state: LedgerState, number: int, at: datetime, attestations: It
         return state
     ends = ends_at(state, at)
     record = Record(number, at, state.trust_root, None if ends == at else ends)
-    return replace(state, recorded=state.recorded.plus(dict.fromkeys(new, record)))
+    return changed(state, recorded=state.recorded.plus(dict.fromkeys(new, record)))
