@@ -177,7 +177,7 @@ class ParentsIndex:
         row = self._open.execute("SELECT sum FROM sums WHERE part = ?", (part,)).fetchone()
         if total != (row[0] if row else 0):
             raise _Broken
-        return [self._folder(number) for number in found]
+        return list(dict.fromkeys(self._folder(number) for number in found))  # twice where its unique row was damaged
 
     def _folder(self, number: int) -> bytes:
         """Asked for those alone that hold it: each may lie on another page of the disk. Raises _Broken."""

@@ -11,6 +11,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -88,13 +90,26 @@ print(json.dumps(runs))
 )
 
 
-def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """None of them outlives the test, however it ends."""
+    with ExitStack() as started:
+
+        def one(script: str, *arguments: object) -> subprocess.Popen[str]:
+            command = [sys.executable, "-c", script, *map(str, arguments)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield one
 
 
 def ended(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     return out
 
@@ -128,7 +143,9 @@ def line(tmp_path: Path) -> tuple[World, Path, Path]:
     return world, key, folder
 
 
-def test_nothing_acknowledged_is_lost_beside_a_collector_without_grace(line: tuple[World, Path, Path]) -> None:
+def test_nothing_acknowledged_is_lost_beside_a_collector_without_grace(
+    line: tuple[World, Path, Path], start: Start
+) -> None:
     world, key, folder = line
     common = (world.store.url, key, world.now.isoformat(), folder)
     collector, checker = start(COLLECT, *common), start(CHECK, *common)

@@ -77,12 +77,12 @@ def test_output_within_the_limit_is_whole(size: int) -> None:
 
 
 def test_who_leaves_the_group_with_an_open_pipe_holds_nobody_up() -> None:
-    child = "import os, time; os.setsid(); time.sleep(4); os.write(1, b'late')"
+    child = "import os, time; os.setsid(); time.sleep(60); os.write(1, b'late')"
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); print('done', flush=True)"
     code += "; import time; time.sleep(0.5)"
     began = time.monotonic()
     result = python(code)
-    assert result.stdout == b"done\n" and time.monotonic() - began < 4
+    assert result.stdout == b"done\n" and time.monotonic() - began < 50
 
 
 def test_ctrl_c_ends_the_program_and_its_children(tmp_path: Path) -> None:

@@ -99,6 +99,23 @@ def test_rows_that_are_spoilt_are_made_anew(store: Store, trees: list[Digest], s
             assert index.places(store, set(trees), wanted) == whole
 
 
+def test_a_damaged_block_anywhere_makes_no_other_answer(store: Store, trees: list[Digest]) -> None:
+    """SQLite itself takes a page whose cells are gone: a folder's number is then given twice."""
+    path = Path(store.catalog.folder) / parents_index.FILE
+    wanted = digests_of(store, trees)
+    whole = {t: {d: tuple(sorted(p)) for d, p in of.items()} for t, of in holding(store, trees, wanted).items()}
+    with ParentsIndex.beside(store) as index:
+        index.take(store, trees)
+    good = path.read_bytes()
+    for start in range(0, len(good), 128):
+        for name in ("-wal", "-shm"):
+            Path(f"{path}{name}").unlink(missing_ok=True)
+        path.write_bytes(good[:start] + bytes(128) + good[start + 128 :])
+        with ParentsIndex.beside(store) as index:
+            index.take(store, trees)
+            assert index.places(store, set(trees), wanted) in (whole, {}), start
+
+
 def test_what_was_not_taken_whole_is_not_there(
     store: Store, trees: list[Digest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
