@@ -28,13 +28,16 @@ from tuf.api.metadata import Metadata, TargetFile, Timestamp
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from attest.core import limits
+from attest.core import limits, times
 from attest.digests import Digest, from_hex
 from attest.errors import CasstoreError, VerificationError
-from bundlers.consuming.readers import Reader
+from bundlers.consuming.readers import Reader, read_all
 from bundlers.consuming.state import own_folder
 from bundlers.publishing.layout.tuf_repository import TargetInfo, target_name
 from casstore.errors import NoSuchObject, StorageUnavailable
+
+_MOST = {"timestamp": limits.TUF_TIMESTAMP, "snapshot": limits.TUF_SNAPSHOT, "targets": limits.TUF_TARGETS}
+_SECOND = timedelta(seconds=1)
 
 
 class Expired(VerificationError):
@@ -156,16 +159,18 @@ def numbers_seen(folder: str) -> tuple[int, int]:
 
 def times_in_date(reader: Reader, folder: str, root: bytes) -> list[datetime]:
     """Times at which the metadata may all have been in date, latest first; nothing is verified here."""
-    found = [root, *(_either(reader, folder, name) for name in ("timestamp", "snapshot", "targets"))]
-    return sorted({_expiry(data) - timedelta(seconds=1) for data in found if data is not None}, reverse=True)
+    found = [root, *(_either(reader, folder, name) for name in _MOST)]
+    ends = {_expiry(data) for data in found if data is not None}
+    return sorted((expires - _SECOND for expires in ends if expires.year > times.FIRST_YEAR), reverse=True)
 
 
 def _either(reader: Reader, folder: str, name: str) -> bytes | None:
     try:
-        timestamp = Metadata.from_bytes(b"".join(reader.chunks("metadata/timestamp.json")))
-        number = timestamp.signed.version
-        path = "metadata/timestamp.json" if name == "timestamp" else f"metadata/{number}.{name}.json"
-        return b"".join(reader.chunks(path))
+        served = read_all(reader, "metadata/timestamp.json", max_bytes=_MOST["timestamp"])
+        if name == "timestamp":
+            return served
+        number = Metadata.from_bytes(served).signed.version
+        return read_all(reader, f"metadata/{number}.{name}.json", max_bytes=_MOST[name])
     except (CasstoreError, RepositoryError, DeserializationError):
         try:
             with open(os.path.join(folder, f"{name}.json"), "rb") as file:

@@ -129,8 +129,10 @@ class Layout:
         with tempfile.SpooledTemporaryFile(_SPOOL) as spool:
             checked = _checked(unit, packed, cast("IO[bytes]", spool))
             if self.kind == "tar.zst":
-                frame = zstandard.ZstdDecompressor(max_window_size=tar_zst.FRAME)
-                yield frame.decompress(b"".join(checked), max_output_size=tar_zst.FRAME)
+                frame, size = b"".join(checked), unit.last - unit.first
+                if zstandard.frame_content_size(frame) != size:  # it is taken as memory before anything is unpacked
+                    raise HostileArchive(f"a zstd frame of the archive is not one of {size} bytes")
+                yield zstandard.ZstdDecompressor(max_window_size=tar_zst.FRAME).decompress(frame)
                 return
             yield from self._inflated(unit, checked, before)
 

@@ -21,6 +21,7 @@ from attest.judging import expression_work, expressions, vex
 from attest.sigstore import sigstore_bundles
 from attest.statements import statements
 from attest.trust.policy_parts import MAX_EXPRESSION, CustomRule
+from bundlers.gates.forges import client
 from bundlers.inspection import linkable, linked, variants
 from bundlers.inspection.secret_forms import stream
 from bundlers.inspection.secret_forms.finding import RULES
@@ -28,6 +29,7 @@ from casstore import config
 from casstore.config import consumer, mistakes
 from casstore.hostile import MEMORY, SECONDS
 from casstore.machine import toml_text
+from tests.support import published_bytes
 
 DEEP = os.environ.get("CASSTORE_PROFILE") == "deep"
 MIB = 1 << 20
@@ -164,6 +166,21 @@ def test_values_are_counted_outside_of_texts_alone() -> None:
 def test_nobody_writes_what_nobody_reads() -> None:
     with pytest.raises(BadInput, match="values, more than the limit of 4000000; nothing was signed"):
         limits.check(_json(b"1,", 20 * MIB), limits.STATEMENT, "statement")
+
+
+@pytest.mark.parametrize("way", ["[[]],", "{},", '{"name":""},', '{"name":"*"},', "[" * 400 + "]" * 400 + ","])
+def test_an_answer_of_a_forge_as_large_as_any(way: str) -> None:
+    rows = _json(way.encode(), client._MAX_ANSWER)
+    for kind in ("github", "gitlab", "gitea"):
+        data = kind.encode() + b"\n" + published_bytes.BETWEEN.join([b"{}", rows])
+        assert _in_budget(published_bytes.forge, data) in (WELL, REFUSED)
+
+
+def test_a_branch_pattern_of_a_forge_that_is_stars() -> None:
+    """Each star tried every length, for every other one: 15 s for seven of them, and a forge may send a million."""
+    for pattern in ("*a" * 1_000_000 + "*X", "*a" * 30 + "*X", "*" * 1_000_000 + "X"):
+        rows = b'[{"name": "%s"}]' % pattern.encode()
+        assert _in_budget(published_bytes.forge, b"gitlab\n" + published_bytes.BETWEEN.join([b"{}", rows])) == WELL
 
 
 TENS = "[1,2,3,4,5,6,7,8,9,10]"

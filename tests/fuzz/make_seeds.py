@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "support")]
 from secret_table import secrets  # noqa: E402
 
 from tests.attacks.test_hostile_input import ENCODED, WAYS  # noqa: E402
+from tests.support import published_bytes  # noqa: E402
 
 SMALL = random.Random(5).randbytes(90) * 7
 GOLDEN = HERE.parent / "formats" / "golden"
@@ -71,6 +72,15 @@ TEXTS: dict[str, list[str]] = {
         'format = "zip"\n\n[channels.dev]\napprovals = 0\n[channels.prod]\nfrom = "dev"\napprovals = 1\n'
         'soak = "48h"\nsteps = [{ share = "5%" }]\n',
         '[store]\nurl = "./store"\n\n[gates.secrets]\nmax_seconds = 5\n\n[[isolation.accepted]]\nname = "a"\n',
+    ],
+    "forge": [
+        'github\n{"name": "main", "protected": true, "protection": {"enabled": true, "required_status_checks":'
+        ' {"enforcement_level": "everyone", "contexts": ["verify"], "checks": [{"context": "verify"}]}}}\n--\n'
+        '[{"type": "deletion"}, {"type": "required_status_checks", "parameters":'
+        ' {"required_status_checks": [{"context": "verify", "integration_id": 1}]}}]',
+        'gitlab\n{"only_allow_merge_if_pipeline_succeeds": true}\n--\n[{"name": "a*"}, {"name": "*a*a*b"}]\n--\n'
+        '[{"name": "verify", "protected_branches": [{"name": "a*a"}]}, {"name": "b", "protected_branches": []}]',
+        'gitea\n{"protected": true, "enable_status_check": true, "status_check_contexts": ["verify"]}',
     ],
     "junit": [
         '<?xml version="1.0"?><testsuites><testsuite name="s" tests="2" failures="1"><testcase classname="c" name="a"/>'
@@ -122,6 +132,11 @@ def files() -> Iterator[tuple[str, str, bytes]]:
         yield f"archive-{form}", "core", (GOLDEN / "archives" / path).read_bytes()
     yield "archive-oci", "core", (GOLDEN / "archives" / "core-1.4.0-linux-x86_64.oci.tar").read_bytes()
     yield "kit", "kit", (GOLDEN / "kit" / "kit.tar").read_bytes()
+    for role in ("root", "timestamp", "snapshot", "targets"):
+        (file,) = (name for name in published_bytes.metadata() if name.endswith(f"{role}.json") and name[0] != "1")
+        yield "tuf", role, role.encode() + b"\n" + published_bytes.metadata()[file]
+    for kind in published_bytes.KINDS:
+        yield "archive-pieces", kind, published_bytes.published(kind)
     for path in sorted((GOLDEN / "predicates").glob("*.json")):
         yield "predicate", path.stem, path.read_bytes()
     data = GOLDEN.parents[1] / "data"

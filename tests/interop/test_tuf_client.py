@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from attest.errors import VerificationError
 from attest.keys import keys
 from attest.signers import from_private_key
 from bundlers.consuming.readers import open_reader
-from bundlers.consuming.tuf_client import Expired, TufClient
+from bundlers.consuming.tuf_client import Expired, TufClient, times_in_date
 from bundlers.publishing.layout import tuf_repository as tuf
 from bundlers.publishing.layout.destinations import Destination, open_destination, put
 from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners
@@ -148,6 +149,28 @@ def test_frozen_source_is_expired_and_readable_as_of_then(publisher: Publisher, 
     with pytest.raises(Expired):
         client(publisher, url, tmp_path / "state", NOW + timedelta(days=31)).refresh()
     client(publisher, url, tmp_path / "state", NOW + timedelta(days=30, seconds=-1)).refresh()
+
+
+@pytest.mark.parametrize("year", ["0001", "1970", "9999"])
+def test_metadata_that_expires_in_a_year_without_a_second_before_it(
+    publisher: Publisher, tmp_path: Path, year: str
+) -> None:
+    """Nobody signed it: it is asked for the times that are tried, and believed in nothing."""
+    root = (publisher.folder / "metadata/1.root.json").read_bytes()
+    served = json.loads((publisher.folder / "metadata/timestamp.json").read_bytes())
+    served["signed"]["expires"] = f"{year}-01-01T00:00:00Z"
+    publisher.destination.point("metadata/timestamp.json", json.dumps(served).encode())
+    found = times_in_date(open_reader(str(publisher.folder), network=None), str(tmp_path), root)
+    assert found and all(1970 <= time.year <= 9999 for time in found)
+
+
+def test_times_are_not_read_out_of_an_endless_timestamp(publisher: Publisher, tmp_path: Path) -> None:
+    root = (publisher.folder / "metadata/1.root.json").read_bytes()
+    reader = open_reader(str(publisher.folder), network=None)
+    before = times_in_date(reader, str(tmp_path), root)
+    served = (publisher.folder / "metadata/timestamp.json").read_bytes()
+    publisher.destination.point("metadata/timestamp.json", served + b" " * 20_000)
+    assert len(times_in_date(reader, str(tmp_path), root)) < len(before)
 
 
 def test_changed_target_and_foreign_root_are_refused(publisher: Publisher, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from casstore import config
 from casstore.config import mistakes
 from casstore.hostile import Scratch
 from casstore.machine import toml_text
+from tests.support import published_bytes
 
 SEEDS = Path(__file__).parent.parent / "fuzz" / "seeds"
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -278,6 +279,9 @@ FOREIGN = {
     "unpacked": Foreign(_unpacked, "packed", (CasstoreError,)),
     "stamp-or-certificate": Foreign(_stamp, "stamp-or-certificate", (CasstoreError,)),
     "predicate": Foreign(_predicate, "predicate", (CasstoreError,)),
+    "tuf": Foreign(published_bytes.tuf, "tuf", (CasstoreError,)),
+    "forge": Foreign(published_bytes.forge, "forge", (CasstoreError,)),
+    "archive-pieces": Foreign(published_bytes.pieces, "archive-pieces", (CasstoreError,)),
     "bundle-of-others": Foreign(
         lambda data: sigstore_bundles.SigstoreBundle.parse(data) and None, "bundle-of-others", (FormatError,)
     ),

@@ -5,7 +5,6 @@ Sources: REST API "Protected branches", "Projects" and "External status checks" 
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 from attest.errors import FormatError, PolicyDenied
@@ -53,5 +52,18 @@ def _is_for(row: object, branch: str) -> bool:
 
 
 def _matches(branch: str, patterns: frozenset[str]) -> bool:
-    """A star stands for anything; nothing else is special."""
-    return any(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), branch) for pattern in patterns)
+    return any(_matches_one(branch, pattern) for pattern in patterns)
+
+
+def _matches_one(branch: str, pattern: str) -> bool:
+    """A star stands for anything; nothing else is special. Each part is looked for once: many stars hold nobody."""
+    first, *parts = pattern.split("*")
+    if not parts:
+        return branch == first
+    last, at = parts.pop(), len(first)
+    for part in parts:
+        found = branch.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return branch.startswith(first) and branch.endswith(last) and at + len(last) <= len(branch)

@@ -16,6 +16,7 @@ from attest.errors import BadInput
 from bundlers.gates import forges
 from bundlers.gates.base import ChannelView, GateResult, ReleaseView
 from bundlers.gates.builtin.branch_protection import Settings, check
+from bundlers.gates.forges import gitlab
 from casstore.config import Consumer
 from casstore.network import circuit
 from casstore.network.network import NetworkGuard
@@ -123,6 +124,26 @@ def test_protected_with_its_checks(forge: Forge, kind: str, answers: Answers) ->
     found = judged(forge, kind)
     assert (found.passed, found.messages, found.warnings) == (True, (), ())
     assert all(SECRET in str(headers) for _, headers in forge.asked)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "branch", "matches"),
+    [
+        ("main", "main", True),
+        ("main", "mains", False),
+        ("*", "", True),
+        ("ma*in", "main", True),
+        ("ma*ain", "main", False),
+        ("release/*-*", "release/1-2", True),
+        ("release/*-*", "release/12", False),
+        ("*a*b*", "xaxbx", True),
+        ("*b*a*", "xaxbx", False),
+        ("m.*", "main", False),
+        ("*ab", "abab", True),
+    ],
+)
+def test_gitlab_s_stars_stand_for_anything(pattern: str, branch: str, matches: bool) -> None:
+    assert gitlab._matches(branch, frozenset({pattern})) is matches
 
 
 def test_gitlab_s_pipeline_is_a_check_and_editions_without_external_ones_have_none(forge: Forge) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from attest.digests import sha256
+from attest.digests import hex_of, sha256
 from attest.errors import FormatError
 from bundlers import formats
 from bundlers.consuming.service import TrustSettings
+from bundlers.errors import HostileArchive
 from bundlers.formats.pieces import Layout, Pieces, measure
 from bundlers.installing import install as installing
 from bundlers.installing.install import InstallReport, install, verify_installed
@@ -28,6 +29,7 @@ from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from bundlers.products.reader import ProductReader
 from casstore.network.network import NetworkGuard
 from casstore.objects.tree import EMPTY, TreeEntry
+from tests.support import published_bytes
 from tests.support.published import EPOCH, PublishedWorld
 from tests.support.worlds import World
 
@@ -209,6 +211,18 @@ def test_lengths_that_lie_are_no_plan(line: Line, web: Web, tmp_path: Path) -> N
     for value in (b"{}", b"[]", pieces.to_bytes().replace(b"lengths", b"length"), b'{"a":'):
         with pytest.raises(FormatError):
             Pieces.parse(value)
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 62, 0, 524_287])
+def test_a_frame_of_a_terabyte_takes_no_memory(size: int) -> None:
+    """Its header is believed by whoever unpacks all at once: the publisher wrote the hash that lets it through."""
+    kind, document, _ = published_bytes.published("tar.zst").split(b"\n", 2)
+    manifest, told = published_bytes.manifest(kind.decode()), Pieces.parse(document)
+    frame = b"\x28\xb5\x2f\xfd\xe0" + size.to_bytes(8, "little") + b"\x01\x00\x00"
+    hostile = Pieces(told.archive, (len(frame), *told.lengths[1:]), (hex_of(sha256(frame)), *told.hashes[1:]))
+    layout = Layout(manifest, hostile)
+    with pytest.raises(HostileArchive, match="is not one of 524288 bytes"):
+        list(layout.unpacked(layout.units[0], iter([frame]), lambda _first, _last: b""))
 
 
 @pytest.mark.parametrize("how", ["other bytes", "installed file changed"])
