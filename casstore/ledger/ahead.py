@@ -4,7 +4,7 @@ Promises: the fold is the same with workers and without, and so is what it raise
 whose digest it checked, and facts (`facts`), never a verdict; what it cannot find or verify it leaves out. None is
 started for few entries, nor where the packs are not in a folder. One that is ended from outside stops the fold.
 
-    with closing(entries(rest, reader.recent, roots)) as following: ...
+    with closing(entries(first, rest, reader.recent, roots)) as following: ...
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ _MOST = 3
 """The fold itself keeps no more of them busy."""
 
 
-def entries(rest: Iterator[Entry], recent: Recent, roots: Iterable[TrustRoot]) -> Generator[Entry, None, None]:
+def entries(
+    first: Entry, rest: Iterator[Entry], recent: Recent, roots: Iterable[TrustRoot]
+) -> Generator[Entry, None, None]:
     """The same entries; what each one needs is mostly in `recent` when it is its turn. Raises what a worker raised."""
     lent = getattr(recent.objects, "lent", None)
     if lent is None or length_hint(rest) < LEAST or processors() < 2:
+        yield first
         yield from rest
         return
-    todo, ended_well = list(rest), False
+    todo, ended_well = [first, *rest], False
     setup = {**lent, "pems": sorted(_pems(todo, recent, roots))}
     processes = started("casstore.ledger.ahead_process", setup, min(processors(), _MOST))
     try:

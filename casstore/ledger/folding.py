@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from itertools import chain, islice
+from itertools import islice
 
 from casstore.ledger import saved_state
 from casstore.ledger.book.log import Ledger
@@ -34,8 +34,8 @@ def fold(
     from casstore.ledger import ahead, rules  # most commands find that nothing is new
 
     reader = rules.Reader(objects, sigstore_root)
-    with closing(ahead.entries(rest, reader.recent, state.trust_roots)) as following:
-        for entry in chain((first,), following):
+    with closing(ahead.entries(first, rest, reader.recent, state.trust_roots)) as following:
+        for entry in following:
             state = rules.step(state, entry, reader)
     return state
 

@@ -265,7 +265,8 @@ def _bytes(form: Form, at: Leaf | Node) -> bytes:
     if isinstance(at, Leaf):
         cells = at.cells
         return form.leaf([cells[key] for key in sorted(cells)])
-    return form.node([_digest(form, child) for child in at.children])
+    found = [child if child is None or isinstance(child, str) else child.digest for child in at.children]
+    return form.node([known or _digest(form, child) for known, child in zip(found, at.children, strict=True)])
 
 
 def _differing(forms: tuple[Form, Form], old: Place, new: Place) -> Iterator[tuple[Cell | None, Cell | None]]:

@@ -20,8 +20,9 @@ from attest.sigstore.sigstore_bundles import SigstoreBundle
 from attest.statements import statements
 from attest.statements.predicates import slsa_provenance
 from attest.trust import verify
-from casstore.errors import StorageUnavailable
+from casstore.errors import StorageUnavailable, StoreDamaged
 from casstore.ledger import ahead, facts
+from casstore.ledger import entries as formats
 from casstore.ledger.book.cache import EntryCache
 from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
@@ -60,10 +61,16 @@ def other_signature(raw: bytes) -> bytes:
     return canonical.dumps(value)
 
 
-def told(world: World, monkeypatch: pytest.MonkeyPatch, least: int) -> Any:
-    """What a fold of everything comes to, and by how many reads of this process."""
+def told(world: World, monkeypatch: pytest.MonkeyPatch, least: int) -> tuple[Any, tuple[int, int]]:
+    """What a fold of everything comes to, and by how many reads and signatures of this process."""
     reads: list[Digest] = []
-    asked = type(world.store).read
+    signatures: set[bytes] = set()
+    asked, checked = type(world.store).read, keys.verify_signature
+    verify._signed.cache_clear()
+
+    def counted_signature(public: keys.PublicKey, signature: bytes, data: bytes) -> None:
+        signatures.add(signature)
+        checked(public, signature, data)
 
     def counted(self: Any, digest: Digest, **how: int) -> bytes:
         reads.append(digest)
@@ -73,18 +80,21 @@ def told(world: World, monkeypatch: pytest.MonkeyPatch, least: int) -> Any:
         patch.setattr(ahead, "LEAST", least)
         patch.setattr(ahead, "processors", lambda: 2)
         patch.setattr(type(world.store), "read", counted)
+        patch.setattr(keys, "verify_signature", counted_signature)
         try:
             state = replay_all(Ledger(world.store, cache=EntryCache()), world.store)
         except CasstoreError as exc:
-            return (type(exc), exc.message, exc.hint), len(reads)
-    return (state_records.record(state.fields()), list(state.void), dict(state.codes)), len(reads)
+            return (type(exc), exc.message, exc.hint), (len(reads), len(signatures))
+    found = state_records.record(state.fields()), list(state.void), dict(state.codes)
+    return found, (len(reads), len(signatures))
 
 
 def test_the_fold_is_the_same_and_reads_less_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone, many = told(world, monkeypatch, NEVER)
-    found, few = told(world, monkeypatch, 1)
+    alone, (reads, signatures) = told(world, monkeypatch, NEVER)
+    found, (few_reads, few_signatures) = told(world, monkeypatch, 1)
     assert found == alone and len(found[1]) == 3
-    assert few < many / 3
+    assert few_reads < reads / 3, "what is left: signed files, and what is too large"
+    assert few_signatures < signatures / 2, "what is left: the owners' and one that does not hold"
 
 
 @pytest.mark.parametrize("place", [2, 8, 15])
@@ -92,6 +102,16 @@ def test_what_is_damaged_is_told_in_the_same_words(world: World, monkeypatch: py
     spoil(world, list(world.ledger.entries())[place].statement)
     alone, _ = told(world, monkeypatch, NEVER)
     assert issubclass(alone[0], CasstoreError)
+    assert told(world, monkeypatch, 1)[0] == alone
+
+
+def test_an_entry_that_was_changed_is_told_in_the_same_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(world.store.url, formats.key("main", 8))
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data.replace(b'"nonce":"', b'"nonce":"0')[:-1])
+    alone, _ = told(world, monkeypatch, NEVER)
+    assert alone[0] is StoreDamaged and "entry 8" in alone[1]
     assert told(world, monkeypatch, 1)[0] == alone
 
 
