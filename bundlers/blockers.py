@@ -12,12 +12,13 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from attest import canonical
 from attest.core import limits
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from casstore.errors import Conflict, StorageUnavailable
 from casstore.machine.modes import set_mode

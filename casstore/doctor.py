@@ -14,11 +14,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from attest.trust.endings import endings
 from casstore import config

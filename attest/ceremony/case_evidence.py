@@ -6,12 +6,13 @@ parse({"type": "vulns", "by": "aud", "findings": {"high": 2}}, "case")
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
 from attest import canonical
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import FormatError
 from attest.signers import Signer

@@ -9,11 +9,11 @@ transcript(raw, at=now)                   # who signed what, to be printed and a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, TrustError
 from attest.judging import expressions

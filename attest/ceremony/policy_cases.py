@@ -11,7 +11,7 @@ signed attestations, and the very `decide` that judges real moves.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from attest.ceremony import case_evidence
 from attest.ceremony.case_evidence import DIFF, LEDGER, RELEASE, STORE, Claim, Releasing
 from attest.core import shares
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import sha256
 from attest.errors import BadInput, FormatError
 from attest.judging.decisions import Decision, MoveRequest, Record, decide

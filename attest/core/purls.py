@@ -8,9 +8,9 @@ Source: https://github.com/package-url/purl-spec . Qualifiers and subpaths say w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from attest.core.values import dataclass
 from attest.errors import FormatError
 
 _TYPE = re.compile(r"[a-z0-9.+-]{1,64}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from attest.core import shares, times
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.judging.evidence import Evidence, most_persons, persons
 from attest.judging.values import MISSING, SATISFIED, MoveRequest, Rule

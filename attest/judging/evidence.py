@@ -11,10 +11,11 @@ Source: docs/adr/0007-evidence-is-judged-when-it-was-recorded.md
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import cached_property
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, NotInstalled, TrustError
 from attest.judging.records import Record

@@ -9,10 +9,10 @@ is new to its approvers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates.isolation import Isolation

@@ -8,10 +8,10 @@ counts as absent, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.judging import explained

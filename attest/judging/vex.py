@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.statements.predicates import openvex
 from attest.statements.predicates.openvex import HARMLESS, VexProduct, VexStatement

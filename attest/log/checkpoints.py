@@ -17,8 +17,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, TrustError, VerificationError
 from attest.keys import keys
 from attest.keys.keys import ED25519, PublicKey

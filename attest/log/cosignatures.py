@@ -14,9 +14,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, VerificationError
 from attest.keys import keys
 from attest.keys.keys import ED25519, PublicKey

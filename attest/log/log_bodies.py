@@ -14,10 +14,10 @@ Source: https://github.com/sigstore/rekor/tree/main/pkg/types , https://github.c
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.errors import CasstoreError, VerificationError
 from attest.keys import keys
 from attest.keys.keys import ED25519, PublicKey

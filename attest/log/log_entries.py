@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.errors import FormatError, VerificationError
 from attest.keys import keys
 from attest.keys.keys import PublicKey

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256 as _sha256
 from itertools import islice
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, is_digest, sha256
 from attest.errors import FormatError, VerificationError
 

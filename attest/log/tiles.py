@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 from attest.log.merkle import HASH_SIZE, HashReader, node_hash
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, to_raw
 from attest.errors import SignerError
 from attest.keys import identities

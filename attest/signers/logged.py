@@ -12,12 +12,13 @@ ends in one error and no bundle. Leaves to others: the URLs and the root (a clie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 from attest import canonical
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.errors import BadInput, SignerError
 from attest.keys import keys
 from attest.log import log_bodies, log_entries

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.keys import keys
 from attest.keys.keys import PrivateKey
 from attest.sigstore import sigstore_bundles

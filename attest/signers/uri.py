@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError, NotInstalled, SignerError
 from attest.keys import keys
 from attest.keys.keys import PublicKey

@@ -22,11 +22,12 @@ bundle of its own: who signed is counted one by one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.errors import CasstoreError, FormatError
 from attest.log.logged_texts import b64
 from attest.sigstore import promises

@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError, FormatError, NotInstalled, TrustError, VerificationError
 from attest.keys import identities, keys
 from attest.log.log_bodies import Signed

@@ -14,9 +14,9 @@ others: the signature itself and what was signed (`verify`).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.errors import FormatError, TrustError
 from attest.keys.keys import PublicKey
 from attest.log.log_bodies import Signed

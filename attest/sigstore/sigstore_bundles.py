@@ -15,12 +15,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import canonical
 from attest.core import limits
 from attest.core.remembered import Remembered
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import FormatError
 from attest.statements import envelopes

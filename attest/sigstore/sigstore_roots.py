@@ -13,13 +13,13 @@ Source: https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_tru
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from attest import canonical
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError, FormatError, TrustError
 from attest.keys.keys import PublicKey, public_from_der
 from attest.statements.envelopes import decode_base64

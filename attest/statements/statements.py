@@ -9,12 +9,13 @@ Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import canonical
 from attest.core import limits
 from attest.core.remembered import Remembered
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 

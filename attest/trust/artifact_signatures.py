@@ -13,9 +13,9 @@ Source: https://github.com/sigstore/architecture-docs/blob/main/client-spec.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, VerificationError
 from attest.keys import keys

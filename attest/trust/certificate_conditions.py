@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import hex_of, sha256
 from attest.errors import FormatError
 from attest.keys import identities

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.trust.trust_roots import TrustRoot
 
 WARN_BEFORE = timedelta(days=30)

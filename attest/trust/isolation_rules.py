@@ -8,11 +8,12 @@ Without it nothing looser than the defaults counts, and no reference and no whol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import digests
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.statements.predicates.isolation import FAILS, STRICT, Isolation
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.trust import origins, policy_parts
 from attest.trust.isolation_rules import IsolationRules

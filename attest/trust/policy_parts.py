@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from attest import canonical
 from attest.core import shares, times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.statements.predicates.vulns import SEVERITIES
 from attest.trust.requirements import ROLES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.statements.predicates import (
     baseline,

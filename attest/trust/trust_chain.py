@@ -21,12 +21,13 @@ Expiry is judged where a trust root is used, not here: an expired one can still 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from attest import digests
 from attest.core import times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError, NotInstalled, OutOfTime, TooNew, TrustError
 from attest.sigstore import sigstore_bundles

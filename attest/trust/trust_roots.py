@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from attest import canonical, digests
 from attest.core import times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError, TooNew
 from attest.keys import identities, keys

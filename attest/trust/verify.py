@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attest.core import times
 from attest.core.remembered import keep
+from attest.core.values import dataclass
 from attest.digests import Digest, is_digest, sha256
 from attest.errors import BadInput, CasstoreError, OutOfTime, TrustError, VerificationError
 from attest.keys import identities, keys

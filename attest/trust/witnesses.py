@@ -7,11 +7,11 @@ found.quorum, found.lies_stopped, found.forks_stopped
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 from attest.keys import keys
 from attest.log.cosignatures import WitnessKey

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.statements.predicates import promotion

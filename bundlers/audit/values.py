@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.blockers import Blocker
 

@@ -9,9 +9,10 @@ files and folders of components, at members of what is packed in them, at archiv
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.building import provenance_told
 from bundlers.building.provenance_told import Inputs

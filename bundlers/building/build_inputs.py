@@ -17,10 +17,10 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from casstore.config import Config

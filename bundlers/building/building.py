@@ -15,9 +15,9 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.building import build_inputs, sealing

@@ -10,8 +10,10 @@ secret among it is read. Elsewhere Git itself is asked (`provenance.revision_of`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from attest.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

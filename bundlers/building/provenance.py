@@ -12,13 +12,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from attest.signers import Signer

@@ -6,10 +6,10 @@ builder(predicate), commit(predicate), inputs(predicate, "core")
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates import slsa_provenance

@@ -16,9 +16,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.building import build_inputs

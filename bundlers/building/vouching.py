@@ -10,11 +10,11 @@ and why, is signed (docs/formats/predicates/build-types.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import PolicyDenied
 from attest.signers import Signer

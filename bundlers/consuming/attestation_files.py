@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from casstore.errors import NoSuchObject, PolicyViolation, StorageUnavailable
 from casstore.network.network import NetworkGuard

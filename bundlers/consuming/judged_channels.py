@@ -9,9 +9,10 @@ that the moves hold, and that nothing speaks against them (`verification`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
 from attest.statements.predicates import approval

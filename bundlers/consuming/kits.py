@@ -16,11 +16,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import CasstoreError, PolicyDenied
 from attest.log import checkpoints, log_nodes

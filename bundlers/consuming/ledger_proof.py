@@ -12,12 +12,13 @@ roots are those that the ledger's own entries brought. Leaves to others: what th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from attest.core import limits, times
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, sha256, to_raw
 from attest.errors import BadInput, FormatError, TooNew, TrustError, VerificationError
 from attest.log import checkpoints, log_nodes, merkle, tiles

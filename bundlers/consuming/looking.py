@@ -10,11 +10,11 @@ refusal is a result here, with the consumer's own words and exit code. Leaves to
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.consuming import service

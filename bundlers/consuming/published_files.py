@@ -11,10 +11,11 @@ ProductManifest, and held against it where that is still published. Leaves to ot
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
 from bundlers.building.provenance_told import inputs_told

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex
 from attest.errors import TrustError, VerificationError
 from attest.statements.predicates import release as releases

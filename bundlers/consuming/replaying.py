@@ -10,8 +10,7 @@ checkpoint and the channel (`verification`), what is published for it (`publishi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import VerificationError
 from attest.log import merkle, tiles

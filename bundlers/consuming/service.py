@@ -13,11 +13,12 @@ import contextlib
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex
 from attest.errors import BadInput, VerificationError
 from bundlers.consuming import sources

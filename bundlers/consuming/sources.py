@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from attest import canonical
 from attest.core import limits, times
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import TrustError, VerificationError
 from bundlers.consuming import published_roots, tuf_start

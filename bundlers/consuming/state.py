@@ -15,10 +15,11 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError, VerificationError
 from bundlers.consuming import install_ids

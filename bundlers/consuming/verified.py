@@ -7,9 +7,9 @@ found.canary.share, found.canary.channel.version
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.trust.trust_roots import TrustRoot
 from bundlers.consuming.state import PinnedMove, Pins

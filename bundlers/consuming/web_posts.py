@@ -11,12 +11,12 @@ asks knows whether that is harmless. Leaves to others: what the answer means.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from attest.core.values import dataclass
 from bundlers.consuming.downloads import CONNECT, open_pool
 from bundlers.consuming.web_answers import failed
 from casstore.errors import StorageUnavailable

@@ -14,13 +14,13 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
 import zstandard
 
 from attest import canonical
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from bundlers.errors import HostileArchive

@@ -11,9 +11,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, BinaryIO
 
+from attest.core.values import dataclass
 from bundlers.errors import HostileArchive
 from bundlers.formats import deflate, tar_stream
 from bundlers.formats.members import PIECE, ExactReader, checked_size, content

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import Any, cast
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError
 from bundlers.gates import running
 from bundlers.gates.base import Gate, GateResult, Phase, ReleaseView, StagedArchive

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.products.product_manifests import ProductManifest
 from casstore.ledger.release_objects import Release, ReleaseBuild

@@ -11,11 +11,11 @@ or elsewhere, asks again. What a failed gate says is told and not recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import limits, times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError, NotInstalled
 from attest.judging.decisions import Record

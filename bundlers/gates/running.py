@@ -11,10 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from attest import canonical, digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError
 from attest.statements.predicates.test_result import ResultClaim

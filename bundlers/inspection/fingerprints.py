@@ -14,11 +14,12 @@ With numpy: 100 to 150 MB/s on one core, and the interpreter's lock is let go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attest.core.values import dataclass
 
 K = 128
 W = 385

@@ -15,11 +15,11 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError, NotInstalled
 from attest.statements.predicates import cyclonedx

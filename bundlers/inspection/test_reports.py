@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates.test_result import ResultClaim

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08"))

@@ -12,8 +12,8 @@ from __future__ import annotations
 import platform as system
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.consuming.verified import VerifiedBuild
 from casstore.errors import NoSuchObject

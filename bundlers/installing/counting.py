@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers.installing.installed import WITHDRAWN, InstalledFolder

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming import service

@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from bundlers.installing import linking
 from bundlers.installing.installed import InstalledFolder

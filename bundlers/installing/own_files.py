@@ -15,8 +15,8 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from bundlers.products.product_manifests import ProductManifest

@@ -14,10 +14,10 @@ from __future__ import annotations
 import bisect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from bundlers.errors import HostileArchive

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from attest import canonical
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, parse, short
 from attest.errors import BadInput, FormatError
 from casstore.ledger.release_objects import build_key

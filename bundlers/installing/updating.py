@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming.service import TrustSettings, Verified
 from bundlers.errors import Unhealthy

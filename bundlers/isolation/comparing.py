@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from bundlers.inspection.units import Unit, is_text
 from bundlers.isolation import forbidden, looks

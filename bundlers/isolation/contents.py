@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
 

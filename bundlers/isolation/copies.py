@@ -9,13 +9,13 @@ it has `min_copy` bytes in a row and enough entropy. Which copies are grave is l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import IO
 
 import numpy as np
 
 from attest import digests
+from attest.core.values import dataclass
 from bundlers.inspection.fingerprints import K, Prints
 from bundlers.isolation.explained.cover import Cover
 from bundlers.isolation.reports import Stretch

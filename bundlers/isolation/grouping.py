@@ -9,8 +9,8 @@ fingerprint of one in common.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from bundlers.isolation.reports import Finding, distinct
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
+from attest.core.values import dataclass
 from attest.digests import Digest, is_digest
 from bundlers.inspection.fingerprints import Hashes
 from bundlers.isolation.contents import Contents

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest.core.shown import shown
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.judging.explained import ACCEPTANCE, REFERENCE, Explained, ordered
 from attest.statements.predicates.isolation import Isolation

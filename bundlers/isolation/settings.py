@@ -6,10 +6,11 @@ Settings.parse({"min_copy": 1024, "references": {"glibc 2.36": "sha256:..."}})
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput
 from attest.statements.predicates.isolation import FAILS

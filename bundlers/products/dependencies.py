@@ -11,8 +11,9 @@ Leaves to others: whether the document holds (`attest.statements.predicates`), w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from attest.core.values import dataclass
 
 _NOTHING = frozenset({"", "NOASSERTION", "NONE"})
 _PURL = "pkg:"

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 from casstore.ingest.globs import Selection
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine.modes import set_mode

@@ -12,8 +12,9 @@ others: how a witness is asked (`witnessing.c2sp`), and whether there are enough
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError, PolicyDenied, VerificationError
 from attest.log.checkpoints import Checkpoint, parse
 from attest.trust.trust_roots import TrustRoot

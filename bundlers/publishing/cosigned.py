@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, cosignatures
 from attest.log.checkpoints import Checkpoint

@@ -15,11 +15,11 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from attest import canonical
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.errors import CasstoreError, FormatError
 from attest.statements.predicates import collection, promotion

@@ -11,12 +11,13 @@ what became of each. All are targets of TUF (docs/formats/published-layout.md). 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from attest import canonical, digests
 from attest.core import limits, shares
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError
 from attest.statements.predicates.publication import Publication

@@ -16,8 +16,9 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import CasstoreError, FormatError
 from attest.log import checkpoints, cosignatures, tiles

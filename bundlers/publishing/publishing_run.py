@@ -6,10 +6,11 @@ run.last(state), run.claim(state, 7), run.targets_of(state, 7)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing.asking import Asking

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.signers import Signer
 from bundlers.publishing.layout.records import CanaryRecord

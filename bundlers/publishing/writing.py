@@ -10,11 +10,12 @@ is finished by the same call. Leaves to others: what is published and why (`publ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, tiles

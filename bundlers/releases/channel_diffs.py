@@ -9,10 +9,10 @@ Archives and files are compared by the function that approvers see.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.releases import setting_changes
 from bundlers.releases.setting_changes import SettingChange

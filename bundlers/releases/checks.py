@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from bundlers import blockers, gates, isolation

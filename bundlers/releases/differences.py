@@ -12,9 +12,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.products import references
 from bundlers.products.references import Target

@@ -9,10 +9,11 @@ signed again. Kept is what nobody revoked, with the provenance that the ledger r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError, NotInstalled
 from attest.statements.predicates import slsa_provenance

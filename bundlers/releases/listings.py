@@ -6,11 +6,11 @@ for archive in preview(request):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from bundlers.products.product_manifests import ProductFile, ProductFolder, ProductManifest
 from bundlers.releases import plan as plans
 from bundlers.releases.plan import Plan

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError, PolicyDenied
 from bundlers.building import put_times

@@ -14,12 +14,12 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest import digests
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, VerificationError
 from attest.signers import Signer

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from attest import digests
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.statements import predicates

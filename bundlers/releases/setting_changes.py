@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError, FormatError
 from attest.statements.predicates import test_result

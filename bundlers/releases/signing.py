@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.statements import statements
 from attest.statements.predicates import isolation as isolations

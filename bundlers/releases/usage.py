@@ -5,9 +5,9 @@ rows = usage(store, state)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from casstore.ledger import release_objects
 from casstore.ledger.states.state import LedgerState

@@ -14,9 +14,10 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers import gates
 from bundlers.building import build_inputs, provenance

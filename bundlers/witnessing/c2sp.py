@@ -16,10 +16,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, PolicyDenied, VerificationError
 from attest.log import checkpoints, cosignatures
 from attest.trust.witnesses import CONSISTENCY, Witness

@@ -14,13 +14,13 @@ import base64
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest import canonical
 from attest.core import times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, VerificationError
 from attest.statements.envelopes import decode_base64

@@ -11,10 +11,10 @@ asked (`c2sp`), and where its line is put (`publishing.asking`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw
 from attest.errors import CasstoreError, PolicyDenied
 from attest.log import merkle

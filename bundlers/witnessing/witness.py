@@ -11,10 +11,10 @@ disk before the line leaves; whatever does not hold is refused and nothing is si
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError, FormatError, NotInstalled, PolicyDenied, TooNew, VerificationError
 from attest.log import checkpoints, cosignatures

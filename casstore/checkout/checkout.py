@@ -14,9 +14,9 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from casstore.checkout.plan import Region, Survey, regions, survey
 from casstore.checkout.writing import Failed, RegionWriter, write_chunks

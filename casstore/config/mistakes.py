@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from attest.trust.requirements import REQUIREMENTS, check_known
 from casstore.config import channels, model

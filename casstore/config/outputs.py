@@ -12,7 +12,8 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from attest.core.values import dataclass
 
 _NAMES = frozenset(("build", "dist", "out", "output", "bin", "target", "artifacts", "publish", "_build", "release"))
 """What build tools call the folder that they write to."""

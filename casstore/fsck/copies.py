@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attest.core.values import dataclass
 from attest.digests import from_raw
 from attest.errors import CasstoreError, FormatError
 from casstore.errors import NoSuchObject, ObjectDamaged

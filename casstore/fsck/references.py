@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from attest import canonical, digests
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import CasstoreError
 from attest.statements.predicates import publication

@@ -5,9 +5,9 @@ Damage(pack, digest, 4096, "its bytes do not have its digest", ("release 1.4.0",
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 
 

@@ -11,9 +11,10 @@ packs too many, and the next run goes on.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from attest.signers import Signer
 from casstore.errors import Conflict, NoSuchObject, ObjectDamaged, StoreDamaged

@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attest.core.values import dataclass
 from attest.digests import from_raw
 from attest.errors import FormatError
 from casstore.errors import NoSuchObject, ObjectDamaged, StoreDamaged

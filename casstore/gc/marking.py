@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import StoreDamaged

@@ -11,13 +11,13 @@ from __future__ import annotations
 import functools
 import re
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest import canonical
 from attest.core import times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, FormatError
 from casstore.errors import GivenUp, NoSuchObject, NotWritable, StoreDamaged

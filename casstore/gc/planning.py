@@ -12,8 +12,8 @@ needed of them becomes one.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from casstore.gc.contents import Contents
 
 REPACK = 0.5

@@ -6,8 +6,8 @@ roots = list(ledger_roots(view, contents, keep_last=1000))
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.digests import Digest, to_raw
 from casstore.gc.contents import Contents
 from casstore.gc.marking import Root

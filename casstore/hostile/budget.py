@@ -5,7 +5,7 @@ Budget(seconds=30).deadline(size)      # seconds for a file of so many bytes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from attest.core.values import dataclass
 
 MIB = 1 << 20
 SECONDS = 30

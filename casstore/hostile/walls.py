@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from casstore.hostile.budget import MIB, Budget
 from casstore.hostile.door import Door

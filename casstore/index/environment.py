@@ -16,11 +16,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import lmdb
 
+from attest.core.values import dataclass
 from casstore.errors import StorageUnavailable
 from casstore.index import lmdb_file, mark, probe
 from casstore.index.mark import Mark

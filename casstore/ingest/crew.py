@@ -17,9 +17,9 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from attest.core.values import dataclass
 from casstore.errors import StorageUnavailable
 from casstore.ingest.worker import Answer, Batch, Done, Worker
 from casstore.machine.workers import Ended, WorkerProcess, ended_early, error_of, receive, send

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 import stat as modes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from casstore.errors import UnsupportedInput
 from casstore.ingest.globs import Selection
 from casstore.objects.tree import show

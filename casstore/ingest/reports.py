@@ -6,9 +6,9 @@ report.to_json()
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from casstore.ingest.losses import Loss
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw
 from casstore.errors import UnsupportedInput
 from casstore.index.catalog import Catalog

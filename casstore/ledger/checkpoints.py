@@ -12,10 +12,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw
 from attest.errors import BadInput, CasstoreError
 from attest.log import checkpoints, merkle

@@ -12,12 +12,13 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from attest import canonical, digests
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError, TooNew
 from casstore.objects import small_records

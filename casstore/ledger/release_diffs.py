@@ -10,10 +10,11 @@ same digest. Folders that are the same in both are never read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from attest import canonical, digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.judging.explained import Explained
 from casstore.ledger import release_objects

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import canonical, digests
 from attest.core.fields import Fields
 from attest.core.remembered import Remembered
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput, CasstoreError, FormatError
 from attest.judging.explained import Explained, ordered

@@ -25,10 +25,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import IO, Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from casstore.errors import NoSuchObject
 from casstore.machine import seclusion, views

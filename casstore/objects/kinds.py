@@ -5,9 +5,9 @@ NewObject(b"...", Kind.ATTESTATION, (subject_digest,))
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 
 

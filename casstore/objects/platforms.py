@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 
 SYSTEMS = ("linux", "macos", "windows", "freebsd", "any")

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, TooNew
 from casstore.errors import NoSuchObject, NoSuchStore, StoreDamaged
 from casstore.objects import small_records

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, cast
 
@@ -20,6 +20,7 @@ import msgpack
 
 from attest.core import limits
 from attest.core.shown import shown
+from attest.core.values import dataclass
 from attest.digests import Digest, from_raw, to_raw
 from attest.errors import FormatError
 from casstore.errors import UnsupportedInput

@@ -10,9 +10,9 @@ all that differs (bytes, mode, target), in JSON and in a line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from casstore.objects import tree as trees
 from casstore.objects.tree import TreeEntry

@@ -6,11 +6,11 @@ found.outcome            # recorded, known, passed over, refused
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError, VerificationError
 from attest.sigstore import shown

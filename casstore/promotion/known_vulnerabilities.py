@@ -9,11 +9,11 @@ nothing. No scan and a scan that found nothing are told apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest.core import limits, times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates import vulns

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest import canonical
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from casstore.machine import runner
 from casstore.promotion.reports import MoveReport

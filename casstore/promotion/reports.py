@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from attest.core import limits, times
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import PolicyDenied
 from attest.judging import steps

@@ -9,10 +9,11 @@ What it pins (`sigstoreRoot`) is put beside it, in the same commit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from attest.ceremony import ceremony
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.errors import BadInput
 from attest.judging.decisions import SigstoreRoots

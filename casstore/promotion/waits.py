@@ -10,11 +10,11 @@ what it named once already does not wait.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.judging.decisions import SATISFIED, Decision, Rule
 from attest.statements.predicates import suspension

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from casstore.errors import PolicyViolation
 

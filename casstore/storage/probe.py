@@ -12,8 +12,8 @@ import contextlib
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from casstore.errors import NotWritable
 from casstore.storage.base import Storage

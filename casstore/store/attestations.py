@@ -10,10 +10,10 @@ Keeping one is no judgement: what is stored may be signed by anybody. `attest.tr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.sigstore.signed_files import attestations_of

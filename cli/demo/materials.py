@@ -10,9 +10,9 @@ import fnmatch
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import metadata
 
+from attest.core.values import dataclass
 from casstore.errors import NoSuchObject
 
 

@@ -10,9 +10,9 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 
 _HERE = os.path.dirname(os.path.abspath(__file__))

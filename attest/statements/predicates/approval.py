@@ -6,12 +6,12 @@ channel, the channel's last move and the diff that was shown, until it expires.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import shares, times
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.statements.predicates import OWN
 

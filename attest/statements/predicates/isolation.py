@@ -6,11 +6,12 @@ Subjects are all archives and ProductManifests of the release.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import digests
 from attest.core.fields import Fields
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 from attest.statements.predicates import ISOLATION

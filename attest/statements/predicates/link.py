@@ -7,10 +7,11 @@ links are products are the statement's subjects.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError
 

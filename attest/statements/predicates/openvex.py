@@ -9,11 +9,11 @@ an artifact: `attest.judging.vex`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, is_digest
 from attest.errors import FormatError
 

@@ -6,9 +6,9 @@ Source: https://github.com/in-toto/attestation/blob/main/spec/predicates/release
 from __future__ import annotations
 
 import urllib.parse
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import FormatError
 
 TYPE = "https://in-toto.io/attestation/release/v0.2"

@@ -6,11 +6,12 @@ Source: https://slsa.dev/spec/v1.0/provenance . Foreign fields pass through.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, hex_of, is_digest
 from attest.errors import FormatError
 

@@ -6,9 +6,9 @@ Source: https://github.com/in-toto/attestation/blob/main/spec/predicates/test-re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError
 

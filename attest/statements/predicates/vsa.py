@@ -6,11 +6,11 @@ Source: https://slsa.dev/spec/v1.0/verification_summary
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of
 from attest.errors import FormatError
 

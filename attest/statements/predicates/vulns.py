@@ -7,11 +7,11 @@ Foreign fields pass through.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.errors import FormatError
 
 TYPE = "https://in-toto.io/attestation/vulns/v0.2"

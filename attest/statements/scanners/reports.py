@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
 from attest.core import times
 from attest.core.purls import Purl
+from attest.core.values import dataclass
 from attest.errors import FormatError
 from attest.statements.predicates.vulns import SEVERITIES, Finding
 

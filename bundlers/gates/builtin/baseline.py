@@ -13,9 +13,9 @@ other bytes, by somebody else, too old, of another command or exceeded fails wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 from attest.statements.predicates import baseline
 from attest.statements.predicates.baseline import Baseline, Figure

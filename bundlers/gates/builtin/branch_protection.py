@@ -18,8 +18,8 @@ through the network policy. A branch that is not protected, or lacks a check, fa
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError
 from bundlers.errors import BranchProtectionMissing
 from bundlers.gates import forges

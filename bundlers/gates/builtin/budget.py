@@ -11,9 +11,9 @@ component records it: a component with a limit but without a recorded build fail
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive
 from bundlers.gates.settings import Size

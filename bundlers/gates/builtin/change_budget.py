@@ -13,8 +13,8 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView

@@ -18,9 +18,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.settings import Size

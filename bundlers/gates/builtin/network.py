@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.gates.globs import Globs

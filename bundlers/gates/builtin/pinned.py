@@ -15,9 +15,9 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError
 from attest.statements.predicates.slsa_provenance import INPUTS
 from bundlers.gates.base import GateResult, Phase, ReleaseView

@@ -17,9 +17,9 @@ from __future__ import annotations
 import fnmatch
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from bundlers.products.product_manifests import ProductFile, ProductManifest
 from casstore.config.gates import ALWAYS

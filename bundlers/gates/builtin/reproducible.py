@@ -13,9 +13,9 @@ must name the same digests; where it does not, the inputs that differ are told (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from attest.core.values import dataclass
 from bundlers import formats
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive
 from bundlers.gates.builtin import other_builders, rebuilding

@@ -12,9 +12,9 @@ channel has nothing to go back to; its rehearsal says so, and passes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
+from attest.core.values import dataclass
 from attest.digests import short
 from attest.errors import BadInput
 from attest.statements.predicates import rehearsal

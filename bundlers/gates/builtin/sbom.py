@@ -12,10 +12,11 @@ its SHA-256 stands there (SPDX: files with checksums; CycloneDX: components with
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError, FormatError
 from attest.statements.predicates import cyclonedx, spdx
 from bundlers.gates.base import GateResult, Phase, ReleaseView

@@ -13,9 +13,9 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError
 from bundlers import formats
 from bundlers.gates.base import GateResult, Phase, ReleaseView, StagedArchive

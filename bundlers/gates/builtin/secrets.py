@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView

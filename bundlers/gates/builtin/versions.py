@@ -17,8 +17,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.gates.base import GateResult, Phase, ReleaseView
 from casstore.objects.tree import TreeEntry

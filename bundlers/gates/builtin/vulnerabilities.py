@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError, FormatError
 from attest.judging import vex
 from attest.statements import scanners

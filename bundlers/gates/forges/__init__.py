@@ -10,10 +10,10 @@ forge.protection("owner/name", "main").checks
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
+from attest.core.values import dataclass
 from attest.errors import BadInput
 from bundlers.gates.forges.client import Client
 from casstore.network.network import NetworkGuard

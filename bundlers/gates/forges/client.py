@@ -7,11 +7,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, PolicyDenied
 from casstore.errors import NoSuchObject, StorageUnavailable
 from casstore.network import circuit

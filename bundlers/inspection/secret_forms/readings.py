@@ -11,11 +11,12 @@ import base64
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attest.core.values import dataclass
 
 _DEPTH = 3
 _WIDE, _CODED = 8, 28

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from attest.core.values import dataclass
 from bundlers.inspection.secret_forms import guesses
 
 LONGEST = 16 * 1024

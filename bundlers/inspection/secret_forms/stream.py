@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
 
+from attest.core.values import dataclass
 from bundlers.inspection.secret_forms.finding import matches
 from bundlers.inspection.secret_forms.readings import readings
 from bundlers.inspection.secret_forms.rules import LONGEST

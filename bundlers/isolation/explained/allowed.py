@@ -13,9 +13,10 @@ Leaves to others: finding what two products have in common, and which bytes of i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import BadInput
 from bundlers.inspection.units import Unit

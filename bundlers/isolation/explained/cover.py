@@ -10,11 +10,11 @@ never from one accepted stretch into the next. Texts of licences are known by th
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attest.core.values import dataclass
 from bundlers.inspection.fingerprints import Hashes, K, Offsets, Prints
 from bundlers.isolation.explained import licences
 from bundlers.isolation.explained.allowed import Allowed, Group, KnownUnit

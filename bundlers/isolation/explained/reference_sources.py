@@ -18,10 +18,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from glob import glob
 from typing import IO, Any
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError
 from bundlers.inspection import door
 from casstore.hostile import Budget

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from attest import canonical
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.formats.parallel import in_order
 from bundlers.inspection import door

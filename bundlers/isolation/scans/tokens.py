@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from attest.core.values import dataclass
 from attest.digests import Digest, to_raw
 from bundlers.inspection.fingerprints import Hashes
 from bundlers.isolation.scans.scanning import Scan

@@ -8,11 +8,11 @@ Works on whole arrays: all fingerprints are sorted once, and what only one produ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from bundlers.inspection.fingerprints import Hashes, Offsets, Prints
 from bundlers.inspection.units import Unit

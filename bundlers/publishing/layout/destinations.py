@@ -16,9 +16,10 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import BadInput
 from bundlers.publishing.layout.published_paths import check_path

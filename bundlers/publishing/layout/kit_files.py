@@ -14,10 +14,10 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.errors import BadInput, FormatError, VerificationError
 from bundlers.errors import HostileArchive
 from bundlers.publishing.layout.published_paths import check_path

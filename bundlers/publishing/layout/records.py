@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from attest import canonical
 from attest.core import limits, shares
+from attest.core.values import dataclass
 from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError
 from attest.statements.envelopes import decode_base64

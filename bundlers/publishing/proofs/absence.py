@@ -12,11 +12,11 @@ to others: that the seal holds its place (`consuming.ledger_proof`), and what th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.log import state_trie

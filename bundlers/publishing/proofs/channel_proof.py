@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.statements.predicates import promotion

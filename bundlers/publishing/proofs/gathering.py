@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import BinaryIO, Protocol
 
 from attest.core import limits
+from attest.core.values import dataclass
 from attest.digests import Digest, hex_of, sha256
 from attest.errors import CasstoreError, PolicyDenied
 from attest.judging.decisions import Record

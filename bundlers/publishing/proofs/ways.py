@@ -10,9 +10,9 @@ that canary's moves. Nothing is verified here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.statements.predicates.promotion import Promotion

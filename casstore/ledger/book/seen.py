@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
 
 from attest import canonical, digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from casstore.machine import user_secrets

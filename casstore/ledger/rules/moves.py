@@ -7,9 +7,9 @@ as "now", so that a promoter's signature alone moves nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import FormatError, PolicyDenied, TrustError, VerificationError
 from attest.judging import decisions

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from attest.core import limits, times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import OutOfTime, TrustError, VerificationError
 from attest.judging.decisions import Record, SigstoreRoots

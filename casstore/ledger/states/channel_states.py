@@ -9,11 +9,12 @@ Frozen; `rules.moves` makes them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from casstore.ledger.states.tables import Log, Table, log, table
 from casstore.ledger.states.views import plain

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import islice
 from operator import attrgetter
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from casstore.errors import NoSuchObject
 from casstore.ledger.states import row_values

@@ -10,7 +10,7 @@ unpacked with tables that are read row by row. Leaves to others: where rows lie,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgpack
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest, is_digest
 from attest.errors import BadInput, FormatError
 from attest.trust.trust_roots import TrustRoot

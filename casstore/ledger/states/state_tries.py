@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from attest.core.values import dataclass
 from attest.digests import Digest, sha256
 from attest.log import state_trie
 from casstore.errors import StoreDamaged

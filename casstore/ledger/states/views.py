@@ -6,11 +6,11 @@ All are frozen; `state.LedgerState` holds them, `rules` makes them. Of channels:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attest.core import times
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.judging.explained import Explained
 from casstore.errors import SealDisputed

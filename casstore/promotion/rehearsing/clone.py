@@ -11,10 +11,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from attest import signers
+from attest.core.values import dataclass
 from attest.keys import keys
 from attest.signers import Signer
 from attest.trust.policies import ALLOW, ChannelPolicy

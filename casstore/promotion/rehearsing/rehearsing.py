@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
 
 from attest import digests
+from attest.core.values import dataclass
 from attest.digests import Digest
 from attest.errors import CasstoreError
 from attest.signers import Signer

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from attest.core.values import dataclass
 from attest.errors import BadInput, CasstoreError, FormatError, VerificationError
 from cli.drawing import render
 from cli.session import read_file
