@@ -156,9 +156,19 @@ class MemoryTree:
     __slots__ = ("_levels",)
 
     def __init__(self, entries: Iterable[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = [[]]
+        level = [leaf_hash(entry) for entry in entries]
+        self._levels = [level]
+        while len(level) > 1:
+            level = list(map(node_hash, level[::2], level[1::2]))
+            self._levels.append(level)
+
+    def followed_by(self, entries: Iterable[bytes]) -> MemoryTree:
+        """Another tree, of these leaves and those of further entries."""
+        made = MemoryTree()
+        made._levels = [list(level) for level in self._levels]
         for entry in entries:
-            self.append(leaf_hash(entry))
+            made.append(leaf_hash(entry))
+        return made
 
     def __len__(self) -> int:
         return len(self._levels[0])

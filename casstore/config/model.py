@@ -204,37 +204,36 @@ class Config(_File):
 
 def build(value: Mapping[str, Any], text: str, path: str, digest: Digest) -> Config:
     """Checked tables to configuration. Raises ConfigError with file, line and key."""
-    errors = _errors(value)
-    wrong = [_told(error) for error in errors[:1]] or list(product_mistakes(value))
-    if wrong:
+    errors, checked = _checked(value)
+    wrong = [_told(error) for error in errors[:1]] or list(product_mistakes(value, checked))
+    if checked is None or wrong:
         raise _error(wrong[0], len(errors or wrong), text, path)
-    checked = _File.model_validate(value)
     fields = {name: getattr(checked, name) for name in _File.model_fields}
     return Config.model_construct(**fields, channels={}, path=path, digest=digest)
 
 
 def problems(value: Mapping[str, Any]) -> Iterator[tuple[str, Key, str]]:
     """Kind, key and message of everything that no table may hold; a misspelt key goes first."""
-    return ((str(error["type"]), *_told(error)) for error in _errors(value))
+    return ((str(error["type"]), *_told(error)) for error in _checked(value)[0])
 
 
-def _errors(value: Mapping[str, Any]) -> list[ErrorDetails]:
+def _checked(value: Mapping[str, Any]) -> tuple[list[ErrorDetails], _File | None]:
+    """All that is wrong, or the tables."""
     try:
-        _File.model_validate(value)
+        return [], _File.model_validate(value)
     except ValidationError as exc:
         found = exc.errors(include_url=False, include_context=False, include_input=False)
-        return sorted(found, key=lambda error: error["type"] != "extra_forbidden")
-    return []
+        return sorted(found, key=lambda error: error["type"] != "extra_forbidden"), None
 
 
-def product_mistakes(value: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+def product_mistakes(value: Mapping[str, Any], checked: _File | None = None) -> Iterator[tuple[Key, str]]:
     """Key and message of what a product lacks, and of each component that it names and nothing defines."""
     tables = value.get("products")
     for product, table in tables.items() if isinstance(tables, dict) else ():
         for where, named in _named_components(table):
             yield from _unknown(("products", product, *where, "components"), named, value.get("components", {}))
         try:
-            made = Product.model_validate(table)
+            made = Product.model_validate(table) if checked is None else checked.products[product]
         except ValidationError:
             continue
         for key, message in made.problems():

@@ -69,7 +69,8 @@ Format = Literal["tar.gz", "tar.zst", "zip", "oci", "file"]
 class Table(BaseModel):
     """Every table: unknown keys are refused, values are frozen and not converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    """What checks a table is made when one is checked: those within the file are checked as parts of it."""
 
 
 class Build(Table):

@@ -18,9 +18,12 @@ from casstore.ledger.entries import Entry
 class AllEntries(Mapping[int, Entry]):
     """Number -> entry."""
 
-    def __init__(self, raws: Sequence[bytes], known: Sequence[Entry] = ()) -> None:
+    def __init__(self, raws: Sequence[bytes], known: Sequence[Entry] = (), before: AllEntries | None = None) -> None:
         self.raws = raws
         self._parsed = {entry.number: entry for entry in known}
+        self._begun = MemoryTree()
+        if before is not None and "tree" in vars(before) and raws[: len(before)] == before.raws:
+            self._begun = before.tree
 
     def __getitem__(self, number: int) -> Entry:
         if number not in self._parsed:
@@ -49,7 +52,8 @@ class AllEntries(Mapping[int, Entry]):
     @cached_property
     def tree(self) -> MemoryTree:
         """The Merkle tree over all of them."""
-        return MemoryTree(self.raws)
+        begun = self._begun
+        return begun.followed_by(self.raws[len(begun) :]) if len(begun) else MemoryTree(self.raws)
 
 
 def broken_at(raws: Sequence[bytes], after: bytes) -> int | None:

@@ -216,7 +216,8 @@ class Ledger:
         self._sync()
         made = self._all
         if made is None or len(made) != self._next:
-            made = self._all = AllEntries([*self._raws_before(), *(one.raw for one in self._known)], self._known)
+            raws = [*self._raws_before(), *(one.raw for one in self._known)]
+            made = self._all = AllEntries(raws, self._known, made)
         return made
 
     def _raws_before(self) -> Sequence[bytes]:
@@ -232,6 +233,7 @@ class Ledger:
         rows = self._read_many(0, first)  # the cache is disposable; the storage alone says what is there
         if (broken := broken_at(rows, self._known[0].raw)) is not None:
             raise self._damaged(f"entry {broken} is not what it was when it was folded here")
+        self._cache.put(0, [*rows, self._known[0].raw])  # who began at a seal would read them again in each command
         return rows
 
     def resume(self, count: int, tip: Digest) -> bool:

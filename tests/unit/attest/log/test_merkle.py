@@ -28,6 +28,18 @@ def test_known_root_hashes(size: int) -> None:
     assert TREE.root(size).hex() == ROOTS[size]
 
 
+@pytest.mark.parametrize("first", range(9))
+def test_a_tree_that_follows_another_is_the_same_as_one_made_at_once(first: int) -> None:
+    begun = MemoryTree(LEAVES[:first])
+    made, one_by_one = begun.followed_by(LEAVES[first:]), MemoryTree()
+    for leaf in LEAVES:
+        one_by_one.append(leaf_hash(leaf))
+    for size in range(9):
+        assert made.root(size).hex() == one_by_one.root(size).hex() == ROOTS[size]
+    assert made.inclusion(0, 8) == one_by_one.inclusion(0, 8) == TREE.inclusion(0, 8)
+    assert len(begun) == first and begun.root().hex() == ROOTS[first], "the one before is as it was"
+
+
 def test_a_known_inclusion_path() -> None:
     assert [h.hex() for h in TREE.inclusion(0, 8)] == [
         "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",

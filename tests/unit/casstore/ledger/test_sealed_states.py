@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -12,16 +13,19 @@ import pytest
 
 from attest.digests import Digest, sha256
 from attest.errors import FormatError
+from attest.log.merkle import MemoryTree
 from attest.statements import statements
 from attest.statements.predicates import seal as seals
 from attest.trust.trust_roots import RULES
 from casstore import promotion
-from casstore.ledger import sealed_states, sealing
+from casstore.ledger import entries, sealed_states, sealing
 from casstore.ledger.book.cache import EntryCache
 from casstore.ledger.book.log import Ledger
 from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay, replay_all, replay_whole
 from casstore.ledger.states.state import LedgerState
+from casstore.storage.file import FileStorage
+from casstore.store.store import Store
 from tests.support.worlds import World, signer
 
 
@@ -90,6 +94,34 @@ def test_who_begins_so_remembers_that(world: World, tmp_path: Path, monkeypatch:
     assert second.begun == first.begun and "2.1.0" in second.versions
     assert seal(world).begun is None, "who signs for all of it has folded all of it"
     assert replay(Ledger(world.store), world.store).begun is None
+
+
+def test_entries_from_before_the_seal_are_read_once(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = tmp_path / "copied"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    world.store.close()
+    shutil.copytree(world.store.url, copied, ignore=shutil.ignore_patterns("index*"))
+    store = Store.open(str(copied))
+    asked, read = type(store.storage).read, list[str]()
+
+    def counted(storage: FileStorage, key: str) -> bytes:
+        read.append(key)
+        return asked(storage, key)
+
+    monkeypatch.setattr(type(store.storage), "read", counted)
+    for again in (False, True):
+        del read[:]
+        ledger = Ledger(store)
+        state = replay(ledger, store)
+        assert state.begun is not None
+        assert [entry.number for entry in ledger.all_entries().values()] == list(range(state.count))
+        assert ledger.all_entries().tree.root() == MemoryTree(ledger.all_entries().raws).root()
+        before = {entries.key("main", number) for number in range(state.begun)}
+        assert set(read) & before == (set() if again else before)
+    store.close()
 
 
 def test_the_last_two_stay(world: World) -> None:
