@@ -17,10 +17,15 @@ import hypothesis
 import pytest
 
 from casstore.store.store import Store
+from tests.support import in_memory
 
 if "XDG_STATE_HOME" not in os.environ:  # how far ledgers were seen, which a person keeps for ever
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="casstore-tests-")
     atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+if "PYTEST_DEBUG_TEMPROOT" not in os.environ and (memory := in_memory.folder()) is not None:
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(memory)  # the workers of this run get it too
+    atexit.register(shutil.rmtree, memory, ignore_errors=True)
 
 hypothesis.settings.register_profile("quick", max_examples=20, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True)

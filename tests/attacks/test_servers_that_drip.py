@@ -45,7 +45,7 @@ def dripping(first: bytes, drop: bytes) -> Iterator[str]:
         daemon_threads, block_on_close = True, False
 
     with Server(("127.0.0.1", 0), Drip) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:

@@ -140,7 +140,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
             lines.append(f"{one.name}=={one.version}{marker} --hash=sha256:{digest}")
         (top / "locks" / lock.name).write_text("\n".join(lines) + "\n")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(top)))
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield Index(f"http://127.0.0.1:{server.server_port}", top / "locks")
     server.shutdown()
     server.server_close()

@@ -84,7 +84,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def server(publisher: Publisher) -> Iterator[str]:
     handler = functools.partial(_Quiet, directory=str(publisher.folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
@@ -98,7 +98,7 @@ def test_stock_updater_over_http(tmp_path: Path, algorithm: str) -> None:
     made.publish(2, FILES)
     handler = functools.partial(_Quiet, directory=str(made.folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         url = f"http://127.0.0.1:{httpd.server_port}"
         (tmp_path / "meta").mkdir()
         updater = Updater(
@@ -211,7 +211,7 @@ def test_redirect_to_a_foreign_host_is_not_followed(tmp_path: Path) -> None:
             self.end_headers()
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Redirect) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         reader = open_reader(f"http://127.0.0.1:{httpd.server_port}", network=NetworkGuard([]))
         with pytest.raises(PolicyViolation, match=r"elsewhere\.example\.invalid"):
             next(iter(reader.chunks("metadata/timestamp.json")))
@@ -238,7 +238,7 @@ def test_stock_updater_reads_a_published_channel(tmp_path: Path, scheme: str) ->
     world.publish("dev", str(folder), lifetimes=Lifetimes(3650, 3650, 3650, 3650))
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         url = folder.as_uri() if scheme == "file" else f"http://127.0.0.1:{httpd.server_port}"
         (tmp_path / "meta").mkdir()
         updater = Updater(

@@ -286,7 +286,7 @@ def served(tmp_path: Path) -> Iterator[int]:
     """A web server for what the project has published."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "place/line/public"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield server.server_port
         server.shutdown()

@@ -77,7 +77,7 @@ def serving(folder: Path, answer: Callable[[str, bytes], bytes]) -> Iterator[str
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:  # else its thread turns over a closed socket for the rest of the run

@@ -59,7 +59,7 @@ def serving(act: Act, context: ssl.SSLContext | None = None) -> Iterator[tuple[s
     server.asked = []
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}", server
     finally:

@@ -361,7 +361,7 @@ def server(world: PublishedWorld, public: str) -> Iterator[str]:
     world.publish("prod", public)
     handler = functools.partial(_Quiet, directory=public)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
 

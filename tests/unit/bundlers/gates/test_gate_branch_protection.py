@@ -70,7 +70,7 @@ def forge(monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setattr(circuit, "OUTSIDE", circuit.Breaker())
     server = Forge()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
     server.shutdown()

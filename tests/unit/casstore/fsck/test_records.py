@@ -25,7 +25,8 @@ from tests.support.published import PublishedWorld
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(twins, "SETTLES", 0.0)  # nobody sets a pin meanwhile, but where a test says so
     made = World.make(str(tmp_path / "store"))
     made.release("1.0.0")
     kept = made.store.put_bytes(b"a customer has it")

@@ -99,7 +99,7 @@ def test_nothing_is_allowed_by_silence_and_offline_beats_the_list() -> None:
 @pytest.fixture
 def server() -> Iterator[int]:
     found = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-    threading.Thread(target=found.serve_forever, daemon=True).start()
+    threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield found.server_port
     found.shutdown()
     found.server_close()
