@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -136,10 +136,7 @@ def put_components(
     require_role(state, signer, frozenset({"builder"}), now)
     with store.gathering(), ExitStack() as own:
         job = _Job(store, config, root, version, progress or NullProgress(), reread, builds or {}, held or own)
-        report = _put(job, ledger, state, wanted, signer, now, replace=replace, strict=strict)
-        with ParentsIndex.beside(store) as index:  # what was not recorded yet, a collection may have taken
-            index.take(store, [one.report.tree for one in report.components])
-        return report
+        return _put(job, ledger, state, wanted, signer, now, replace=replace, strict=strict)
 
 
 def _put(
@@ -158,6 +155,8 @@ def _put(
     for one in put if strict else ():
         require_none(one.report.losses, f"component {one.name}")
     check_contents(store, state, {one.name: one.report.tree for one in put})
+    with ParentsIndex.beside(store) as index, suppress(NoSuchObject):  # taken by a collection: `commit` notices
+        index.take(store, [one.report.tree for one in put])
     again = version in state.versions or not any(component.build for component in put)  # a build is recorded anew
     if again and (same := _put_before(store, state, version, put, signer.identity)) is not None:
         return PutReport(version, put, same, None)
