@@ -1,6 +1,6 @@
 """Where tests write what no test cuts the power of: a file system in memory, as most of their time was fsync of a disk.
 
-What is about disks asks for one: tests/faults, tests/unit/casstore/storage and tests/unit/casstore/ingest.
+What is about disks asks for one: `on_disk`.
 """
 
 from __future__ import annotations
