@@ -23,10 +23,12 @@ ATTESTATION = 96 * MIB
 """A bundle around a statement, in base64, and what proves its time; a signed file of several."""
 PRODUCT_MANIFEST = 256 * MIB
 """About two million files."""
+MANIFEST_ROW = MIB
+"""Of a ProductManifest: the row of one file."""
 TREE = 256 * MIB
 """One folder."""
 VALUES_OF_LISTS = PRODUCT_MANIFEST // 16
-"""Of a ProductManifest and of lists of files; in all others canonical.MAX_VALUES."""
+"""Of lists of files; in all others canonical.MAX_VALUES."""
 LEDGER_PROOF = 64 * MIB
 OBJECT = 256 * MIB
 """What a reader takes into memory: any published file but archives, any object that is judged."""

@@ -108,7 +108,7 @@ def _steps(store: Store, made: Release) -> ReleaseSteps:
     }
     products = {}
     for key, row in made.builds.items():
-        manifest = product_manifests.parse(store.read(row.product_manifest))
+        manifest = product_manifests.read(store.chunks(row.product_manifest))
         products[label(key)] = ProductStep(row.archive.name, row.archive.digest, tuple(sorted(manifest.components)))
     return ReleaseSteps(components, products)
 

@@ -183,7 +183,7 @@ def _products(
 
 
 def _of_build(store: Store, made: Release, key: str, places: Mapping[Digest, Mapping[Digest, Any]]) -> set[Digest]:
-    manifest = product_manifests.parse(store.read(made.builds[key].product_manifest))
+    manifest = product_manifests.read(store.chunks(made.builds[key].product_manifest))
     return {digest for one in manifest.components.values() for digest in places.get(one.tree, {})}
 
 

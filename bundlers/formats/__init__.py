@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib import import_module
 from typing import BinaryIO, Protocol, cast
 
@@ -78,7 +77,7 @@ def read(manifest: ProductManifest, source: BinaryIO) -> Iterator[tuple[ProductF
     """Members of an archive, strictly (see the module), paths without `wrap`. Raises HostileArchive."""
     above = f"{manifest.wrap}/" if manifest.wrap else ""
     for file, chunks in format_of(manifest.archive_format).read(manifest.wrapped(), source):
-        yield replace(file, path=file.path.removeprefix(above)), chunks
+        yield file._replace(path=file.path.removeprefix(above)), chunks
 
 
 class HashingWriter:

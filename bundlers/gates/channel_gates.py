@@ -172,7 +172,7 @@ def _view(
     sigstore_root: bytes | None,
 ) -> ReleaseView:
     made = release_objects.parse(store.read(info.digest))
-    manifests = {n: product_manifests.parse(store.read(p.product_manifest)) for n, p in made.builds.items()}
+    manifests = {n: product_manifests.read(store.chunks(p.product_manifest)) for n, p in made.builds.items()}
     previous = release_objects.parse(store.read(at.release)) if at.release else None
     evidence = RecordedEvidence(store, state, sigstore_root)
     return ReleaseView(

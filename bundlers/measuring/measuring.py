@@ -84,7 +84,7 @@ def measure(store: Store, state: LedgerState, asked: Asked, *, root: str, now: d
     """
     info = state.find_release(asked.release)
     key, build = _build(release_objects.parse(store.read(info.digest)).products, asked)
-    manifest = product_manifests.parse(store.read(build.product_manifest))
+    manifest = product_manifests.read(store.chunks(build.product_manifest))
     command, files = _command(asked, root)
     ran = [_run(store, build.archive.digest, manifest, asked, (command, files, root)) for _ in range(asked.runs)]
     first = ran[0]

@@ -9,7 +9,7 @@ tree than the ones that were put, signed and shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from attest.core.fields import Fields
@@ -28,14 +28,14 @@ _HINT = "do not approve, promote or install it: its builder must release again, 
 class ReadStore(TreeStore, Protocol):
     """What is needed of a store."""
 
-    def read(self, digest: Digest, *, max_bytes: int = ...) -> bytes:
-        """An object's verified bytes."""
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """An object's verified bytes in pieces."""
 
 
 def check_release(store: ReadStore, release: Release) -> None:
     """Every product of a release. Raises VerificationError, FormatError, NoSuchObject, ObjectDamaged."""
     rows = release.builds.items()
-    check_all(store, release, {key: product_manifests.parse(store.read(row.product_manifest)) for key, row in rows})
+    check_all(store, release, {key: product_manifests.read(store.chunks(row.product_manifest)) for key, row in rows})
 
 
 def check_all(trees: TreeStore, release: Release, manifests: Mapping[str, ProductManifest]) -> None:

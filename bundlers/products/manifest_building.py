@@ -9,8 +9,7 @@ that the platform cannot hold, or a rule of a layout that fits nothing is an err
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from attest.digests import Digest
@@ -18,7 +17,8 @@ from attest.errors import BadInput, FormatError
 from bundlers.products import platforms, product_manifests
 from bundlers.products.forbidden import Forbidden
 from bundlers.products.layouts import Laying, Layout
-from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
+from bundlers.products.product_files import FileRows, Packing, ProductFile, ProductFolder, in_order
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 from casstore.errors import UnsupportedInput
 from casstore.ledger.release_objects import DEFAULT
 from casstore.objects.platforms import Platform
@@ -55,24 +55,20 @@ def build(
     Raises UnsupportedInput for a name that the product or its platform cannot hold, BadInput when
     two components bring different files or folders under one path, or a rule of a layout fits nothing.
     """
-    files: dict[str, ProductFile] = {}
+    parts: list[FileRows] = []
     folders: dict[str, ProductFolder] = {}
     for component, held in sorted(components.items()):
+        packing = Packing()
         for file in _laid(store, product, component, held.tree, (layouts or {}).get(component, Layout()), lost):
             if isinstance(file, ProductFolder):
                 if folders.setdefault(file.path, file).mode != file.mode:
                     raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
-                continue
-            before = files.setdefault(file.path, file)
-            if before is not file and replace(before, component="") != replace(file, component=""):
-                raise BadInput(
-                    f"product {product}: the components {before.component} and {component} bring different files"
-                    f" as {file.path}",
-                    hint=f'give one of them another path: to = "FOLDER" under [components.{component}]',
-                )
-    if not files:
+            else:
+                packing.add(file)
+        parts.append(_once(product, packing.done().sorted()))
+    ordered = parts[0] if len(parts) == 1 else _once(product, in_order(parts))
+    if not ordered:
         raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
-    ordered = tuple(files[path] for path in sorted(files, key=str.encode))
     manifest = ProductManifest(
         product,
         archive_format,
@@ -85,7 +81,7 @@ def build(
         tuple(config),
         foreign,
         tuple(sorted(set(never))),
-        _still_empty(product, files, folders),
+        _still_empty(product, ordered, folders),
     )
     Forbidden(manifest.never)
     try:
@@ -98,14 +94,28 @@ def build(
     return manifest
 
 
-def _still_empty(
-    product: str, files: Mapping[str, ProductFile], folders: Mapping[str, ProductFolder]
-) -> tuple[ProductFolder, ...]:
+def _once(product: str, files: Iterable[ProductFile]) -> FileRows:
+    """Sorted files, each path once. Raises BadInput for two that differ."""
+    packing, before = Packing(), None
+    for file in files:
+        if before is None or before.path != file.path:
+            packing.add(file)
+            before = file
+        elif before._replace(component="") != file._replace(component=""):
+            raise BadInput(
+                f"product {product}: the components {before.component} and {file.component} bring different files"
+                f" as {file.path}",
+                hint=f'give one of them another path: to = "FOLDER" under [components.{file.component}]',
+            )
+    return packing.done()
+
+
+def _still_empty(product: str, files: FileRows, folders: Mapping[str, ProductFolder]) -> tuple[ProductFolder, ...]:
     """Those that no other component fills. Raises BadInput where its mode would be lost."""
-    filled = product_manifests.all_folders((*files, *folders)) if folders else set()
+    held = FileRows.of(ProductFile(path, link=path) for path in sorted(folders, key=str.encode))
     kept = []
-    for path in sorted(folders, key=str.encode):
-        if path not in filled:
+    for path, *_ in held:
+        if not (files.has_below(path) or held.has_below(path)):
             kept.append(folders[path])
         elif folders[path].mode != 0o755:
             raise BadInput(
@@ -123,24 +133,32 @@ def _laid(
 
     Raises BadInput, UnsupportedInput.
     """
-    laying, links, laid = Laying(component, layout), {}, {}
+    laying = Laying(component, layout)
+    links: dict[str, str] = {}
+    laid: dict[str, str] = {}
+    moves = bool(layout.rename)
     for raw, entry in store.contents(tree):
         if entry.kind == "dir":
             if kept := laying.folder(os.fsdecode(raw)):
-                laid[_path(product, component, raw)[0]] = kept[0]
+                path = _path(product, component, raw)[0]
+                if moves:
+                    laid[path] = kept[0]
                 yield ProductFolder(*kept, component)
             elif lost is not None:
                 lost.add(show(raw))
             continue
         path, link = _path(product, component, raw, entry.target)
-        laid[path] = new = laying.path(path)
+        new = laying.path(path)
+        if moves:
+            laid[path] = new
         if entry.kind == "link":
-            links[path] = link
+            if moves:
+                links[path] = link
             yield ProductFile(new, link=link, component=component)
         else:
             yield ProductFile(new, laying.mode(new, entry.mode), entry.size, entry.content, component=component)
     laying.check_used()
-    if layout.rename:
+    if moves:
         laying.check_links(links, laid)
 
 

@@ -159,7 +159,7 @@ def _release(store: Store, state: LedgerState, ref: str) -> Release:
 def _manifest(store: Store, made: Release, key: str) -> ProductManifest:
     from bundlers.products import product_manifests
 
-    return product_manifests.parse(store.read(made.builds[key].product_manifest))
+    return product_manifests.read(store.chunks(made.builds[key].product_manifest))
 
 
 def _in_release(store: Store, state: LedgerState, ref: str) -> Target:

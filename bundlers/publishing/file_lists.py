@@ -222,7 +222,7 @@ def _list(into: Gathered, store: ReadStore, state: LedgerState, release: Release
 def _files(store: ReadStore, release: Release) -> Iterator[list[str]]:
     for key, row in release.builds.items():
         yield [hex_of(row.archive.digest), key, "", ""]
-        for file in product_manifests.parse(store.read(row.product_manifest)).files:
+        for file in product_manifests.read(store.chunks(row.product_manifest)).files:
             if file.digest is not None:
                 yield [hex_of(file.digest), key, file.path, file.component]
 

@@ -218,7 +218,7 @@ def _archives(store: Store, evidence: Sequence[Digest], signer: Signer, now: dat
             continue
         (subject,) = statement.subjects
         rows = {row["name"]: row["digest"]["sha256"] for row in definition["resolvedDependencies"]}
-        manifest = product_manifests.parse(store.read(digests.from_hex(rows["product-manifest"])))
+        manifest = product_manifests.read(store.chunks(digests.from_hex(rows["product-manifest"])))
         with open(os.devnull, "wb") as out:
             made = formats.write(manifest, ProductReader(store, manifest), out)
         if made.digest != subject.digest:

@@ -162,7 +162,7 @@ def _gather_release(
     for item in sorted({*evidence, release.checksums}):
         reading.read(item)
     manifests = {
-        key: product_manifests.parse(store.read(build.product_manifest)) for key, build in release.builds.items()
+        key: product_manifests.read(store.chunks(build.product_manifest)) for key, build in release.builds.items()
     }
     agreement.check_all(reading, release, manifests)
     _release_files(into, store, release, digest, evidence, reading)
@@ -219,7 +219,7 @@ def check_archives(store: ReadStore, release: Release, known: frozenset[Digest] 
     for build in release.builds.values():
         if build.archive.digest in known:
             continue
-        manifest = product_manifests.parse(store.read(build.product_manifest))
+        manifest = product_manifests.read(store.chunks(build.product_manifest))
         size = store.size(build.archive.digest)
         if size != build.archive.size:
             raise HostileArchive(f"{build.archive.name}: its size is not what the release object says")
@@ -237,7 +237,7 @@ def gather_pieces(into: Gathered, store: ReadStore, release: Release, before: Co
         path = published_paths.pieces_path(published_paths.archive_path(key, build.format, build.archive.digest))
         if path in before or build.archive.size < pieces.LEAST:
             continue
-        manifest = product_manifests.parse(store.read(build.product_manifest))
+        manifest = product_manifests.read(store.chunks(build.product_manifest))
         with store.open_blob(build.archive.digest) as archive:
             found = pieces.measure(manifest, archive, build.archive.digest)
         if found is not None:

@@ -351,7 +351,7 @@ def layered(contents: dict[str, bytes], **components: str) -> ProductManifest:
     """An image whose files at these paths are of these components; `a_b` stands for the path `a/b`."""
     base = product(contents, "oci", LINKS)
     of = {path.replace("_", "/"): component for path, component in components.items()}
-    files = tuple(replace(file, component=of.get(file.path, "rest")) for file in base.files)
+    files = tuple(file._replace(component=of.get(file.path, "rest")) for file in base.files)
     trees = {name: ComponentTree(sha256(name.encode())) for name in {*of.values(), "rest"}}
     return replace(base, files=files, components=trees)
 
@@ -383,7 +383,7 @@ def test_an_image_has_one_layer_per_component_and_a_shared_one_is_the_same_in_al
     assert {file.path for file in one.files} == set(read(one, data["one"]))
     with pytest.raises(HostileArchive):
         read(two, data["one"])
-    swapped = replace(one, files=tuple(replace(f, component="rest") for f in one.files))
+    swapped = replace(one, files=tuple(f._replace(component="rest") for f in one.files))
     with pytest.raises(HostileArchive):
         read(swapped, data["one"])
 
@@ -394,4 +394,4 @@ def test_every_file_names_its_component() -> None:
     first, *others = good.files
     for name in ("", "unknown"):
         with pytest.raises(FormatError):
-            parse(replace(good, files=(replace(first, component=name), *others)).to_bytes())
+            parse(replace(good, files=(first._replace(component=name), *others)).to_bytes())
