@@ -7,9 +7,10 @@ the plainest; every path of a content is kept.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from itertools import combinations
+from functools import partial
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from bundlers.isolation.contents import Contents
 from bundlers.isolation.explained import licences
 from bundlers.isolation.explained.allowed import Allowed, Group, Source
 from bundlers.isolation.reports import Common, Finding, IsolationReport, distinct, told_unopened
+from bundlers.isolation.scans.digest_tables import Sizes
 from bundlers.isolation.scans.scanning import ContentStore
 from bundlers.isolation.settings import Settings
 from bundlers.isolation.stretches import severity
@@ -71,13 +73,14 @@ class Comparison:
         self._store, self._settings = store, settings
         self._products = dict(sorted(products.items()))
         self._allowed = Allowed.of(store, self._products, settings, workers)
-        compared = {product: list(self._compared(product)) for product in self._products}
+        compared = {product: partial(self._compared, product) for product in self._products}
         self._given = {p: {file.content for file in contents.inputs} for p, contents in self._products.items()}
         """Product -> what it is built from, and does not ship as it is."""
         looked = looks.take(store, self._products, compared, self._allowed, settings, workers)
         self._scans, self._compared_in_all = looked.scans, looked.compared
         self._files = {
-            product: [f for f in rows if f.content in looked.files[product]] for product, rows in compared.items()
+            product: [file for file in rows() if file.content in looked.files[product]] if looked.files[product] else []
+            for product, rows in compared.items()
         }
         self._paths = _paths_of(self._files)
         self._findings: dict[_Pair, Finding] = {}
@@ -108,7 +111,7 @@ class Comparison:
         """Files that cost more than their budget: nothing of them was compared, so they stop a release."""
         refused = {**self._allowed.refused, **{d: found.refused for d, found in self._scans.items() if found.refused}}
         for product, contents in self._products.items():
-            for file in (*contents.files, *contents.inputs):
+            for file in chain(contents.files, contents.inputs) if refused else ():
                 if file.content in refused:
                     why, path = refused[file.content], file.path
                     yield Finding("unopened", product, path, product, path, file.content, 0, why=why)
@@ -130,18 +133,21 @@ class Comparison:
 
     def _never(self) -> Iterator[Finding]:
         for product, contents in self._products.items():
-            for file, rules in contents.never:
-                ruled = Forbidden(rules)
-                rows = [(file.path, file.digest or sha256(file.link.encode()), file.size, ruled.rule(file.path))]
-                if file.digest is not None and file.digest in self._scans:
-                    inside = forbidden.broken(ruled, file.path, self._scans[file.digest].members)
-                    rows += [(place, member.digest, member.size, rule) for place, member, rule in inside]
-                for place, digest, size, rule in rows:
-                    if rule:
-                        yield Finding("never", product, place, product, place, digest, size, why=rule)
+            for files, rules in contents.never:
+                yield from self._broken(product, files, Forbidden(rules))
             for folder, rules in contents.ruled_folders:
                 if rule := Forbidden(rules).rule(folder.path):
                     yield Finding("never", product, folder.path, product, folder.path, EMPTY, 0, why=rule)
+
+    def _broken(self, product: str, files: Iterable[ProductFile], ruled: Forbidden) -> Iterator[Finding]:
+        for file in files:
+            rows = [(file.path, file.digest or sha256(file.link.encode()), file.size, ruled.rule(file.path))]
+            if file.digest is not None and file.digest in self._scans:
+                inside = forbidden.broken(ruled, file.path, self._scans[file.digest].members)
+                rows += [(place, member.digest, member.size, rule) for place, member, rule in inside]
+            for place, digest, size, rule in rows:
+                if rule:
+                    yield Finding("never", product, place, product, place, digest, size, why=rule)
 
     def _explained(self, group: Group, contents: Contents) -> int:
         """Bytes of a product that a reference holds: whole files, and by their fingerprints parts of others.
@@ -159,7 +165,7 @@ class Comparison:
         return total
 
     def _compared(self, product: str) -> Iterator[ProductFile]:
-        for file in (*self._products[product].files, *self._products[product].inputs):
+        for file in chain(self._products[product].files, self._products[product].inputs):
             if self._counts(file.content, file.size, product):
                 yield file
 
@@ -343,11 +349,14 @@ def _reasons(products: Mapping[str, Contents]) -> dict[str, str]:
 
 def _common(products: Mapping[str, Contents], allowed: Allowed) -> Iterator[Common]:
     """What two products both carry and may, by source."""
-    carried = {product: {file.content: file.size for file in contents.files} for product, contents in products.items()}
+    if not allowed.groups:
+        return
+    carried = {name: Sizes.of((f.content, f.size) for f in held.files) for name, held in products.items()}
     for one, two in combinations(carried, 2):
         sizes: dict[Source, list[int]] = defaultdict(list)
-        for digest in carried[one].keys() & carried[two].keys():
-            if source := allowed.why(digest, one, two):
-                sizes[source].append(carried[one][digest])
+        few, many = sorted((carried[one], carried[two]), key=len)
+        for digest, size in few.rows():
+            if digest in many.digests and (source := allowed.why(digest, one, two)):
+                sizes[source].append(size)
         for (name, reason), held in sorted(sizes.items()):
             yield Common(one, two, name, reason, len(held), sum(held))

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from types import MappingProxyType
 
 from attest.core.values import dataclass
 from attest.digests import Digest
-from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductFolder, ProductManifest
+from bundlers.products.product_files import FileRows, Packing, ProductFile, ProductFolder, in_order
+from bundlers.products.product_manifests import ComponentTree, ProductManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,11 @@ class Contents:
     builds: Mapping[str, Digest]
     """Build -> its ProductManifest."""
     components: tuple[tuple[str, ComponentTree], ...]
-    files: tuple[ProductFile, ...]
+    files: FileRows
     """Each path and content once; links are left out."""
     inputs: tuple[ProductFile, ...] = ()
     """What only this product is built from, and does not ship as it is; no part of its size."""
-    never: tuple[tuple[ProductFile, tuple[str, ...]], ...] = ()
+    never: tuple[tuple[FileRows, tuple[str, ...]], ...] = ()
     """Files and links of builds that have rules, with these."""
     ruled_folders: tuple[tuple[ProductFolder, tuple[str, ...]], ...] = ()
     """Empty folders of these: no content, but a name."""
@@ -38,7 +40,7 @@ class Contents:
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(file.size for file in self.files)
+        return self.files.size
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -49,14 +51,13 @@ class Contents:
     def of(builds: Mapping[str, ProductManifest]) -> Contents:
         """The union of a product's builds."""
         components = {(name, tree) for made in builds.values() for name, tree in made.components.items()}
-        files = {(f.path, f.digest): f for made in builds.values() for f in made.files if f.digest is not None}
         folders = {(f.path, made.never): f for made in builds.values() if made.never for f in made.folders}
-        never = {(f.path, f.digest, made.never): f for made in builds.values() if made.never for f in made.files}
+        ruled = sorted({made.never for made in builds.values() if made.never})
         return Contents(
             {name: made.digest for name, made in sorted(builds.items())},
             tuple(sorted(components, key=lambda item: (item[0], item[1].tree, item[1].shared))),
-            tuple(files[key] for key in sorted(files, key=lambda key: (key[0].encode(), key[1] or ""))),
-            never=tuple((file, rules) for (_, _, rules), file in never.items()),
+            _once([made.packed.contents() for made in builds.values()]),
+            never=tuple((_once([m.packed for m in builds.values() if m.never == rules]), rules) for rules in ruled),
             ruled_folders=tuple((folder, rules) for (_, rules), folder in folders.items()),
         )
 
@@ -76,6 +77,20 @@ class Contents:
         }
 
 
+def _once(builds: Sequence[FileRows]) -> FileRows:
+    """The rows of all, each path and content once."""
+    if len(builds) == 1:
+        return builds[0]
+    packing = Packing()
+    for _, same in groupby(in_order(builds), key=lambda file: file.path):
+        found: dict[Digest | None, ProductFile] = {}
+        for file in same:
+            found.setdefault(file.digest, file)
+        for digest in sorted(found, key=str):
+            packing.add(found[digest])
+    return packing.done()
+
+
 def _inputs(
     held: Contents, inputs: Mapping[str, Sequence[ProductFile]]
 ) -> Iterator[tuple[tuple[str, Digest], ProductFile]]:
@@ -87,7 +102,8 @@ def _inputs(
 def _owned(
     held: Contents, rows: Mapping[tuple[str, Digest], ProductFile], users: Mapping[Digest, int]
 ) -> Iterator[ProductFile]:
-    shipped = {file.digest for file in held.files}
+    wanted = {digest for _, digest in rows}
+    shipped = wanted.intersection(held.files.digests()) if wanted else frozenset()
     for (_, digest), file in sorted(
         rows.items(), key=lambda row: (row[0][0].encode("utf-8", "surrogatepass"), row[0][1])
     ):

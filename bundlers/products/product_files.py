@@ -91,6 +91,12 @@ class FileRows(Sequence[ProductFile]):
         """The same rows in a folder."""
         return FileRows(self._rows, self._text, self._ends, self._names, f"{self._above}{folder}/")
 
+    def contents(self) -> FileRows:
+        """Without the links; the same object where there is none."""
+        if all(mode != LINK for _, _, mode, _ in _ROW.iter_unpack(self._rows)):
+            return self
+        return FileRows.of(file for file in self if file.digest is not None)
+
     def sorted(self) -> FileRows:
         """In the order of the paths' bytes; the same object where they stand in it."""
         if all(one <= two for one, two in pairwise(map(self._path, range(len(self))))):

@@ -104,7 +104,7 @@ class Allowed:
                 holders.setdefault(digest, []).append(group)
         sizes = {d: size for group in groups for d, size in group.why.items() if d not in group.objects}
         refused = {}
-        for digest, found in scanning.scan(store, sizes, settings, workers):
+        for digest, found in scanning.scan(store, sizes.items(), settings, workers):
             if found.refused:
                 refused[digest] = found.refused
             for group in holders[digest]:
@@ -162,7 +162,7 @@ def _accepted(store: ContentStore, row: Accepted, settings: Settings, workers: i
     group.keys.update(made.marks)
     if blob is not None:
         ends = tuple(accumulate(length for length, _ in made.stretches))
-        for _, found in scanning.scan(store, {blob: ends[-1]}, settings, workers):
+        for _, found in scanning.scan(store, [(blob, ends[-1])], settings, workers):
             group.units += [KnownUnit(blob, unit, ends) for unit in found.units if not unit.path]
     return made, group
 

@@ -4,13 +4,14 @@ Blobs are looked at in cells (`bundlers.inspection`), side by side, each one onc
 what was found is kept in the cache. A blob that costs more than its budget is `refused`, with the limit and the figure,
 and the others are looked at all the same. What the findings mean is left to `comparing` and `copies`.
 
-    scans = scan(store, {digest: size}, settings)
+    scans = scan(store, [(digest, size)], settings)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 from attest import canonical
@@ -26,6 +27,8 @@ from casstore.objects.tree import TreeEntry
 
 _VERSION = 7
 """Of what a scan looks for; the fingerprints have their own."""
+_BATCH = 10_000
+"""So many are asked of the cache before those are looked at that it lacks."""
 
 
 class ContentStore(Protocol):
@@ -53,22 +56,24 @@ class Scan:
 
 
 def scan(
-    store: ContentStore, blobs: Mapping[Digest, int], settings: Settings, workers: int = 2
+    store: ContentStore, blobs: Iterable[tuple[Digest, int]], settings: Settings, workers: int = 2
 ) -> Iterator[tuple[Digest, Scan]]:
-    """The scan of every blob; known ones from the cache. Raises ObjectDamaged, NoSuchObject."""
+    """The scan of every blob, by its size; known ones from the cache. Raises ObjectDamaged, NoSuchObject."""
     cache = ScanCache(cache_folder(store), asked(settings))
+    left = iter(blobs)
     try:
-        new = {}
-        for digest, size in blobs.items():
-            row = cache.get(digest)
-            if row is None:
-                new[digest] = size
-            else:
-                yield digest, _from_row(row)
-        for digest, found in in_order(_scanner(store, settings), new.items(), workers):
-            if not found.refused:  # another time it may take less
-                cache.put(digest, _to_row(found))
-            yield digest, found
+        while batch := list(islice(left, _BATCH)):
+            new = []
+            for digest, size in batch:
+                row = cache.get(digest)
+                if row is None:
+                    new.append((digest, size))
+                else:
+                    yield digest, _from_row(row)
+            for digest, found in in_order(_scanner(store, settings), new, workers):
+                if not found.refused:  # another time it may take less
+                    cache.put(digest, _to_row(found))
+                yield digest, found
     finally:
         cache.close()
 

@@ -15,7 +15,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-from attest.digests import Digest, to_raw
+from attest.digests import Digest
+from bundlers.isolation.scans.digest_tables import Digests
 from bundlers.isolation.scans.tokens import Tokens
 from casstore.machine import user_secrets
 
@@ -81,4 +82,4 @@ class TokenCache:
 
     def _key(self, files: Sequence[Digest]) -> bytes:
         told = repr([_FORMAT, self._asked, len(files)]).encode()
-        return hashlib.sha256(told + b"".join(map(to_raw, files))).digest()
+        return hashlib.sha256(told + Digests.of(files).raw).digest()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from attest.core.values import dataclass
 from attest.digests import Digest, to_raw
 from bundlers.inspection.fingerprints import Hashes
+from bundlers.isolation.scans.digest_tables import Digests, Sizes
 from bundlers.isolation.scans.scanning import Scan
 
 _Owners = NDArray[np.uint32]
@@ -30,7 +31,7 @@ _Chosen = NDArray[np.bool_]
 class Tokens:
     """Of one product, sorted by token; each once a file."""
 
-    files: tuple[Digest, ...]
+    files: Sequence[Digest]
     """Sorted; owners are places here."""
     tokens: Hashes
     owners: _Owners
@@ -44,29 +45,13 @@ class Tokens:
     @staticmethod
     def of(scans: Mapping[Digest, tuple[int, Scan]], min_size: int) -> Tokens:
         """Of each file its size, and what a look at it found."""
-        files = tuple(sorted(scans))
-        parts = [_file_tokens(number, digest, *scans[digest], min_size) for number, digest in enumerate(files)]
-        tokens, owners, contents = (
-            np.concatenate([part[at] for part in parts]) if parts else np.empty(0, kind)
-            for at, kind in enumerate((np.uint64, np.uint32, np.bool_))
-        )
-        order = np.argsort(tokens, kind="stable")  # parts go by owner, and contents go first in each
-        tokens, owners, contents = tokens[order], owners[order], contents[order]
-        if len(tokens):
-            first = np.concatenate(([True], (tokens[1:] != tokens[:-1]) | (owners[1:] != owners[:-1])))
-            tokens, owners, contents = tokens[first], owners[first], contents[first]
-        return Tokens(
-            files,
-            tokens,
-            owners,
-            contents,
-            frozenset(digest for digest in files if scans[digest][1].members),
-            frozenset(digest for digest in files if scans[digest][1].unopened),
-        )
+        gathering = Gathering(Sizes.of((digest, size) for digest, (size, _) in scans.items()), min_size)
+        for digest, (_, found) in scans.items():
+            gathering.add(digest, found)
+        return gathering.done()
 
-    def chosen(self, files: Iterable[Digest]) -> Tokens:
+    def chosen(self, wanted: Digests) -> Tokens:
         """Of some of its files."""
-        wanted = frozenset(files)
         if len(wanted) >= len(self.files):
             return self
         kept = np.array([digest in wanted for digest in self.files], bool)[self.owners]
@@ -86,8 +71,11 @@ class Tokens:
 
     def to_bytes(self) -> bytes:
         """For the cache (docs/formats/index.md)."""
-        numbers = {digest: number for number, digest in enumerate(self.files)}
-        sets = [sorted(numbers[digest] for digest in held) for held in (self.packed, self.unopened)]
+        place = Digests.of(self.files).place
+        sets = [
+            sorted(number for one in held if (number := place(one)) is not None)
+            for held in (self.packed, self.unopened)
+        ]
         arrays = (self.tokens.tobytes(), self.owners.tobytes(), self.contents.tobytes())
         return b"".join((len(self.tokens).to_bytes(8, "big"), *arrays, msgpack.packb(sets)))
 
@@ -97,7 +85,7 @@ class Tokens:
         count = int.from_bytes(data[:8], "big")
         packed, unopened = msgpack.unpackb(data[8 + 13 * count :])
         return Tokens(
-            tuple(files),
+            files,
             np.frombuffer(data, np.uint64, count, 8),
             np.frombuffer(data, np.uint32, count, 8 + 8 * count),
             np.frombuffer(data, np.bool_, count, 8 + 12 * count),
@@ -115,16 +103,46 @@ def array(tokens: Iterable[int]) -> Hashes:
     return np.unique(np.fromiter(tokens, np.uint64))
 
 
-def _file_tokens(number: int, digest: Digest, size: int, found: Scan, min_size: int) -> tuple[Hashes, _Owners, _Chosen]:
-    held = [(digest, size), *((member.digest, member.size) for member in found.members)]
-    marks = [_mark(mark) for unit in found.units for mark in unit.marks]
-    keys = np.array([*(token(one) for one, _ in held), *marks], np.uint64)
-    counts = np.array([*(length > 0 and length >= min_size for _, length in held), *(False for _ in marks)], bool)
-    prints = [np.frombuffer(unit.hashes, "<u8").astype(np.uint64, copy=False) for unit in found.units]
-    tokens = np.concatenate([keys, *prints])
-    contents = np.zeros(len(tokens), bool)
-    contents[: len(counts)] = counts
-    return tokens, np.full(len(tokens), number, np.uint32), contents
+class Gathering:
+    """Tokens of a product, while its files are looked at one by one, in any order."""
+
+    def __init__(self, files: Sizes, min_size: int) -> None:
+        self._files, self._min_size = files, min_size
+        self._tokens, self._owners, self._contents = bytearray(), bytearray(), bytearray()
+        self._packed: set[Digest] = set()
+        self._unopened: set[Digest] = set()
+        self.refused = False
+        """Whether nothing is known of one of them."""
+
+    def add(self, digest: Digest, found: Scan) -> None:
+        """What was found in a file; nothing where it is none of the product."""
+        number = self._files.digests.place(digest)
+        if number is None:
+            return
+        held = [(digest, int(self._files.sizes[number])), *((one.digest, one.size) for one in found.members)]
+        keys = [*(token(one) for one, _ in held), *(_mark(mark) for unit in found.units for mark in unit.marks)]
+        raw = b"".join((*(key.to_bytes(8, "little") for key in keys), *(unit.hashes for unit in found.units)))
+        count = len(raw) // 8
+        self._tokens += raw
+        self._owners += number.to_bytes(4, "little") * count
+        self._contents += bytes(size > 0 and size >= self._min_size for _, size in held) + bytes(count - len(held))
+        if found.members:
+            self._packed.add(digest)
+        if found.unopened:
+            self._unopened.add(digest)
+        self.refused |= bool(found.refused)
+
+    def done(self) -> Tokens:
+        """Of all of them."""
+        tokens = np.frombuffer(self._tokens, "<u8").astype(np.uint64, copy=False)
+        owners = np.frombuffer(self._owners, "<u4").astype(np.uint32, copy=False)
+        contents = np.frombuffer(self._contents, np.bool_)
+        order = np.lexsort((~contents, owners, tokens))  # contents go first in each file
+        tokens, owners, contents = tokens[order], owners[order], contents[order]
+        if len(tokens):
+            first = np.concatenate(([True], (tokens[1:] != tokens[:-1]) | (owners[1:] != owners[:-1])))
+            tokens, owners, contents = tokens[first], owners[first], contents[first]
+        return Tokens(self._files.digests, tokens, owners, contents, frozenset(self._packed), frozenset(self._unopened))
 
 
 def _mark(mark: str) -> int:
