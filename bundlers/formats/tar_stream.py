@@ -33,7 +33,7 @@ def folders(manifest: ProductManifest) -> bytes:
 
 def pieces(manifest: ProductManifest, reader: ProductReader) -> Iterator[bytes]:
     """The whole tar stream of a product."""
-    contents = reader.chunks_of([file.digest for file in manifest.files if file.digest is not None])
+    contents = reader.chunks_of(manifest.packed.digests())
     for file in manifest.files:
         yield header(file, manifest.time(file))
         if file.digest is not None:

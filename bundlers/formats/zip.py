@@ -159,7 +159,7 @@ class _Part:
 
 def _parts(manifest: ProductManifest, reader: ProductReader) -> Iterator[tuple[_Part, deflate.Job | None]]:
     """All members' data, piece by piece: so threads have work at many small files too."""
-    contents = reader.chunks_of([file.digest for file in manifest.files if file.digest is not None and file.size])
+    contents = reader.chunks_of(file.digest for file in manifest.files if file.digest is not None and file.size)
     for file in manifest.files:
         if file.digest is None or not file.size:
             target = file.link.encode()

@@ -11,7 +11,7 @@ it. How gates are found, run and limited is left to the package and to `running`
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
@@ -53,7 +53,7 @@ class ViewStore(Protocol):
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         """The bytes, piece by piece, verified at the end."""
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         """As `chunks` of one after the other."""
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:

@@ -15,7 +15,7 @@ import hashlib
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO
 
@@ -82,10 +82,10 @@ class ObjectReader:
         """The bytes in pieces of at most 1 MiB; raises ObjectDamaged at the end when they are not the digest's."""
         return self._chunks(digest, self.locate(digest))
 
-    def chunks_of(self, digests: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, digests: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         """As `chunks` of one after the other; their places are looked up many at a time."""
-        for start in range(0, len(digests), _LOOKED_UP):
-            batch = digests[start : start + _LOOKED_UP]
+        left = iter(digests)
+        while batch := list(islice(left, _LOOKED_UP)):
             raws = [to_raw(digest) for digest in batch]
             places = self._catalog.locate_many(sorted(set(raws)))
             for digest, raw in zip(batch, raws, strict=True):

@@ -342,9 +342,9 @@ class Store:
         """The bytes, piece by piece; raises ObjectDamaged at the end when they are not the digest's."""
         return self._reader.chunks(_checked(digest))
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         """As `chunks` of one after the other, each to be used up before the next; faster for many."""
-        return self._reader.chunks_of([_checked(digest) for digest in wanted])
+        return self._reader.chunks_of(map(_checked, wanted))
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """A seekable stream, verified before the first byte."""

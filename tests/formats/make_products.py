@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Blobs:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         yield next(data for data in CONTENTS.values() if sha256(data) == digest)
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         return (self.chunks(digest) for digest in wanted)
 
 

@@ -8,7 +8,7 @@ import random
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ class Blobs:
         data = next(data for data in CONTENTS.values() if sha256(data) == digest)
         yield from (data[at : at + 700_000] for at in range(0, len(data), 700_000))
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         return (self.chunks(digest) for digest in wanted)
 
 

@@ -6,7 +6,7 @@ A thread cannot be killed; a gate that is late has failed at once, and its threa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Self, TypeVar, cast
 
 from attest.digests import Digest
@@ -41,7 +41,7 @@ class LimitedStore:
         """As the store's."""
         return self._watched(self._store.chunks(digest))
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         """As the store's."""
         return (self._watched(chunks) for chunks in self._store.chunks_of(wanted))
 

@@ -7,7 +7,7 @@ So nothing of the real one needs to be found again, however many packs there are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from attest.digests import Digest, to_raw
@@ -49,7 +49,7 @@ class CloneStore(Store):
         """See `Store`."""
         return super().chunks(digest) if self._is_mine(digest) else self._real.chunks(digest)
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         """See `Store`."""
         return (self.chunks(digest) for digest in wanted)
 

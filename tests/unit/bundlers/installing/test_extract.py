@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Blobs:
     def chunks(self, digest: Digest) -> Iterator[bytes]:
         yield next(data for data in CONTENTS.values() if sha256(data) == digest)
 
-    def chunks_of(self, wanted: Sequence[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         return (self.chunks(digest) for digest in wanted)
 
 

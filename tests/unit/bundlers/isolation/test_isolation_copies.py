@@ -409,5 +409,5 @@ def test_a_program_of_gcc_is_known_when_strip_was_at_it(tmp_path: Path) -> None:
 def test_a_scan_says_the_same_from_the_cache(store: Store) -> None:
     packed = zlib.compress(b"x") + noise(3000)
     digest = store.put_bytes(packed)
-    first = dict(scanning.scan(store, {digest: len(packed)}, Settings()))
-    assert dict(scanning.scan(store, {digest: len(packed)}, Settings())) == first
+    first = dict(scanning.scan(store, [(digest, len(packed))], Settings()))
+    assert dict(scanning.scan(store, [(digest, len(packed))], Settings())) == first

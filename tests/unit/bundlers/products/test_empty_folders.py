@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,7 @@ class Trees:
 class One:
     """The one content."""
 
-    def chunks_of(self, wanted: list[Digest]) -> Iterator[Iterator[bytes]]:
+    def chunks_of(self, wanted: Iterable[Digest]) -> Iterator[Iterator[bytes]]:
         return (iter((b"x",)) for _ in wanted)
 
 
