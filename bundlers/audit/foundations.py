@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 
 from attest.core import times
+from attest.digests import from_raw, to_raw
 from attest.errors import CasstoreError
 from attest.trust.endings import endings
 from bundlers import formats
@@ -88,10 +90,11 @@ def _checksums(case: Case) -> str:
 def _components(case: Case) -> str:
     count = size = 0
     for name, tree in sorted(case.made.components.items()):
-        files = [entry for _, entry in case.store.walk(tree) if entry.kind == "file"]
-        count += len(files)
+        raws = [to_raw(entry.content) for _, entry in case.store.walk(tree) if entry.kind == "file"]
+        count += len(raws)
+        raws.sort()
         try:
-            for chunks in case.store.chunks_of(sorted({entry.content for entry in files})):
+            for chunks in case.store.chunks_of(from_raw(raw) for raw, _ in groupby(raws)):
                 size += sum(len(piece) for piece in chunks)
         except CasstoreError as exc:
             raise StoreDamaged(f"component {name}: {exc.message}", hint=exc.hint) from exc

@@ -8,13 +8,14 @@ that the moves hold, and that nothing speaks against them (`verification`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from attest.digests import Digest, from_hex, sha256
+from attest.errors import FormatError, VerificationError
 from attest.core.values import dataclass
-from attest.digests import Digest, sha256
-from attest.errors import VerificationError
 from attest.statements.predicates import approval
 from attest.trust import verify
 from bundlers.consuming import ledger_proof
@@ -23,12 +24,13 @@ from bundlers.consuming.published_objects import PublishedObjects
 from bundlers.consuming.state import PinnedMove, Pins
 from bundlers.consuming.verified import Signed, VerifiedBuild, VerifiedChannel
 from bundlers.products import agreement, product_manifests
+from bundlers.products.product_manifests import ProductManifest
 from bundlers.publishing.layout.records import PublishedBuild
 from bundlers.publishing.proofs.channel_proof import ChannelJudgement
 from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.entries import Entry
-from casstore.ledger.release_objects import Release
+from casstore.ledger.release_objects import Release, ReleaseBuild
 from casstore.ledger.rules import Reader
 from casstore.ledger.states.state import LedgerState
 from casstore.ledger.states.views import RecordedSigner, ReleaseInfo
@@ -142,13 +144,33 @@ def _build(source: Source, given: Mapping[str, PublishedBuild], release: Release
         made.archive.size,
     ):
         raise VerificationError(f"product {key}: the channel record names another archive than the release object")
-    data = source.read(published.product_manifest)
-    if sha256(data) != made.product_manifest:
-        raise VerificationError(f"product {key}: its ProductManifest is not the one of the release object")
-    manifest = product_manifests.parse(data)
+    manifest = _manifest(source, published.product_manifest, made, key)
     if (manifest.key, manifest.platform) != (key, made.platform):
         raise VerificationError(f"product {key}: its ProductManifest is another build's than the release object's")
-    return VerifiedBuild(key, made.format, made.archive, published.path, manifest, data)
+    return VerifiedBuild(key, made.format, made.archive, published.path, manifest)
+
+
+def _manifest(source: Source, path: str, made: ReleaseBuild, key: str) -> ProductManifest:
+    """The very one of the release object; other bytes are that, whatever else is wrong with them."""
+    hasher = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for piece in source.pieces(path):
+            hasher.update(piece)
+            yield piece
+
+    pieces, wrong = hashed(), None
+    try:
+        manifest = product_manifests.read(pieces)
+    except FormatError as exc:
+        wrong = exc
+        for _ in pieces:
+            pass
+    if from_hex(hasher.hexdigest()) != made.product_manifest:
+        raise VerificationError(f"product {key}: its ProductManifest is not the one of the release object")
+    if wrong is not None:
+        raise wrong
+    return manifest
 
 
 def _check_agreement(objects: PublishedObjects, release: Release, builds: Mapping[str, VerifiedBuild]) -> None:

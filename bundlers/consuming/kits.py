@@ -302,5 +302,5 @@ def _write(path: str, gathered: Gathered, store: gathering.ReadStore, mtime: int
 
 def _member(name: str, info: TargetInfo, gathered: Gathered, store: gathering.ReadStore) -> Member:
     if name in gathered.fresh:
-        return Member(info.length, lambda: (gathered.fresh[name],))
+        return Member(info.length, lambda: gathered.fresh.chunks(name))
     return Member(info.length, lambda: store.chunks(info.digest))

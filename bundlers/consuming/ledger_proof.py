@@ -11,7 +11,7 @@ roots are those that the ledger's own entries brought. Leaves to others: what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -51,6 +51,9 @@ class Source(Protocol):
 
     def read(self, path: str) -> bytes:
         """A target's bytes. Raises NoSuchObject."""
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """As `read`, piece by piece, to be used only after the last one."""
 
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes, in no way verified (tiles). Raises NoSuchObject, StorageUnavailable."""

@@ -17,6 +17,7 @@ from bundlers.publishing.layout import published_paths
 from bundlers.publishing.layout.kit_files import KitFile
 from bundlers.publishing.layout.records import ChannelRecord
 from casstore.errors import NoSuchObject
+from casstore.machine.spooled import SpooledBytes
 from casstore.objects import tree as trees
 from casstore.objects.tree import Tree, TreeEntry
 
@@ -28,14 +29,15 @@ class PublishedObjects:
 
     def __init__(self, proven: Objects, source: Source, record: ChannelRecord) -> None:
         self.store_id = proven.store_id
-        self.known: dict[Digest, bytes] = dict(proven.known)
+        self.known: SpooledBytes[Digest] = SpooledBytes()
+        self.known.update(proven.known)
         self._source, self._record = source, record
         self._tars = [published_paths.objects_path(record.channel, number) for number in range(1, record.tars + 1)]
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:  # noqa: ARG002 - a target has a limit
         """Bytes with this digest. Raises NoSuchObject, VerificationError."""
         while digest not in self.known and self._tars:
-            self.known |= tar(self._source, self._tars.pop(0))
+            self.known.update(tar(self._source, self._tars.pop(0)))
         if digest not in self.known:
             self.known[digest] = self._alone(digest)
         return self.known[digest]

@@ -30,6 +30,7 @@ from casstore.errors import NoSuchObject
 from casstore.ledger import release_objects
 from casstore.ledger.release_objects import Release, ReleaseBuild
 
+_PIECE = 1024 * 1024
 _MAX_PAPER = 256 * 1024 * 1024
 _BUILDER = "builder"
 
@@ -122,7 +123,11 @@ class _Folder:
 
     def build(self, key: str, row: ReleaseBuild, made: Release) -> None:
         """One archive: its bytes, its ProductManifest, its provenance."""
-        manifest = product_manifests.parse(self.paper(manifest_name(key), row.product_manifest))
+        with self._open(manifest_name(key)) as file:
+            if _digest(file) != row.product_manifest:
+                raise self._wrong(manifest_name(key), "is not what the release names")
+            file.seek(0)
+            manifest = product_manifests.read(iter(lambda: file.read(_PIECE), b""))
         if manifest.key != key:
             raise self._wrong(manifest_name(key), f"is that of {manifest.key}")
         self._hashed(row.archive.name, row.archive.digest, row.archive.size)

@@ -11,6 +11,7 @@ mean (`verification`).
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from attest import canonical
 from attest.core import limits, times
+from attest.digests import Digest, from_hex, sha256
 from attest.core.values import dataclass
-from attest.digests import Digest, sha256
 from attest.errors import TrustError, VerificationError
 from bundlers.consuming import published_roots, tuf_start
 from bundlers.consuming.readers import FolderReader, Reader, open_reader, read_all
@@ -29,6 +30,7 @@ from bundlers.errors import NoRanges
 from bundlers.publishing.layout import tuf_bond
 from bundlers.publishing.layout.kit_files import HEAD, KitFile
 from casstore.errors import NoSuchObject, NoSuchStore, StorageUnavailable
+from casstore.machine.spooled import SpooledBytes
 
 if TYPE_CHECKING:
     from bundlers.consuming.ledger_proof import ProvenLedger
@@ -70,6 +72,9 @@ class OpenSource(Protocol):
 
     def read(self, path: str) -> bytes:
         """A target's bytes. Raises NoSuchObject."""
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """As `read`, piece by piece, to be used only after the last one. Raises as `read`."""
 
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes, in no way verified. Raises NoSuchObject, StorageUnavailable, VerificationError."""
@@ -149,6 +154,10 @@ class PublishedSource:
         """A target's verified bytes."""
         return self._client.read(path)
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """As `read`, piece by piece."""
+        return self._client.pieces(path)
+
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes."""
         data = read_all(self._reader, path, max_bytes=max_bytes)
@@ -190,7 +199,7 @@ class PublishedSource:
 
     def remember(self, store: str, ledger: str) -> None:
         """Pin the TUF roots and the ledger; keep the offline mirror."""
-        mirrored = self._client.fetched if self._reader.remote else {}
+        mirrored = self._client.fetched if self._reader.remote else SpooledBytes[str]()
         self._here.remember(self._root, self._start, store, ledger, mirrored)
 
 
@@ -329,6 +338,10 @@ class KitSource:
         """A member's bytes."""
         return self._kit.read(path)
 
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """As `read`, piece by piece."""
+        return self._kit.pieces(path)
+
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A member's bytes."""
         if self._kit.size(path) > max_bytes:
@@ -349,10 +362,16 @@ class KitSource:
         inside = {digest for name in tars for digest in _digests_in(name, self._kit.read(name))}
         proven = (HEAD, "channels/", "ledger/")
         for name in sorted(self._kit.names - archives):
-            if not name.startswith(proven) and sha256(self._kit.read(name)) not in known | inside:
+            if not name.startswith(proven) and self._digest(name) not in known | inside:
                 raise VerificationError(
                     f"{self.url}: {name} is not what was proven", hint="it was changed, or put in: get the kit again"
                 )
+
+    def _digest(self, name: str) -> Digest:
+        hasher = hashlib.sha256()
+        for piece in self._kit.pieces(name):
+            hasher.update(piece)
+        return from_hex(hasher.hexdigest())
 
     def verdict(self, newest: datetime) -> tuple[str, datetime, datetime | None]:
         """As of its newest ledger entry: valid for 30 days and while nothing of it ended, stale later."""

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from attest.digests import Digest, parse
 from attest.errors import CasstoreError, FormatError, VerificationError
 from bundlers.consuming import install_ids
 from casstore.machine import locks
+from casstore.machine.spooled import SpooledBytes
 from casstore.objects import small_records
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
@@ -216,7 +217,7 @@ class SourceState:
         return str(value.get("store")), str(value.get("ledger"))
 
     def remember(
-        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: Mapping[str, bytes]
+        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: SpooledBytes[str]
     ) -> None:
         """Pin roots and ledger; keep what was fetched for offline use, the timestamp last."""
         with self.locked():
@@ -227,14 +228,14 @@ class SourceState:
         return locked(os.path.join(self._folder, ".lock"))
 
     def _remember(
-        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: Mapping[str, bytes]
+        self, tuf_root: bytes, start: bytes | None, store: str, ledger: str, fetched: SpooledBytes[str]
     ) -> None:
         write_file(self._root, tuf_root)
         if start is not None:
             write_file(self._start, start)
         write_file(self._about, canonical.dumps({"url": self.url, "store": store, "ledger": ledger}))
-        for name, data in sorted(fetched.items(), key=lambda item: item[0] == "metadata/timestamp.json"):
-            write_file(os.path.join(self.mirror, *name.split("/")), data)
+        for name in sorted(fetched, key=lambda name: name == "metadata/timestamp.json"):
+            write_file(os.path.join(self.mirror, *name.split("/")), fetched.chunks(name))
 
 
 _PLACE = "pins are kept in --state FOLDER, else below XDG_STATE_HOME, else HOME"
@@ -251,14 +252,17 @@ def read_file(path: str) -> bytes | None:
         raise os_error(exc, path, writing=False) from exc
 
 
-def write_file(path: str, data: bytes, mode: int = 0o666) -> None:
-    """Write whole and durable: temporary file, fsync, rename, fsync of the folder; `mode` before the umask."""
+def write_file(path: str, data: bytes | Iterable[bytes], mode: int = 0o666) -> None:
+    """Write bytes or pieces, whole and durable: temporary file, fsync, rename, fsync of the folder.
+
+    `mode` is before the umask.
+    """
     folder = os.path.dirname(path)
     temp = os.path.join(folder, f".tmp-{os.getpid()}-{secrets.token_hex(6)}")
     try:
         make_folder(folder)
         with open(temp, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temp, path)

@@ -13,6 +13,7 @@ Source: https://theupdateframework.github.io/specification/v1.0.34/#detailed-cli
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -35,6 +36,7 @@ from bundlers.consuming.readers import Reader, read_all
 from bundlers.consuming.state import own_folder
 from bundlers.publishing.layout.tuf_repository import TargetInfo, target_name
 from casstore.errors import NoSuchObject, StorageUnavailable
+from casstore.machine.spooled import SpooledBytes
 
 _MOST = {"timestamp": limits.TUF_TIMESTAMP, "snapshot": limits.TUF_SNAPSHOT, "targets": limits.TUF_TARGETS}
 _SECOND = timedelta(seconds=1)
@@ -52,7 +54,7 @@ class TufClient:
         self._folder = folder
         self._root = root
         self.at = at
-        self.fetched: dict[str, bytes] = {}
+        self.fetched: SpooledBytes[str] = SpooledBytes()
         """Small files of this refresh by published name, for the offline mirror."""
         self._updater: Updater | None = None
 
@@ -120,6 +122,20 @@ class TufClient:
             target.verify_length_and_hashes(data)
         self.fetched[name] = data
         return data
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """As `read`, piece by piece: whoever takes them may not use them before the last one came."""
+        target = self._target(path)
+        if target.length > limits.OBJECT:
+            raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {limits.OBJECT}")
+        name = f"targets/{target_name(path, _digest(target))}"
+        hasher, size = hashlib.sha256(), 0
+        for piece in self.fetched.passed(name, _limited(self._reader.chunks(name), target.length, name)):
+            hasher.update(piece)
+            size += len(piece)
+            yield piece
+        if size != target.length or from_hex(hasher.hexdigest()) != _digest(target):
+            raise VerificationError(f"{name}: its bytes are not those that the signed metadata names")
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """A large target's bytes, cut off at its length; the caller hashes them."""
@@ -213,7 +229,7 @@ class _Updater(Updater):
 class _Fetcher(FetcherInterface):
     """python-tuf's way to our readers; names are relative, so every scheme is served alike."""
 
-    def __init__(self, reader: Reader, fetched: dict[str, bytes]) -> None:
+    def __init__(self, reader: Reader, fetched: SpooledBytes[str]) -> None:
         self._reader = reader
         self._fetched = fetched
 

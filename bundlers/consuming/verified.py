@@ -28,7 +28,6 @@ class VerifiedBuild:
     archive: ReleaseArchive
     path: str
     manifest: ProductManifest
-    manifest_bytes: bytes
 
 
 @dataclass(frozen=True, slots=True)

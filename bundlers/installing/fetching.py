@@ -25,7 +25,6 @@ from bundlers.formats.pieces import LEAST, Pieces
 from bundlers.installing import extract, partial
 from bundlers.installing.installed import PART, InstalledFolder
 from bundlers.installing.partial import Plan
-from bundlers.products import product_manifests
 from bundlers.publishing.layout import published_paths
 from casstore.errors import NoSuchObject
 from casstore.machine.progress import Progress
@@ -76,11 +75,11 @@ def set_aside(path: str, folder: InstalledFolder) -> None:
 
 def _held(folder: InstalledFolder, name: str) -> dict[Digest, str]:
     """Digest -> a file of a version that should have it: it is there, and has the size. Hashed when it is used."""
-    data = folder.manifest(name)
-    if data is None:
+    manifest = folder.manifest(name)
+    if manifest is None:
         return {}
     found: dict[Digest, str] = {}
-    for file in product_manifests.parse(data).files:
+    for file in manifest.files:
         path = os.path.join(folder.path(name), *file.path.split("/"))
         if file.digest is not None and _is_file(path, file.size):
             found.setdefault(file.digest, path)

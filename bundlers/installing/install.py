@@ -18,7 +18,6 @@ from datetime import datetime
 from typing import Any
 
 from attest.core.values import dataclass
-from attest.digests import sha256
 from attest.errors import CasstoreError, VerificationError
 from bundlers.consuming import service
 from bundlers.consuming.service import TrustSettings, Verified
@@ -29,7 +28,6 @@ from bundlers.installing.extract import copy_files
 from bundlers.installing.installed import UNPROVEN, InstalledFolder
 from bundlers.installing.installed_files import check_folder
 from bundlers.installing.receipts import Receipt, same_but_for_time
-from bundlers.products import product_manifests
 from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine.progress import NullProgress, Progress
@@ -147,7 +145,7 @@ def _would(
         if current == receipt.name and whole:
             pruned = keeping.surplus(folder, keep) if keep is not None else ()
             return InstallReport(folder.folder, path, old, False, 0, pruned=pruned, dry_run=True)
-    same = current is not None and folder.manifest(current) == item.manifest_bytes
+    same = current is not None and folder.manifest_digest(current) == item.manifest.digest
     fetch = (
         0
         if whole or (same and _added(folder.path(str(current)), item.manifest) is not None)
@@ -305,7 +303,7 @@ def _install(
     if _added(path, item.manifest) is None and not _from_before(folder, current, item, path):
         fetched = fetching.fetch(folder, found, item, path, progress)
     kept = own_files.carry(mine, path, item.manifest)
-    folder.keep(receipt, item.manifest_bytes)
+    folder.keep(receipt, item.manifest)
     if unproven:
         folder.mark(receipt.name, UNPROVEN)
     folder.switch(receipt.name)
@@ -314,10 +312,10 @@ def _install(
 
 def _own_files(folder: InstalledFolder, current: str | None) -> dict[str, own_files.OwnFile]:
     """What the consumer changed of the version in force."""
-    data = folder.manifest(current) if current is not None else None
-    if current is None or data is None:
+    manifest = folder.manifest(current) if current is not None else None
+    if current is None or manifest is None:
         return {}
-    return own_files.changed(folder.path(current), product_manifests.parse(data))
+    return own_files.changed(folder.path(current), manifest)
 
 
 def _keep(
@@ -327,7 +325,7 @@ def _keep(
     folder.mend_previous()
     if not same_but_for_time(old, new):
         old = replace(new, previous=old.previous)
-        folder.keep(old, item.manifest_bytes)
+        folder.keep(old, item.manifest)
     return InstallReport(folder.folder, folder.path(old.name), old, False, 0, added)
 
 
@@ -356,7 +354,7 @@ def _added(path: str, manifest: ProductManifest) -> tuple[str, ...] | None:
 
 def _from_before(folder: InstalledFolder, current: str | None, item: VerifiedBuild, path: str) -> bool:
     """Whether the version in force had the very same files: then they are copied, and nothing is fetched."""
-    if current is None or folder.manifest(current) != item.manifest_bytes:
+    if current is None or folder.manifest_digest(current) != item.manifest.digest:
         return False
     if _added(folder.path(current), item.manifest) is None or _lacks(folder.path(current), item.manifest):
         return False
@@ -374,14 +372,17 @@ def _lacks(path: str, manifest: ProductManifest) -> bool:
 
 def check_files(folder: InstalledFolder, name: str) -> tuple[str, ...]:
     """What was added to a version. Raises VerificationError for a file that is not as it was, NoSuchObject."""
-    data = folder.manifest(name)
-    if data is None:
+    found = folder.manifest_digest(name)
+    if found is None:
         raise NoSuchObject(f"{folder.folder}: the ProductManifest of {name} is gone", hint="install it again")
-    if sha256(data) != folder.receipt(name).product_manifest:
+    if found != folder.receipt(name).product_manifest:
         raise VerificationError(
             f"{folder.folder}: the ProductManifest of {name} is not the one of its receipt", hint="install it again"
         )
-    return check_folder(folder.path(name), product_manifests.parse(data))
+    manifest = folder.manifest(name)
+    if manifest is None or manifest.digest != found:
+        raise VerificationError(f"{folder.folder}: the ProductManifest of {name} changed meanwhile")
+    return check_folder(folder.path(name), manifest)
 
 
 def _receipt(found: Verified, item: VerifiedBuild, at: datetime, *, previous: str | None) -> Receipt:

@@ -11,22 +11,27 @@ links the pointer is the file `current.txt`. Leaves to others: what is installed
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 
+from attest.digests import Digest, from_hex
 from attest.errors import BadInput, FormatError
 from bundlers.consuming.state import read_file, write_file
 from bundlers.installing.extract import PARTIAL
 from bundlers.installing.place import check_place
 from bundlers.installing.receipts import Receipt, check_name
+from bundlers.products import product_manifests
+from bundlers.products.product_manifests import ProductManifest
 from casstore.errors import Conflict, NoSuchObject
 from casstore.machine import locks
 from casstore.machine.naming import NO_LINKS
 from casstore.storage.base import os_error
 from casstore.storage.file import make_folder, sync_folder
 
+_PIECE = 1024 * 1024
 _FOLDER = 0o755
 """What is installed is there to be used, whatever the umask of who installs."""
 _OURS = frozenset({"current", "current.txt", "previous", "previous.txt", "versions", "receipts", "quarantine", ".lock"})
@@ -126,13 +131,29 @@ class InstalledFolder:
             raise FormatError(f"{self._receipt_path(name)}: is the receipt of {receipt.name}")
         return receipt
 
-    def manifest(self, name: str) -> bytes | None:
-        """The ProductManifest that was kept beside a receipt."""
-        return read_file(self._manifest_path(name))
+    def manifest(self, name: str) -> ProductManifest | None:
+        """The ProductManifest that was kept beside a receipt. Raises FormatError."""
+        try:
+            with open(self._manifest_path(name), "rb") as file:
+                return product_manifests.read(iter(lambda: file.read(_PIECE), b""))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise os_error(exc, self._manifest_path(name), writing=False) from exc
 
-    def keep(self, receipt: Receipt, manifest: bytes) -> None:
+    def manifest_digest(self, name: str) -> Digest | None:
+        """The digest of its bytes, whatever they are."""
+        try:
+            with open(self._manifest_path(name), "rb") as file:
+                return from_hex(hashlib.file_digest(file, "sha256").hexdigest())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            raise os_error(exc, self._manifest_path(name), writing=False) from exc
+
+    def keep(self, receipt: Receipt, manifest: ProductManifest) -> None:
         """Write receipt and ProductManifest, durable on return."""
-        write_file(self._manifest_path(receipt.name), manifest)
+        write_file(self._manifest_path(receipt.name), manifest.pieces())
         write_file(self._receipt_path(receipt.name), receipt.to_bytes())
 
     def mark(self, name: str, mark: str, why: str = "") -> None:

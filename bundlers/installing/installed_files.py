@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from attest.digests import from_hex
@@ -26,27 +26,24 @@ def check_folder(folder: str, manifest: ProductManifest) -> tuple[str, ...]:
     What the product lists as `config` is the consumer's to change, or to take away. Raises VerificationError naming
     the first other file that is not what the ProductManifest says. A folder that was empty may have been filled.
     """
-    expected = {file.path: file for file in manifest.files}
     kept = cache(lambda: keeps_modes(folder))
-    for path, file in expected.items():
-        if path in manifest.config:
+    for file in manifest.files:
+        if file.path in manifest.config:
             continue
         try:
-            _check(folder, path, file, kept)
+            _check(folder, file.path, file, kept)
         except OSError as exc:
-            raise _wrong(folder, path, f"cannot be read: {exc.strerror}") from exc
+            raise _wrong(folder, file.path, f"cannot be read: {exc.strerror}") from exc
     for shipped in manifest.folders:
         _check_folder(folder, shipped)
-    return tuple(sorted(_found(folder) - expected.keys()))
+    return tuple(sorted(path for path in _found(folder) if manifest.packed.find(path) is None))
 
 
-def _found(folder: str) -> set[str]:
-    found = set()
+def _found(folder: str) -> Iterator[str]:
     for above, folders, files in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(above, name))]
         for name in (*files, *links):
-            found.add(os.path.relpath(os.path.join(above, name), folder).replace(os.sep, "/"))
-    return found
+            yield os.path.relpath(os.path.join(above, name), folder).replace(os.sep, "/")
 
 
 def modes_agree(found: int, wanted: int) -> bool:

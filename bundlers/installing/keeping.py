@@ -21,7 +21,6 @@ from attest.core.values import dataclass
 from attest.errors import CasstoreError
 from bundlers.installing import linking
 from bundlers.installing.installed import InstalledFolder
-from bundlers.products import product_manifests
 from casstore.errors import NoSuchObject
 
 IN_FORCE, BEFORE, KEPT = "in force", "before", "kept"
@@ -157,9 +156,8 @@ def uninstall(folder: InstalledFolder, *, link_bins: Sequence[str] = (), confirm
 def _links(folder: InstalledFolder, names: Sequence[str], into: str) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
-        data = folder.manifest(name)
         with contextlib.suppress(CasstoreError):
-            manifest = product_manifests.parse(data) if data else None
+            manifest = folder.manifest(name)
             found |= dict.fromkeys(linking.linked(folder, manifest, into) if manifest else ())
     return list(found)
 

@@ -45,17 +45,16 @@ class OwnFile:
 def changed(folder: str, manifest: ProductManifest) -> dict[str, OwnFile]:
     """Path -> what the consumer made of it. Raises BadInput for a file that is too large."""
     found = {}
-    for file in manifest.files:
-        if file.path in manifest.config:
-            mine = _read(folder, file.path, file.content)
-            if mine is not None and (mine.link or sha256(mine.data) != file.digest):
-                found[file.path] = mine
+    for path, digest in _shipped(manifest).items():
+        mine = _read(folder, path, digest)
+        if mine is not None and (mine.link or sha256(mine.data) != digest):
+            found[path] = mine
     return found
 
 
 def carry(mine: Mapping[str, OwnFile], folder: str, manifest: ProductManifest) -> tuple[str, ...]:
     """Put them into the next version, where that lists them too; their paths. Doing it again changes nothing."""
-    shipped = {file.path: file.content for file in manifest.files if file.path in manifest.config}
+    shipped = _shipped(manifest)
     kept = tuple(path for path in mine if path in shipped)
     for path in kept:
         own, place = mine[path], os.path.join(folder, *path.split("/"))
@@ -67,6 +66,12 @@ def carry(mine: Mapping[str, OwnFile], folder: str, manifest: ProductManifest) -
                 _write(f"{place}{NEW}", there)
         _write(place, own)
     return kept
+
+
+def _shipped(manifest: ProductManifest) -> dict[str, Digest]:
+    """Path -> the publisher's own."""
+    rows = (manifest.packed.get(path) for path in sorted(manifest.config, key=str.encode))
+    return {file.path: file.content for file in rows if file is not None}
 
 
 def _read(folder: str, path: str, was: Digest) -> OwnFile | None:

@@ -148,7 +148,7 @@ class _Source:
     def rest(self, most: int) -> bytes:
         """All that is left. Raises FormatError where it is more than that."""
         left = self._held[self._at :]
-        while len(left) <= most and (piece := next(self._pieces, b"")):
+        while len(left) <= most and (piece := next(self._pieces, None)) is not None:
             left += piece
         if len(left) > most:
             raise FormatError(f"{_WHAT}: more than {limits.DOCUMENT} bytes beside its files")
@@ -156,10 +156,10 @@ class _Source:
         return left
 
     def _grow(self) -> bool:
-        piece = next(self._pieces, b"")
-        self._held += piece
-        self._count += len(piece)
-        return bool(piece)
+        piece = next(self._pieces, None)
+        self._held += piece or b""
+        self._count += len(piece or b"")
+        return piece is not None
 
 
 def _refuse(window: bytes) -> None:

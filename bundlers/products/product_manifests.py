@@ -203,7 +203,8 @@ def parse(data: bytes) -> ProductManifest:
 
 def read(pieces: Iterable[bytes]) -> ProductManifest:
     """As `parse`, of bytes that come piece by piece and are not kept: those of `store.chunks`, say."""
-    value, files = manifest_text.read(pieces)
+    hashing = hashlib.sha256()
+    value, files = manifest_text.read(_hashed(pieces, hashing))
     names = ("format", "product", "build", "archiveFormat", "components", "files")
     f = Fields(value, "ProductManifest", required=names, optional=_OPTIONAL)
     if f.text("format") != FORMAT:
@@ -228,7 +229,14 @@ def read(pieces: Iterable[bytes]) -> ProductManifest:
         raise FormatError("ProductManifest: an empty field that would be left out")
     check(manifest)
     _check_never(manifest)
+    vars(manifest)["digest"] = digests.from_raw(hashing.digest())  # what was read is what would be written
     return manifest
+
+
+def _hashed(pieces: Iterable[bytes], hashing: hashlib._Hash) -> Iterator[bytes]:
+    for piece in pieces:
+        hashing.update(piece)
+        yield piece
 
 
 def _check_never(manifest: ProductManifest) -> None:

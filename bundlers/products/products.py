@@ -97,7 +97,7 @@ def check_builds(found: Mapping[str, ProductManifest]) -> None:
         if manifest.platform is None:
             continue
         first = by_platform.setdefault((manifest.product, str(manifest.platform)), manifest)
-        if (differing := _contents(first) ^ _contents(manifest)) and first is not manifest:
+        if first is not manifest and (differing := _contents(first) ^ _contents(manifest)):
             path = min(path for one in (first, manifest) for path in _paths(one, differing))
             raise CrossProductLeak(
                 f"product {manifest.product}: its builds {first.build} and {manifest.build} are both for"
@@ -196,17 +196,17 @@ def _wrap(named: tuple[str, str], build: Build, version: str) -> str:
 
 
 def _check_programs(manifest: ProductManifest) -> None:
-    files = {file.path: file for file in manifest.files}
     names = [posixpath.basename(path).casefold() for path in manifest.bin]
     if len(set(names)) != len(names):
         raise BadInput(f"product {manifest.key}: two programs of bin have one name")
     if manifest.platform and manifest.platform.os == "windows":
         return  # modes mean nothing there
     for path in manifest.bin:
-        if files[path].digest is not None and not files[path].mode & 0o100:
+        file = manifest.packed.get(path)
+        if file is not None and file.digest is not None and not file.mode & 0o100:
             raise BadInput(
                 f"product {manifest.key}: {path} of bin is not executable",
-                hint=f'write mode = {{ "{path}" = "0755" }} under [components.{files[path].component}]',
+                hint=f'write mode = {{ "{path}" = "0755" }} under [components.{file.component}]',
             )
 
 

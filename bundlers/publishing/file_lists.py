@@ -10,8 +10,10 @@ what became of each. All are targets of TUF (docs/formats/published-layout.md). 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, cast
 
 from attest import canonical, digests
@@ -24,6 +26,7 @@ from attest.statements.predicates.publication import Publication
 from bundlers.building import provenance_told
 from bundlers.building.provenance_told import Inputs
 from bundlers.products import product_manifests
+from bundlers.products.product_files import FileRows
 from bundlers.publishing.layout.published_paths import check_path
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.proofs.gathering import Gathered, ReadStore
@@ -209,22 +212,37 @@ def _path_of_any(version: str, digits: int, stays: Mapping[str, TargetInfo]) -> 
 
 
 def _list(into: Gathered, store: ReadStore, state: LedgerState, release: Release) -> ListedRelease:
-    rows = sorted(_files(store, release))
-    digits = next((n for n in range(_MOST_DIGITS) if len(rows) <= _IN_A_PIECE * 16**n), _MOST_DIGITS)
-    pieces: dict[str, list[list[str]]] = {"": []} if digits == 0 else {f"{n:0{digits}x}": [] for n in range(16**digits)}
-    for row in rows:
-        pieces[row[0][:digits]].append(row)
-    for prefix, part in pieces.items():
-        into.add(_path(release.version, prefix), piece_bytes(part))
+    count, rows = _files(store, release)
+    digits = next((n for n in range(_MOST_DIGITS) if count <= _IN_A_PIECE * 16**n), _MOST_DIGITS)
+    names = [f"{number:0{digits}x}" for number in range(16**digits)] if digits else [""]
+    parts = groupby(rows, key=lambda row: row[0][:digits])
+    found = next(parts, None)
+    for name in names:
+        part = []
+        if found is not None and found[0] == name:
+            part = sorted(found[1])
+            found = next(parts, None)
+        into.add(_path(release.version, name), piece_bytes(part))
     return ListedRelease(release.digest, digits, (), None, dict(_components(store, state, release)))
 
 
-def _files(store: ReadStore, release: Release) -> Iterator[list[str]]:
-    for key, row in release.builds.items():
-        yield [hex_of(row.archive.digest), key, "", ""]
-        for file in product_manifests.read(store.chunks(row.product_manifest)).files:
-            if file.digest is not None:
-                yield [hex_of(file.digest), key, file.path, file.component]
+def _files(store: ReadStore, release: Release) -> tuple[int, Iterator[list[str]]]:
+    """How many rows, and these, sorted by digest."""
+    held = [
+        (key, product_manifests.read(store.chunks(row.product_manifest)).packed.contents())
+        for key, row in release.builds.items()
+    ]
+    archives = [[hex_of(row.archive.digest), key, "", ""] for key, row in release.builds.items()]
+    parts = (_by_digest(key, files) for key, files in held)
+    count = len(archives) + sum(len(files) for _, files in held)
+    return count, heapq.merge(sorted(archives), *parts, key=lambda row: row[0])
+
+
+def _by_digest(key: str, files: FileRows) -> Iterator[list[str]]:
+    raw = b"".join(files.raw_digests())
+    for number in sorted(range(len(files)), key=lambda number: raw[number * 32 : number * 32 + 32]):
+        file = files[number]
+        yield [hex_of(file.content), key, file.path, file.component]
 
 
 def _components(store: ReadStore, state: LedgerState, release: Release) -> Iterator[tuple[str, ListedComponent]]:

@@ -6,6 +6,7 @@ run.last(state), run.claim(state, 7), run.targets_of(state, 7)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
 from typing import Protocol
@@ -47,6 +48,9 @@ class ReadBack(Protocol):
 
 class PublishStore(gathering.ReadStore, LedgerStore, Protocol):
     """What is needed of a store."""
+
+    def gathering(self) -> AbstractContextManager[None]:
+        """What is put meanwhile goes into one pack."""
 
     def put_many(self, items: Sequence[NewObject]) -> list[Digest]:
         """Keep several objects with one commit."""

@@ -8,7 +8,7 @@ refuse is signed; when another writer changed what counts it is gathered anew. L
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from attest.core import limits
 from attest.digests import Digest
@@ -32,11 +32,13 @@ from casstore.ledger.entries import EntryKind
 from casstore.ledger.folding import replay
 from casstore.ledger.release_objects import Release
 from casstore.ledger.states.state import LedgerState
+from casstore.machine.spooled import SpooledBytes
 from casstore.objects.kinds import NewObject
 from casstore.promotion.services import keep, require_role
 
 _LEDGER = frozenset({"ledger"})
 _ATTEMPTS = 5
+_AT_ONCE = 16 * 1024 * 1024
 
 
 def record(run: Run, state: LedgerState) -> LedgerState:
@@ -84,7 +86,9 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
         )
     file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
     proof_gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
-    run.store.put_many([NewObject(data) for _, data in sorted(gathered.fresh.items())])
+    with run.store.gathering():
+        for paths in _batches(gathered.fresh):
+            run.store.put_many([NewObject(gathered.fresh[path]) for path in paths])
     targets = {**stays, **gathered.targets}
     _check_limits(targets)
     number = len(state.publications.get(run.settings.name, ())) + 1
@@ -103,6 +107,19 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
         withdrawn=bool(why),
     )
     return target_lists.told(run.claims(state), claim) if number > 1 else claim, found.release
+
+
+def _batches(fresh: SpooledBytes[str]) -> Iterator[list[str]]:
+    """Paths in order, about so many bytes of them together."""
+    batch: list[str] = []
+    size = 0
+    for path in sorted(fresh):
+        batch.append(path)
+        size += fresh.size(path)
+        if size >= _AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    yield batch
 
 
 def _check_limits(targets: Mapping[str, TargetInfo]) -> None:

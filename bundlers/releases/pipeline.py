@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attest.digests import Digest, sha256
 from attest.statements.predicates import slsa_provenance
 from bundlers import blockers
 from bundlers.gates import StagedArchive
+from bundlers.products.product_manifests import ProductManifest
+from bundlers.products.release_papers import manifest_name
 from bundlers.releases import bundling, checks, signing, staging
 from bundlers.releases import plan as plans
 from bundlers.releases.checks import InputsChecked
@@ -65,8 +69,9 @@ def _stage(
     number = None
     if would is None:
         with request.store.gathering():
-            _put(request, plan, signed, config, archives, quarantine)
-        staging.write_papers(quarantine, request.store, _papers(signed))
+            there = _put(request, plan, signed, config, archives, quarantine)
+        papers = {name: digest for name, digest in _papers(signed).items() if name not in there}
+        staging.write_papers(quarantine, request.store, papers)
         try:
             entry, _ = commit(
                 request.ledger, request.store, state, EntryKind.RELEASE, sha256(signed.statement), now=request.now
@@ -101,9 +106,15 @@ def _put(
     config: bytes,
     archives: tuple[StagedArchive, ...],
     quarantine: Quarantine,
-) -> None:
-    """Archives first, then everything that speaks of them; in one pack, unless an archive is large."""
+) -> Mapping[str, Digest]:
+    """Archives and ProductManifests first, then everything that speaks of them; in one pack, unless one is large.
+
+    Returns the files that were put.
+    """
     made = {archive.name: archive.digest for archive in archives if not archive.kept}
+    for key, manifest in _new(plan).items():
+        quarantine.write(manifest_name(key), manifest.pieces())
+        made[manifest_name(key)] = manifest.digest
     stored: dict[str, Digest] = {}
     if made:
         names = [name.encode() for name in sorted(made)]
@@ -113,15 +124,23 @@ def _put(
         raise ObjectDamaged(
             f"{quarantine.folder}: an archive changed between its check and its put", hint="run the release again"
         )
-    request.store.put_many(signed.objects(plan, config))
+    request.store.put_many(signed.objects(config))
+    return made
+
+
+def _new(plan: Plan) -> dict[str, ProductManifest]:
+    """Of the builds that are made now."""
+    return {key: manifest for key, manifest in plan.manifests.items() if key not in plan.kept}
 
 
 def _would(state: LedgerState, plan: Plan, signed: Signed, archives: tuple[StagedArchive, ...], config: bytes) -> Would:
-    objects = signed.objects(plan, config)
+    objects = signed.objects(config)
     made = [archive for archive in archives if not archive.kept]
+    new = _new(plan).values()
     size = sum(len(item.data) for item in objects) + sum(archive.size for archive in made)
+    size += sum(len(piece) for manifest in new for piece in manifest.pieces())
     files = sorted([*(archive.name for archive in archives), *_papers(signed)])
-    return Would(state.count, len(objects) + len(made), size, tuple(files))
+    return Would(state.count, len(objects) + len(new) + len(made), size, tuple(files))
 
 
 def _config_bytes(request: ReleaseRequest) -> bytes:

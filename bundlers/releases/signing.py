@@ -39,11 +39,10 @@ class Signed:
     """What the ledger entry names."""
     notes: bytes | None = None
 
-    def objects(self, plan: Plan, config: bytes) -> list[NewObject]:
-        """For one put, the release object and its statement included."""
-        manifests = [m.to_bytes() for key, m in plan.manifests.items() if key not in plan.kept]
+    def objects(self, config: bytes) -> list[NewObject]:
+        """For one put, the release object and its statement included; ProductManifests are put as files."""
         notes = [self.notes] if self.notes is not None else []
-        blobs = [self.checksums, self.made.to_bytes(), config, *manifests, *notes]
+        blobs = [self.checksums, self.made.to_bytes(), config, *notes]
         raws = [*self.provenance.values(), *self.others, self.statement]
         attested = [NewObject(raw, Kind.ATTESTATION, tuple(sorted(parse_unverified(raw).digests))) for raw in raws]
         return [*(NewObject(data, Kind.BLOB, ()) for data in blobs), *attested]

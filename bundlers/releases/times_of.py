@@ -37,6 +37,6 @@ def read(folder: str) -> dict[tuple[str, Digest], int]:
 def _read(path: str) -> ProductManifest:
     try:
         with open(path, "rb") as file:
-            return product_manifests.parse(file.read(limits.PRODUCT_MANIFEST + 1))
+            return product_manifests.read(iter(lambda: file.read(limits.MIB), b""))
     except OSError as exc:
         raise BadInput(f"{path}: cannot be read: {exc.strerror}") from exc

@@ -86,9 +86,13 @@ class KitFile:
 
     def read(self, name: str) -> bytes:
         """A small member. Raises NoSuchObject, VerificationError."""
+        return b"".join(self.pieces(name))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """As `read`, piece by piece."""
         if self.size(name) > limits.OBJECT:
             raise VerificationError(f"{self.path}: {name} has {self.size(name)} bytes, more than {limits.OBJECT}")
-        return b"".join(self.chunks(name))
+        return self.chunks(name)
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A member's bytes in pieces."""

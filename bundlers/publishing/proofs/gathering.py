@@ -40,6 +40,7 @@ from casstore.ledger.rules import Reader
 from casstore.ledger.rules.moves import check_not_revoked
 from casstore.ledger.states import state as states
 from casstore.ledger.states.state import LedgerState
+from casstore.machine.spooled import SpooledBytes
 from casstore.objects import tree as trees
 from casstore.objects.tree import Tree, TreeEntry
 from casstore.store.attestations import parse_unverified
@@ -83,7 +84,7 @@ class Gathered:
     """Targets by path; `fresh` are the bytes that no store has yet."""
 
     targets: dict[str, TargetInfo] = field(default_factory=dict)
-    fresh: dict[str, bytes] = field(default_factory=dict)
+    fresh: SpooledBytes[str] = field(default_factory=SpooledBytes)
 
     def add(self, path: str, data: bytes) -> None:
         """Bytes that were made here."""
@@ -101,7 +102,7 @@ class Recording:
     def __init__(self, store: ReadStore) -> None:
         self._store = store
         self.store_id = store.store_id
-        self.seen: dict[Digest, bytes] = {}
+        self.seen: SpooledBytes[Digest] = SpooledBytes()
 
     def read(self, digest: Digest, *, max_bytes: int | None = None) -> bytes:
         if digest not in self.seen:
@@ -170,22 +171,23 @@ def _gather_release(
 
 
 def _add_objects(
-    into: Gathered, store: ReadStore, channel: str, objects: Mapping[Digest, bytes], evidence: set[Digest]
+    into: Gathered, store: ReadStore, channel: str, objects: SpooledBytes[Digest], evidence: set[Digest]
 ) -> tuple[int, tuple[Digest, ...]]:
     """Small objects in tars, the smallest first; larger ones on their own, unless they are evidence, which is there."""
-    tars: list[dict[Digest, bytes]] = []
+    tars: list[list[Digest]] = []
     room = 0
-    for size, digest in sorted((len(data), digest) for digest, data in objects.items()):
+    for size, digest in sorted((objects.size(digest), digest) for digest in objects):
         if size > limits.PACKED_OBJECT:
             continue
         if size > room:
-            tars.append({})
+            tars.append([])
             room = limits.OBJECTS_TAR
-        tars[-1][digest] = objects[digest]
+        tars[-1].append(digest)
         room -= size
     for number, packed in enumerate(tars, start=1):
-        into.add(published_paths.objects_path(channel, number), objects_tar(packed))
-    large = {digest for digest, data in objects.items() if len(data) > limits.PACKED_OBJECT}
+        held = {digest: objects[digest] for digest in packed}
+        into.add(published_paths.objects_path(channel, number), objects_tar(held))
+    large = {digest for digest in objects if objects.size(digest) > limits.PACKED_OBJECT}
     alone = tuple(sorted(large - evidence))
     for digest in alone:
         into.refer(published_paths.object_path(digest), digest, store)
