@@ -13,7 +13,7 @@ import heapq
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from itertools import pairwise
 from typing import Any, NamedTuple, overload
 
@@ -185,6 +185,42 @@ class FileRows(Sequence[ProductFile]):
 
     def _path(self, number: int) -> bytes:
         return self._said(number).partition(b"\0")[0]
+
+
+class FilesByPath(Mapping[str, ProductFile]):
+    """Sorted rows as a mapping from their paths."""
+
+    def __init__(self, rows: FileRows) -> None:
+        self._rows = rows
+
+    def __getitem__(self, path: str) -> ProductFile:
+        found = self._rows.get(path)
+        if found is None:
+            raise KeyError(path)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (file.path for file in self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values(self) -> ValuesView[ProductFile]:
+        """In order, none searched for."""
+        return _Rows(self)
+
+    def rows(self) -> FileRows:
+        """These."""
+        return self._rows
+
+
+class _Rows(ValuesView[ProductFile]):
+    def __init__(self, held: FilesByPath) -> None:
+        super().__init__(held)
+        self._held = held
+
+    def __iter__(self) -> Iterator[ProductFile]:
+        return iter(self._held.rows())
 
 
 def in_order(parts: Sequence[Iterable[ProductFile]]) -> Iterator[ProductFile]:

@@ -107,15 +107,15 @@ def blob_of(target: Target) -> Digest:
     return target.blob
 
 
-def listing(store: Store, target: Target) -> list[Row]:
+def listing(store: Store, target: Target) -> Iterator[Row]:
     """Every file, link and empty folder below a target."""
     if target.blob is not None:
-        return [Row(target.ref, "-", store.size(target.blob), target.blob)]
-    if target.tree is not None:
-        return [_tree_row(path, entry) for path, entry in store.contents(target.tree)]
-    return [_product_row(file) for file in target.files.values()] + [
-        Row(f"{folder.path}/", f"{folder.mode:04o}", 0, None) for folder in target.folders.values()
-    ]
+        yield Row(target.ref, "-", store.size(target.blob), target.blob)
+    elif target.tree is not None:
+        yield from (_tree_row(path, entry) for path, entry in store.contents(target.tree))
+    else:
+        yield from map(_product_row, target.files.values())
+        yield from (Row(f"{folder.path}/", f"{folder.mode:04o}", 0, None) for folder in target.folders.values())
 
 
 def entries(store: Store, target: Target) -> dict[bytes, TreeEntry]:
@@ -171,9 +171,8 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
         key = next(key for key, build in made.builds.items() if build.archive.name == rest)
         return _inside(_manifest(store, made, key), Target(ref, made.archives[rest]), "")
     manifest, name, path = _product(store, made, rest)
-    for file in manifest.files:
-        if file.path == path:
-            return Target(ref, blob=file.content)
+    if (file := manifest.packed.get(path)) is not None:
+        return Target(ref, blob=file.content)
     found = _inside(manifest, Target(ref), path)
     if not found.files and not found.folders:
         raise NoSuchObject(f"{release}/{name} has no {path}", hint=f"casstore ls {release}/{name}")
@@ -182,9 +181,13 @@ def _in_release(store: Store, state: LedgerState, ref: str) -> Target:
 
 def _inside(manifest: ProductManifest, target: Target, path: str) -> Target:
     """With what lies below a path, or all."""
-    files = {file.path: file for file in manifest.files if not path or file.path.startswith(f"{path}/")}
+    from bundlers.products.product_files import FileRows, FilesByPath
+
+    rows = manifest.packed
+    if path:
+        rows = FileRows.of(file for file in rows if file.path.startswith(f"{path}/"))
     folders = {one.path: one for one in manifest.folders if not path or f"{one.path}/".startswith(f"{path}/")}
-    return replace(target, files=files, folders=folders)
+    return replace(target, files=FilesByPath(rows), folders=folders)
 
 
 def _product(store: Store, made: Release, rest: str) -> tuple[ProductManifest, str, str]:

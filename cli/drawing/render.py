@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TextIO
 
 from attest.core.shown import shown
@@ -93,12 +94,23 @@ def warning(message: str) -> None:
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns, aligned, no frame; the same in a pipe and on a terminal."""
-    cells = [[shown(plain(str(cell))) for cell in row] for row in rows]
-    if not cells:
-        return
-    widths = [max(len(h), *(len(r[i]) for r in cells)) for i, h in enumerate(headers)]
-    for row in [list(headers), *cells]:
-        streams.data("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() + "\n")
+    kept = list(rows)
+    long_table(headers, lambda: kept)
+
+
+def long_table(headers: Sequence[str], rows: Callable[[], Iterable[Sequence[object]]]) -> None:
+    """As `table`, of rows that are asked for twice and not kept."""
+    widths: list[int] = []
+    for row in rows():
+        lengths = [len(_cell(cell)) for cell in row]
+        widths = list(map(max, widths or map(len, headers), lengths))
+    for line in chain([headers], rows()) if widths else ():
+        cells = (_cell(cell).ljust(width) for cell, width in zip(line, widths, strict=True))
+        streams.data("  ".join(cells).rstrip() + "\n")
+
+
+def _cell(value: object) -> str:
+    return shown(plain(str(value)))
 
 
 def size(count: int) -> str:

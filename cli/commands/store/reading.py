@@ -55,11 +55,14 @@ def ls(session: Session, ref: str | None, as_json: bool) -> None:
     from bundlers.products.references import listing, resolve
 
     store = session.open_store(read_only=True)
-    rows = listing(store, resolve(store, session.state, ref))
+    target = resolve(store, session.state, ref)
     if as_json:
-        render.json_object({"ref": ref, "entries": [row.to_json() for row in rows]})
-    else:
-        render.table(("MODE", "SIZE", "DIGEST", "PATH"), [(r.mode, r.size, r.digest or "-", r.path) for r in rows])
+        render.json_object({"ref": ref, "entries": [row.to_json() for row in listing(store, target)]})
+        return
+    render.long_table(
+        ("MODE", "SIZE", "DIGEST", "PATH"),
+        lambda: ((row.mode, row.size, row.digest or "-", row.path) for row in listing(store, target)),
+    )
 
 
 def _ls_ledger(session: Session, as_json: bool) -> None:

@@ -157,9 +157,9 @@ def test_killed_anywhere(
 
 
 def manifest_of(folder: InstalledFolder, name: str) -> object:
-    from bundlers.products.product_manifests import parse
-
-    return parse(folder.manifest(name) or b"")
+    found = folder.manifest(name)
+    assert found is not None and found.digest == folder.manifest_digest(name)
+    return found
 
 
 def test_a_real_kill_in_the_middle(world: PublishedWorld, tmp_path: Path) -> None:
