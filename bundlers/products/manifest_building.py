@@ -65,8 +65,9 @@ def build(
                     raise BadInput(f"product {product}: two components give the empty folder {file.path} another mode")
             else:
                 packing.add(file)
-        parts.append(_once(product, packing.done().sorted()))
-    ordered = parts[0] if len(parts) == 1 else _once(product, in_order(parts))
+        parts.append(packing.done().sorted())
+    single = len(parts) == 1 and parts[0].distinct
+    ordered = parts[0] if single else _once(product, in_order(parts))
     if not ordered:
         raise BadInput(f"product {product}: its components hold no file", hint="look at their include globs")
     manifest = ProductManifest(

@@ -103,6 +103,11 @@ class FileRows(Sequence[ProductFile]):
             return self
         return FileRows.of(map(self.__getitem__, sorted(range(len(self)), key=self._path)))
 
+    @property
+    def distinct(self) -> bool:
+        """Whether no path stands twice, where they are sorted."""
+        return all(one != two for one, two in pairwise(map(self._path, range(len(self)))))
+
     def find(self, path: str) -> int | None:
         """The number of a path's row, where they are sorted."""
         above = self._above
