@@ -10,8 +10,9 @@ is a version, a release digest or a channel, and PRODUCT is PRODUCT/BUILD for on
 from __future__ import annotations
 
 import contextlib
+import heapq
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,8 +123,19 @@ def entries(store: Store, target: Target) -> dict[bytes, TreeEntry]:
     """The files, links and empty folders of a target that has some, by path."""
     if target.tree is not None:
         return dict(store.contents(target.tree))
-    files = {file.path.encode(): _entry(file) for file in target.files.values()}
-    return files | {folder.path.encode(): _folder_entry(folder) for folder in target.folders.values()}
+    return dict(_sorted_entries(target))
+
+
+def _sorted_entries(target: Target) -> Iterator[tuple[bytes, TreeEntry]]:
+    """Of a target that is no tree, by the bytes of their paths."""
+    from bundlers.products.product_files import FilesByPath
+
+    held: Iterable[ProductFile] = target.files.values()
+    if not isinstance(target.files, FilesByPath):
+        held = sorted(held, key=lambda file: file.path.encode())
+    files = ((file.path.encode(), _entry(file)) for file in held)
+    folders = ((folder.path.encode(), _folder_entry(folder)) for folder in target.folders.values())
+    return heapq.merge(files, folders, key=lambda row: row[0])
 
 
 def tree_of(store: Store, target: Target) -> Digest:
@@ -140,7 +152,7 @@ def write_to(store: Store, target: Target, path: str) -> Written:
     if target.blob is not None:
         return Written(path, target.blob, 1, _write_blob(store, target.blob, path))
     tree = target.tree
-    report = store.checkout(tree, path) if tree else store.checkout_files(entries(store, target), path)
+    report = store.checkout(tree, path) if tree else store.checkout_files(_sorted_entries(target), path)
     return Written(path, report.tree, report.files, report.bytes)
 
 

@@ -29,7 +29,7 @@ from casstore.index.places import cache_folder, index_folder
 from casstore.index.reading import ObjectReader
 from casstore.machine import clock
 from casstore.machine.progress import NullProgress
-from casstore.objects import store_config
+from casstore.objects import store_config, tree_building
 from casstore.objects import tree as trees
 from casstore.objects.kinds import Kind, NewObject
 from casstore.objects.packs import LocalPacks, Packs, RemotePacks, clean_temp, wrapped
@@ -253,29 +253,16 @@ class Store:
 
     def build_tree(self, files: Mapping[bytes, TreeEntry]) -> Digest:
         """A tree out of known blobs, links and empty folders: path -> entry (its name is the path's last part)."""
-        root, objects = self._folders_of(files)
-        self.put_many(objects)
+        root, objects = tree_building.built(self._known_only(sorted(files.items())))
+        self.put_many(NewObject(data, Kind.TREE) for data in objects.values())
         return root
 
-    def _folders_of(self, files: Mapping[bytes, TreeEntry]) -> tuple[Digest, list[NewObject]]:
-        top: dict[bytes, object] = {}
-        for path, entry in files.items():
-            folder = top
-            *folders, last = path.split(b"/")
-            for part in folders:
-                below = folder.setdefault(part, {})
-                if not isinstance(below, dict):
-                    raise Conflict(f"{show(path)}: {show(part)} is a file and a folder")
-                folder = below
-            if last in folder:
-                raise Conflict(f"{show(path)}: stands twice, or is a file and a folder")
-            if entry.kind == "link":
-                trees.check_link(path, entry.target)
-            elif not entry.is_empty_folder and not self.has(entry.content):
+    def _known_only(self, files: Iterable[tuple[bytes, TreeEntry]]) -> Iterator[tuple[bytes, TreeEntry]]:
+        """The same. Raises NoSuchObject for a file that is not in the store."""
+        for path, entry in files:
+            if entry.kind != "link" and not entry.is_empty_folder and not self.has(entry.content):
                 raise NoSuchObject(f"{entry.content}: no such object in this store")
-            folder[last] = entry
-        objects = [NewObject(trees.encode(()), Kind.TREE)] if any(e.kind == "dir" for e in files.values()) else []
-        return _encode_folders(top, objects), objects
+            yield path, entry
 
     def take_new_packs(self) -> list[Digest]:
         """Packs that hold what was put through this handle since the last call."""
@@ -378,13 +365,12 @@ class Store:
         job = Checkout(self._reader, self._catalog, self._packs, progress or NullProgress())
         return job.run(_checked(tree), os.fsencode(os.path.abspath(target)))
 
-    def checkout_files(self, files: Mapping[bytes, TreeEntry], target: str | bytes) -> CheckoutReport:
-        """As `checkout`, of files that need be no tree of this store; nothing is stored."""
+    def checkout_files(self, files: Iterable[tuple[bytes, TreeEntry]], target: str | bytes) -> CheckoutReport:
+        """As `checkout`, of files by path, sorted, that need be no tree of this store; nothing is stored."""
         from casstore.checkout.checkout import Checkout
 
         self.settle()
-        root, objects = self._folders_of(files)
-        known = {hashlib.sha256(item.data).digest(): item.data for item in objects}
+        root, known = tree_building.built(self._known_only(files))
         job = Checkout(self._reader, self._catalog, self._packs, NullProgress(), known=known)
         return job.run(root, os.fsencode(os.path.abspath(target)))
 
@@ -510,18 +496,6 @@ def _unknown(catalog: Catalog, index: Index, wanted: Sequence[tuple[bytes, NewOb
 def _speaks(catalog: Catalog, index: Index, raw: bytes, subject: Digest) -> bool:
     about = to_raw(subject)
     return raw in index.subjects(about) or raw in catalog.staged.about(about)
-
-
-def _encode_folders(folder: dict[bytes, object], objects: list[NewObject]) -> Digest:
-    entries = []
-    for name, value in folder.items():
-        if isinstance(value, dict):
-            entries.append(TreeEntry(name, "dir", 0o755, 0, _encode_folders(value, objects)))
-        elif isinstance(value, TreeEntry):
-            entries.append(TreeEntry(name, value.kind, value.mode, value.size, value.digest, value.target))
-    data = trees.encode(entries)
-    objects.append(NewObject(data, Kind.TREE))
-    return from_raw(hashlib.sha256(data).digest())
 
 
 def _all_matched(root: bytes, selection: Selection, own: tuple[int, int] | None, losses: Losses) -> Iterator[Folder]:
