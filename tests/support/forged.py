@@ -7,7 +7,7 @@ refuse(world, forged, "something else than the ledger")
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,10 @@ class Forged:
         if path not in self.targets:
             raise NoSuchObject(path)
         return self.targets[path]
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        data = self.read(path)
+        yield from (data[:100], data[100:])
 
     def plain(self, path: str, *, max_bytes: int = 0) -> bytes:
         if path not in self.plains:
