@@ -28,7 +28,7 @@ Forge = Callable[[ProductManifest], ProductManifest]
 
 def swapped(manifest: ProductManifest) -> ProductManifest:
     first, *rest = manifest.files
-    return replace(manifest, files=(replace(first, digest=sha256(b"evil")), *rest))
+    return replace(manifest, files=(first._replace(digest=sha256(b"evil")), *rest))
 
 
 def added(manifest: ProductManifest) -> ProductManifest:
@@ -47,7 +47,7 @@ def left_out(manifest: ProductManifest) -> ProductManifest:
 
 def executable(manifest: ProductManifest) -> ProductManifest:
     first, *rest = manifest.files
-    return replace(manifest, files=(replace(first, mode=0o644 if first.mode == 0o755 else 0o755), *rest))
+    return replace(manifest, files=(first._replace(mode=0o644 if first.mode == 0o755 else 0o755), *rest))
 
 
 def other_tree(manifest: ProductManifest) -> ProductManifest:

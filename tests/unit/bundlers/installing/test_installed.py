@@ -13,12 +13,16 @@ from attest.digests import Digest, sha256
 from attest.errors import BadInput, FormatError
 from bundlers.installing.installed import InstalledFolder
 from bundlers.installing.receipts import Receipt, same_but_for_time
+from bundlers.products.product_manifests import ComponentTree, ProductFile, ProductManifest
 from casstore.errors import Conflict, NoSuchObject
 from casstore.ledger.states.views import RecordedSigner
 from casstore.objects import small_records
 
 WHEN = datetime(2026, 7, 1, 10, tzinfo=UTC)
 ANY = sha256(b"any")
+MANIFEST = ProductManifest(
+    "core", "tar.gz", {"c": ComponentTree(ANY)}, (ProductFile("bin/core", 0o755, 1, ANY, component="c"),)
+)
 
 
 def receipt(version: str = "1.2.0", archive: Digest = ANY, previous: str | None = None) -> Receipt:
@@ -62,7 +66,7 @@ def test_switch_and_previous(tmp_path: Path, links: bool) -> None:
     assert folder.current() is None
     for item in (one, two):
         os.mkdir(folder.path(item.name))
-        folder.keep(item, b"{}")
+        folder.keep(item, MANIFEST)
         folder.switch(item.name)
         assert folder.current() == item.name and folder.receipt(item.name) == item
     assert folder.previous() == one.name
@@ -103,7 +107,7 @@ def test_missing_and_exchanged_receipts(tmp_path: Path) -> None:
     folder.prepare()
     with pytest.raises(NoSuchObject):
         folder.receipt(receipt().name)
-    folder.keep(receipt("2.0"), b"{}")
+    folder.keep(receipt("2.0"), MANIFEST)
     os.rename(tmp_path / f"receipts/2.0-{ANY[7:19]}.json", tmp_path / f"receipts/1.0-{ANY[7:19]}.json")
     with pytest.raises(FormatError):
         folder.receipt(f"1.0-{ANY[7:19]}")
