@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from attest.core.values import dataclass
 from attest.digests import Digest, from_hex, sha256
 from attest.errors import FormatError, VerificationError
-from attest.core.values import dataclass
 from attest.statements.predicates import approval
 from attest.trust import verify
 from bundlers.consuming import ledger_proof

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from attest import canonical
 from attest.core import limits, times
-from attest.digests import Digest, from_hex, sha256
 from attest.core.values import dataclass
+from attest.digests import Digest, from_hex, sha256
 from attest.errors import TrustError, VerificationError
 from bundlers.consuming import published_roots, tuf_start
 from bundlers.consuming.readers import FolderReader, Reader, open_reader, read_all
