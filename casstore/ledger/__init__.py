@@ -5,7 +5,8 @@ seals. Called by promotion, gc, fsck and whatever in `bundlers` asks what is rel
 
 - `entries`: one entry as bytes (docs/formats/ledger-entry.md).
 - `log`: appending and reading, exact under races and lost answers.
-- `state`: who is where; `folding`: how the entries add up to it, each one judged by `rules`.
+- `state`: who is where; `folding`: how the entries add up to it, each one judged by `rules`; `ahead`:
+  what entries name, found by other processes meanwhile.
 - `checkpoints`: signed size and root hash.
 """
 

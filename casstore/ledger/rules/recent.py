@@ -8,7 +8,7 @@ from attest.core.remembered import SMALL
 from attest.digests import Digest
 from casstore.ledger.states.state import ObjectReader
 
-_BYTES = 16 * 1024 * 1024
+_BYTES = 4 * 1024 * 1024
 
 
 class Recent:
