@@ -113,12 +113,12 @@ def _winnow(block: NDArray[np.uint8]) -> tuple[Hashes, Offsets]:
 
 def _rolling(block: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """A hash of every K bytes in a row: of twice as many bytes at each level."""
-    hashes = _BYTES[block]
-    reach = 1
+    hashes = _BYTES.take(block, mode="wrap")
+    reach, spare = 1, np.empty_like(hashes)
     for factor in _LEVELS:
-        wider = hashes[:-reach] * factor
+        wider = np.multiply(hashes[:-reach], factor, out=spare[: len(hashes) - reach])
         wider += hashes[reach:]
-        hashes, reach = wider, 2 * reach
+        hashes, spare, reach = wider, hashes, 2 * reach
     hashes ^= hashes >> _U32(15)
     hashes *= _U32(0x2C1B3C6D)
     return hashes
@@ -140,10 +140,10 @@ def _without_runs(hashes: NDArray[np.uint32], places: Offsets) -> Offsets:
 
 
 def _told_apart(block: NDArray[np.uint8], places: Offsets) -> tuple[Hashes, Offsets]:
-    rows = np.lib.stride_tricks.sliding_window_view(block, K)[places]
+    rows = np.ndarray((len(block) - K + 1, K), np.uint8, block, strides=(1, 1))[places]
     telling = np.ones(len(rows), bool)
     for period in _PERIODS:
-        same = np.count_nonzero(rows[:, period:] == rows[:, :-period], axis=1)
+        same = (rows[:, period:] == rows[:, :-period]).view(np.uint8).sum(axis=1, dtype=np.uint8)  # K fits
         telling &= same < (K - period) * 7 // 8
     rows, places = rows[telling], places[telling]
     words = np.ascontiguousarray(rows).view("<u8") * _WORDS

@@ -7,7 +7,7 @@ What is found is read again, for a key in base64 may stand in a wide string; thr
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ def _wide(window: bytes) -> Iterator[_Piece]:
     if window.count(0) < _WIDE:
         return
     raw = np.frombuffer(window, np.uint8)
-    between = _PRINTED[raw[:-1]] & (raw[1:] == 0)
+    between = _PRINTED.take(raw[:-1], mode="wrap") & (raw[1:] == 0)
     for first in (0, 1):
         for start, end in _runs(between[first::2], _WIDE):
             low, high = first + 2 * start, first + 2 * end + 1
@@ -106,7 +106,7 @@ def _coded(window: bytes) -> Iterator[_Piece]:
     """What base64 holds; its place is where the base64 begins."""
     raw = np.frombuffer(window, np.uint8)
     done = 0
-    for start, end in _runs(_ALPHABET[raw], _CODED):
+    for start, end in _runs(_ALPHABET.take(raw, mode="wrap"), _CODED):
         if start < done:
             continue
         if end - start <= _LONGEST and (end == len(window) or window[end] not in _MAY_BREAK):  # most are one line
@@ -115,10 +115,9 @@ def _coded(window: bytes) -> Iterator[_Piece]:
             continue
         found = LINES.match(window, start, min(len(window), start + _LONGEST))
         done = found.end() if found else end
-        text = unbroken(found[0]) if found else window[start:end]
-        yield start, decoded(text), 0
-        if found and found.end() > end:
-            yield start, decoded(window[start:end]), 0
+        if found and done > end:
+            yield start, decoded(unbroken(found[0])), 0
+        yield start, decoded(window[start : min(done, end)]), 0
 
 
 def unbroken(text: bytes) -> bytes:
@@ -130,7 +129,9 @@ def decoded(text: bytes) -> bytes:
     """What base64 of either alphabet stands for, padded or not."""
     plain = text.translate(_COMMON)
     left = len(plain) % 4
-    return base64.b64decode(plain[: len(plain) - (left == 1)] + b"=" * (-left % 4 if left > 1 else 0))
+    if left:
+        plain = plain[:-1] if left == 1 else plain + b"=" * (4 - left)
+    return binascii.a2b_base64(plain)
 
 
 _COMMON = bytes.maketrans(b"-_", b"+/")

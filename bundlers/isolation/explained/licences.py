@@ -52,7 +52,7 @@ def is_licence(text: bytes) -> bool:
 
 def _numbers(text: bytes) -> NDArray[np.uint64]:
     words = _WORD.findall(text.lower())
-    return np.fromiter((hash(word) & 0xFFFFFFFFFFFFFFFF for word in words), np.uint64, len(words))
+    return np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
 
 
 def _grams(words: NDArray[np.uint64]) -> Grams:
@@ -69,7 +69,7 @@ def _grams(words: NDArray[np.uint64]) -> Grams:
 @functools.cache
 def _known() -> Grams:
     """All six words in a row of all texts; their numbers are this process's own."""
-    return np.unique(np.concatenate([_grams(_numbers(text.encode())) for text in _texts()]))
+    return np.sort(np.concatenate([_grams(_numbers(text.encode())) for text in _texts()]))
 
 
 def _texts() -> Iterator[str]:
