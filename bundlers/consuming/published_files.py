@@ -159,7 +159,7 @@ def _in_release(
     pieces = {file_lists.piece_path(version, about.digits, digest) for digest in wanted}
     found: dict[Digest, tuple[ListedFile, ...]] = {}
     for path in sorted(pieces):
-        rows = file_lists.parse_piece(source.read(path), path)
+        rows = file_lists.parse_piece(source.read_older(path), path)
         found |= {digest: rows[digest] for digest in wanted if digest in rows}
     return found
 
@@ -169,7 +169,7 @@ def _confirmed(
 ) -> bool:
     """Against the release object and its ProductManifests, where they are. Raises VerificationError for a lie."""
     try:
-        raw = source.read(published_paths.release_path(version, "release.json"))
+        raw = source.read_older(published_paths.release_path(version, "release.json"))
         if sha256(raw) != about.release:
             raise VerificationError(f"{file_lists.INDEX}: {version} is another release than the one that is published")
         made = release_objects.parse(raw)
@@ -178,7 +178,7 @@ def _confirmed(
             if build is None or (not row.component and build.archive.digest != digest):
                 raise VerificationError(f"{version}: its list names {row.product}, the release does not")
             if row.component:
-                data = source.read(published_paths.release_path(version, manifest_name(row.product)))
+                data = source.read_older(published_paths.release_path(version, manifest_name(row.product)))
                 manifest = product_manifests.parse(data)
                 there = {(file.path, file.digest, file.component) for file in manifest.files}
                 if sha256(data) != build.product_manifest or (row.path, digest, row.component) not in there:

@@ -76,6 +76,9 @@ class OpenSource(Protocol):
     def pieces(self, path: str) -> Iterator[bytes]:
         """As `read`, piece by piece, to be used only after the last one. Raises as `read`."""
 
+    def read_older(self, path: str) -> bytes:
+        """As `read`, of what any release has that was ever shown. Raises NoSuchObject."""
+
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes, in no way verified. Raises NoSuchObject, StorageUnavailable, VerificationError."""
 
@@ -157,6 +160,10 @@ class PublishedSource:
     def pieces(self, path: str) -> Iterator[bytes]:
         """As `read`, piece by piece."""
         return self._client.pieces(path)
+
+    def read_older(self, path: str) -> bytes:
+        """A target's verified bytes, whichever list names it."""
+        return self._client.read_older(path)
 
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A plain file's bytes."""
@@ -341,6 +348,10 @@ class KitSource:
     def pieces(self, path: str) -> Iterator[bytes]:
         """As `read`, piece by piece."""
         return self._kit.pieces(path)
+
+    def read_older(self, path: str) -> bytes:
+        """A member's bytes: a kit has what it shows."""
+        return self._kit.read(path)
 
     def plain(self, path: str, *, max_bytes: int = limits.OBJECT) -> bytes:
         """A member's bytes."""

@@ -8,6 +8,7 @@ Source: https://theupdateframework.github.io/specification/v1.0.34/#detailed-cli
     client = TufClient(reader, folder=state, root=pinned_root, at=now)
     client.refresh()
     client.read("channels/prod.json")
+    client.read_older("files/1.2.0/all.json")
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tuf.api.exceptions import (
     ExpiredMetadataError,
     RepositoryError,
 )
-from tuf.api.metadata import Metadata, TargetFile, Timestamp
+from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
@@ -77,11 +78,8 @@ class TufClient:
             # The updater takes the machine's clock; the time to judge by is an argument here.
             updater._trusted_set.reference_time = self.at
             updater.refresh()
-            if updater._trusted_set.targets.delegations is not None:
-                raise VerificationError(
-                    f"{self._reader.url}: its targets are delegated to further keys", hint="ask the publisher"
-                )
         self._updater = updater
+        self._check_delegations()
 
     @property
     def valid_until(self) -> datetime:
@@ -113,7 +111,18 @@ class TufClient:
 
     def read(self, path: str) -> bytes:
         """A small target's verified bytes. Raises NoSuchObject, VerificationError."""
-        target = self._target(path)
+        return self._read(path, self._target(path))
+
+    def read_older(self, path: str) -> bytes:
+        """As `read`, of what any release has that was shown here: other lists than the first are asked too."""
+        with _wrapped(self._reader.url):
+            target = self._ready().get_targetinfo(path)
+        self._check_delegations()
+        if target is None:
+            raise self._nothing(path)
+        return self._read(path, target)
+
+    def _read(self, path: str, target: TargetFile) -> bytes:
         if target.length > limits.OBJECT:
             raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {limits.OBJECT}")
         name = f"targets/{target_name(path, _digest(target))}"
@@ -150,11 +159,28 @@ class TufClient:
         return _limited(self._reader.part(name, start, end), end - start, name)
 
     def _target(self, path: str) -> TargetFile:
-        with _wrapped(self._reader.url):
-            target = self._ready().get_targetinfo(path)
+        """What is shown stands in the first list: nobody searches, or believes, another one for it."""
+        target = self._ready()._trusted_set.targets.targets.get(path)
         if target is None:
-            raise NoSuchObject(f"{self._reader.url}: publishes no {path}")
+            raise self._nothing(path)
         return target
+
+    def _nothing(self, path: str) -> NoSuchObject:
+        return NoSuchObject(f"{self._reader.url}: publishes no {path}")
+
+    def _check_delegations(self) -> None:
+        """Older lists are signed by the very keys of the first. Raises VerificationError."""
+        trusted = self._ready()._trusted_set
+        role = trusted.root.roles["targets"]
+        keys = {keyid: trusted.root.keys[keyid] for keyid in role.keyids}
+        for found in trusted:
+            if not isinstance(found, Targets) or (made := found.delegations) is None:
+                continue
+            to = [*(made.roles or {}).values(), *([made.succinct_roles] if made.succinct_roles else [])]
+            if made.keys != keys or any((one.keyids, one.threshold) != (role.keyids, role.threshold) for one in to):
+                raise VerificationError(
+                    f"{self._reader.url}: its targets are delegated to further keys", hint="ask the publisher"
+                )
 
     def _ready(self) -> Updater:
         if self._updater is None:

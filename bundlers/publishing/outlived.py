@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from attest.log import tiles
 from attest.log.tiles import WIDTH
-from bundlers.publishing.layout import target_lists
+from bundlers.publishing.layout import older_lists, published_paths, target_lists
 from bundlers.publishing.layout.target_lists import ReadClaim
 from bundlers.publishing.layout.tuf_repository import target_name
 
@@ -26,6 +26,7 @@ def outlived(read: ReadClaim, size_of: Callable[[int], int], number: int) -> lis
     if old < 1:
         return []
     found = {f"metadata/{old}.targets.json", f"metadata/{old}.snapshot.json"}
+    found |= _roles(read, old) - _roles(read, old + 1)
     found |= {f"ledger/{path}" for path in _partial(size_of(old)) - _partial(size_of(old + 1))}
     after, now = target_lists.whole(read, old + 1).targets, target_lists.whole(read, number).targets
     for path, target in target_lists.whole(read, old).targets.items():
@@ -33,6 +34,13 @@ def outlived(read: ReadClaim, size_of: Callable[[int], int], number: int) -> lis
         if replaced and not path.startswith(_STAYS):
             found.add(f"targets/{target_name(path, target.digest)}")
     return sorted(found)
+
+
+def _roles(read: ReadClaim, number: int) -> set[str]:
+    """The older roles that a publication leads to."""
+    rows, parts = target_lists.whole(read, number).roles, older_lists.parts_of(read, number)
+    live = rows.keys() & older_lists.names_of(parts)
+    return {published_paths.role_path(rows[name].version, name) for name in live}
 
 
 def _partial(size: int) -> set[str]:

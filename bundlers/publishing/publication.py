@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attest.log import checkpoints
 from attest.signers import Signer
-from attest.statements.predicates.publication import Publication
+from attest.statements.predicates.publication import Publication, PublishedRole
 from bundlers.errors import Unreadable
 from bundlers.publishing import awaited_lines, feed, file_lists, recording, standing, writing
 from bundlers.publishing.asking import Asking
@@ -165,7 +165,8 @@ def _publish_to(run: Run, destination: Destination) -> PublishReport:
             written = _write(run, destination, state, len(rows), shown)
             finished = () if written.staged else (len(rows),)
     if rows and not rooted and (last := run.last(state)) and _is_current(run, destination, state, last, written):
-        if not standing.is_whole(destination, run.targets_of(state, last), run.store, run.ledger.all_entries()):
+        roles = run.older(state, last).live
+        if not standing.is_whole(destination, run.targets_of(state, last), roles, run.store, run.ledger.all_entries()):
             written = _write(run, destination, state, len(rows), 0)
             return _report(run, destination, state, len(rows), written, unchanged=False, finished=finished)
         # nobody waited for the lines of a withdrawal; others may have been lost where they lay
@@ -206,7 +207,7 @@ def _is_current(run: Run, destination: Destination, state: LedgerState, last: Pu
     broken = run.repair and not written.staged and not standing.readable(destination, len(rows))
     if there is None or broken or (written.staged and run.asking.outrun):
         return False
-    if tuf_repository.targets_of(there) != run.targets_of(state, last):
+    if tuf_repository.targets_of(there) != run.listed(state, last):
         raise Conflict(
             f"{destination.url}: publication {len(rows)} is not the one that the ledger names",
             hint="somebody else wrote there: publish to an empty destination",
@@ -220,7 +221,8 @@ def _is_current(run: Run, destination: Destination, state: LedgerState, last: Pu
     if written.staged:
         fresh = run.now - last.time < timedelta(days=run.settings.lifetimes.timestamp) / 2
     else:
-        fresh = standing.fresh(destination, len(rows), run.settings.lifetimes, run.now)
+        roles = run.older(state, last).live
+        fresh = standing.fresh(destination, len(rows), roles, run.settings.lifetimes, run.now)
     same = shown.move == state.channel(run.channel).move
     told = not file_lists.outdated(run.store, state, last)
     return fresh and not newer and same and told and not _withdrawn_otherwise(run, state, shown)
@@ -241,13 +243,17 @@ def _write(run: Run, destination: Destination, state: LedgerState, number: int, 
     claim = run.claim(state, number)
     targets = run.targets_of(state, claim)
     known: frozenset[str] = frozenset()
+    kept: Mapping[str, PublishedRole] = {}
     if shown:
-        before = run.targets_of(state, run.claim(state, shown))
+        last = run.claim(state, shown)
+        before, kept = run.targets_of(state, last), last.roles
         known = frozenset(path for path, info in targets.items() if before.get(path) == info)
     job = Job(
         number=number,
         time=claim.time,
         targets=targets,
+        listed=run.listed(state, claim),
+        older=run.older(state, claim),
         signers=run.signers.tuf,
         lifetimes=run.settings.lifetimes,
         publishers=tuf_bond.publishers(state.require_trust_root()),
@@ -257,6 +263,7 @@ def _write(run: Run, destination: Destination, state: LedgerState, number: int, 
         entries=run.ledger.all_entries,
         feed=lambda first, end: feed.parts(run.store, run.ledger.all_entries(), state, first, end),
         known=known,
+        kept=kept,
     )
     written = writing.write(job, destination, run.store, run.progress)
     if not written.staged:

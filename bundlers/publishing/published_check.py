@@ -1,7 +1,8 @@
 """Reads every file of a publication again and holds it against the store: named, and mended from there.
 
 What a file must be follows from the ledger: publication records name targets by digest, tiles follow from the entries,
-the checkpoint is a target too. TUF's metadata is signed, so it is checked and not made anew: the next `publish` does.
+the checkpoint is a target too. TUF's metadata is signed, so it is checked and not made anew: the next `publish` does;
+roles of older releases are kept in the store.
 
     report = check(open_storage("./public"), store, ledger, "cdn")
     report.damaged                       # {"ledger/tile/0/000.p/7": "other bytes than ..."}
@@ -15,7 +16,7 @@ import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import field
 
 from attest.core.values import dataclass
@@ -28,7 +29,8 @@ from attest.log.tiles import Tile
 from attest.statements.predicates import publication, seal
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing import cosigned, feed
-from bundlers.publishing.layout import published_paths, target_lists, tuf_repository
+from bundlers.publishing.layout import older_lists, published_paths, target_lists, tuf_repository
+from bundlers.publishing.layout.published_paths import role_path
 from bundlers.publishing.layout.records import ChannelRecord
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.writing import CHECKPOINT, TIMESTAMP, number_of, places
@@ -76,13 +78,18 @@ def check(storage: Storage, store: Store, ledger: Ledger, destination: str) -> P
         raise NoSuchObject(f"nothing was published to {destination}", hint="casstore ledger log shows what was")
     reads = target_lists.reader(store.read, rows)
     for row in rows:
-        _add_targets(report.expected, store, row.number, row.statement, reads(row.number))
+        claim = reads(row.number)
+        _add_targets(report.expected, store, row.number, row.statement, claim)
+        report.expected |= {role_path(role.version, name): Expected(role.digest) for name, role in claim.roles.items()}
     there = set(storage.list(""))
     staged = _lacking(storage, store, ledger, state, there, _claim(store, rows[-1].statement)) is not None
     shown, needed = _shown(storage, there, len(rows), staged=staged), set[str]()
     for number in sorted({shown or len(rows), len(rows)}):  # while the last one is staged, consumers read one before
         row = rows[number - 1]
-        needed |= _add_targets(report.expected, store, number, row.statement, target_lists.whole(reads, number))
+        claim = target_lists.whole(reads, number)
+        needed |= _add_targets(report.expected, store, number, row.statement, claim)
+        older = claim.roles.keys() & older_lists.names_of(older_lists.parts_of(reads, number))
+        needed |= {role_path(claim.roles[name].version, name) for name in older}
         needed |= _add_ledger(report.expected, store, ledger)
     held = {report.expected[path].digest for path in needed}
     plain = (path for path in report.expected if path.startswith("releases/"))
@@ -210,7 +217,7 @@ def _tile(tile: Tile, raws: Sequence[bytes]) -> Expected:
 
 
 def _check_file(report: PublishedReport, storage: Storage, path: str, raws: Sequence[bytes]) -> None:
-    if path.startswith(_METADATA):
+    if path.startswith(_METADATA) and path not in report.expected:
         return
     if path not in report.expected and path.startswith("ledger/tile/"):
         with contextlib.suppress(FormatError):  # of an earlier size
@@ -310,8 +317,8 @@ def _check_metadata(report: PublishedReport, storage: Storage, there: set[str], 
     _check_names(report, there)
 
 
-def _check_names(report: PublishedReport, there: Iterable[str]) -> None:
-    for path in sorted(one for one in there if one.startswith(_METADATA) and one != TIMESTAMP):
+def _check_names(report: PublishedReport, there: set[str]) -> None:
+    for path in sorted(one for one in there - report.expected.keys() if one.startswith(_METADATA) and one != TIMESTAMP):
         number, _, role = path.removeprefix(_METADATA).partition(".")
         if not number.isdecimal() or role not in ("root.json", "snapshot.json", "targets.json"):
             report.strangers.append(path)

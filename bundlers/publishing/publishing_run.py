@@ -1,6 +1,6 @@
 """What one publication works with, and what the ledger says of those before it.
 
-run.last(state), run.claim(state, 7), run.targets_of(state, 7)
+run.last(state), run.claim(state, 7), run.targets_of(state, claim), run.listed(state, claim)
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from attest.digests import Digest
 from attest.statements.predicates.publication import Publication
 from bundlers.publishing.asking import Asking
 from bundlers.publishing.cosigned import NO_LINES, CosignatureLines
-from bundlers.publishing.layout import published_paths, target_lists
+from bundlers.publishing.layout import older_lists, published_paths, target_lists
 from bundlers.publishing.layout.destinations import (
     Destination,
     DestinationSettings,
 )
+from bundlers.publishing.layout.tuf_lists import OlderRoles
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.proofs import gathering
 from bundlers.publishing.reports import PublishSigners
 from casstore.ledger.book.log import Ledger, LedgerStore
 from casstore.ledger.states.state import LedgerState
+from casstore.ledger.states.views import publications_of
 from casstore.machine.progress import Progress
 from casstore.objects.kinds import Kind, NewObject
 
@@ -81,7 +83,8 @@ class Run:
 
     def claims(self, state: LedgerState) -> target_lists.ReadClaim:
         """Reads the record of a publication by its number."""
-        return target_lists.reader(self.store.read, state.publications[self.settings.name])
+        name = self.settings.name
+        return target_lists.reader(self.store.read, state.publications.get(name, publications_of(name)))
 
     def claim(self, state: LedgerState, number: int) -> Publication:
         """A publication with all of its targets."""
@@ -98,3 +101,12 @@ class Run:
         targets = {path: TargetInfo(info.digest, info.length) for path, info in claim.targets.items()}
         targets[published_paths.publication_path(claim.number)] = TargetInfo(statement, self.store.size(statement))
         return targets
+
+    def older(self, state: LedgerState, claim: Publication) -> OlderRoles:
+        """The roles that list older targets."""
+        return OlderRoles(older_lists.parts_of(self.claims(state), claim.number), claim.roles)
+
+    def listed(self, state: LedgerState, claim: Publication) -> dict[str, TargetInfo]:
+        """The targets that `targets.json` names."""
+        parts, shown = self.older(state, claim).parts, older_lists.shown_by(claim.targets, self.store.read)
+        return older_lists.top_of(self.targets_of(state, claim), claim.targets, parts, shown)

@@ -16,8 +16,8 @@ from attest.errors import CasstoreError
 from attest.statements import statements
 from attest.statements.predicates import publication
 from attest.statements.predicates.publication import Publication, PublishedTarget
-from bundlers.publishing import file_lists
-from bundlers.publishing.layout import target_lists, tuf_repository
+from bundlers.publishing import file_lists, older_signing
+from bundlers.publishing.layout import older_lists, target_lists, tuf_repository
 from bundlers.publishing.layout.tuf_repository import TargetInfo
 from bundlers.publishing.proofs import gathering, proof_gathering, withdrawals
 from bundlers.publishing.proofs.carried import carried
@@ -78,19 +78,18 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
     gathered = Gathered()
     why = withdrawals.because(run.store, state, history, run.channel, run.now, sigstore_root=run.sigstore_root)
     last = run.last(state)
-    numbers, shown = _gather_channel(run, gathered, state, history, why, last)
+    numbers, releases = _gather_channel(run, gathered, state, history, why, last)
     stays: dict[str, TargetInfo] = {}
     if last:
         stays = carried(
             run.store, state, history, run.channel, last, gathered, numbers, run.now, sigstore_root=run.sigstore_root
         )
-    file_lists.gather(gathered, run.store, state, run.channel, shown, stays, last)
+    file_lists.gather(gathered, run.store, state, run.channel, releases, stays, last)
     proof_gathering.gather_ledger(gathered, run.store, state, history, numbers, checkpoint)
     with run.store.gathering():
         for paths in _batches(gathered.fresh):
             run.store.put_many([NewObject(gathered.fresh[path]) for path in paths])
     targets = {**stays, **gathered.targets}
-    _check_limits(targets)
     number = len(state.publications.get(run.settings.name, ())) + 1
     found = state.channel(run.channel)
     assert found.release is not None and found.move is not None  # noqa: S101 - it was gathered
@@ -106,7 +105,17 @@ def _gather(run: Run, state: LedgerState, checkpoint: bytes) -> tuple[Publicatio
         targets={path: PublishedTarget(info.digest, info.length) for path, info in targets.items()},
         withdrawn=bool(why),
     )
-    return target_lists.told(run.claims(state), claim) if number > 1 else claim, found.release
+    reads = run.claims(state)
+    parts = older_lists.parts_with(reads, claim)
+    shown = older_lists.shown_by(claim.targets, run.store.read)
+    _check_limits(targets, older_lists.top_of(targets, claim.targets, parts, shown))
+    if parts and last:
+        before = older_signing.Before(last, older_lists.parts_of(reads, last.number))
+        claim, roles = older_signing.signed(
+            claim, parts, before, run.signers.publisher, run.store.read, run.settings.lifetimes
+        )
+        run.store.put_many([NewObject(data) for data in roles])
+    return target_lists.told(reads, claim), found.release
 
 
 def _batches(fresh: SpooledBytes[str]) -> Iterator[list[str]]:
@@ -122,9 +131,9 @@ def _batches(fresh: SpooledBytes[str]) -> Iterator[list[str]]:
     yield batch
 
 
-def _check_limits(targets: Mapping[str, TargetInfo]) -> None:
+def _check_limits(targets: Mapping[str, TargetInfo], listed: Mapping[str, TargetInfo]) -> None:
     """Raises BadInput for what consumers would refuse, before anything is signed; archives are streamed."""
-    tuf_repository.check_targets(targets)
+    tuf_repository.check_targets(listed)
     for path, info in targets.items():
         if not path.startswith("archives/"):
             limits.check(range(info.length), limits.OBJECT, path)

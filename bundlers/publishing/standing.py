@@ -3,8 +3,8 @@
 Names and sizes of what a publication needs are looked at, and when each role's metadata ends; what lacks is
 written again by the publication, whose bytes are all in the store.
 
-    is_whole(destination, targets, store, entries)         # False: a file is gone, or has another size
-    fresh(destination, number, lifetimes, now)             # False: publish again before a consumer is refused
+    is_whole(destination, targets, roles, store, entries)  # False: a file is gone, or has another size
+    fresh(destination, number, roles, lifetimes, now)      # False: publish again before a consumer is refused
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 
 from attest.errors import VerificationError
 from attest.log import checkpoints
-from bundlers.publishing import feed, writing
+from attest.statements.predicates.publication import PublishedRole
+from bundlers.publishing import feed, older_signing, writing
 from bundlers.publishing.layout import published_paths, tuf_repository
 from bundlers.publishing.layout.destinations import Destination
 from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo
@@ -29,14 +30,19 @@ _LANES = 16
 
 
 def is_whole(
-    destination: Destination, targets: Mapping[str, TargetInfo], store: writing.Blobs, entries: AllEntries
+    destination: Destination,
+    targets: Mapping[str, TargetInfo],
+    roles: Mapping[str, PublishedRole],
+    store: writing.Blobs,
+    entries: AllEntries,
 ) -> bool:
-    """Whether targets, plain names, tiles and the feed are there in their size, and the checkpoint is shown."""
+    """Whether targets, older roles, plain names, tiles and feed are there in their size, the checkpoint is shown."""
     size = checkpoints.parse(store.read(targets[published_paths.CHECKPOINT].digest))[0].size
     end, parts = feed.shown(destination)
     if min(writing.published_size(destination), end) < size:
         return False
     sizes = {place: info.length for path, info in targets.items() for place in writing.places(path, info)}
+    sizes |= {published_paths.role_path(row.version, name): row.length for name, row in roles.items()}
     sizes |= {name: build.size for name, build in writing.release_names(targets, store)}
     sizes |= {path: len(data()) for path, data in writing.ledger_tiles(0, size, entries)}
     with ThreadPoolExecutor(_LANES) as pool:
@@ -54,7 +60,9 @@ def readable(destination: Destination, number: int) -> bool:
     )
 
 
-def fresh(destination: Destination, number: int, lifetimes: Lifetimes, now: datetime) -> bool:
+def fresh(
+    destination: Destination, number: int, roles: Mapping[str, PublishedRole], lifetimes: Lifetimes, now: datetime
+) -> bool:
     """Whether every role is there, can be read and lives for a while: a consumer is refused by whichever ends first."""
     newest = tuf_repository.newest_root(lambda version: destination.read(f"metadata/{version}.root.json"))
     files = {
@@ -65,7 +73,7 @@ def fresh(destination: Destination, number: int, lifetimes: Lifetimes, now: date
     }
     days = asdict(lifetimes)
     try:
-        return all(
+        return older_signing.fresh(roles, lifetimes, now) and all(
             data is not None and tuf_repository.expiry_of(data) - now > timedelta(days=days[role]) / _DUE[role]
             for role, data in files.items()
         )

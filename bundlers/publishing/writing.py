@@ -20,11 +20,13 @@ from attest.digests import Digest
 from attest.errors import FormatError, VerificationError
 from attest.log import checkpoints, tiles
 from attest.log.tiles import Tile
+from attest.statements.predicates.publication import PublishedRole
 from bundlers.publishing import feed
 from bundlers.publishing.feed import Feed
 from bundlers.publishing.layout import published_paths, tuf_repository
 from bundlers.publishing.layout.destinations import Blob, Destination, put
 from bundlers.publishing.layout.records import ChannelRecord, PublishedBuild
+from bundlers.publishing.layout.tuf_lists import OlderRoles
 from bundlers.publishing.layout.tuf_repository import Lifetimes, TargetInfo, TufSigners, target_name
 from casstore.errors import Conflict
 from casstore.ledger.book.all_entries import AllEntries
@@ -51,6 +53,10 @@ class Job:
     number: int
     time: datetime
     targets: Mapping[str, TargetInfo]
+    listed: Mapping[str, TargetInfo]
+    """Those that `targets.json` names; the others are listed by `older`."""
+    older: OlderRoles
+    """Their bytes are blobs of the store too."""
     signers: TufSigners
     lifetimes: Lifetimes
     publishers: frozenset[str]
@@ -61,6 +67,8 @@ class Job:
     """What a fold reads, of some entries."""
     known: frozenset[str] = frozenset()
     """Paths whose bytes an earlier, finished publication put there."""
+    kept: Mapping[str, PublishedRole] = field(default_factory=dict)
+    """The older roles that this publication put there."""
     read_back: Callable[[bytes], None] | None = None
     """Given the timestamp, reads what was written as consumers will. Raises Unreadable, and the pointer stays."""
     cosigned: Callable[[], str | None] | None = None
@@ -105,7 +113,7 @@ def write(job: Job, destination: Destination, store: Blobs, progress: Progress |
     placed = {info.digest: places(path, info)[0] for path, info in job.targets.items()}
     for was_new, length in feed.write(destination, store, job.feed, size, placed, again=not job.known):
         written.count(was_new, length)
-    _write_metadata(job, destination, checkpoint, written)
+    _write_metadata(job, destination, store, checkpoint, written)
     return written
 
 
@@ -199,16 +207,21 @@ def published_size(destination: Destination) -> int:
         return 0
 
 
-def _write_metadata(job: Job, destination: Destination, checkpoint: bytes, written: Written) -> None:
+def _write_metadata(job: Job, destination: Destination, store: Blobs, checkpoint: bytes, written: Written) -> None:
     root = _write_root(job, destination, written)
+    for name, row in job.older.live.items():
+        if job.kept.get(name) != row:
+            blob = Blob(row.digest, row.length, partial(store.chunks, row.digest))
+            written.count(destination.put_blob(published_paths.role_path(row.version, name), blob), row.length)
     files = tuf_repository.make_metadata(
         job.number,
         root,
-        job.targets,
+        job.listed,
         job.signers,
         now=job.time,
         existing=lambda name: _existing(destination, name, job, root),
         lifetimes=job.lifetimes,
+        older=job.older,
     )
     for file in files[:-1]:
         written.count(put(destination, f"metadata/{file.name}", file.data), len(file.data))

@@ -175,6 +175,9 @@ def _published(statement: Statement) -> Iterator[Root]:
         made = publication.parse(statement.predicate)
         for path, target in made.targets.items():
             yield Root(f"{path} of publication {made.number} to {made.destination}", target.digest)
+        for name, role in made.roles.items():
+            if role.version == made.number:
+                yield Root(f"TUF's {name} of publication {made.number} to {made.destination}", role.digest)
 
 
 def _pins(store: Store) -> Iterator[Root]:

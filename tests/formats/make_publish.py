@@ -17,6 +17,7 @@ from attest import canonical, digests, signers
 from attest.digests import Digest, hex_of, sha256
 from attest.log import log_nodes
 from attest.log.merkle import MemoryTree
+from attest.statements.predicates.publication import PublishedRole, PublishedTarget
 from bundlers.building.provenance_told import Inputs
 from bundlers.consuming import install_ids
 from bundlers.consuming.state import PinnedMove, Pins
@@ -24,9 +25,11 @@ from bundlers.formats.pieces import Pieces
 from bundlers.installing.receipts import Receipt
 from bundlers.publishing import file_lists
 from bundlers.publishing.file_lists import ListedComponent, ListedRelease
-from bundlers.publishing.layout import kit_files, published_paths, tuf_repository
+from bundlers.publishing.layout import kit_files, published_paths, tuf_lists, tuf_repository
 from bundlers.publishing.layout.kit_files import Member
+from bundlers.publishing.layout.older_lists import Part
 from bundlers.publishing.layout.records import CanaryRecord, ChannelRecord, LedgerProof, ProvenEntry, PublishedBuild
+from bundlers.publishing.layout.tuf_lists import OlderRoles
 from bundlers.publishing.layout.tuf_repository import TargetInfo, TufSigners
 from casstore.ledger import entries as formats
 from casstore.ledger.entries import EntryKind
@@ -171,6 +174,32 @@ def metadata() -> dict[str, bytes]:
     return {"1.root.json": root, **{file.name: file.data for file in files}}
 
 
+def older() -> dict[str, bytes]:
+    """TUF metadata of publication 26 by the same key: the older roles of 24 and of 16, whose list is parted."""
+    key = signers.from_private_key(ed25519.Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"publisher").digest()))
+    signed, name = TufSigners.single(key), published_paths.release_path("1.2.0", "release.json")
+    root = tuf_repository.next_root(None, signed, now=NOW)
+    assert root is not None
+    few = {name: PublishedTarget(known("1.2.0"), 2041)}
+    many = {f"objects/{hex_of(known(str(number)))}": PublishedTarget(known(str(number)), 9) for number in range(8193)}
+    parts = (Part("older-0", 24, few), Part("older-1", 16, many))
+    expires = NOW + timedelta(days=360)
+    made = {
+        published_paths.role_path(part.number, part.name): tuf_lists.role_bytes(
+            part, part.name, few if part is parts[0] else {}, part.number, key, expires=expires
+        )
+        for part in parts
+    }
+    rows = {part.name: (part.number, made[published_paths.role_path(part.number, part.name)]) for part in parts}
+    rows |= {one.name: (16, one.name.encode()) for one in parts[1].bins} | {"older-2": (8, b"of before")}
+    roles = {of: PublishedRole(number, expires, sha256(data), len(data)) for of, (number, data) in rows.items()}
+    targets = {published_paths.channel_path("prod"): TargetInfo(known("record"), 907)}
+    files = tuf_repository.make_metadata(
+        26, root, targets, signed, now=NOW, existing=lambda _: None, older=OlderRoles(parts, roles)
+    )
+    return {**{path.removeprefix("metadata/"): data for path, data in made.items()}, **{f.name: f.data for f in files}}
+
+
 def archive_pieces() -> Pieces:
     """Of an archive of three pieces."""
     return Pieces(known("core"), (301_442, 288_190, 9_120), tuple(hex_of(known(f"piece {n}")) for n in range(3)))
@@ -221,6 +250,7 @@ def golden() -> dict[str, bytes]:
         "kit/nodes.json": log_nodes.to_bytes((17, 30), 42, TREE.hash_at),
         "archive-pieces/core.pieces": archive_pieces().to_bytes(),
         **{f"published-layout/metadata/{name}": data for name, data in metadata().items()},
+        **{f"published-layout/older/{name}": data for name, data in older().items()},
     }
 
 

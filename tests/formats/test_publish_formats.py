@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Metadata, Root, Targets
 
 from attest.digests import hex_of
 from bundlers.consuming import install_ids
@@ -47,6 +47,29 @@ def test_an_index_of_files_that_says_less_is_read_on() -> None:
     assert before.keys() == now.keys() and before["1.2.0"].channels == now["1.2.0"].channels
     for row in before.values():
         assert row.vulnerabilities is None and row.components["core-bin"].inputs is None
+
+
+def test_roles_of_older_releases_still_verify() -> None:
+    """By the keys of the role targets; bins share all hashes, and a name that is gone has a version alone."""
+    files = {path.name: path.read_bytes() for path in (GOLDEN / "published-layout/older").iterdir()}
+    first: Metadata[Targets] = Metadata.from_bytes(files["26.targets.json"])
+    assert first.signed.delegations is not None and first.signed.delegations.roles is not None
+    assert list(first.signed.delegations.roles) == ["older-0", "older-1"]
+    for name, version in (("older-0", 24), ("older-1", 16)):
+        role: Metadata[Targets] = Metadata.from_bytes(files[f"{version}.{name}.json"])
+        first.signed.verify_delegate(name, role.signed_bytes, role.signatures)
+        assert role.signed.version == version
+    bins = role.signed.delegations
+    assert bins is not None and bins.roles is not None and bins.keys == first.signed.delegations.keys
+    assert {name: one.path_hash_prefixes for name, one in bins.roles.items()} == {
+        "older-1-0": ["0", "1", "2", "3"],
+        "older-1-1": ["4", "5", "6", "7"],
+        "older-1-2": ["8", "9", "a", "b"],
+        "older-1-3": ["c", "d", "e", "f"],
+    }
+    meta = Metadata.from_bytes(files["26.snapshot.json"]).signed.meta
+    assert meta["older-2.json"].version == 8 and meta["older-2.json"].hashes is None
+    meta["older-0.json"].verify_length_and_hashes(files["24.older-0.json"])
 
 
 def test_metadata_still_verifies() -> None:

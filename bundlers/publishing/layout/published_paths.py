@@ -84,6 +84,11 @@ def publication_path(number: int) -> str:
     return f"publications/{number}.sigstore.json"
 
 
+def role_path(version: int, name: str) -> str:
+    """Where the metadata of a role of TUF lies; no target."""
+    return f"metadata/{version}.{name}.json"
+
+
 def cosignature_path(size: int, key_id: str) -> str:
     """Where a witness's line over a checkpoint lies; no target."""
     return f"ledger/cosignatures/{size}/{key_id}"

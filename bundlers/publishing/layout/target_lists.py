@@ -14,7 +14,7 @@ from dataclasses import replace
 from attest.digests import Digest
 from attest.errors import VerificationError
 from attest.statements.predicates import publication
-from attest.statements.predicates.publication import Publication, PublishedTarget
+from attest.statements.predicates.publication import Publication, PublishedRole, PublishedTarget
 from casstore.ledger.states.tables import Log
 from casstore.ledger.states.views import Publication as Row
 from casstore.store.attestations import parse_unverified
@@ -29,7 +29,7 @@ def since(number: int) -> int:
 
 
 def whole(read: ReadClaim, number: int) -> Publication:
-    """A publication with all of its targets. Raises VerificationError where its list goes on from no earlier one."""
+    """A publication with all its targets and roles. Raises VerificationError where it goes on from no earlier one."""
     chain = [read(number)]
     while chain[-1].since:
         if chain[-1].since >= chain[-1].number:
@@ -38,21 +38,24 @@ def whole(read: ReadClaim, number: int) -> Publication:
             )
         chain.append(read(chain[-1].since))
     targets: dict[str, PublishedTarget] = {}
+    roles: dict[str, PublishedRole] = {}
     for claim in reversed(chain):
         targets |= claim.targets
+        roles |= claim.roles
         for path in claim.gone:
             targets.pop(path, None)
-    return replace(chain[0], targets=targets, gone=(), since=0)
+    return replace(chain[0], targets=targets, roles=roles, gone=(), since=0)
 
 
 def told(read: ReadClaim, claim: Publication) -> Publication:
     """As it is recorded: only what changed."""
     if not (first := since(claim.number)):
         return claim
-    before = whole(read, first).targets
-    changed = {path: target for path, target in claim.targets.items() if before.get(path) != target}
-    gone = tuple(sorted(before.keys() - claim.targets.keys()))
-    return replace(claim, targets=changed, gone=gone, since=first)
+    before = whole(read, first)
+    changed = {path: target for path, target in claim.targets.items() if before.targets.get(path) != target}
+    gone = tuple(sorted(before.targets.keys() - claim.targets.keys()))
+    roles = {name: role for name, role in claim.roles.items() if before.roles.get(name) != role}
+    return replace(claim, targets=changed, gone=gone, roles=roles, since=first)
 
 
 def reader(read: Callable[[Digest], bytes], rows: Log[Row]) -> ReadClaim:

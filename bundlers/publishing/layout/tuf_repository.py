@@ -21,7 +21,8 @@ from attest.core import limits
 from attest.digests import Digest, from_hex, hex_of
 from attest.errors import SignerError, VerificationError
 from attest.signers import Signer
-from bundlers.publishing.layout import tuf_bond
+from bundlers.publishing.layout import tuf_bond, tuf_lists
+from bundlers.publishing.layout.tuf_lists import NO_OLDER, OlderRoles, sign, tuf_signer
 from casstore.errors import Conflict
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def next_root(
 
 def _with_root(signers: TufSigners, before: Root | None) -> TufSigners:
     """The online signer holds the root too, unless another one does."""
-    mine = before is None or _tuf_signer(signers.online).public_key.keyid in before.roles["root"].keyids
+    mine = before is None or tuf_signer(signers.online).public_key.keyid in before.roles["root"].keyids
     return replace(signers, root=(signers.online,)) if mine and not signers.root else signers
 
 
@@ -158,13 +159,15 @@ def make_metadata(
     now: datetime,
     existing: Callable[[str], bytes | None],
     lifetimes: Lifetimes = Lifetimes(),
+    older: OlderRoles = NO_OLDER,
 ) -> list[MetadataFile]:
     """The three files of publication `number`, in the order to write them; timestamp.json is last.
 
+    `targets` are those that `targets.json` names; `older`: the roles that list others, which are signed already.
     `existing(name)` gives a file that an earlier, interrupted run left, or None. One with our
     signed part and a good signature is kept; anything else raises Conflict.
     """
-    from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
+    from tuf.api.metadata import MetaFile, Root, Snapshot, Timestamp
 
     delegator = _load(root, Root, "root")
     ends = {role: _whole(now) + timedelta(days=getattr(lifetimes, role)) for role in TOP_LEVEL}
@@ -176,9 +179,8 @@ def make_metadata(
         files.append(MetadataFile(name, data))
         return data
 
-    target_files = {path: _target_file(path, info) for path, info in sorted(targets.items())}
-    data = add(f"{number}.targets.json", Targets(number, expires=ends["targets"], targets=target_files))
-    meta = {"targets.json": MetaFile.from_data(number, data, ["sha256"])}
+    data = add(f"{number}.targets.json", tuf_lists.top(number, targets, older, delegator.signed, ends["targets"]))
+    meta = {"targets.json": MetaFile.from_data(number, data, ["sha256"]), **tuf_lists.snapshot_rows(older)}
     data = add(f"{number}.snapshot.json", Snapshot(number, expires=ends["snapshot"], meta=meta))
     snapshot = MetaFile.from_data(number, data, ["sha256"])
     add("timestamp.json", Timestamp(number, expires=ends["timestamp"], snapshot_meta=snapshot))
@@ -200,12 +202,6 @@ def target_name(path: str, digest: Digest) -> str:
     return f"{folder}{slash}{hex_of(digest)}.{name}"
 
 
-def _target_file(path: str, info: TargetInfo) -> Any:
-    from tuf.api.metadata import TargetFile
-
-    return TargetFile(info.length, {"sha256": hex_of(info.digest)}, path)
-
-
 def _whole(now: datetime) -> datetime:
     return now.replace(microsecond=0)
 
@@ -214,9 +210,9 @@ def _wanted_root(version: int, signers: TufSigners, now: datetime, lifetimes: Li
     from tuf.api.metadata import Root
 
     root = Root(version, expires=_whole(now) + timedelta(days=lifetimes.root), consistent_snapshot=True)
-    online = _tuf_signer(signers.online).public_key
+    online = tuf_signer(signers.online).public_key
     if signers.root:
-        root.add_key(_tuf_signer(signers.root[0]).public_key, "root")
+        root.add_key(tuf_signer(signers.root[0]).public_key, "root")
     for role in ("targets", "snapshot", "timestamp"):
         root.add_key(online, role)
     return root
@@ -233,7 +229,7 @@ def _sign_root(wanted: Root, before: Metadata[Root] | None, signers: TufSigners)
 
     metadata = Metadata(wanted)
     for signer in signers.root:
-        _sign(metadata, signer, append=True)
+        sign(metadata, signer, append=True)
     try:
         for delegator in (before, metadata):
             if delegator is not None:
@@ -251,7 +247,7 @@ def _signed_or_kept(name: str, signed: Any, root: Metadata[Root], signer: Signer
 
     metadata: Metadata[Any] = Metadata(signed)
     if kept is None:
-        _sign(metadata, signer)
+        sign(metadata, signer)
         _verify(name, root, metadata)
         return metadata.to_bytes()
     there = _load(kept, type(signed), name)
@@ -274,19 +270,6 @@ def _verify(name: str, root: Metadata[Root], metadata: Metadata[Any]) -> None:
             f"metadata/{name}: not signed by the key that the TUF root names: {exc}",
             hint="publish with the signer of the published root",
         ) from exc
-
-
-def _sign(metadata: Metadata[Any], signer: Signer, *, append: bool = False) -> None:
-    from tuf.api.exceptions import RepositoryError
-
-    try:
-        metadata.sign(_tuf_signer(signer), append=append)
-    except RepositoryError as exc:
-        raise SignerError(f"TUF {metadata.signed.type}: {signer.identity} cannot sign: {exc}") from exc
-
-
-def _tuf_signer(signer: Signer) -> Any:
-    return signer.as_securesystemslib()
 
 
 def _load(data: bytes, kind: type[Any] | None, name: str) -> Metadata[Any]:
@@ -313,6 +296,11 @@ def is_signed(root: bytes, data: bytes, role: str) -> bool:
     except VerificationError:
         return False
     return True
+
+
+def is_by(data: bytes, signer: Signer) -> bool:
+    """Whether metadata that a record of ours names was signed with this key."""
+    return tuf_signer(signer).public_key.keyid in _load(data, None, "role").signatures
 
 
 def names(above: bytes, below: bytes) -> bool:
