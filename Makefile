@@ -29,7 +29,7 @@ demo: $(VENV)/.dev ## a whole release of four products, one in two builds, from 
 	$(BIN)/casstore demo --into demo
 
 test: $(VENV)/.dev ## all tests that this machine can run; what is skipped is told and counted
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(VENV)/.dev ## lint, format, types, layers, the pipelines for others
 	$(BIN)/ruff check .

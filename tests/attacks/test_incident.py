@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -313,7 +314,12 @@ def test_a_list_that_says_something_else_than_the_release_is_refused(
     (here / "build" / "bin" / "tool").write_bytes(b"mended\n")
     lie = sha256(b"somebody else's").hexdigest()
     honest = file_lists._files
-    monkeypatch.setattr(file_lists, "_files", lambda *words: [*honest(*words), [lie, "app", "bin/tool", "app"]])
+
+    def forged(*words: Any) -> tuple[int, Iterator[list[str]]]:
+        count, rows = honest(*words)
+        return count + 1, iter(sorted([*rows, [lie, "app", "bin/tool", "app"]]))
+
+    monkeypatch.setattr(file_lists, "_files", forged)
     typed(
         "put --all --release-version 1.1.0 --key key.pem",
         "release 1.1.0 --key key.pem",

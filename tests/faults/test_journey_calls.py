@@ -18,7 +18,7 @@ from tests.support.system_calls import DEEP, KILLED, SEED, Fault, changing_calls
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 
-SAMPLE = 4
+SAMPLE = 2
 DOCUMENTED = {0, 1, 9, 12, KILLED}
 """Refused, a conflict with what the fault left, a disk that fails (docs/exit-codes.md)."""
 

@@ -100,7 +100,7 @@ def chosen(faults: list[Fault], most: int) -> list[Fault]:
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("files", "most"), [(5, 40), (300, 12)], ids=["alone", "with worker processes"])
+@pytest.mark.parametrize(("files", "most"), [(5, 20), (300, 6)], ids=["alone", "with worker processes"])
 def test_a_put_survives_a_fault_at_every_changing_call(tmp_path: Path, files: int, most: int) -> None:
     need_strace()
     shop = Shop(tmp_path, files)

@@ -14,6 +14,7 @@ from attest.errors import FormatError, SignerError
 from bundlers.audit import gpg
 from bundlers.products import checksums
 from casstore.errors import Conflict, NoSuchObject
+from tests.support.on_disk import tmp_path as tmp_path  # its agent's socket has a short path
 
 GPG = shutil.which("gpg")
 pytestmark = [pytest.mark.foreign, pytest.mark.skipif(GPG is None, reason="needs a foreign tool: gpg")]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 CASSTORE = [sys.executable, "-m", "cli.main"]
-KILLS = int(os.environ.get("CASSTORE_KILLS", "2"))
+KILLS = int(os.environ.get("CASSTORE_KILLS", "1"))
 CONFIG = """\
 [store]
 url = "./store"

@@ -12,6 +12,7 @@ import pytest
 from bundlers.inspection import go_objects, linkable
 from cli.main import invoke
 from tests.support.go_module import module
+from tests.support.system_calls import DEEP
 from tests.support.typed_line import begun, said, told, typed
 
 NAMES = ("one", "two")
@@ -54,6 +55,7 @@ def built(folder: Path) -> None:
 
 
 @pytest.mark.foreign
+@pytest.mark.skipif(not DEEP, reason="deep profile: Go builds its own library first, for a minute")
 def test_programs_of_one_module_pass_by_one_line_and_a_leak_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
