@@ -27,7 +27,7 @@ from tests.support.system_calls import DEEP, tell
 
 WRITERS = 64
 TURNS = 20 if DEEP else 2
-LINES = 16 if DEEP else 4
+LINES = 16 if DEEP else 3
 CASSTORE = [sys.executable, "-m", "cli.main"]
 WRITER = """
 import os, sys

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from attest.keys import keys
 from cli.main import main
 from tests.support.c2sp_witness import C2spWitness, serving
+from tests.support.system_calls import DEEP
 from tests.support.typed_pages import command_lines
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guide"
@@ -332,6 +333,8 @@ def test_every_line_of_a_guide(
     if not lines:
         assert guide in NO_LINES
         return
+    if guide == "workspace" and not DEEP:
+        pytest.skip("deep profile: cargo builds a workspace for half a minute")
     if missing := [name for name in NEEDS.get(guide, ("", ()))[1] if not runs(name)]:
         pytest.skip(f"NO {NEEDS[guide][0]} ({', '.join(missing)}): the guide {guide} is not typed here")
     place = tmp_path / "place"

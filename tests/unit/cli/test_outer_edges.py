@@ -186,7 +186,7 @@ def test_odd_words_are_refused_in_a_line(name: str, here: Path, monkeypatch: pyt
 def _try_words(name: str) -> None:
     dice = random.Random(name)
     found = [row for row in _commands([], whole) if row[0][0] == name]
-    for _ in range((5 if name == "doctor" else 30) * len(found)):  # each of which tries cells and builds
+    for _ in range((5 if name == "doctor" else 15) * len(found)):  # each of which tries cells and builds
         words = _words(*dice.choice(found), dice)
         if "--watch" in words:  # which goes on until it is interrupted
             continue
