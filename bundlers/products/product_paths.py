@@ -27,19 +27,29 @@ def check_path(path: str) -> None:
 
 
 def check_rows(files: Iterable[ProductFile], folders: Sequence[ProductFolder]) -> None:
-    """Files, links and empty folders of one product. Raises FormatError."""
-    above: list[_Row] = []
+    """Files, links and empty folders of one product, in time that grows with their text alone. Raises FormatError."""
+    above: dict[int, _Row] = {}
+    """By the length of its path: the rows before, the shortest first, whose paths the row's own begins with."""
     for row in _merged(files, folders):
         check_path(row.path)
         # Of sorted paths those that begin with another one follow it without a gap.
-        while above and not row.path.startswith(above[-1].path):
-            above.pop()
-        for one in above:
-            if row.path[len(one.path) :][:1] in ("", "/"):
-                raise FormatError(f"ProductManifest: {_clash(one, row)}")
-        above.append(row)
+        while above and not row.path.startswith(next(reversed(above.values())).path):
+            above.popitem()
+        for end in _ends(row.path) if above else ():
+            if end in above:
+                raise FormatError(f"ProductManifest: {_clash(above[end], row)}")
+        above[len(row.path)] = row
         if isinstance(row, ProductFile) and row.digest is None:
             _check_link(row)
+
+
+def _ends(path: str) -> Iterator[int]:
+    """How long the path of each folder above is, and its own."""
+    end = path.find("/")
+    while end >= 0:
+        yield end
+        end = path.find("/", end + 1)
+    yield len(path)
 
 
 def _merged(files: Iterable[ProductFile], folders: Sequence[ProductFolder]) -> Iterator[_Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice, takewhile
 
 from attest.digests import Digest, from_raw
 from casstore.errors import Conflict, UnsupportedInput
@@ -29,7 +30,7 @@ def built(files: Iterable[tuple[bytes, TreeEntry]]) -> tuple[Digest, dict[bytes,
             trees.check_link(path, entry.target)
         if entry.is_empty_folder:
             _keep(objects, trees.encode(()))
-        while _names(open_folders) != folders[: len(open_folders) - 1]:
+        for _ in range(len(open_folders) - 1 - _shared(open_folders, folders)):
             _end(open_folders, objects)
         open_folders += ((part, []) for part in folders[len(open_folders) - 1 :])
         open_folders[-1][1].append(entry._replace(name=name))
@@ -38,8 +39,10 @@ def built(files: Iterable[tuple[bytes, TreeEntry]]) -> tuple[Digest, dict[bytes,
     return from_raw(_folder(open_folders[0], objects)), objects
 
 
-def _names(open_folders: list[tuple[bytes, list[TreeEntry]]]) -> list[bytes]:
-    return [name for name, _ in open_folders[1:]]
+def _shared(open_folders: list[tuple[bytes, list[TreeEntry]]], folders: list[bytes]) -> int:
+    """How many folders of a path are open already."""
+    pairs = zip(islice(open_folders, 1, None), folders, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0][0] == pair[1], pairs))
 
 
 def _end(open_folders: list[tuple[bytes, list[TreeEntry]]], objects: dict[bytes, bytes]) -> None:
