@@ -122,29 +122,20 @@ class TufClient:
             raise self._nothing(path)
         return self._read(path, target)
 
-    def _read(self, path: str, target: TargetFile) -> bytes:
-        if target.length > limits.OBJECT:
-            raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {limits.OBJECT}")
-        name = f"targets/{target_name(path, _digest(target))}"
-        data = b"".join(_limited(self._reader.chunks(name), target.length, name))
-        with _wrapped(self._reader.url):
-            target.verify_length_and_hashes(data)
-        self.fetched[name] = data
-        return data
-
     def pieces(self, path: str) -> Iterator[bytes]:
         """As `read`, piece by piece: whoever takes them may not use them before the last one came."""
-        target = self._target(path)
+        return self._pieces(path, self._target(path))
+
+    def _read(self, path: str, target: TargetFile) -> bytes:
+        return b"".join(self._pieces(path, target))
+
+    def _pieces(self, path: str, target: TargetFile) -> Iterator[bytes]:
+        """Kept once all of them are what was signed."""
         if target.length > limits.OBJECT:
             raise VerificationError(f"{path}: {target.length} bytes, more than the limit of {limits.OBJECT}")
         name = f"targets/{target_name(path, _digest(target))}"
-        hasher, size = hashlib.sha256(), 0
-        for piece in self.fetched.passed(name, _limited(self._reader.chunks(name), target.length, name)):
-            hasher.update(piece)
-            size += len(piece)
-            yield piece
-        if size != target.length or from_hex(hasher.hexdigest()) != _digest(target):
-            raise VerificationError(f"{name}: its bytes are not those that the signed metadata names")
+        served = _limited(self._reader.chunks(name), target.length, name)
+        return self.fetched.passed(name, _verified(served, target, name))
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """A large target's bytes, cut off at its length; the caller hashes them."""
@@ -241,6 +232,17 @@ def _limited(chunks: Iterator[bytes], length: int, name: str) -> Iterator[bytes]
         if seen > length:
             raise VerificationError(f"{name}: longer than the {length} bytes that the signed metadata names")
         yield chunk
+
+
+def _verified(chunks: Iterator[bytes], target: TargetFile, name: str) -> Iterator[bytes]:
+    """The same; what is not what the signed metadata names is refused behind the last one."""
+    hasher, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        hasher.update(chunk)
+        size += len(chunk)
+        yield chunk
+    if size != target.length or from_hex(hasher.hexdigest()) != _digest(target):
+        raise VerificationError(f"{name}: its bytes are not those that the signed metadata names")
 
 
 class _Updater(Updater):

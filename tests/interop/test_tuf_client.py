@@ -179,6 +179,9 @@ def test_changed_target_and_foreign_root_are_refused(publisher: Publisher, tmp_p
     reader = client(publisher, str(publisher.folder), tmp_path / "state")
     with pytest.raises(VerificationError):
         reader.read("channels/prod.json")
+    with pytest.raises(VerificationError):
+        list(reader.pieces("channels/prod.json"))
+    assert name not in reader.fetched
     publisher.destination.point(name, b"{}" + b" " * 10_000_000)
     with pytest.raises(VerificationError, match="longer"):
         reader.read("channels/prod.json")
