@@ -180,7 +180,7 @@ FORGES = ("github", "gitlab", "gitea")
 ANSWERS = ("[[]],", "{},", '{"name":""},', '{"name":"*"},', "[" * 400 + "]" * 400 + ",")
 
 
-@pytest.mark.parametrize(("number", "way"), enumerate(ANSWERS))
+@pytest.mark.parametrize(("number", "way"), list(enumerate(ANSWERS)))
 def test_an_answer_of_a_forge_as_large_as_any(number: int, way: str) -> None:
     rows = _json(way.encode(), client._MAX_ANSWER)
     for kind in FORGES if DEEP else FORGES[number % 3 :][:1]:
